@@ -1,0 +1,12 @@
+//! SimpleGrid: one program that runs a function over a stream of records on many cores and machines.
+
+pub mod ids;
+pub mod limits;
+pub mod record;
+
+use std::process::ExitCode;
+
+/// The whole program: reads the command line, does what it says, and returns the exit status.
+pub fn main_impl() -> ExitCode {
+    ExitCode::SUCCESS
+}

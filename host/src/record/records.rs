@@ -1,0 +1,231 @@
+//! Many records in one buffer, shared without a copy: bytes, and where each record ends.
+//!
+//! A record here includes its terminator, if it had one; `Format::content` takes it off. The ends are kept
+//! as the little-endian numbers that travel on the wire, so a batch is sent without being encoded again.
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Bytes of one entry of the table of ends.
+const END_BYTES: usize = 4;
+
+/// A run of records in one shared buffer.
+///
+/// `ends` holds one `u32` a record: the offset just past it, counted from a start that lies `base` bytes
+/// before the first byte of `data` (so a slice shares its parent's table).
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Records {
+    data: Bytes,
+    ends: Bytes,
+    base: u32,
+}
+
+impl Records {
+    /// Records whose ends are counted from the first byte of `data`.
+    ///
+    /// # Panics
+    /// If the last end is not the length of `data`: for tables that this program made itself.
+    pub fn new(data: Bytes, ends: Bytes) -> Self {
+        let records = Self { data, ends, base: 0 };
+        assert!(records.is_consistent_at_the_end(), "the last end is the length of the data");
+        records
+    }
+
+    /// Records as a peer sent them.
+    ///
+    /// # Errors
+    /// `None` if the table is not made of whole numbers, does not rise, or does not end with the data.
+    pub fn from_peer(data: Bytes, ends: Bytes, base: u32) -> Option<Self> {
+        let records = Self { data, ends, base };
+        let mut last = base;
+        for index in 0..records.len() {
+            let end = records.end(index);
+            if end < last {
+                return None;
+            }
+            last = end;
+        }
+        (records.ends.len().is_multiple_of(END_BYTES) && records.is_consistent_at_the_end())
+            .then_some(records)
+    }
+
+    fn is_consistent_at_the_end(&self) -> bool {
+        let end = self.len().checked_sub(1).map_or(self.base, |last| self.end(last));
+        end.checked_sub(self.base) == u32::try_from(self.data.len()).ok()
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.ends.len() / END_BYTES
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of all records, terminators included.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The table of ends as it travels: one little-endian `u32` a record, counted from `base` before the data.
+    pub fn ends(&self) -> &Bytes {
+        &self.ends
+    }
+
+    /// Where the count of the ends starts, in bytes before the first byte of the data.
+    pub fn base(&self) -> u32 {
+        self.base
+    }
+
+    /// One record, terminator included.
+    ///
+    /// # Panics
+    /// If there is no such record.
+    pub fn get(&self, index: usize) -> &[u8] {
+        &self.data[self.range(index..index + 1)]
+    }
+
+    /// One record, terminator included, that keeps the shared buffer alive.
+    pub fn get_shared(&self, index: usize) -> Bytes {
+        self.data.slice(self.range(index..index + 1))
+    }
+
+    /// All records in order, terminators included.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+
+    /// Some of the records, sharing this buffer.
+    ///
+    /// # Panics
+    /// If the range reaches past the last record.
+    pub fn slice(&self, records: Range<usize>) -> Self {
+        let bytes = self.range(records.clone());
+        Self {
+            base: self.base + bytes.start as u32,
+            data: self.data.slice(bytes),
+            ends: self.ends.slice(records.start * END_BYTES..records.end * END_BYTES),
+        }
+    }
+
+    /// Takes the first records off: as many as fit in `bytes_max` and `records_max`, and at least one.
+    pub fn split_off_front(&mut self, records_max: usize, bytes_max: usize) -> Self {
+        let within = |index: usize| (self.end(index) - self.base) as usize <= bytes_max;
+        let (mut low, mut high) = (0, self.len().min(records_max));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if within(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let taken = low.max(1).min(self.len());
+        let front = self.slice(0..taken);
+        *self = self.slice(taken..self.len());
+        front
+    }
+
+    fn end(&self, index: usize) -> u32 {
+        let at = index * END_BYTES;
+        u32::from_le_bytes(self.ends[at..at + END_BYTES].try_into().expect("an end has four bytes"))
+    }
+
+    /// Where records lie in `data`.
+    fn range(&self, records: Range<usize>) -> Range<usize> {
+        let start = records.start.checked_sub(1).map_or(self.base, |before| self.end(before));
+        let end = records.end.checked_sub(1).map_or(self.base, |last| self.end(last));
+        (start - self.base) as usize..(end - self.base) as usize
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Records({} records, {} bytes)", self.len(), self.data.len())
+    }
+}
+
+/// Puts records into one buffer, one after the other.
+#[derive(Debug, Default)]
+pub struct RecordsBuilder {
+    data: BytesMut,
+    ends: BytesMut,
+}
+
+impl RecordsBuilder {
+    /// Adds one record, terminator included.
+    pub fn push(&mut self, record: &[u8]) {
+        self.data.put_slice(record);
+        self.ends.put_u32_le(self.data.len() as u32);
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.ends.len() / END_BYTES
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of all records.
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
+    /// All records so far; the builder starts anew.
+    pub fn take(&mut self) -> Records {
+        Records::new(self.data.split().freeze(), self.ends.split().freeze())
+    }
+}
+
+impl<R: AsRef<[u8]>> FromIterator<R> for Records {
+    fn from_iter<I: IntoIterator<Item = R>>(records: I) -> Self {
+        let mut builder = RecordsBuilder::default();
+        for record in records {
+            builder.push(record.as_ref());
+        }
+        builder.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_shares_the_buffer_and_keeps_each_record() {
+        let records = Records::from_iter(["a\n", "\n", "ccc\n", "dd"]);
+        let slice = records.slice(1..4).slice(1..3);
+        assert_eq!(slice.iter().collect::<Vec<_>>(), [&b"ccc\n"[..], b"dd"]);
+        assert_eq!(slice.data().as_ptr(), records.data()[3..].as_ptr());
+        let again = Records::from_peer(slice.data().clone(), slice.ends().clone(), slice.base());
+        assert_eq!(again, Some(slice));
+    }
+
+    #[test]
+    fn the_front_fits_the_limits_and_is_never_empty() {
+        let mut records = Records::from_iter(["aaaa", "b", "c", "d"]);
+        assert_eq!(records.split_off_front(10, 2).len(), 1);
+        assert_eq!(records.split_off_front(10, 2).len(), 2);
+        assert_eq!(records.split_off_front(10, 2).len(), 1);
+        assert!(records.is_empty());
+    }
+
+    #[test]
+    fn a_peers_table_that_does_not_fit_is_refused() {
+        let ends = |ends: &[u32]| Bytes::from_iter(ends.iter().flat_map(|end| end.to_le_bytes()));
+        let data = Bytes::from_static(b"abcd");
+        assert!(Records::from_peer(data.clone(), ends(&[1, 4]), 0).is_some());
+        assert!(Records::from_peer(data.clone(), ends(&[1, 5]), 0).is_none());
+        assert!(Records::from_peer(data.clone(), ends(&[5, 4]), 0).is_none());
+        assert!(Records::from_peer(data.clone(), ends(&[3, 6]), 2).is_some());
+        assert!(Records::from_peer(data.clone(), Bytes::from_static(b"123"), 0).is_none());
+        assert!(Records::from_peer(data, Bytes::new(), 0).is_none());
+        assert!(Records::from_peer(Bytes::new(), Bytes::new(), 9).is_some());
+    }
+}

@@ -1,0 +1,1 @@
+//! What a SimpleGrid plugin is written against.

@@ -1,0 +1,1 @@
+//! Helpers that start whole grids.
