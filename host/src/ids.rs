@@ -33,6 +33,11 @@ pub struct SlotId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Epoch(pub u32);
 
+impl BatchId {
+    /// A flush that a slave asks for by itself: no master counts so far, and no credit returns with it.
+    pub const OWN_FLUSH: Self = Self(u64::MAX);
+}
+
 impl Seq {
     /// The record `records` places later.
     pub fn plus(self, records: usize) -> Self {

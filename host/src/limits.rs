@@ -13,7 +13,7 @@ pub const BATCH_RECORDS_MAX: usize = 65_536;
 pub const BATCH_WORK_TARGET: Duration = Duration::from_millis(8);
 
 /// Items (batches and flushes) that may be at one worker at once: one in hand, one waiting, so that it never
-/// idles for a round trip. Two, not more: the scoreboard has two halves (see `worker/scoreboard.rs`).
+/// idles for a round trip. Two, not more: the scoreboard has two halves (see `scoreboard`).
 pub const ITEMS_PER_WORKER_MAX: usize = 2;
 
 /// Batches that one slot may have in flight: those at its worker, and two more that wait in its slave, so
@@ -45,3 +45,7 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// Silence after which a peer is given up: five heartbeats, so that one lost segment is no reason.
 pub const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a frame's table and body together: a batch with one record of the greatest length that may be
+/// asked for, or the rows of one call, and the tables that go with them.
+pub const FRAME_RAW_BYTES_MAX: usize = 1024 * 1024 * 1024;

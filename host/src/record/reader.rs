@@ -1,0 +1,455 @@
+//! Reads the input of a run on a thread of its own and hands on its records in blocks.
+//!
+//! The thread reads ahead by what the channel holds and no more: whoever does not receive stops it from
+//! reading. It must not know what becomes of the records.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::block::{Block, Piece};
+use super::format::Format;
+use super::input::{InputSource, ReadError, Readiness};
+use super::records::Records;
+use crate::limits::{BATCH_BYTES_MAX, RECORD_BYTES_MAX};
+
+/// Blocks between the thread and whoever receives: one to work on, one that is ready when it is done.
+const BLOCKS_AHEAD_MAX: usize = 2;
+
+/// The longest record that any limit may allow: ends of records are counted in 32 bits, and the buffer may
+/// reach past the record by a block.
+const RECORD_BYTES_CEILING: usize = 1 << 31;
+
+/// What the reader says about its input.
+#[derive(Debug)]
+pub enum Input {
+    /// Whole records, in input order; at least one. Not more than a block's bytes, unless one record alone is larger.
+    Records {
+        /// The records, terminators included.
+        records: Records,
+        /// Bytes of input after these records, if all that is left are regular files.
+        remaining_bytes: Option<u64>,
+    },
+    /// A record that is longer than a record may be. It counts as one record, at this place in the input.
+    TooLong {
+        /// Its first 64 KiB at most.
+        record: Bytes,
+        /// All its bytes, terminator included.
+        bytes: u64,
+    },
+    /// Everything was read. The last event.
+    End,
+    /// An input could not be read; all whole records before that were handed on. The last event.
+    Failed(ReadError),
+}
+
+/// How much may be in memory at once.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadLimits {
+    /// Bytes of the longest record, terminator included. The command line allows 1 GiB.
+    pub record_bytes_max: usize,
+    /// Bytes of a block.
+    pub block_bytes: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { record_bytes_max: RECORD_BYTES_MAX, block_bytes: BATCH_BYTES_MAX }
+    }
+}
+
+/// The receiving end of a reader. Dropping it ends the thread, even one that waits for a silent pipe.
+#[derive(Debug)]
+pub struct RecordReader {
+    events: mpsc::Receiver<Input>,
+    /// Its closing wakes the thread: no byte is ever written.
+    stop: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts to read `inputs`, one after the other.
+///
+/// # Errors
+/// If the system refuses a thread or a pipe.
+pub fn start(inputs: Vec<InputSource>, format: Format, limits: ReadLimits) -> io::Result<RecordReader> {
+    let (sender, events) = mpsc::channel(BLOCKS_AHEAD_MAX);
+    let (stopped, stop) = io::pipe()?;
+    let record_bytes_max = limits.record_bytes_max.min(RECORD_BYTES_CEILING);
+    let reading = Reading {
+        block: Block::new(format, record_bytes_max, limits.block_bytes),
+        bytes_in_later_inputs: None,
+        sender,
+        stopped,
+    };
+    let thread = std::thread::Builder::new().name("record-reader".into()).spawn(|| reading.run(inputs))?;
+    Ok(RecordReader { events, stop: Some(stop), thread: Some(thread) })
+}
+
+impl RecordReader {
+    /// The next event; `None` after the last one, or after a stop. Losing the future loses no event.
+    ///
+    /// # Panics
+    /// If the thread panicked, with its panic: a run must not take that for the end of its input.
+    pub async fn recv(&mut self) -> Option<Input> {
+        let event = self.events.recv().await;
+        // After a stop there is nothing to learn from the thread, and it may have a moment to go.
+        if event.is_none() && self.stop.is_some() {
+            self.join();
+        }
+        event
+    }
+
+    /// Reads no more. What is already in the channel can still be received; whatever the thread holds
+    /// beyond that counts as never read.
+    pub fn stop(&mut self) {
+        self.events.close();
+        self.stop = None;
+    }
+
+    /// The thread has dropped its sender, which is the last thing that it does: this does not take long.
+    fn join(&mut self) {
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// The thread's side.
+struct Reading {
+    block: Block,
+    bytes_in_later_inputs: Option<u64>,
+    sender: mpsc::Sender<Input>,
+    stopped: PipeReader,
+}
+
+/// Why reading ends before the inputs do.
+enum Halt {
+    /// Nobody wants the rest.
+    Stopped,
+    Failed(ReadError),
+}
+
+impl From<ReadError> for Halt {
+    fn from(error: ReadError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Reading {
+    fn run(mut self, inputs: Vec<InputSource>) {
+        let last = match self.read_all(inputs) {
+            Ok(()) => Input::End,
+            Err(Halt::Stopped) => return,
+            Err(Halt::Failed(error)) => match self.hand_on(None) {
+                Ok(()) => Input::Failed(error),
+                Err(_) => return,
+            },
+        };
+        // A send that fails means that nobody waits for the end any more.
+        let _ = self.sender.blocking_send(last);
+    }
+
+    fn read_all(&mut self, inputs: Vec<InputSource>) -> Result<(), Halt> {
+        let mut inputs = inputs.into_iter();
+        while let Some(input) = inputs.next() {
+            self.bytes_in_later_inputs = inputs.as_slice().iter().map(InputSource::bytes_left).sum();
+            self.read_one(input)?;
+        }
+        self.hand_on(Some(0))
+    }
+
+    fn read_one(&mut self, mut input: InputSource) -> Result<(), Halt> {
+        loop {
+            self.wait_for(&input)?;
+            match input.read(self.block.room())? {
+                None => {}
+                Some(0) => break,
+                Some(bytes) => self.block.on_read(bytes),
+            }
+            if self.block.is_full() {
+                self.hand_on(input.bytes_left())?;
+            }
+        }
+        self.block.on_input_ended();
+        if self.block.is_full() { self.hand_on(Some(0)) } else { Ok(()) }
+    }
+
+    /// Waits until there is something to read.
+    fn wait_for(&mut self, input: &InputSource) -> Result<(), Halt> {
+        let has_pieces = self.block.has_pieces();
+        let mut readiness = input.poll(&self.stopped, !has_pieces)?;
+        if readiness == Readiness::Nothing && has_pieces {
+            // Whoever waits for these records should not wait for the next ones as well.
+            self.hand_on(input.bytes_left())?;
+            readiness = input.poll(&self.stopped, true)?;
+        }
+        if readiness == Readiness::Stopped || self.sender.is_closed() {
+            return Err(Halt::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Sends everything that is whole. `bytes_left` is what the current input has left.
+    fn hand_on(&mut self, bytes_left: Option<u64>) -> Result<(), Halt> {
+        while let Some(piece) = self.block.take() {
+            let unread = bytes_left.zip(self.bytes_in_later_inputs).map(|(now, later)| now + later);
+            let remaining_bytes = unread.map(|unread| unread + self.block.bytes_held());
+            let event = match piece {
+                Piece::Records(records) => Input::Records { records, remaining_bytes },
+                Piece::TooLong { record, bytes } => Input::TooLong { record, bytes },
+            };
+            self.sender.blocking_send(event).map_err(|_| Halt::Stopped)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::stat::Mode;
+
+    use super::*;
+    use crate::record::InputName;
+
+    /// Long enough that only a reader that hangs exceeds it.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn start_pipe(format: Format, limits: ReadLimits) -> (PipeWriter, RecordReader) {
+        let (output, input) = io::pipe().unwrap();
+        let source = InputSource::from_fd(InputName::Stdin, OwnedFd::from(output)).unwrap();
+        (input, start(vec![source], format, limits).unwrap())
+    }
+
+    async fn next(reader: &mut RecordReader) -> Option<Input> {
+        tokio::time::timeout(DEADLINE, reader.recv()).await.expect("the reader says something in time")
+    }
+
+    async fn next_records(reader: &mut RecordReader) -> Vec<Vec<u8>> {
+        match next(reader).await {
+            Some(Input::Records { records, .. }) => records.iter().map(<[u8]>::to_vec).collect(),
+            other => panic!("no records: {other:?}"),
+        }
+    }
+
+    /// All records until the end; `[too long]` and `[failed: …]` stand for the other events.
+    async fn all(mut reader: RecordReader) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            match next(&mut reader).await {
+                Some(Input::Records { records, .. }) => all.extend(records.iter().map(<[u8]>::to_vec)),
+                Some(Input::TooLong { bytes, .. }) => all.push(format!("[too long: {bytes}]").into()),
+                Some(Input::Failed(error)) => all.push(format!("[failed to {error}]").into()),
+                Some(Input::End) => {}
+                None => return all,
+            }
+        }
+    }
+
+    fn files(texts: &[&[u8]]) -> (tempfile::TempDir, Vec<PathBuf>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |index: usize| directory.path().join(format!("file{index:03}"));
+        let paths: Vec<_> = (0..texts.len()).map(path).collect();
+        paths.iter().zip(texts).for_each(|(path, text)| std::fs::write(path, text).unwrap());
+        (directory, paths)
+    }
+
+    fn start_files(paths: &[PathBuf], limits: ReadLimits) -> RecordReader {
+        start(InputSource::open_all(paths).unwrap(), Format::Lines, limits).unwrap()
+    }
+
+    /// Waits until nobody can read what is written to `pipe`: until the reader's thread has gone.
+    fn assert_is_abandoned(pipe: &PipeWriter) {
+        let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+        let timeout = PollTimeout::try_from(DEADLINE).unwrap();
+        assert_eq!(poll(&mut fds, timeout), Ok(1), "the thread closes its input");
+    }
+
+    #[tokio::test]
+    async fn a_line_is_handed_on_as_soon_as_it_is_written() {
+        let (mut pipe, mut reader) = start_pipe(Format::Lines, ReadLimits::default());
+        pipe.write_all(b"one\ntw").unwrap();
+        assert_eq!(next_records(&mut reader).await, [b"one\n"]);
+        pipe.write_all(b"o\n").unwrap();
+        assert_eq!(next_records(&mut reader).await, [b"two\n"]);
+        pipe.write_all(b"three").unwrap();
+        drop(pipe);
+        assert_eq!(next_records(&mut reader).await, [b"three"]);
+        assert!(matches!(next(&mut reader).await, Some(Input::End)));
+        assert!(next(&mut reader).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_pipe_that_is_written_byte_by_byte_gives_the_same_records() {
+        let input = b"a\r\n\"b\n\"\"\nc\",d\r\n\ne\"f\n".repeat(20);
+        let (mut pipe, reader) = start_pipe(Format::Csv, ReadLimits::default());
+        let text = input.clone();
+        let writer =
+            std::thread::spawn(move || text.iter().for_each(|byte| pipe.write_all(&[*byte]).unwrap()));
+        let expected = [&b"a\r\n"[..], b"\"b\n\"\"\nc\",d\r\n", b"\n", b"e\"f\n"];
+        assert_eq!(all(reader).await, expected.repeat(20));
+        writer.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_a_reader_that_waits_for_a_silent_pipe() {
+        let (pipe, mut reader) = start_pipe(Format::Lines, ReadLimits::default());
+        reader.stop();
+        assert!(next(&mut reader).await.is_none());
+        assert_is_abandoned(&pipe);
+    }
+
+    #[tokio::test]
+    async fn what_was_handed_on_before_a_stop_is_still_received() {
+        let (mut pipe, mut reader) = start_pipe(Format::Lines, ReadLimits::default());
+        pipe.write_all(b"one\n").unwrap();
+        assert_eq!(next_records(&mut reader).await, [b"one\n"]);
+        pipe.write_all(b"two\n").unwrap();
+        while reader.events.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        reader.stop();
+        assert_eq!(next_records(&mut reader).await, [b"two\n"]);
+        assert!(next(&mut reader).await.is_none());
+    }
+
+    #[test]
+    fn dropping_the_receiver_ends_a_reader_that_waits() {
+        let (pipe, reader) = start_pipe(Format::Lines, ReadLimits::default());
+        drop(reader);
+        assert_is_abandoned(&pipe);
+    }
+
+    #[test]
+    fn dropping_the_receiver_ends_a_reader_that_nobody_listens_to() {
+        let (mut pipe, reader) = start_pipe(Format::Lines, ReadLimits::default());
+        let writer = std::thread::spawn(move || {
+            let lines = b"line\n".repeat(1000);
+            while pipe.write_all(&lines).is_ok() {}
+        });
+        while reader.events.len() < BLOCKS_AHEAD_MAX {
+            std::thread::yield_now();
+        }
+        drop(reader);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn dropping_the_receiver_ends_a_reader_that_drops_an_endless_record() {
+        let limits = ReadLimits { record_bytes_max: 10, ..ReadLimits::default() };
+        let (mut pipe, reader) = start_pipe(Format::Lines, limits);
+        let (dropped, when_dropped) = std::sync::mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            let mut written = 0_u64;
+            while pipe.write_all(&[b'x'; 4096]).is_ok() {
+                written += 4096;
+                if written == 4 * 1024 * 1024 {
+                    dropped.send(()).unwrap();
+                }
+            }
+        });
+        when_dropped.recv_timeout(DEADLINE).unwrap();
+        drop(reader);
+        writer.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_record_never_spans_files() {
+        let (_directory, paths) = files(&[b"a\nb", b"", b"c\n\n", b"d"]);
+        let reader = start_files(&paths, ReadLimits::default());
+        assert_eq!(all(reader).await, [&b"a\n"[..], b"b", b"c\n", b"\n", b"d"]);
+    }
+
+    #[tokio::test]
+    async fn what_remains_of_files_is_known() {
+        let (_directory, paths) = files(&[&b"0123456\n".repeat(100), b"", &b"abc\n".repeat(50)]);
+        let limits = ReadLimits { block_bytes: 100, record_bytes_max: 1000 };
+        let mut reader = start_files(&paths, limits);
+        let mut expected = 1000;
+        while let Some(Input::Records { records, remaining_bytes }) = next(&mut reader).await {
+            expected -= records.data().len() as u64;
+            assert_eq!(remaining_bytes, Some(expected));
+        }
+        assert_eq!(expected, 0);
+    }
+
+    #[tokio::test]
+    async fn what_remains_of_a_pipe_is_not_known() {
+        let (mut pipe, mut reader) = start_pipe(Format::Lines, ReadLimits::default());
+        pipe.write_all(b"one\n").unwrap();
+        let event = next(&mut reader).await;
+        assert!(matches!(event, Some(Input::Records { remaining_bytes: None, .. })), "{event:?}");
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_too_long_keeps_its_place_and_the_rest_goes_on() {
+        let limits = ReadLimits { record_bytes_max: 8, block_bytes: 64 };
+        let (_directory, paths) = files(&[b"a\n123456789\nb\n12345678", b"9\n"]);
+        let reader = start_files(&paths, limits);
+        assert_eq!(all(reader).await, [&b"a\n"[..], b"[too long: 10]", b"b\n", b"12345678", b"9\n"]);
+    }
+
+    #[tokio::test]
+    async fn thousands_of_files_do_not_need_as_many_descriptors() {
+        let (_directory, paths) = files(&[&b"x\n"[..]; 200]);
+        let inputs = InputSource::open_all(&paths).unwrap();
+        std::fs::remove_file(&paths[199]).unwrap();
+        let all = all(start(inputs, Format::Lines, ReadLimits::default()).unwrap()).await;
+        assert_eq!(all[..199], vec![b"x\n"; 199]);
+        let failed = format!("[failed to read {}]", paths[199].display());
+        assert_eq!(all[199..], [failed.into_bytes()]);
+    }
+
+    #[test]
+    fn a_missing_file_or_a_directory_is_reported_before_anything_is_read() {
+        let (directory, mut paths) = files(&[b"a\n"]);
+        paths.push(directory.path().join("missing"));
+        let error = InputSource::open_all(&paths).unwrap_err();
+        assert_eq!(error.to_string(), format!("open {}", paths[1].display()));
+        let error = InputSource::open(directory.path()).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(error.to_string(), format!("open {}", directory.path().display()));
+        assert!(source.contains("Is a directory"), "{source}");
+    }
+
+    #[tokio::test]
+    async fn a_named_pipe_is_waited_for_until_somebody_writes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let start = |path: &Path| {
+            start(vec![InputSource::open(path).unwrap()], Format::Lines, ReadLimits::default()).unwrap()
+        };
+        let mut stopped = start(&path);
+        stopped.stop();
+        assert!(next(&mut stopped).await.is_none());
+
+        let mut reader = start(&path);
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all(b"late\n").unwrap();
+        assert_eq!(next_records(&mut reader).await, [b"late\n"]);
+        assert!(matches!(next(&mut reader).await, Some(Input::End)));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_does_not_know_its_size_is_read_to_its_end() {
+        let text = std::fs::read("/proc/self/limits").unwrap();
+        let mut reader = start_files(&["/proc/self/limits".into()], ReadLimits::default());
+        let event = next(&mut reader).await;
+        let Some(Input::Records { records, remaining_bytes: Some(0) }) = event else { panic!("{event:?}") };
+        assert_eq!(records.data().len(), text.len());
+    }
+
+    #[tokio::test]
+    async fn an_empty_input_has_no_records() {
+        let (_directory, paths) = files(&[b""]);
+        let mut reader = start_files(&paths, ReadLimits::default());
+        assert!(matches!(next(&mut reader).await, Some(Input::End)));
+    }
+}

@@ -1,0 +1,7 @@
+//! Which slot a record goes to, when it matters. Pure: no clock, no I/O, no state of a run.
+
+mod partition_key;
+mod rendezvous;
+
+pub use partition_key::{FieldKey, KeyError, PartitionBy, PartitionByError};
+pub use rendezvous::{Rendezvous, node_identity};
