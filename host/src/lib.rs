@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod limits;
 pub mod record;
+pub mod registry;
 pub mod schedule;
 
 use std::process::ExitCode;

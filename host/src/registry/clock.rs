@@ -1,0 +1,82 @@
+//! What time it is for the registry. It owns the unit (whole unix seconds, as the Perl original writes them);
+//! it does not know what the times are used for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The source of every time that the registry writes or compares: unix seconds.
+#[derive(Debug, Clone, Default)]
+pub enum Clock {
+    /// The machine's clock. Machines that share a registry are expected to agree to within some seconds.
+    #[default]
+    System,
+    /// A clock that only moves when it is told to, so that tests of leases need not wait.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands still at `unix_seconds` until it is advanced; its clones move with it.
+    pub fn manual(unix_seconds: i64) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(unix_seconds)))
+    }
+
+    /// The time now, in unix seconds.
+    pub fn now(&self) -> i64 {
+        match self {
+            Self::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                saturating_seconds(since)
+            }
+            Self::Manual(seconds) => seconds.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Moves a manual clock forward, by whole seconds.
+    ///
+    /// # Panics
+    /// If this is the machine's clock, which nobody but the machine may move.
+    pub fn advance(&self, by: Duration) {
+        match self {
+            Self::System => panic!("the machine's clock is not ours to move"),
+            Self::Manual(seconds) => {
+                seconds.fetch_add(saturating_seconds(by), Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+/// The time `duration` after `now`, rounded up to a whole second so that nothing runs out early.
+pub(super) fn seconds_after(now: i64, duration: Duration) -> i64 {
+    let part_of_a_second = i64::from(duration.subsec_nanos() > 0);
+    now.saturating_add(saturating_seconds(duration)).saturating_add(part_of_a_second)
+}
+
+fn saturating_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_with_its_clones() {
+        let clock = Clock::manual(100);
+        let clone = clock.clone();
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(clone.now(), 105);
+    }
+
+    #[test]
+    fn the_machines_clock_is_past_the_day_this_was_written() {
+        assert!(Clock::System.now() > 1_700_000_000);
+    }
+
+    #[test]
+    fn parts_of_a_second_round_up_and_eternity_does_not_overflow() {
+        assert_eq!(seconds_after(10, Duration::from_secs(5)), 15);
+        assert_eq!(seconds_after(10, Duration::from_millis(5_001)), 16);
+        assert_eq!(seconds_after(10, Duration::MAX), i64::MAX);
+    }
+}

@@ -1,0 +1,101 @@
+//! Why the registry did not do what it was asked. It owns the words; it knows no database.
+
+use super::moves::Move;
+use super::node::{Node, NodeKey, NodeState};
+use super::sqlite::SqliteError;
+use super::url::ServerKind;
+
+/// Why an operation on the registry could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// A slave that is still alive has this row.
+    #[error(
+        "node {key} is in use: {} was last seen {seen_seconds_ago} s ago and the node is {state}; shut it down \
+         with `simplegrid node-manager --hostname {} --port {} shutdown`, or choose another port",
+        process(*.pid), .key.hostname, .key.port
+    )]
+    Live {
+        /// Which node.
+        key: NodeKey,
+        /// The process that has it, on the machine `key.hostname`.
+        pid: Option<u32>,
+        /// How long ago it said that it is alive.
+        seen_seconds_ago: i64,
+        /// Its state.
+        state: NodeState,
+    },
+
+    /// There is no such row.
+    #[error("there is no node {key}; `simplegrid node-manager list` shows all")]
+    NoSuchNode {
+        /// Which node.
+        key: NodeKey,
+    },
+
+    /// The slave of that row has ended, so no master may be sent there.
+    #[error("the slave of node {key} has ended; it is enabled when it is started again")]
+    Ended {
+        /// Which node.
+        key: NodeKey,
+    },
+
+    /// The row is in a state from which it may not be moved in this way.
+    #[error("node {key} is {state}{} and may not become {wanted}{advice}", holder(.reserved_by.as_deref()))]
+    NotAllowed {
+        /// Which node.
+        key: NodeKey,
+        /// The state it is in.
+        state: NodeState,
+        /// Who holds it, if it is reserved.
+        reserved_by: Option<String>,
+        /// The state it was to be in.
+        wanted: NodeState,
+        /// What to do instead.
+        advice: &'static str,
+    },
+
+    /// The URL names a kind of database that this build does not speak.
+    #[error(
+        "this build keeps its registry in SQLite and cannot use {kind} ({url}); name a file that all its \
+         masters and slaves can open instead: `sqlite:/path/to/grid.db`"
+    )]
+    NoServers {
+        /// The kind of server.
+        kind: ServerKind,
+        /// The URL, without its password.
+        url: String,
+    },
+
+    /// The SQLite file does not do what is asked of it.
+    #[error(transparent)]
+    Sqlite(#[from] SqliteError),
+}
+
+impl RegistryError {
+    /// Whether the same operation may succeed later without anyone's help, so that a running master or slave
+    /// should try again instead of stopping.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.is_temporary(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn not_allowed(node: Node, verb: Move) -> Self {
+        Self::NotAllowed {
+            advice: verb.advice(node.state),
+            wanted: verb.to(),
+            key: node.key,
+            state: node.state,
+            reserved_by: node.reserved_by,
+        }
+    }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "its process".to_owned(), |pid| format!("process {pid}"))
+}
+
+fn holder(reserved_by: Option<&str>) -> String {
+    reserved_by.map_or_else(String::new, |reservation| format!(" (by {reservation})"))
+}

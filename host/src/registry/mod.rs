@@ -1,0 +1,50 @@
+//! The registry: the table in which slaves make themselves known and masters reserve them.
+//!
+//! It owns who holds which node, and nothing else: it opens no socket, knows no record and starts no process.
+//! The table is the Perl original's with more columns, so that the Perl tools can share it. `node` and `moves`
+//! hold the rules and do no I/O, `sqlite` is the one place with SQL, and [`Registry`] is the door that all
+//! others use.
+//!
+//! ```text
+//!   announce: a new row, or an abandoned one in any state
+//!      │
+//!      ▼      enable              reserve
+//!   disabled ────────► enabled ──────────────────────► reserved ──┐ reserve by another,
+//!      ▲               │  ▲  │ ◄──── release, free ─────  │  │ ▲──┘ once the lease ran out
+//!      │               │  │  │                            │  │
+//!      │    invalidate │  │  │ begin_cleanup              │  │ lost, invalidate
+//!      │               ▼  │  └───────────► cleanup ◄──────┘  │
+//!      │               invalid ◄─────────────────────────────┘
+//!      │               (back by beat, release or enable)
+//!      │
+//!      └── disable, retire: from every state
+//! ```
+//!
+//! **disabled**: known, not to be used. **enabled**: waits for a master. **reserved**: a master holds it for as
+//! long as it renews the lease. **invalid**: given up; [`Registry::lost`] gives it up until it is well again,
+//! [`Registry::invalidate`] until someone says otherwise. **cleanup**: finishes what it has and takes nothing
+//! new. `announce` takes a row over in any state, if no process answers for it any more.
+//!
+//! **Invariant:** every change of a state is one transaction that names the states it may start from, so two
+//! masters never hold one node.
+
+mod clock;
+#[cfg(test)]
+mod contract_tests;
+mod dbi;
+mod error;
+mod handle;
+mod moves;
+mod node;
+mod reservation;
+mod sqlite;
+mod url;
+
+pub use clock::Clock;
+pub use error::RegistryError;
+pub use handle::{Announcement, Registry, Stats};
+pub use moves::{GIVEN_UP_REST, SILENCE};
+pub use node::{Node, NodeKey, NodeState};
+pub use reservation::Reservation;
+pub use sqlite::SqliteError;
+pub use url::{RegistryUrl, Server, ServerKind, UrlError};

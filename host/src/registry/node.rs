@@ -1,0 +1,202 @@
+//! A node: a slave's row in the registry, its states, and which state may follow which. It owns the rules and
+//! knows no database.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a node is, as the `state` column says it. The spellings are those of the Perl original (`States.pm`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// Known, but not to be used: not yet ready, shut down, or taken out by its administrator.
+    Disabled,
+    /// Ready for a master.
+    Enabled,
+    /// Held by a master.
+    Reserved,
+    /// Given up by a master.
+    Invalid,
+    /// Draining: it finishes what it has and takes nothing new.
+    Cleanup,
+}
+
+impl NodeState {
+    /// Every state, in the order of a node's life.
+    pub const ALL: [Self; 5] = [Self::Disabled, Self::Enabled, Self::Reserved, Self::Invalid, Self::Cleanup];
+
+    /// Whether a node in this state may go over to `next`. This is the one table of legal moves; who may make
+    /// which move, and when, is said by the methods of `Registry`.
+    ///
+    /// Staying is no move. The exception is a reserved node, which goes from one master to the next when the
+    /// first one's lease has run out.
+    pub fn may_become(self, next: Self) -> bool {
+        use NodeState::{Cleanup, Disabled, Enabled, Invalid, Reserved};
+        match self {
+            Disabled => matches!(next, Enabled),
+            Enabled => matches!(next, Disabled | Reserved | Invalid | Cleanup),
+            Reserved => matches!(next, Disabled | Enabled | Reserved | Invalid | Cleanup),
+            Invalid => matches!(next, Disabled | Enabled),
+            Cleanup => matches!(next, Disabled),
+        }
+    }
+
+    /// The word in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+            Self::Reserved => "reserved",
+            Self::Invalid => "invalid",
+            Self::Cleanup => "cleanup",
+        }
+    }
+
+    /// The state that a word in the table means. A word that no program writes, or none, means invalid: nobody
+    /// can rely on such a row, and an administrator can release or disable it.
+    pub(super) fn from_column(word: Option<&str>) -> Self {
+        Self::ALL.into_iter().find(|state| Some(state.as_str()) == word).unwrap_or(Self::Invalid)
+    }
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What tells nodes apart: where they say they are. The table's primary key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct NodeKey {
+    /// The slave's name for its machine.
+    pub hostname: String,
+    /// The port it listens on.
+    pub port: u16,
+}
+
+impl NodeKey {
+    /// The key of the slave on `hostname` that listens on `port`.
+    pub fn new(hostname: impl Into<String>, port: u16) -> Self {
+        Self { hostname: hostname.into(), port }
+    }
+}
+
+/// `hostname:port`, with brackets around an IPv6 address.
+impl fmt::Display for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&host_and_port(&self.hostname, self.port))
+    }
+}
+
+/// A row of the registry. What the Perl original does not write is `None` in its rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Node {
+    /// Where it is.
+    #[serde(flatten)]
+    pub key: NodeKey,
+    /// When it was last made available, in unix seconds.
+    pub start_time: Option<i64>,
+    /// Whether it may be used.
+    pub state: NodeState,
+    /// The reservation that holds it, or that it is still working for while it drains.
+    pub reserved_by: Option<String>,
+    /// How many workers it has.
+    pub children: Option<u32>,
+    /// The task its workers run.
+    pub task: Option<String>,
+    /// The version of the plugin that holds the task.
+    pub task_version: Option<String>,
+    /// The name or address to connect to, where it is not `hostname`.
+    pub advertise: Option<String>,
+    /// Until when the reservation holds, in unix seconds. For a node that was given up: until when it rests.
+    pub lease_until: Option<i64>,
+    /// When it last said that it is alive, in unix seconds.
+    pub last_seen: Option<i64>,
+    /// Records done since the slave started.
+    pub done: Option<u64>,
+    /// Records failed since the slave started.
+    pub failed: Option<u64>,
+    /// Records per second over the last sample.
+    pub rate: Option<f64>,
+    /// The slave's process; `None` after a clean shutdown.
+    pub pid: Option<u32>,
+    /// The version of SimpleGrid that the slave runs.
+    pub version: Option<String>,
+}
+
+impl Node {
+    /// Whether its slave has said that it ends. The rows of the Perl original never tell.
+    pub fn has_ended(&self) -> bool {
+        self.pid.is_none() && self.last_seen.is_some()
+    }
+
+    /// Where to connect: the advertised name if there is one, else the host name, and the port.
+    pub fn address(&self) -> String {
+        host_and_port(self.advertise.as_deref().unwrap_or(&self.key.hostname), self.key.port)
+    }
+
+    /// Whether it has said nothing for longer than [`super::SILENCE`] before `now` (unix seconds). A row of the
+    /// Perl original never says anything and is not called silent.
+    pub fn is_silent(&self, now: i64) -> bool {
+        self.last_seen.is_some_and(|seen| seen < super::moves::oldest_sign_of_life(now))
+    }
+}
+
+fn host_and_port(host: &str, port: u16) -> String {
+    let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
+    if is_bare_ipv6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_legal_moves_are_these_and_no_others() {
+        use NodeState::{Cleanup, Disabled, Enabled, Invalid, Reserved};
+        let legal = [
+            (Disabled, Enabled),
+            (Enabled, Disabled),
+            (Enabled, Reserved),
+            (Enabled, Invalid),
+            (Enabled, Cleanup),
+            (Reserved, Disabled),
+            (Reserved, Enabled),
+            (Reserved, Reserved),
+            (Reserved, Invalid),
+            (Reserved, Cleanup),
+            (Invalid, Disabled),
+            (Invalid, Enabled),
+            (Cleanup, Disabled),
+        ];
+        for from in NodeState::ALL {
+            for to in NodeState::ALL {
+                assert_eq!(from.may_become(to), legal.contains(&(from, to)), "{from} → {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn states_are_spelt_as_in_the_perl_original() {
+        let words = NodeState::ALL.map(NodeState::as_str);
+        assert_eq!(words, ["disabled", "enabled", "reserved", "invalid", "cleanup"]);
+        for state in NodeState::ALL {
+            assert_eq!(NodeState::from_column(Some(state.as_str())), state);
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+
+    #[test]
+    fn a_state_that_nobody_writes_is_invalid() {
+        assert_eq!(NodeState::from_column(None), NodeState::Invalid);
+        assert_eq!(NodeState::from_column(Some("ENABLED")), NodeState::Invalid);
+        assert_eq!(NodeState::from_column(Some("")), NodeState::Invalid);
+    }
+
+    #[test]
+    fn keys_are_written_so_that_they_can_be_connected_to() {
+        assert_eq!(NodeKey::new("a.example", 1337).to_string(), "a.example:1337");
+        assert_eq!(NodeKey::new("::1", 1337).to_string(), "[::1]:1337");
+        assert_eq!(NodeKey::new("[::1]", 1337).to_string(), "[::1]:1337");
+    }
+}

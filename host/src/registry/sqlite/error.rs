@@ -1,0 +1,211 @@
+//! What can be wrong with a SQLite file, in words that say what to do. It owns the translation of SQLite's
+//! codes; it knows no table.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::ErrorCode;
+
+/// Why a SQLite file could not be used as the registry.
+#[derive(Debug, thiserror::Error)]
+pub enum SqliteError {
+    /// The file holds something else.
+    #[error("{} is not a SQLite database; name another file, or move this one away", file.display())]
+    NotADatabase {
+        /// The file.
+        file: PathBuf,
+    },
+
+    /// The file was a database once.
+    #[error(
+        "the registry {} is damaged; move it away and start again: slaves that run make themselves known anew",
+        file.display()
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+
+    /// The file, its directory or its file system is read-only for this user.
+    #[error(
+        "the registry {} cannot be written; give this user the right to write the file and its directory, or \
+         name another file",
+        file.display()
+    )]
+    ReadOnly {
+        /// The file.
+        file: PathBuf,
+    },
+
+    /// The directory of the file does not exist.
+    #[error(
+        "there is no directory {} for the registry {}; make it with `mkdir -p`, or name another file",
+        directory.display(), file.display()
+    )]
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// The file.
+        file: PathBuf,
+    },
+
+    /// The directory of the file does not exist and cannot be made.
+    #[error("the directory {} for the registry cannot be made: {source}", directory.display())]
+    CannotCreateDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// The path does not lead to a file.
+    #[error("the registry {} is a directory; name a file in it", file.display())]
+    IsADirectory {
+        /// The path.
+        file: PathBuf,
+    },
+
+    /// The file cannot be opened for another reason.
+    #[error(
+        "the registry {} cannot be opened; check that this user may read and write the file and its directory",
+        file.display()
+    )]
+    CannotOpen {
+        /// The file.
+        file: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+
+    /// The file was deleted or replaced while it was opened.
+    #[error("the registry {} vanished while it was opened; try again", file.display())]
+    Vanished {
+        /// The file.
+        file: PathBuf,
+    },
+
+    /// Someone else did not let go of the file in time.
+    #[error(
+        "the registry {} has been locked by another program for {} s; `fuser {}` shows which",
+        file.display(), waited.as_secs_f64(), file.display()
+    )]
+    Locked {
+        /// The file.
+        file: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+
+    /// There is no room for what was to be written.
+    #[error("the disk that holds the registry {} is full; make room on it", file.display())]
+    DiskFull {
+        /// The file.
+        file: PathBuf,
+    },
+
+    /// The disk failed.
+    #[error("the registry {} cannot be read or written: the disk failed ({source})", file.display())]
+    Disk {
+        /// The file.
+        file: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+
+    /// A later version of this program has changed the table.
+    #[error(
+        "the registry {} was made by a newer SimpleGrid (its schema has version {found}, this program knows \
+         {known}); update this program, or name another file",
+        file.display()
+    )]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The last version that this program knows.
+        known: usize,
+    },
+
+    /// There is a table of our name that is not ours.
+    #[error(
+        "the table `nodes` in {} is not a registry: it has no column `{column}`; name another file",
+        file.display()
+    )]
+    ForeignTable {
+        /// The file.
+        file: PathBuf,
+        /// The first column that is missing.
+        column: &'static str,
+    },
+
+    /// The table could not be brought up to date.
+    #[error("the table of the registry {} cannot be brought up to date: {source}", file.display())]
+    Migration {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The program is ending and did not begin this operation.
+    #[error("the registry is closed because the program is ending")]
+    Stopped,
+
+    /// Something else, in SQLite's own words.
+    #[error("the registry {} failed: {source}", file.display())]
+    Other {
+        /// The file.
+        file: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+}
+
+impl SqliteError {
+    /// What `source` means for `file`.
+    pub(super) fn new(file: &Path, waited: Duration, source: rusqlite::Error) -> Self {
+        let file = file.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { file },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { file, source },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { file },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { file, waited },
+            Some(ErrorCode::DiskFull) => Self::DiskFull { file },
+            Some(ErrorCode::SystemIoFailure) => Self::Disk { file, source },
+            Some(ErrorCode::CannotOpen) => Self::cannot_open(file, source),
+            _ => Self::Other { file, source },
+        }
+    }
+
+    /// SQLite does not say why it cannot open a file, so look.
+    fn cannot_open(file: PathBuf, source: rusqlite::Error) -> Self {
+        let directory = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        if file.is_dir() {
+            Self::IsADirectory { file }
+        } else if !directory.exists() {
+            Self::NoDirectory { directory, file }
+        } else {
+            Self::CannotOpen { file, source }
+        }
+    }
+
+    /// Whether the same operation may succeed later.
+    pub(in crate::registry) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Locked { .. } | Self::DiskFull { .. } | Self::Disk { .. } | Self::Vanished { .. } => true,
+            // A file or directory that was there when the program started may come back, like a mount.
+            Self::NoDirectory { .. } | Self::CannotOpen { .. } | Self::ReadOnly { .. } => true,
+            Self::CannotCreateDirectory { .. } => true,
+            Self::NotADatabase { .. } | Self::Damaged { .. } | Self::IsADirectory { .. } => false,
+            Self::Newer { .. } | Self::ForeignTable { .. } | Self::Stopped => false,
+            Self::Migration { .. } | Self::Other { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! What only a SQLite file can do: be the Perl original's, be broken in many ways, be locked, deleted or full.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::SqliteError;
+use super::database::{Database, Failure};
+use super::nodes_table;
+use crate::registry::{
+    Announcement, Clock, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation, Stats,
+};
+
+const LEASE: Duration = Duration::from_secs(10);
+
+/// Short, for tests that wait until it is over.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// The table as Liquibase makes it from the Perl original's `db.changelog.xml`.
+const PERL_TABLE: &str = "
+    CREATE TABLE nodes (hostname VARCHAR(100) NOT NULL, port INT NOT NULL, start_time INT, state VARCHAR(16),
+        reserved_by VARCHAR(100), children INT, CONSTRAINT pk_nodes_host_port PRIMARY KEY (hostname, port));
+    CREATE TABLE domain_description (domain VARCHAR(75) NOT NULL PRIMARY KEY, description VARCHAR(2048));
+    INSERT INTO nodes VALUES ('a', 1337, 1203355633, 'enabled', '', 5);
+    INSERT INTO nodes VALUES ('b', 1337, 1203355634, 'reserved', 'pid 12 euid 1000 host m', 2);
+    INSERT INTO nodes VALUES ('c', 1337, NULL, 'disabled', '', 3);";
+
+struct TestFile {
+    directory: tempfile::TempDir,
+}
+
+impl TestFile {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn with_sql(sql: &str) -> Self {
+        let file = Self::new();
+        Connection::open(file.path()).unwrap().execute_batch(sql).unwrap();
+        file
+    }
+
+    fn with_bytes(bytes: &[u8]) -> Self {
+        let file = Self::new();
+        fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("grid.db")
+    }
+
+    /// A connected database in a new file, with a short busy timeout.
+    fn new_database() -> (Self, Database) {
+        let file = Self::new();
+        let mut database = Database::new(file.path(), false, SHORT);
+        database.connect().unwrap();
+        (file, database)
+    }
+
+    async fn open(&self) -> Result<Registry, RegistryError> {
+        open(&self.path()).await
+    }
+}
+
+async fn open(path: &Path) -> Result<Registry, RegistryError> {
+    Registry::open_with_clock(&RegistryUrl::sqlite(path), Clock::manual(1_203_355_700)).await
+}
+
+fn sqlite_error<T>(result: Result<T, RegistryError>) -> SqliteError {
+    match result {
+        Err(RegistryError::Sqlite(error)) => error,
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("no error"),
+    }
+}
+
+fn slave(hostname: &str) -> Announcement {
+    Announcement {
+        key: NodeKey::new(hostname, 1337),
+        children: 5,
+        task: "echo".to_owned(),
+        task_version: None,
+        advertise: None,
+        pid: 4711,
+        version: "0.1.0".to_owned(),
+        dead_pid: None,
+    }
+}
+
+fn hostnames(nodes: &[Node]) -> Vec<&str> {
+    nodes.iter().map(|node| node.key.hostname.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_table_of_the_perl_original_is_migrated_in_place_and_keeps_its_rows() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    for _ in 0..2 {
+        let registry = file.open().await.unwrap();
+        let nodes = registry.list().await.unwrap();
+        assert_eq!(hostnames(&nodes), ["a", "b", "c"]);
+        assert_eq!(nodes.iter().map(|node| node.children).collect::<Vec<_>>(), [Some(5), Some(2), Some(3)]);
+        assert_eq!(nodes[0].state, NodeState::Enabled);
+        assert_eq!((nodes[0].start_time, nodes[0].reserved_by.as_deref()), (Some(1_203_355_633), None));
+        assert_eq!(nodes[1].reserved_by.as_deref(), Some("pid 12 euid 1000 host m"));
+        assert_eq!((nodes[2].state, nodes[2].last_seen, nodes[2].pid), (NodeState::Disabled, None, None));
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_perl_original_obey_the_same_rules() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    let registry = file.open().await.unwrap();
+    let master = Reservation::new("r");
+    // Its slaves never beat, so they are not silent, and its reservations have no lease, so they do not run out.
+    assert_eq!(hostnames(&registry.reserve(&master, 9, None, LEASE).await.unwrap()), ["a"]);
+    assert_eq!(registry.release(&NodeKey::new("b", 1337)).await.unwrap().state, NodeState::Enabled);
+    registry.announce(&slave("c")).await.unwrap();
+    assert_eq!(registry.enable(&NodeKey::new("c", 1337)).await.unwrap().pid, Some(4711));
+}
+
+#[tokio::test]
+async fn nodes_that_beat_are_reserved_before_those_of_the_perl_original() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    let registry = file.open().await.unwrap();
+    registry.announce(&slave("z")).await.unwrap();
+    registry.enable(&NodeKey::new("z", 1337)).await.unwrap();
+    let nodes = registry.reserve(&Reservation::new("r"), 1, None, LEASE).await.unwrap();
+    assert_eq!(hostnames(&nodes), ["z"]);
+}
+
+/// The statements of the Perl original's `Manager.pm`, in their effect: it names no columns but its own.
+#[tokio::test]
+async fn the_perl_tools_can_go_on_writing_to_a_migrated_table() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    let registry = file.open().await.unwrap();
+    registry.announce(&slave("z")).await.unwrap();
+    Connection::open(file.path())
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO nodes (hostname, port, reserved_by, children, state) VALUES ('d', 1, '', 4, 'disabled');
+             UPDATE nodes SET children = 5, start_time = 7, state = 'enabled', reserved_by = ''
+                 WHERE hostname = 'z' AND port = 1337;
+             UPDATE nodes SET state = 'reserved', reserved_by = 'pid 9 euid 0 host p'
+                 WHERE hostname = 'z' AND port = 1337 AND state = 'enabled';
+             DELETE FROM nodes WHERE hostname = 'c' AND port = 1337 AND state <> 'reserved'",
+        )
+        .unwrap();
+    let nodes = registry.list().await.unwrap();
+    assert_eq!(hostnames(&nodes), ["a", "b", "d", "z"]);
+    assert_eq!(nodes[3].reserved_by.as_deref(), Some("pid 9 euid 0 host p"));
+    let stats = Stats::default();
+    assert_eq!(registry.beat(&nodes[3].key, stats).await.unwrap().state, NodeState::Reserved);
+}
+
+#[tokio::test]
+async fn a_row_with_a_state_that_nobody_writes_is_shown_and_can_be_released() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    let registry = file.open().await.unwrap();
+    let odd = "UPDATE nodes SET state = NULL, children = 'five', reserved_by = NULL WHERE hostname = 'a'";
+    Connection::open(file.path()).unwrap().execute_batch(odd).unwrap();
+    let node = registry.list().await.unwrap().remove(0);
+    assert_eq!((node.state, node.children), (NodeState::Invalid, None));
+    assert_eq!(registry.release(&node.key).await.unwrap().state, NodeState::Enabled);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let file = TestFile::new();
+    drop(file.open().await.unwrap());
+    Connection::open(file.path()).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let error = sqlite_error(file.open().await);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the registry {} was made by a newer SimpleGrid (its schema has version 7, this program knows 1); \
+             update this program, or name another file",
+            file.path().display()
+        )
+    );
+}
+
+#[tokio::test]
+async fn another_programs_table_of_the_same_name_is_refused_and_left_as_it_is() {
+    let file = TestFile::with_sql("CREATE TABLE nodes (id INTEGER, port INTEGER)");
+    let error = sqlite_error(file.open().await);
+    assert!(matches!(error, SqliteError::ForeignTable { column: "hostname", .. }), "{error}");
+    let connection = Connection::open(file.path()).unwrap();
+    let columns: i64 = connection
+        .query_row("SELECT count(*) FROM pragma_table_info('nodes')", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(columns, 2);
+}
+
+#[tokio::test]
+async fn programs_that_open_a_new_file_at_once_all_succeed() {
+    for _ in 0..10 {
+        let file = TestFile::new();
+        let url = RegistryUrl::sqlite(file.path());
+        let openers: Vec<_> = (0..8)
+            .map(|_| {
+                let url = url.clone();
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    runtime.block_on(async { Registry::open(&url).await?.list().await })
+                })
+            })
+            .collect();
+        for opener in openers {
+            assert_eq!(opener.join().unwrap().unwrap(), []);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+    let text = "hostname,port\n".repeat(100);
+    let file = TestFile::with_bytes(text.as_bytes());
+    let error = sqlite_error(file.open().await);
+    assert!(matches!(error, SqliteError::NotADatabase { .. }), "{error}");
+    assert_eq!(fs::read_to_string(file.path()).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named_as_such() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    drop(file.open().await.unwrap());
+    let mut bytes = fs::read(file.path()).unwrap();
+    bytes[4096..].fill(0xaa);
+    fs::write(file.path(), bytes).unwrap();
+    let registry = file.open().await.unwrap();
+    let error = sqlite_error(registry.list().await);
+    assert!(matches!(error, SqliteError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_named_and_not_made() {
+    let file = TestFile::new();
+    let directory = file.directory.path().join("no/such");
+    let error = sqlite_error(open(&directory.join("grid.db")).await);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "there is no directory {0} for the registry {0}/grid.db; make it with `mkdir -p`, or name another file",
+            directory.display()
+        )
+    );
+    assert!(!directory.exists());
+}
+
+#[tokio::test]
+async fn the_directory_of_the_default_registry_is_made_for_the_user_alone() {
+    let state = tempfile::tempdir().unwrap();
+    let url = RegistryUrl::default_for(Some(state.path().as_os_str()), None).unwrap();
+    assert_eq!(Registry::open(&url).await.unwrap().list().await.unwrap(), []);
+    let directory = fs::metadata(state.path().join("simplegrid")).unwrap();
+    assert_eq!(directory.permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_directory_in_the_way_is_named() {
+    let state = tempfile::tempdir().unwrap();
+    let error = sqlite_error(open(state.path()).await);
+    assert!(matches!(error, SqliteError::IsADirectory { .. }), "{error}");
+    fs::write(state.path().join("simplegrid"), "").unwrap();
+    let url = RegistryUrl::default_for(Some(state.path().as_os_str()), None).unwrap();
+    let error = sqlite_error(Registry::open(&url).await);
+    assert!(matches!(error, SqliteError::CannotCreateDirectory { .. }), "{error}");
+}
+
+/// Root may write everything, so there the file opens.
+#[tokio::test]
+async fn a_file_that_may_not_be_written_is_refused() {
+    let file = TestFile::new();
+    drop(file.open().await.unwrap());
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o400)).unwrap();
+    let result = file.open().await;
+    if nix::unistd::geteuid().is_root() {
+        assert!(result.is_ok());
+    } else {
+        assert!(matches!(sqlite_error(result), SqliteError::ReadOnly { .. }));
+    }
+}
+
+#[test]
+fn a_write_that_is_not_allowed_is_named_as_such() {
+    let (_file, mut database) = TestFile::new_database();
+    let error = sqlite_error(database.write(|tx| {
+        tx.pragma_update(None, "query_only", true)?;
+        Ok(tx.execute("DELETE FROM nodes WHERE port = 1", [])?)
+    }));
+    assert!(matches!(error, SqliteError::ReadOnly { .. }), "{error}");
+    // The next operation starts with a new connection.
+    assert!(database.write(|tx| Ok(tx.execute("DELETE FROM nodes WHERE port = 1", [])?)).is_ok());
+}
+
+#[test]
+fn a_full_disk_is_named_as_such_and_nothing_is_written() {
+    let (_file, mut database) = TestFile::new_database();
+    let error = sqlite_error(database.write(|tx| {
+        tx.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(()))?;
+        tx.execute_batch("CREATE TABLE large AS SELECT zeroblob(1000000)")?;
+        Ok(())
+    }));
+    assert!(matches!(error, SqliteError::DiskFull { .. }), "{error}");
+    assert!(error.is_temporary());
+    let count = |tx: &rusqlite::Transaction<'_>| -> Result<i64, Failure> {
+        Ok(tx.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'large'", [], |row| row.get(0))?)
+    };
+    assert_eq!(database.read(count).unwrap(), 0);
+}
+
+#[test]
+fn a_file_that_stays_locked_is_named_as_such_and_works_again_afterwards() {
+    let (file, mut database) = TestFile::new_database();
+    let other = Connection::open(file.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = sqlite_error(database.write(|_| Ok(())));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the registry {0} has been locked by another program for 0.05 s; `fuser {0}` shows which",
+            file.path().display()
+        )
+    );
+    assert!(error.is_temporary());
+    assert!(database.read(|_| Ok(())).is_ok(), "who only reads does not wait");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(database.write(|_| Ok(())).is_ok());
+}
+
+#[tokio::test]
+async fn a_registry_that_was_deleted_is_made_anew_and_the_slave_learns_that_its_row_is_gone() {
+    let file = TestFile::new();
+    let registry = file.open().await.unwrap();
+    registry.announce(&slave("a")).await.unwrap();
+    fs::remove_file(file.path()).unwrap();
+    let beat = registry.beat(&slave("a").key, Stats::default()).await;
+    assert!(matches!(beat, Err(RegistryError::NoSuchNode { .. })));
+    registry.announce(&slave("a")).await.unwrap();
+    let seen_by_others = file.open().await.unwrap().list().await.unwrap();
+    assert_eq!(hostnames(&seen_by_others), ["a"]);
+}
+
+#[tokio::test]
+async fn a_registry_whose_directory_is_gone_works_again_when_it_is_back() {
+    let file = TestFile::new();
+    let directory = file.directory.path().join("mount");
+    fs::create_dir(&directory).unwrap();
+    let registry = open(&directory.join("grid.db")).await.unwrap();
+    registry.announce(&slave("a")).await.unwrap();
+    let elsewhere = file.directory.path().join("elsewhere");
+    fs::rename(&directory, &elsewhere).unwrap();
+    let error = registry.list().await.unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    fs::rename(&elsewhere, &directory).unwrap();
+    assert_eq!(hostnames(&registry.list().await.unwrap()), ["a"]);
+}
+
+#[tokio::test]
+async fn a_server_is_refused_with_what_to_write_instead() {
+    let url: RegistryUrl = "postgres://me:hunter2@h/d".parse().unwrap();
+    let error = Registry::open(&url).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this build keeps its registry in SQLite and cannot use PostgreSQL (postgres://me@h/d); name a file \
+         that all its masters and slaves can open instead: `sqlite:/path/to/grid.db`"
+    );
+}
+
+/// So that reserving does not take longer the more nodes there are.
+#[test]
+fn masters_find_free_nodes_by_an_index_and_without_sorting() {
+    let (_file, mut database) = TestFile::new_database();
+    let explain = |tx: &rusqlite::Transaction<'_>| -> Result<String, Failure> {
+        let mut statement = tx.prepare(&format!("EXPLAIN QUERY PLAN {}", nodes_table::choice()))?;
+        let mut rows = statement.raw_query();
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            lines.push(row.get::<_, String>(3)?);
+        }
+        Ok(lines.join("\n"))
+    };
+    let plan = database.read(explain).unwrap();
+    assert_eq!(plan.matches("SEARCH nodes USING INDEX nodes_state (state=?)").count(), 3, "{plan}");
+    assert!(!plan.contains("SCAN nodes") && !plan.contains("B-TREE"), "{plan}");
+}
