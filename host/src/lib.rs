@@ -2,6 +2,7 @@
 
 pub mod ids;
 pub mod limits;
+pub mod plugin;
 pub mod record;
 pub mod registry;
 pub mod schedule;

@@ -1,0 +1,152 @@
+//! From a file to a plugin's table, by either door. The only place that knows abi_stable, beside the table's
+//! own definition.
+
+use std::error::Error;
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::check_layout_compatibility;
+use abi_stable::library::{LibHeader, LibraryError, lib_header_from_path};
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use simplegrid_plugin_api::abi::{ABI, C_SYMBOL, Plugin, PluginRef, VERSION, VERSION_SYMBOL, VersionText};
+
+use crate::plugin::LoadError;
+
+/// Differences of layouts that an error shows. There may be hundreds, and the first says it.
+const DIFFERENCES_MAX: usize = 3;
+
+/// Loads the library and returns its table.
+pub(super) fn open(path: &Path) -> Result<Plugin, LoadError> {
+    // A name without a slash would be looked up in the linker's directories instead.
+    let path =
+        &path.canonicalize().map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    let library = link(path)?;
+    let plugin = match c_door(path, library)? {
+        Some(plugin) => plugin,
+        None => rust_door(path, library)?,
+    };
+    if plugin.abi != ABI {
+        return Err(other_abi(path, library, format!("its table has number {}, not {ABI}", plugin.abi)));
+    }
+    Ok(plugin)
+}
+
+/// Loads the library for ever.
+fn link(path: &Path) -> Result<&'static Library, LoadError> {
+    // SAFETY: loading runs the library's initialisers, which may do anything; whoever names a plugin trusts
+    // it with this process. All its symbols are bound now, so that none can be missing later.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
+        .map_err(|error| LoadError::Linker { path: path.to_owned(), cause: causes(&error) })?;
+    // Never unloaded: see the invariant of `plugin`.
+    Ok(Box::leak(Box::new(library)))
+}
+
+/// The table of a plugin in C: what lies at the symbol, as anyone may have written it.
+#[repr(C)]
+struct CTable {
+    abi: u32,
+    functions: [*const c_void; FUNCTIONS.len()],
+}
+
+/// The functions of [`Plugin`], in their order.
+const FUNCTIONS: [&str; 7] = ["manifest", "extension", "prepare", "create", "handle", "flush", "destroy"];
+
+const _: () = assert!(size_of::<CTable>() == size_of::<Plugin>());
+
+fn c_door(path: &Path, library: &Library) -> Result<Option<Plugin>, LoadError> {
+    // SAFETY: the symbol of this name is a static table; a pointer to it is read as just that.
+    let Ok(symbol) = (unsafe { library.get::<*const CTable>(C_SYMBOL) }) else { return Ok(None) };
+    let table = *symbol;
+    // SAFETY: the first member of any version's table is its number.
+    let abi = unsafe { (*table).abi };
+    if abi != ABI {
+        return Err(other_abi(path, library, format!("its table has number {abi}, not {ABI}")));
+    }
+    // SAFETY: a table of this number has these functions, as pointers that may yet be null.
+    let functions = unsafe { (*table).functions };
+    if let Some((name, _)) = FUNCTIONS.iter().zip(functions).find(|(_, function)| function.is_null()) {
+        return Err(other_abi(path, library, format!("its table lacks the function `{name}`")));
+    }
+    // SAFETY: it is a table of this number and none of its functions is null, so it is a valid `Plugin`.
+    Ok(Some(unsafe { *table.cast::<Plugin>() }))
+}
+
+fn rust_door(path: &Path, library: &Library) -> Result<Plugin, LoadError> {
+    let header = lib_header_from_path(path).map_err(|error| refused(path, library, &error))?;
+    let root = root_module(header).map_err(|error| refused(path, library, &error))?;
+    Ok(Plugin {
+        abi: root.abi(),
+        manifest: root.manifest(),
+        extension: root.extension(),
+        prepare: root.prepare(),
+        create: root.create(),
+        handle: root.handle(),
+        flush: root.flush(),
+        destroy: root.destroy(),
+    })
+}
+
+/// The root module, if its layout is ours, or a shorter or longer version of it.
+///
+/// `RootModule::load_from_file` would do, but it returns the first library that a process loaded for the
+/// path of any later one.
+fn root_module(header: &LibHeader) -> Result<PluginRef, LibraryError> {
+    let refusal = match header.init_root_module::<PluginRef>() {
+        Err(error @ LibraryError::AbiInstability(_)) => error,
+        other => return other,
+    };
+    // abi_stable lets a library have more fields than we know, but not fewer. Ours has them all in its
+    // guaranteed prefix, so a plugin with a shorter table than ours is fine: check the other way round.
+    let Some(theirs) = header.layout() else { return Err(refusal) };
+    match check_layout_compatibility(theirs, PluginRef::LAYOUT).into_result() {
+        // SAFETY: the layouts were just found compatible: ours has all that theirs has, at the same places,
+        // and fields that theirs lacks are behind the prefix, where the accessors check for them.
+        Ok(()) => unsafe { header.init_root_module_with_unchecked_layout::<PluginRef>() },
+        Err(_) => Err(refusal),
+    }
+}
+
+fn refused(path: &Path, library: &Library, error: &LibraryError) -> LoadError {
+    match error {
+        LibraryError::GetSymbolError { .. } => LoadError::NotAPlugin { path: path.to_owned() },
+        LibraryError::InvalidAbiHeader(_) => {
+            other_abi(path, library, "it was built with another abi_stable".into())
+        }
+        error => other_abi(path, library, differences(&error.to_string())),
+    }
+}
+
+/// The lines of a layout error that say something, each once; the whole may run to 700.
+fn differences(error: &str) -> String {
+    let mut differences: Vec<&str> = Vec::new();
+    for line in error.lines().filter_map(|line| line.trim().strip_prefix("Error:")) {
+        if differences.len() < DIFFERENCES_MAX && !differences.contains(&line) {
+            differences.push(line);
+        }
+    }
+    if differences.is_empty() {
+        return error.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    differences.join("; ")
+}
+
+fn other_abi(path: &Path, library: &Library, first_difference: String) -> LoadError {
+    // SAFETY: the symbol of this name is plain data of this type in every version.
+    let theirs = unsafe { library.get::<*const VersionText>(VERSION_SYMBOL) };
+    // SAFETY: the same, and a symbol's address is never null.
+    let theirs = theirs.map_or_else(|_| "of unknown version".into(), |text| unsafe { **text }.to_text());
+    LoadError::OtherAbi { path: PathBuf::from(path), theirs, ours: VERSION, first_difference }
+}
+
+/// An error with all that is behind it: libloading's own text says only "dlopen failed".
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

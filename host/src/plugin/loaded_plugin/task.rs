@@ -1,0 +1,82 @@
+//! A task of a plugin, while it lives.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+use simplegrid_plugin_api::Status;
+use simplegrid_plugin_api::abi::{Bytes, Pair, Plugin};
+
+use super::context::Context;
+use crate::plugin::{CallError, TaskHost};
+
+/// A task and its host. It stays on the thread that made it (it is neither `Send` nor `Sync`), as the table
+/// asks for.
+#[derive(Debug)]
+pub struct LoadedTask<H> {
+    state: NonNull<c_void>,
+    handle: unsafe extern "C" fn(state: *mut c_void, record: u64, line: Bytes) -> i32,
+    flush: unsafe extern "C" fn(state: *mut c_void, last: bool) -> i32,
+    destroy: unsafe extern "C" fn(state: *mut c_void),
+    /// From a box, as a raw pointer: a box claims that nobody else has its address, and the plugin has.
+    context: NonNull<Context<H>>,
+}
+
+impl<H: TaskHost> LoadedTask<H> {
+    /// Makes the task. The name and the arguments must point to what lives during this call.
+    pub(super) fn create(table: &Plugin, name: Bytes, args: &[Pair], host: H) -> Result<Self, CallError> {
+        let context = NonNull::from(Box::leak(Box::new(Context::new(host))));
+        // SAFETY: it was leaked just now and nothing frees it before `drop`, unless `create` fails.
+        let host = unsafe { context.as_ref() }.host_table();
+        // SAFETY: the name, the arguments and `host` live during the call, and the context until `drop` has
+        // destroyed the state.
+        let state = unsafe { (table.create)(name, args.as_ptr(), args.len(), &raw const host) };
+        let Some(state) = NonNull::new(state) else {
+            // SAFETY: it was leaked above, and a plugin whose `create` failed uses its host no more.
+            let context = unsafe { Box::from_raw(context.as_ptr()) };
+            return Err(context.failure(None));
+        };
+        // SAFETY: it was leaked above and nothing frees it before `drop`; the plugin is not running.
+        unsafe { context.as_ref() }.set_alive();
+        Ok(Self { state, handle: table.handle, flush: table.flush, destroy: table.destroy, context })
+    }
+
+    /// Runs the task over one record. `record` is any number that was not used for this task before. What it
+    /// emits and says goes to the host meanwhile.
+    #[inline]
+    pub fn handle(&mut self, record: u64, line: &[u8]) -> Status {
+        self.context().set_record(Bytes::of(line));
+        // SAFETY: the state is alive, `&mut self` keeps other calls out, and `line` lives during the call.
+        Status::from_code(unsafe { (self.handle)(self.state.as_ptr(), record, Bytes::of(line)) })
+    }
+
+    /// Asks the task to finish what it holds; with `last`, no record follows.
+    pub fn flush(&mut self, last: bool) -> Status {
+        self.context().set_record(Bytes::NULL);
+        // SAFETY: the state is alive, and `&mut self` keeps other calls out.
+        Status::from_code(unsafe { (self.flush)(self.state.as_ptr(), last) })
+    }
+
+    /// The host, between calls.
+    #[inline]
+    pub fn host(&mut self) -> &mut H {
+        // SAFETY: the context lives until `drop`. `&mut self` means that no call is running, so no callback
+        // is either, and other threads of the plugin touch only what may be shared (`stopping`), of which
+        // this makes no unique reference.
+        unsafe { &mut *Context::host_ptr(self.context.as_ptr()) }
+    }
+
+    #[inline]
+    fn context(&self) -> &Context<H> {
+        // SAFETY: the context lives until `drop`, and all that is unique is behind cells.
+        unsafe { self.context.as_ref() }
+    }
+}
+
+impl<H> Drop for LoadedTask<H> {
+    fn drop(&mut self) {
+        // SAFETY: the state is alive, no call is running (we are its owner), and this is its last use.
+        unsafe { (self.destroy)(self.state.as_ptr()) };
+        // SAFETY: it is from a box, and with its task gone nobody has its address any more.
+        drop(unsafe { Box::from_raw(self.context.as_ptr()) });
+    }
+}

@@ -1,0 +1,28 @@
+//! Plugins: finding a library, loading it, and calling what is in it.
+//!
+//! Workers load one to run its task, masters one for its partitioner. Nothing here knows batches, sockets or
+//! runs. Both doors lead to the same table (`simplegrid_plugin_api::abi`): the root module of a Rust plugin
+//! and the symbol `simplegrid_plugin_v1` of any other.
+//!
+//! **Invariant:** a library is never unloaded. Its threads, its thread-locals and what it registered would
+//! dangle; a new version of it needs a new process.
+
+mod call_error;
+mod cells;
+mod elf;
+mod find;
+mod load_error;
+mod loaded_plugin;
+mod manifest;
+mod task_host;
+
+pub use call_error::CallError;
+pub use cells::Cells;
+pub use find::{all, find};
+pub use load_error::LoadError;
+pub use loaded_plugin::{LoadedPartitioner, LoadedPlugin, LoadedTask};
+pub use manifest::{Argument, Column, Kind, Manifest, OutputKind, TaskManifest};
+pub use simplegrid_plugin_api::Status;
+pub use simplegrid_plugin_api::abi::Bytes;
+pub use simplegrid_plugin_api::fields::Splitter;
+pub use task_host::TaskHost;

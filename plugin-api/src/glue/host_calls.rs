@@ -1,0 +1,127 @@
+//! The host's callbacks as safe functions.
+
+use crate::Status;
+use crate::abi::{Bytes, Host, LOG_LEVEL_V1};
+
+/// The callbacks of the host that a call or a task belongs to.
+///
+/// **Invariant:** it exists only as long as its host is valid, which whoever makes one promises. It is
+/// neither `Send` nor `Sync` (it holds a raw pointer), so the callbacks stay on the thread of the calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostCalls {
+    host: Host,
+}
+
+/// The fields of the record in hand, as long as the call that it came with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FieldList<'a> {
+    fields: &'a [Bytes],
+}
+
+impl HostCalls {
+    /// Wraps the callbacks of `host`.
+    ///
+    /// # Safety
+    /// Its functions must be callable with its `ctx`, as [`Host`] says, for as long as the result or a copy
+    /// of it is used.
+    pub(crate) unsafe fn new(host: Host) -> Self {
+        Self { host }
+    }
+
+    /// Hands over one row.
+    #[inline]
+    pub(crate) fn emit(&self, cells: &[Bytes]) -> Status {
+        // SAFETY: by the invariant the function and `ctx` are valid; `cells` are `len` cells, and they and
+        // what they point to live during the call.
+        Status::from_code(unsafe { (self.host.emit)(self.host.ctx, cells.as_ptr(), cells.len()) })
+    }
+
+    /// Hands over one raw line.
+    #[inline]
+    pub(crate) fn line(&self, line: Bytes) -> Status {
+        // SAFETY: by the invariant the function and `ctx` are valid; `line` lives during the call.
+        Status::from_code(unsafe { (self.host.line)(self.host.ctx, line) })
+    }
+
+    /// The fields of the record in hand. Only a [`Record`](crate::Record) asks, and it borrows this for no
+    /// longer than the call that brought it.
+    pub(crate) fn fields(&self) -> FieldList<'_> {
+        let mut fields: *const Bytes = std::ptr::null();
+        // SAFETY: by the invariant the function and `ctx` are valid; `fields` is a place for one pointer.
+        let len = unsafe { (self.host.fields)(self.host.ctx, &raw mut fields) };
+        if fields.is_null() || len == 0 {
+            return FieldList { fields: &[] };
+        }
+        // SAFETY: the host promises an array of `len` fields that stays as it is until the current call
+        // returns, and the record's borrow of `self` ends by then.
+        FieldList { fields: unsafe { std::slice::from_raw_parts(fields, len) } }
+    }
+
+    /// Finishes a record, or gives the message of the status that is about to be returned.
+    pub(crate) fn done(&self, record: u64, status: Status, message: &str) {
+        let message = if message.is_empty() { Bytes::NULL } else { Bytes::of(message.as_bytes()) };
+        // SAFETY: by the invariant the function and `ctx` are valid; `message` lives during the call.
+        unsafe { (self.host.done)(self.host.ctx, record, status.code(), message) };
+    }
+
+    /// Whether the grid is shutting down.
+    pub(crate) fn stopping(&self) -> bool {
+        // SAFETY: by the invariant the function and `ctx` are valid.
+        unsafe { (self.host.stopping)(self.host.ctx) }
+    }
+}
+
+impl<'a> FieldList<'a> {
+    /// How many fields there are.
+    pub(crate) fn len(self) -> usize {
+        self.fields.len()
+    }
+
+    /// Field `index`; a NULL one, which no host should send, is an empty one.
+    pub(crate) fn get(self, index: usize) -> Option<&'a [u8]> {
+        let field = self.fields.get(index)?;
+        // SAFETY: the host promises that the fields' bytes stay as they are until the current call returns,
+        // and `'a` ends by then (see `HostCalls::fields`).
+        Some(unsafe { field.get::<'a>() }.unwrap_or_default())
+    }
+
+    /// All fields in their order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        (0..self.len()).map_while(move |index| self.get(index))
+    }
+}
+
+/// The host's log, which any thread may use for as long as the process lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostLog {
+    log: unsafe extern "C" fn(ctx: *mut std::ffi::c_void, level: u32, target: Bytes, message: Bytes),
+}
+
+impl HostLog {
+    /// Writes one message.
+    pub(crate) fn write(self, level: u32, target: &str, message: &str) {
+        let (target, message) = (Bytes::of(target.as_bytes()), Bytes::of(message.as_bytes()));
+        // SAFETY: `Host::log` may be called from any thread, while the process lives, with a null `ctx`;
+        // the texts live during the call.
+        unsafe { (self.log)(std::ptr::null_mut(), level, target, message) };
+    }
+}
+
+impl HostCalls {
+    /// The log, without the context, which does not live as long.
+    pub(crate) fn log(&self) -> HostLog {
+        HostLog { log: self.host.log }
+    }
+
+    /// The highest level that the host keeps; info (3) if it does not say.
+    pub(crate) fn log_level(&self) -> u32 {
+        // SAFETY: by the invariant the function and `ctx` are valid; the name lives during the call.
+        let level = unsafe { (self.host.extension)(self.host.ctx, Bytes::of(LOG_LEVEL_V1)) };
+        if level.is_null() {
+            return 3;
+        }
+        // SAFETY: the extension of this name is a `u32` that is valid, and stays as it is, while the process
+        // lives.
+        unsafe { *level.cast::<u32>() }
+    }
+}

@@ -1,0 +1,22 @@
+//! Between the table of C functions and the safe traits: all of this crate's unsafe code that runs.
+//!
+//! Entry points take what the host passes, check what can be checked, and call the author's code behind
+//! `guard`; `HostCalls` is the way back. Nothing outside this folder dereferences a pointer.
+//!
+//! It is public for the [`export!`](crate::export!) macro alone and may change in any release.
+#![allow(unsafe_code)]
+
+mod entry_points;
+mod guard;
+mod host_calls;
+mod library;
+mod live_task;
+mod partition;
+mod task_entry;
+pub(crate) mod test_host;
+
+pub use entry_points::root;
+pub use library::{Library, PartitionerEntry};
+pub use task_entry::TaskEntry;
+
+pub(crate) use host_calls::{FieldList, HostCalls, HostLog};

@@ -1,0 +1,115 @@
+//! Where a task puts what it found out.
+
+use std::any::TypeId;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use crate::glue::HostCalls;
+use crate::text::RowCells;
+use crate::{Error, Held, Result, Status};
+
+/// The way out of a task: its rows, and the end of records that it held.
+///
+/// A row belongs to the record that finishes next: to a held one if [`done`](Self::done) follows, else to the
+/// record in hand. It reaches the output only if that record is done.
+#[derive(Debug)]
+pub struct Output<R> {
+    host: HostCalls,
+    row: RowCells,
+    columns: usize,
+    rows: PhantomData<fn(&R)>,
+}
+
+/// The `Row` of a task with raw output: it has one column, `line`, and [`Output::line`] writes it as bytes
+/// with nothing in between.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// One line of output, without its terminator.
+    pub line: String,
+}
+
+impl<R: Serialize + 'static> Output<R> {
+    pub(crate) fn new(host: HostCalls, columns: usize) -> Self {
+        Self { host, row: RowCells::default(), columns, rows: PhantomData }
+    }
+
+    /// Adds one output row. Nothing is allocated once the first rows have passed.
+    ///
+    /// # Errors
+    /// Fatal if the row is not flat (numbers, booleans, text, options and unit enums) or has other columns
+    /// than its type; rejects the record if the host refuses the row because it is too large. Return it with
+    /// `?`.
+    pub fn emit(&mut self, row: &R) -> Result {
+        let cells = self.row.encode(row).map_err(Error::fatal)?;
+        if cells.len() != self.columns {
+            return Err(other_columns(cells.len(), self.columns));
+        }
+        if is_raw::<R>() {
+            return accepted(self.host.line(cells[0]));
+        }
+        accepted(self.host.emit(cells))
+    }
+}
+
+impl Output<Line> {
+    /// Adds one raw output line, in one call. It should contain no line break: the output would have two
+    /// lines then.
+    ///
+    /// # Errors
+    /// Rejects the record if the host refuses the line because it is too large. Return it with `?`.
+    #[inline]
+    pub fn line(&mut self, line: &[u8]) -> Result {
+        accepted(self.host.line(crate::abi::Bytes::of(line)))
+    }
+}
+
+impl<R> Output<R> {
+    /// Finishes a held record: it is done, with the rows emitted for it.
+    pub fn done(&mut self, held: Held) {
+        self.host.done(held.record, Status::Ok, "");
+    }
+
+    /// Finishes a held record: it failed, and `error` says whether it is tried again.
+    pub fn fail(&mut self, held: Held, error: Error) {
+        self.host.done(held.record, error.status(), &error.message());
+    }
+
+    /// Whether the grid is shutting down. A task whose `handle` takes long should look now and then, and
+    /// return a [`retry`](Error::retry) soon.
+    pub fn stopping(&self) -> bool {
+        self.host.stopping()
+    }
+}
+
+/// Whether rows of this type are raw lines.
+pub(crate) fn is_raw<R: 'static>() -> bool {
+    TypeId::of::<R>() == TypeId::of::<Line>()
+}
+
+#[inline]
+fn accepted(status: Status) -> Result {
+    match status {
+        Status::Ok => Ok(()),
+        status => Err(refused(status)),
+    }
+}
+
+#[cold]
+fn refused(status: Status) -> Error {
+    const MESSAGE: &str = "the grid refused an output row (too large?)";
+    match status {
+        Status::Retry => Error::retry(MESSAGE),
+        Status::Fatal | Status::Panic => Error::fatal(MESSAGE),
+        Status::Ok | Status::Held | Status::Reject => Error::reject(MESSAGE),
+    }
+}
+
+#[cold]
+fn other_columns(cells: usize, columns: usize) -> Error {
+    Error::fatal(format_args!(
+        "a row of {cells} cells, but its type has {columns} columns: \
+         does it serialise other fields than it deserialises?"
+    ))
+}

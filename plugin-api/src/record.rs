@@ -1,0 +1,99 @@
+//! A record as a task sees it. How it is cut into fields is the host's business.
+
+use std::cell::{Cell, OnceCell};
+
+use serde::Deserialize;
+
+use crate::glue::{FieldList, HostCalls};
+use crate::{Error, Result, text};
+
+/// One record of the input.
+///
+/// Its fields are split (as CSV, RFC 4180) when the first of them is asked for; a task that uses only
+/// [`line`](Self::line) pays nothing for them.
+#[derive(Debug)]
+pub struct Record<'a> {
+    id: u64,
+    line: &'a [u8],
+    host: &'a HostCalls,
+    fields: OnceCell<FieldList<'a>>,
+    held: &'a Cell<bool>,
+}
+
+impl<'a> Record<'a> {
+    /// The record in the host's hand. `held` becomes true if the task holds it.
+    #[inline]
+    pub(crate) fn new(id: u64, line: &'a [u8], host: &'a HostCalls, held: &'a Cell<bool>) -> Self {
+        Self { id, line, host, fields: OnceCell::new(), held }
+    }
+
+    /// The whole record as it was read, without its terminator.
+    #[inline]
+    pub fn line(&self) -> &'a [u8] {
+        self.line
+    }
+
+    /// The bytes of field `index`, counted from zero; `None` if the record has no such field. Quotes are
+    /// already removed.
+    pub fn bytes(&self, index: usize) -> Option<&'a [u8]> {
+        self.fields().get(index)
+    }
+
+    /// Field `index` as text.
+    ///
+    /// # Errors
+    /// Rejects the record if it has no such field or the field is not UTF-8: both mean that the record is
+    /// not what the task was written for. Use [`bytes`](Self::bytes) for a field that may be absent.
+    pub fn text(&self, index: usize) -> Result<&'a str> {
+        let bytes = self.bytes(index).ok_or_else(|| self.no_field(index))?;
+        std::str::from_utf8(bytes).map_err(|cause| Error::reject(format_args!("field {index}: {cause}")))
+    }
+
+    /// How many fields the record has; at least one, for an empty line is one empty field.
+    pub fn len(&self) -> usize {
+        self.fields().len()
+    }
+
+    /// Whether the record has no fields at all, which happens only if the host has none to give.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The record as a struct or tuple whose members are the fields in their order. Fields beyond the last
+    /// member are ignored; an empty field is `None` for an `Option`. Borrowed members (`&str`) copy nothing.
+    ///
+    /// # Errors
+    /// Rejects the record if it has too few fields or one does not parse; the message names the field.
+    pub fn parse<T: Deserialize<'a>>(&self) -> Result<T> {
+        let fields = self.fields();
+        text::from_fields(fields.iter()).map_err(Error::reject)
+    }
+
+    /// Keeps the record open after `handle` has returned: it is not acknowledged, and is run again if this
+    /// worker dies, until it is given to [`Output::done`](crate::Output::done) or
+    /// [`Output::fail`](crate::Output::fail).
+    ///
+    /// It consumes the record, so that a record is held once; take what you need from it before (texts that
+    /// were taken stay valid until `handle` returns).
+    pub fn hold(self) -> Held {
+        self.held.set(true);
+        Held { record: self.id }
+    }
+
+    fn fields(&self) -> FieldList<'a> {
+        *self.fields.get_or_init(|| self.host.fields())
+    }
+
+    fn no_field(&self, index: usize) -> Error {
+        let plural = if self.len() == 1 { "" } else { "s" };
+        Error::reject(format_args!("no field {index}: the record has {} field{plural}", self.len()))
+    }
+}
+
+/// A record that the task holds. Give it back to the [`Output`](crate::Output) that it was held with; a
+/// dropped one stays unfinished, and is run again when the worker ends.
+#[must_use = "a held record is never acknowledged unless it is given to `Output::done` or `Output::fail`"]
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    pub(crate) record: u64,
+}

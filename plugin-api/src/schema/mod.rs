@@ -1,0 +1,147 @@
+//! What a type's fields are, found out by watching its `Deserialize` at work.
+//!
+//! A derived `Deserialize` names its fields and says what it wants of each. The tracer offers it every field
+//! in turn with a value of the wanted kind, and writes down what was wanted; which fields are optional shows
+//! when they are left out. The best that can be done without a macro of our own: a type with a
+//! `#[serde(alias)]` may show that name too, and a type whose own `Deserialize` refuses every sample value is
+//! described as far as it went.
+
+mod sample;
+mod tracer;
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+use tracer::{Shape, Trace};
+
+use crate::text::TextError;
+
+/// One argument or column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// Its name, after `rename` and `rename_all`.
+    pub(crate) name: &'static str,
+    /// What its text looks like.
+    pub(crate) kind: Kind,
+    /// It is an `Option`.
+    pub(crate) nullable: bool,
+    /// It may be left out: an `Option`, or one with a default.
+    pub(crate) optional: bool,
+}
+
+/// What a cell's text looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Int,
+    /// A number.
+    Float,
+    /// Any text, also the name of an enum's variant.
+    Text,
+    /// Bytes that need not be text.
+    Bytes,
+}
+
+impl Kind {
+    /// The name in the manifest.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Text => "text",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// Why a type has no schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SchemaError {
+    /// It is no struct with named fields.
+    NotAStruct { what: &'static str, of: &'static str },
+    /// One of its fields is not a single value.
+    NotFlat { of: &'static str, field: &'static str },
+}
+
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAStruct { what, of } => {
+                write!(f, "{of} cannot be {what}: it must be a struct with named fields, without `flatten`")
+            }
+            Self::NotFlat { of, field } => write!(
+                f,
+                "field `{field}` of {of} is not flat: it must be a number, a boolean, a text, an option of \
+                 one, or a unit enum"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SchemaError {}
+
+/// The arguments of a task. A type that takes arguments of any name (a map) has none that can be listed.
+pub(crate) fn args<T: DeserializeOwned>() -> Result<Vec<Field>, SchemaError> {
+    let mut trace = traced::<T>();
+    match trace.shape {
+        Shape::Struct | Shape::Unit | Shape::Map => {}
+        Shape::Other => return Err(not_a_struct::<T>("a task's arguments")),
+    }
+    mark_optional::<T>(&mut trace);
+    flat::<T>(trace)
+}
+
+/// The columns of a row.
+pub(crate) fn columns<T: DeserializeOwned>() -> Result<Vec<Field>, SchemaError> {
+    let trace = traced::<T>();
+    match trace.shape {
+        Shape::Struct => flat::<T>(trace),
+        Shape::Unit | Shape::Map | Shape::Other => Err(not_a_struct::<T>("an output row")),
+    }
+}
+
+fn not_a_struct<T>(what: &'static str) -> SchemaError {
+    SchemaError::NotAStruct { what, of: std::any::type_name::<T>() }
+}
+
+fn flat<T>(trace: Trace) -> Result<Vec<Field>, SchemaError> {
+    match trace.deep {
+        Some(field) => Err(SchemaError::NotFlat { of: std::any::type_name::<T>(), field }),
+        None => Ok(trace.fields()),
+    }
+}
+
+/// Offers all fields. One whose value is refused ends the run, so the next run leaves it out (what it wanted
+/// is known by then): each run but the last gets past one more such field, so they end.
+fn traced<T: DeserializeOwned>() -> Trace {
+    let mut trace = Trace::default();
+    while T::deserialize(trace.offer_all()).is_err() && trace.leave_out_last() {}
+    trace
+}
+
+/// Offers no fields at first, and then those that turn out to be required. The rest is optional.
+fn mark_optional<T: DeserializeOwned>(trace: &mut Trace) {
+    // Each required field, with the number of the sample value that it is offered.
+    let mut required: Vec<(&'static str, usize)> = Vec::new();
+    loop {
+        match T::deserialize(trace.offer(&required)) {
+            Err(TextError::Missing(name)) if required.iter().all(|(known, _)| *known != name) => {
+                required.push((name, 0));
+            }
+            // The value that was offered last may not suit a type that checks it: try the next sample.
+            Err(_) if trace.next_sample(&mut required) => {}
+            // What comes after it stays unknown, except what says so itself.
+            Err(_) => return trace.mark_optional(|_, nullable| nullable),
+            Ok(_) => {
+                return trace.mark_optional(|name, _| required.iter().all(|(known, _)| *known != name));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

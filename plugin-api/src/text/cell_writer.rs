@@ -1,0 +1,160 @@
+//! One value as a text cell.
+
+use std::fmt;
+use std::io::Write;
+
+use serde::Serialize;
+use serde::ser::{Impossible, Serializer};
+
+use super::{RowCells, TextError};
+
+/// Appends one cell to a row.
+pub(super) struct CellWriter<'a> {
+    pub(super) row: &'a mut RowCells,
+}
+
+impl CellWriter<'_> {
+    #[inline]
+    fn bytes(self, bytes: &[u8]) -> Result<(), TextError> {
+        self.row.bytes.extend_from_slice(bytes);
+        self.row.ends.push(Some(self.row.bytes.len()));
+        Ok(())
+    }
+
+    fn display(self, value: impl fmt::Display) -> Result<(), TextError> {
+        write!(self.row.bytes, "{value}").map_err(TextError::new)?;
+        self.row.ends.push(Some(self.row.bytes.len()));
+        Ok(())
+    }
+}
+
+/// Writes values as `Display` does.
+macro_rules! displayed {
+    ($($serialize:ident $type:ty),* $(,)?) => {
+        $(
+            fn $serialize(self, value: $type) -> Result<(), TextError> {
+                self.display(value)
+            }
+        )*
+    };
+}
+
+/// Refuses what has more than one value.
+macro_rules! refused {
+    ($($serialize:ident($($type:ty),*) -> $ok:ty;)*) => {
+        $(
+            fn $serialize(self, $(_: $type),*) -> Result<$ok, TextError> {
+                Err(not_flat())
+            }
+        )*
+    };
+}
+
+#[cold]
+fn not_flat() -> TextError {
+    TextError::new("a column must be a number, a boolean, a text, an option of one, or a unit enum")
+}
+
+type Never = Impossible<(), TextError>;
+
+impl Serializer for CellWriter<'_> {
+    type Ok = ();
+    type Error = TextError;
+    type SerializeSeq = Never;
+    type SerializeTuple = Never;
+    type SerializeTupleStruct = Never;
+    type SerializeTupleVariant = Never;
+    type SerializeMap = Never;
+    type SerializeStruct = Never;
+    type SerializeStructVariant = Never;
+
+    displayed! {
+        serialize_i8 i8,
+        serialize_i16 i16,
+        serialize_i32 i32,
+        serialize_i64 i64,
+        serialize_i128 i128,
+        serialize_u8 u8,
+        serialize_u16 u16,
+        serialize_u32 u32,
+        serialize_u64 u64,
+        serialize_u128 u128,
+        serialize_f32 f32,
+        serialize_f64 f64,
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<(), TextError> {
+        self.bytes(if value { b"true" } else { b"false" })
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), TextError> {
+        self.bytes(value.encode_utf8(&mut [0; 4]).as_bytes())
+    }
+
+    #[inline]
+    fn serialize_str(self, value: &str) -> Result<(), TextError> {
+        self.bytes(value.as_bytes())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), TextError> {
+        self.bytes(value)
+    }
+
+    fn serialize_none(self) -> Result<(), TextError> {
+        self.row.ends.push(None);
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), TextError> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), TextError> {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), TextError> {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Result<(), TextError> {
+        self.bytes(variant.as_bytes())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        value: &T,
+    ) -> Result<(), TextError> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        _variant: &'static str,
+        _value: &T,
+    ) -> Result<(), TextError> {
+        Err(not_flat())
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), TextError> {
+        self.display(value)
+    }
+
+    refused! {
+        serialize_seq(Option<usize>) -> Never;
+        serialize_tuple(usize) -> Never;
+        serialize_tuple_struct(&'static str, usize) -> Never;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Never;
+        serialize_map(Option<usize>) -> Never;
+        serialize_struct(&'static str, usize) -> Never;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never;
+    }
+}

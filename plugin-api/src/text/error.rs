@@ -1,0 +1,54 @@
+//! What can be wrong with a text as a value.
+
+use std::fmt;
+
+use serde::{de, ser};
+
+/// Why a text is not the value that a type wants, or a value not a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TextError {
+    /// A field that has no default was not given. Kept apart because it is how a schema finds out which
+    /// fields are optional.
+    Missing(&'static str),
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl TextError {
+    /// An error in words.
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Self::Other(message.to_string())
+    }
+
+    /// The error with its place in front.
+    pub(crate) fn at(self, place: impl fmt::Display) -> Self {
+        Self::Other(format!("{place}: {self}"))
+    }
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "`{name}` is missing"),
+            Self::Other(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for TextError {}
+
+impl de::Error for TextError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Missing(field)
+    }
+}
+
+impl ser::Error for TextError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message)
+    }
+}

@@ -1,0 +1,15 @@
+//! serde over plain text: arguments, records and rows are flat lists of text cells.
+//!
+//! It knows nothing about the boundary, the host or CSV.
+
+mod arguments;
+mod cell_writer;
+mod error;
+mod record_fields;
+mod row_cells;
+mod value;
+
+pub(crate) use arguments::from_args;
+pub(crate) use error::TextError;
+pub(crate) use record_fields::from_fields;
+pub(crate) use row_cells::RowCells;

@@ -1,0 +1,254 @@
+//! A row as text cells: the struct, one cell for each field.
+
+use serde::Serialize;
+use serde::ser::{Impossible, SerializeStruct, Serializer};
+
+use super::TextError;
+use super::cell_writer::CellWriter;
+use crate::abi::Bytes;
+
+/// The cells of one row after the other, in buffers that are used again.
+#[derive(Debug, Default)]
+pub(crate) struct RowCells {
+    /// The bytes of all cells, without anything between them.
+    pub(super) bytes: Vec<u8>,
+    /// Where each cell ends in `bytes`; `None` for NULL.
+    pub(super) ends: Vec<Option<usize>>,
+    /// The cells as the host wants them. Written last, for `bytes` moves while it grows.
+    cells: Vec<Bytes>,
+}
+
+impl RowCells {
+    /// The cells of `row`. They are valid until the next call.
+    pub(crate) fn encode<T: Serialize>(&mut self, row: &T) -> Result<&[Bytes], TextError> {
+        self.bytes.clear();
+        self.ends.clear();
+        row.serialize(RowWriter { row: self })?;
+        self.point();
+        Ok(&self.cells)
+    }
+
+    fn point(&mut self) {
+        self.cells.clear();
+        let mut start = 0;
+        for end in &self.ends {
+            self.cells.push(match *end {
+                None => Bytes::NULL,
+                Some(end) => Bytes::of(&self.bytes[std::mem::replace(&mut start, end)..end]),
+            });
+        }
+    }
+}
+
+/// Takes the struct.
+struct RowWriter<'a> {
+    row: &'a mut RowCells,
+}
+
+/// Takes its fields.
+struct RowFields<'a> {
+    row: &'a mut RowCells,
+}
+
+impl SerializeStruct for RowFields<'_> {
+    type Ok = ();
+    type Error = TextError;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), TextError> {
+        value
+            .serialize(CellWriter { row: self.row })
+            .map_err(|error| error.at(format_args!("column `{name}`")))
+    }
+
+    /// A field of `skip_serializing_if` keeps its column.
+    fn skip_field(&mut self, _name: &'static str) -> Result<(), TextError> {
+        self.row.ends.push(None);
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), TextError> {
+        Ok(())
+    }
+}
+
+/// Refuses what is no row.
+macro_rules! refused {
+    ($($serialize:ident($($type:ty),*) -> $ok:ty;)*) => {
+        $(
+            fn $serialize(self, $(_: $type),*) -> Result<$ok, TextError> {
+                Err(not_a_row())
+            }
+        )*
+    };
+}
+
+#[cold]
+fn not_a_row() -> TextError {
+    TextError::new("a row must be a struct with named fields")
+}
+
+type Never = Impossible<(), TextError>;
+
+impl<'a> Serializer for RowWriter<'a> {
+    type Ok = ();
+    type Error = TextError;
+    type SerializeSeq = Never;
+    type SerializeTuple = Never;
+    type SerializeTupleStruct = Never;
+    type SerializeTupleVariant = Never;
+    type SerializeMap = Never;
+    type SerializeStruct = RowFields<'a>;
+    type SerializeStructVariant = Never;
+
+    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<RowFields<'a>, TextError> {
+        Ok(RowFields { row: self.row })
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        value: &T,
+    ) -> Result<(), TextError> {
+        value.serialize(self)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _value: &T) -> Result<(), TextError> {
+        Err(not_a_row())
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        _variant: &'static str,
+        _value: &T,
+    ) -> Result<(), TextError> {
+        Err(not_a_row())
+    }
+
+    refused! {
+        serialize_bool(bool) -> ();
+        serialize_i8(i8) -> ();
+        serialize_i16(i16) -> ();
+        serialize_i32(i32) -> ();
+        serialize_i64(i64) -> ();
+        serialize_u8(u8) -> ();
+        serialize_u16(u16) -> ();
+        serialize_u32(u32) -> ();
+        serialize_u64(u64) -> ();
+        serialize_f32(f32) -> ();
+        serialize_f64(f64) -> ();
+        serialize_char(char) -> ();
+        serialize_str(&str) -> ();
+        serialize_bytes(&[u8]) -> ();
+        serialize_none() -> ();
+        serialize_unit() -> ();
+        serialize_unit_struct(&'static str) -> ();
+        serialize_unit_variant(&'static str, u32, &'static str) -> ();
+        serialize_seq(Option<usize>) -> Never;
+        serialize_tuple(usize) -> Never;
+        serialize_tuple_struct(&'static str, usize) -> Never;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Never;
+        serialize_map(Option<usize>) -> Never;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Row {
+        name: &'static str,
+        count: i64,
+        share: f64,
+        good: bool,
+        mark: char,
+        note: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        more: Option<u8>,
+        kind: Kind,
+        width: Width,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Plain,
+    }
+
+    #[derive(Serialize)]
+    struct Width(u16);
+
+    fn row(note: Option<String>) -> Row {
+        Row {
+            name: "é",
+            count: -12,
+            share: 0.5,
+            good: true,
+            mark: 'ß',
+            note,
+            more: None,
+            kind: Kind::Plain,
+            width: Width(7),
+        }
+    }
+
+    /// The cells as text, read from the buffers behind them.
+    fn texts(cells: &RowCells) -> Vec<Option<String>> {
+        let mut start = 0;
+        let text = |end: usize, start: &mut usize| {
+            let bytes = &cells.bytes[std::mem::replace(start, end)..end];
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        cells.ends.iter().map(|end| end.map(|end| text(end, &mut start))).collect()
+    }
+
+    #[test]
+    fn every_field_is_a_cell() {
+        let mut cells = RowCells::default();
+        assert_eq!(cells.encode(&row(Some(String::new()))).unwrap().len(), 9);
+        let some = |text: &str| Some(text.to_string());
+        assert_eq!(
+            texts(&cells),
+            [
+                some("é"),
+                some("-12"),
+                some("0.5"),
+                some("true"),
+                some("ß"),
+                some(""),
+                None,
+                some("plain"),
+                some("7")
+            ]
+        );
+    }
+
+    #[test]
+    fn null_is_not_an_empty_text() {
+        let mut cells = RowCells::default();
+        let encoded = cells.encode(&row(None)).unwrap();
+        assert!(encoded[5].ptr.is_null());
+        assert!(!cells.encode(&row(Some(String::new()))).unwrap()[5].ptr.is_null());
+    }
+
+    #[test]
+    fn what_is_not_flat_is_refused_by_column() {
+        #[derive(Serialize)]
+        struct Deep {
+            list: Vec<u8>,
+        }
+        let mut cells = RowCells::default();
+        let error = cells.encode(&Deep { list: vec![1] }).unwrap_err().to_string();
+        assert!(error.starts_with("column `list`: "), "{error}");
+        assert!(cells.encode(&(1, 2)).is_err());
+        assert!(cells.encode(&"text").is_err());
+    }
+}

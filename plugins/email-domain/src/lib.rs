@@ -1,0 +1,126 @@
+//! The domain of an e-mail address.
+//!
+//! A place to start from for a task with arguments, fields and columns, and for a partitioner: records are
+//! CSV whose first field is an address.
+
+use serde::{Deserialize, Serialize};
+use simplegrid_plugin_api::{Error, Output, Partitioner, Record, Result, Task};
+
+/// The task `email-domain`.
+#[derive(Debug)]
+pub struct EmailDomain {
+    lower: bool,
+}
+
+/// The `--task-arg`s.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Args {
+    /// `lower=true` writes domains in lower case.
+    #[serde(default)]
+    pub lower: bool,
+}
+
+/// One output row; its fields are the columns.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// The address as it was read.
+    pub address: String,
+    /// What follows its last `@`.
+    pub domain: String,
+}
+
+impl Task for EmailDomain {
+    type Args = Args;
+    type Row = Row;
+
+    fn new(args: Args) -> Result<Self> {
+        Ok(Self { lower: args.lower })
+    }
+
+    fn handle(&mut self, record: Record<'_>, output: &mut Output<Row>) -> Result {
+        let address = record.text(0)?;
+        let domain = domain_of(address)?;
+        let domain = if self.lower { domain.to_lowercase() } else { domain.to_owned() };
+        output.emit(&Row { address: address.to_owned(), domain })
+    }
+}
+
+/// The partitioner `by-email-domain`: the addresses of one domain, however it is written, meet in one worker.
+#[derive(Debug)]
+pub struct ByEmailDomain;
+
+impl Partitioner for ByEmailDomain {
+    fn key(&self, record: &Record<'_>, key: &mut Vec<u8>) -> Result {
+        let domain = domain_of(record.text(0)?)?;
+        key.extend_from_slice(domain.to_lowercase().as_bytes());
+        Ok(())
+    }
+}
+
+/// What follows the last `@`: an earlier one may be quoted, and then belongs to the name.
+fn domain_of(address: &str) -> Result<&str> {
+    match address.rsplit_once('@') {
+        Some((_, domain)) => Ok(domain),
+        None => Err(Error::reject("no @ in the address")),
+    }
+}
+
+simplegrid_plugin_api::export! {
+    tasks: { "email-domain" => EmailDomain },
+    partitioners: { "by-email-domain" => ByEmailDomain },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use simplegrid_plugin_api::Status;
+    use simplegrid_plugin_api::testing::{TestGrid, key_of};
+
+    fn row(address: &str, domain: &str) -> Vec<Option<String>> {
+        vec![Some(address.into()), Some(domain.into())]
+    }
+
+    #[test]
+    fn the_domain_follows_the_last_at_sign() {
+        let mut grid = TestGrid::start::<EmailDomain>(&[]).unwrap();
+        assert_eq!(grid.handle("joe@Example.COM,ignored"), Status::Ok);
+        assert_eq!(grid.handle(r#""""j@e""@example.org""#), Status::Ok);
+        assert_eq!(
+            grid.rows(),
+            [row("joe@Example.COM", "Example.COM"), row(r#""j@e"@example.org"#, "example.org")]
+        );
+    }
+
+    #[test]
+    fn an_argument_makes_it_lower_case() {
+        let mut grid = TestGrid::start::<EmailDomain>(&[("lower", "true")]).unwrap();
+        assert_eq!(grid.handle("joe@Example.COM"), Status::Ok);
+        assert_eq!(grid.rows(), [row("joe@Example.COM", "example.com")]);
+    }
+
+    #[test]
+    fn bad_arguments_are_named() {
+        let said = TestGrid::start::<EmailDomain>(&[("lower", "maybe")]).unwrap_err();
+        assert_eq!(said.message, "the task argument `lower`: `maybe` is neither true nor false");
+        let said = TestGrid::start::<EmailDomain>(&[("upper", "true")]).unwrap_err();
+        assert_eq!(said.message, "no task argument `upper`: the task takes lower");
+    }
+
+    #[test]
+    fn what_is_no_address_is_rejected() {
+        let mut grid = TestGrid::start::<EmailDomain>(&[]).unwrap();
+        assert_eq!(grid.handle("nobody"), Status::Reject);
+        assert_eq!(grid.last_message(), "no @ in the address");
+        assert_eq!(grid.handle(b"joe@\xff.org"), Status::Reject);
+        assert!(grid.last_message().starts_with("field 0: invalid utf-8"), "{}", grid.last_message());
+        assert!(grid.rows().is_empty());
+    }
+
+    #[test]
+    fn one_domain_is_one_key() {
+        assert_eq!(key_of(&ByEmailDomain, "joe@Example.COM").unwrap(), b"example.com");
+        assert_eq!(key_of(&ByEmailDomain, "ann@example.com,x").unwrap(), b"example.com");
+        assert_eq!(key_of(&ByEmailDomain, "nobody").unwrap_err().status, Status::Reject);
+    }
+}
