@@ -6,6 +6,8 @@ pub mod plugin;
 pub mod record;
 pub mod registry;
 pub mod schedule;
+pub mod scoreboard;
+pub mod wire;
 
 use std::process::ExitCode;
 

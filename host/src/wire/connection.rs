@@ -1,0 +1,167 @@
+//! A connection in a session: frames both ways, and the heartbeats that tell a silent peer from a busy one.
+
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::frame::{Frame, FrameError};
+use super::frame_reader::FrameReader;
+use super::frame_writer::FrameWriter;
+use super::message::{MasterToSlave, SlaveToMaster};
+use crate::limits::{HEARTBEAT_EVERY, SILENCE_MAX};
+
+/// A sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// To be answered.
+    Ping(u64),
+    /// An answer.
+    Pong(u64),
+}
+
+/// Messages among which there are signs of life.
+pub trait Beats: Sized {
+    /// Makes one.
+    fn of(beat: Beat) -> Self;
+    /// Whether this is one.
+    fn beat(&self) -> Option<Beat>;
+}
+
+macro_rules! beats {
+    ($($messages:ident),*) => {$(
+        impl Beats for $messages {
+            fn of(beat: Beat) -> Self {
+                match beat {
+                    Beat::Ping(number) => Self::Ping(number),
+                    Beat::Pong(number) => Self::Pong(number),
+                }
+            }
+
+            fn beat(&self) -> Option<Beat> {
+                match self {
+                    Self::Ping(number) => Some(Beat::Ping(*number)),
+                    Self::Pong(number) => Some(Beat::Pong(*number)),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+beats!(MasterToSlave, SlaveToMaster);
+
+/// Why a peer is given up.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// Nothing was heard of it.
+    #[error("it has been silent for {} s", SILENCE_MAX.as_secs())]
+    Silent,
+    /// The connection, or what came over it, is broken.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// What was heard.
+#[derive(Debug)]
+pub enum Heard<M> {
+    /// A message.
+    Said(Frame<M>),
+    /// The answer to a ping of ours.
+    RoundTrip(Duration),
+}
+
+/// The two halves of a connection share what they must know of each other.
+pub fn halves<R, W, In, Out>(
+    reader: FrameReader<R>,
+    writer: FrameWriter<W>,
+    frames: mpsc::Receiver<Frame<Out>>,
+) -> (ReceivingHalf<R, In>, SendingHalf<W, Out>) {
+    // Pongs that find no room are not worth waiting for: others are on their way.
+    let (pongs, pongs_out) = mpsc::channel(4);
+    let began = Instant::now();
+    let receiving = ReceivingHalf { reader, pongs, began, message: PhantomData };
+    (receiving, SendingHalf { writer, frames, pongs: pongs_out, began })
+}
+
+/// What the peer says.
+#[derive(Debug)]
+pub struct ReceivingHalf<R, In> {
+    reader: FrameReader<R>,
+    pongs: mpsc::Sender<u64>,
+    began: Instant,
+    message: PhantomData<fn() -> In>,
+}
+
+impl<R: AsyncRead + Unpin, In: DeserializeOwned + Beats> ReceivingHalf<R, In> {
+    /// The next thing heard; `None` when the peer has closed the connection. Pings are answered on the way.
+    ///
+    /// Only the time spent in here counts as silence: a peer is not blamed while we are busy ourselves.
+    ///
+    /// # Errors
+    /// If the peer is silent for too long, or breaks the protocol.
+    pub async fn next(&mut self) -> Result<Option<Heard<In>>, PeerError> {
+        loop {
+            let read = tokio::time::timeout(SILENCE_MAX, self.reader.next::<In>());
+            let Some(frame) = read.await.map_err(|_| PeerError::Silent)?? else { return Ok(None) };
+            match frame.head.beat() {
+                None => return Ok(Some(Heard::Said(frame))),
+                Some(Beat::Ping(number)) => {
+                    let _ = self.pongs.try_send(number);
+                }
+                Some(Beat::Pong(sent_us)) => {
+                    let now_us = self.began.elapsed().as_micros() as u64;
+                    return Ok(Some(Heard::RoundTrip(Duration::from_micros(now_us.saturating_sub(sent_us)))));
+                }
+            }
+        }
+    }
+}
+
+/// What we say.
+#[derive(Debug)]
+pub struct SendingHalf<W, Out> {
+    writer: FrameWriter<W>,
+    frames: mpsc::Receiver<Frame<Out>>,
+    pongs: mpsc::Receiver<u64>,
+    began: Instant,
+}
+
+impl<W: AsyncWrite + Unpin, Out: Serialize + Beats> SendingHalf<W, Out> {
+    /// Sends frames and signs of life until no more frames can come.
+    ///
+    /// # Errors
+    /// If the connection fails.
+    pub async fn run(mut self) -> std::io::Result<()> {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                frame = self.frames.recv() => match frame {
+                    Some(frame) => self.push_all(&frame),
+                    None => return self.writer.flush().await,
+                },
+                Some(number) = self.pongs.recv() => self.writer.push(&Out::of(Beat::Pong(number)).into()),
+                _ = heartbeat.tick() => {
+                    let now_us = self.began.elapsed().as_micros() as u64;
+                    self.writer.push(&Out::of(Beat::Ping(now_us)).into());
+                }
+            }
+            self.writer.flush().await?;
+        }
+    }
+
+    /// Gathers a frame and those that wait behind it.
+    fn push_all(&mut self, frame: &Frame<Out>) {
+        self.writer.push(frame);
+        while !self.writer.is_full()
+            && let Ok(frame) = self.frames.try_recv()
+        {
+            self.writer.push(&frame);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Going to a slave: connects and shakes hands, as a master or as an administrator.
+
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::frame::{Frame, FrameError, FrameLimits};
+use super::frame_reader::FrameReader;
+use super::frame_writer::FrameWriter;
+use super::handshake::{HandshakeError, exchange_preambles};
+use super::message::{Hello, MasterToSlave, Refusal, Role, SlaveToMaster, Welcome};
+use crate::limits::SILENCE_MAX;
+
+/// Why a slave cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No connection.
+    #[error("no connection to {address}: {source}")]
+    Connect {
+        /// Where to.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It did not answer in time.
+    #[error("{address} does not answer")]
+    Silent {
+        /// Who.
+        address: String,
+    },
+    /// It is none of ours.
+    #[error("{address}: {source}")]
+    Handshake {
+        /// Who.
+        address: String,
+        /// Why.
+        source: HandshakeError,
+    },
+    /// It broke the protocol.
+    #[error("{address}: {source}")]
+    Frame {
+        /// Who.
+        address: String,
+        /// How.
+        source: FrameError,
+    },
+    /// It does not want to.
+    #[error("{address} does not take this run: {refusal}")]
+    Refused {
+        /// Who.
+        address: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// It said something else than an answer.
+    #[error("{address} answered the hello with something else")]
+    NoAnswer {
+        /// Who.
+        address: String,
+    },
+}
+
+/// A connection after the handshake.
+#[derive(Debug)]
+pub struct Connection {
+    /// What the slave is; `None` for an administrator.
+    pub welcome: Option<Welcome>,
+    /// What it says.
+    pub reader: FrameReader<OwnedReadHalf>,
+    /// What it is told.
+    pub writer: FrameWriter<OwnedWriteHalf>,
+}
+
+/// Connects to a slave and shakes hands.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn connect(address: &str, role: Role) -> Result<Connection, ConnectError> {
+    let silent = |_| ConnectError::Silent { address: address.to_owned() };
+    tokio::time::timeout(SILENCE_MAX, shake_hands(address, role)).await.map_err(silent)?
+}
+
+async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectError> {
+    let refused = |source| ConnectError::Connect { address: address.to_owned(), source };
+    let frame_error = |source| ConnectError::Frame { address: address.to_owned(), source };
+    let stream = TcpStream::connect(address).await.map_err(refused)?;
+    stream.set_nodelay(true).map_err(refused)?;
+    let (mut read, mut write) = stream.into_split();
+    exchange_preambles(&mut read, &mut write)
+        .await
+        .map_err(|source| ConnectError::Handshake { address: address.to_owned(), source })?;
+    let mut reader = FrameReader::new(read, FrameLimits::HANDSHAKE);
+    let mut writer = FrameWriter::new(write);
+    let administers = role == Role::Administrator;
+    let hello = Hello { role, program: env!("CARGO_PKG_VERSION").to_owned() };
+    writer.push(&Frame::from(MasterToSlave::Hello(hello)));
+    writer.flush().await.map_err(|error| frame_error(error.into()))?;
+    let answer = reader.next::<SlaveToMaster>().await.map_err(frame_error)?;
+    let welcome = match answer.map(|frame| frame.head) {
+        Some(SlaveToMaster::Welcome(welcome)) => (!administers).then_some(welcome),
+        Some(SlaveToMaster::Refused(refusal)) => {
+            return Err(ConnectError::Refused { address: address.to_owned(), refusal });
+        }
+        _ => return Err(ConnectError::NoAnswer { address: address.to_owned() }),
+    };
+    reader.set_limits(FrameLimits::SESSION);
+    Ok(Connection { welcome, reader, writer })
+}
+
+/// Tells a slave one thing, as an administrator, and waits for its goodbye.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn tell(address: &str, message: MasterToSlave) -> Result<(), ConnectError> {
+    let mut connection = connect(address, Role::Administrator).await?;
+    let frame_error = |source| ConnectError::Frame { address: address.to_owned(), source };
+    connection.writer.push(&Frame::from(message));
+    connection.writer.flush().await.map_err(|error| frame_error(error.into()))?;
+    let answer = tokio::time::timeout(SILENCE_MAX, connection.reader.next::<SlaveToMaster>());
+    match answer.await {
+        Err(_) => Err(ConnectError::Silent { address: address.to_owned() }),
+        Ok(Ok(Some(Frame { head: SlaveToMaster::Bye, .. }))) => Ok(()),
+        Ok(Ok(_)) => Err(ConnectError::NoAnswer { address: address.to_owned() }),
+        Ok(Err(source)) => Err(frame_error(source)),
+    }
+}

@@ -1,0 +1,76 @@
+//! The first eight bytes of a connection: who we are and which protocol we speak, before any message.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Bytes of a preamble.
+pub const PREAMBLE_BYTES: usize = 8;
+
+/// Seven letters, so that a port of something else is told apart at once.
+const MAGIC: &[u8; 7] = b"SIMPLEG";
+
+/// The version of `docs/protocol.md`. Peers of another version are refused.
+const PROTOCOL_VERSION: u8 = 1;
+
+/// Why a peer is not one of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// It spoke something else.
+    #[error("the peer does not speak SimpleGrid's protocol")]
+    NotSimpleGrid,
+    /// It is another version of ours.
+    #[error(
+        "the peer speaks version {theirs} of the protocol, this program version {PROTOCOL_VERSION}: run the same version of SimpleGrid on both sides"
+    )]
+    OtherVersion {
+        /// The peer's version.
+        theirs: u8,
+    },
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Sends our preamble and judges the peer's.
+///
+/// # Errors
+/// If the peer is none of ours, or the connection fails.
+pub async fn exchange_preambles<R, W>(reader: &mut R, writer: &mut W) -> Result<(), HandshakeError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut ours = [PROTOCOL_VERSION; PREAMBLE_BYTES];
+    ours[..MAGIC.len()].copy_from_slice(MAGIC);
+    writer.write_all(&ours).await?;
+    writer.flush().await?;
+    let mut theirs = [0; PREAMBLE_BYTES];
+    reader.read_exact(&mut theirs).await?;
+    match theirs.split_last() {
+        Some((&PROTOCOL_VERSION, magic)) if magic == MAGIC => Ok(()),
+        Some((&theirs, magic)) if magic == MAGIC => Err(HandshakeError::OtherVersion { theirs }),
+        _ => Err(HandshakeError::NotSimpleGrid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answer(theirs: &[u8]) -> Result<(), HandshakeError> {
+        let (mut near, mut far) = tokio::io::duplex(64);
+        far.write_all(theirs).await.unwrap();
+        far.shutdown().await.unwrap();
+        let (mut reader, mut writer) = tokio::io::split(&mut near);
+        exchange_preambles(&mut reader, &mut writer).await
+    }
+
+    #[tokio::test]
+    async fn only_the_same_version_of_ours_is_accepted() {
+        assert!(answer(b"SIMPLEG\x01").await.is_ok());
+        assert!(matches!(answer(b"SIMPLEG\x07").await, Err(HandshakeError::OtherVersion { theirs: 7 })));
+        assert!(matches!(answer(b"GET / HT").await, Err(HandshakeError::NotSimpleGrid)));
+        assert!(matches!(answer(b"SIM").await, Err(HandshakeError::Io(_))));
+    }
+}

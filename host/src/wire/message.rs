@@ -1,0 +1,198 @@
+//! What masters and slaves say to each other. `docs/protocol.md` tells when.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BatchId, Epoch, SlotIndex};
+use crate::record::Format;
+
+/// From a master, or from whoever administers a slave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MasterToSlave {
+    /// The first message.
+    Hello(Hello),
+    /// An administrative command, as `-i NAME=VALUE` gives it.
+    Command {
+        /// What to set or do.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Records for a slot; the table holds their ends, the body their bytes.
+    Batch(BatchHead),
+    /// Asks a slot's task to finish what it holds, because the run ends.
+    Flush {
+        /// A number from the same sequence as the batches'.
+        batch: BatchId,
+        /// Whose task.
+        slot: SlotIndex,
+        /// Which worker of that slot.
+        epoch: Epoch,
+    },
+    /// «I am alive»; to be answered with the same number.
+    Ping(u64),
+    /// The answer to a ping.
+    Pong(u64),
+    /// The run is over: the slave is free.
+    Bye,
+    /// The slave must end, after a drain.
+    Shutdown,
+}
+
+/// Who connects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// What it wants.
+    pub role: Role,
+    /// The version of its program, for the log.
+    pub program: String,
+}
+
+/// What a peer wants of a slave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// To run records: takes the slave until `Bye`.
+    Master {
+        /// The name under which the node was reserved.
+        reservation: String,
+        /// How the input is cut: tells workers what a record's terminator is.
+        format: Format,
+        /// Milliseconds that one record may take; overrides the slave's own limit.
+        record_timeout_ms: Option<u64>,
+    },
+    /// To give a command. Always let in.
+    Administrator,
+}
+
+/// The head of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchHead {
+    /// Its number in this run.
+    pub batch: BatchId,
+    /// Where it goes.
+    pub slot: SlotIndex,
+    /// The worker it is meant for: if that one is gone, the batch is void.
+    pub epoch: Epoch,
+    /// Where the count of its ends starts (see [`Records`](crate::record::Records)).
+    pub base: u32,
+    /// Whether its report must say where each record's rows end, even if all are done.
+    pub with_row_ends: bool,
+}
+
+/// From a slave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SlaveToMaster {
+    /// The answer to a hello.
+    Welcome(Welcome),
+    /// The answer to a hello that is not granted.
+    Refused(Refusal),
+    /// A worker is ready: its slot's credit is whole.
+    SlotUp {
+        /// Which slot.
+        slot: SlotIndex,
+        /// Its new worker.
+        epoch: Epoch,
+    },
+    /// What became of records; the table holds outcomes, the body rows and messages.
+    Report(ReportHead),
+    /// A worker is gone. All that its slot had in flight and is in no report was not finished.
+    SlotLost(SlotLost),
+    /// The slave was asked to end: it finishes what it has, and takes no new batches.
+    Draining,
+    /// This slave cannot go on.
+    Failed {
+        /// Why.
+        message: String,
+    },
+    /// «I am alive»; to be answered with the same number.
+    Ping(u64),
+    /// The answer to a ping.
+    Pong(u64),
+    /// The answer to `Bye`: the slave is free. The last message.
+    Bye,
+}
+
+/// What a slave is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The task it runs.
+    pub task: String,
+    /// The version of the library that holds the task.
+    pub task_version: String,
+    /// The output columns; empty if rows are raw lines.
+    pub columns: Vec<String>,
+    /// How many slots it has.
+    pub slots: u16,
+    /// The version of its program, for the log.
+    pub program: String,
+}
+
+/// Why a hello was not granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// Another master holds the slave.
+    #[error("it is serving {reservation}")]
+    Busy {
+        /// The other's reservation.
+        reservation: String,
+    },
+    /// It is about to end.
+    #[error("it is shutting down")]
+    Draining,
+    /// The first message was none.
+    #[error("the first message was not a hello")]
+    NoHello,
+}
+
+/// The head of a report. Outcomes are [`Outcome`](crate::scoreboard::Outcome)s of 16 bytes each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportHead {
+    /// The slot that reports.
+    pub slot: SlotIndex,
+    /// Its worker.
+    pub epoch: Epoch,
+    /// The batch (or flush) that was in hand.
+    pub batch: BatchId,
+    /// Nothing but «every record of the batch is done, in order»: the table is empty.
+    pub all_done: bool,
+    /// The batch is finished, and its credit returns. Otherwise more reports of it follow.
+    pub last: bool,
+    /// Nanoseconds that the worker spent in the task for this report.
+    pub busy_ns: u64,
+}
+
+/// The loss of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotLost {
+    /// The slot.
+    pub slot: SlotIndex,
+    /// Its worker.
+    pub epoch: Epoch,
+    /// The record it died on, if it died on one.
+    pub blame: Option<Blame>,
+    /// How it ended.
+    pub kind: LossKind,
+    /// For people: the signal, the limit, the exit status.
+    pub message: String,
+}
+
+/// A record that a worker died on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blame {
+    /// Its batch.
+    pub batch: BatchId,
+    /// Its place in the batch.
+    pub index: u16,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LossKind {
+    /// It crashed or left by itself.
+    Crash,
+    /// It was killed because a record took too long.
+    Timeout,
+    /// It was replaced because its task panicked; the outcome of the guilty record is in a report.
+    Panic,
+    /// It was crashed by its task's flush; no single record is to blame.
+    Flush,
+}

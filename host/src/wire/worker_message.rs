@@ -1,0 +1,123 @@
+//! What a slave and its worker processes say to each other, over the socketpair. An item is a batch or a
+//! flush at a worker; it has the number that its master gave it, so that it can be followed through logs.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::message::LossKind;
+use crate::ids::BatchId;
+use crate::record::Format;
+
+/// From the slave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostToWorker {
+    /// The first message: what to load.
+    Start(WorkerStart),
+    /// Calls the task's `prepare`: the first of a node's workers is asked, before any other starts.
+    Prepare,
+    /// Creates the task: from now on items may come.
+    Create,
+    /// A new run begins.
+    Begin {
+        /// How its records end.
+        format: Format,
+    },
+    /// Records to run; the table holds their ends, the body their bytes.
+    Batch {
+        /// Its number.
+        item: BatchId,
+        /// Where the count of the ends starts.
+        base: u32,
+        /// Whether the outcomes are wanted even if all records are done.
+        with_row_ends: bool,
+    },
+    /// Calls the task's `flush`.
+    Flush {
+        /// Its number.
+        item: BatchId,
+        /// Whether no more input will come.
+        last: bool,
+    },
+    /// End, after the items before this message.
+    Stop,
+}
+
+/// What a worker must load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStart {
+    /// The library.
+    pub library: PathBuf,
+    /// The task in it; empty means «the only one».
+    pub task: String,
+    /// The task's arguments.
+    pub task_args: Vec<(String, String)>,
+    /// Arguments of the slave that the task gets where it has an argument of that name.
+    pub manager_args: Vec<(String, String)>,
+    /// What the process may take.
+    pub limits: WorkerLimits,
+}
+
+/// What a worker process may take of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WorkerLimits {
+    /// Bytes of heap and private mappings.
+    pub memory_bytes: Option<u64>,
+    /// Open descriptors.
+    pub open_files: Option<u64>,
+    /// Whether a crash may leave a core dump.
+    pub core_dumps: bool,
+}
+
+/// From a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerToHost {
+    /// The library is loaded; this is its manifest as JSON.
+    Loaded {
+        /// See `plugin::Manifest`.
+        manifest: String,
+    },
+    /// `prepare` is through.
+    Prepared,
+    /// The task exists.
+    Created,
+    /// The library or its task refuses to start. Final.
+    Unusable {
+        /// One line for whoever named the library.
+        message: String,
+    },
+    /// An item, or a part of it, is in the scoreboard.
+    Done(ItemDone),
+    /// The worker must be replaced: its task panicked, or its flush failed. Final.
+    Leaving {
+        /// Which of the two.
+        kind: LossKind,
+        /// What the task said.
+        message: String,
+    },
+    /// The task says that it cannot go on. Final.
+    Fatal {
+        /// Why.
+        message: String,
+    },
+}
+
+/// What a worker has put into its scoreboard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemDone {
+    /// The item.
+    pub item: BatchId,
+    /// Outcomes there.
+    pub outcomes: u32,
+    /// Bytes of rows and messages there.
+    pub rows_bytes: u64,
+    /// Every record of the item is done, in order, in this one report, and nothing else happened; and nobody
+    /// wants to know more.
+    pub all_done: bool,
+    /// The item is finished. Otherwise the worker waits until the slave has taken this part.
+    pub last: bool,
+    /// Records that the task holds now.
+    pub held: u32,
+    /// Nanoseconds spent in the task for this report.
+    pub busy_ns: u64,
+}
