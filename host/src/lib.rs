@@ -1,12 +1,17 @@
 //! SimpleGrid: one program that runs a function over a stream of records on many cores and machines.
 
+pub mod cli;
+pub mod config;
+pub mod exit_code;
 pub mod ids;
 pub mod limits;
+pub mod log;
 pub mod plugin;
 pub mod record;
 pub mod registry;
 pub mod schedule;
 pub mod scoreboard;
+pub mod shutdown;
 pub mod wire;
 
 use std::process::ExitCode;

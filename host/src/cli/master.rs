@@ -1,0 +1,58 @@
+//! The flags of `simplegrid master`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{
+    run::RunFlags,
+    value::{self, Pair},
+};
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+  simplegrid master < records.txt > rows.txt
+      Runs what the slaves run over every line, on up to twenty free slaves.
+  simplegrid master -m -1 -k -o rows.txt --failed failed.txt records.txt
+      Takes every free slave, keeps the order, and writes down what failed.
+  simplegrid master --registry sqlite:/srv/grid.db -s < records.txt
+      Uses another registry, and shuts the slaves down at the end.
+
+The first INT, HUP or TERM lets the records in flight finish; the second stops at once.";
+
+/// What may follow `simplegrid master`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct MasterArgs {
+    /// Reserves at most this many slaves; a negative number takes all.
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
+    pub max_reserve: i64,
+
+    /// Shuts the slaves down when the run is over.
+    #[arg(short, long)]
+    pub shutdown_slaves: bool,
+
+    /// Sends each slave a command before its first record; may be repeated.
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = value::pair)]
+    pub init_slave_cmd: Vec<Pair>,
+
+    /// Looks for slaves in this registry; without it, in one of this user on this machine.
+    #[arg(long, value_name = "URL")]
+    pub registry: Option<String>,
+
+    /// Sets dsn, username, password, domain or scheduler as Net::SimpleGrid did; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
+    pub manager_arg: Vec<Pair>,
+
+    /// Waits this long for a slave to become free before it gives up.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub wait_nodes: Duration,
+
+    /// Looks this often for more slaves, while it has fewer than it may have.
+    #[arg(long, value_name = "DURATION", value_parser = value::interval)]
+    pub reallocate_every: Duration,
+
+    /// What every run has.
+    #[command(flatten)]
+    pub run: RunFlags,
+}

@@ -1,0 +1,104 @@
+//! The flags of `simplegrid run`, and those that it shares with `simplegrid master`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::value::{self, InputFormat, Pair, Progress, Scheduler};
+use super::worker_limits::WorkerLimitFlags;
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+  simplegrid run -t echo < records.txt
+      Runs the task `echo` over every line, on every core.
+  simplegrid run -t ./libemail.so --format csv -k -o rows.csv --header people.csv
+      Reads a CSV file; the rows come out in the order of the records, under the names of their columns.
+  tail -f access.log | simplegrid run -t word-count --partition-by field:0
+      Lines whose first field is the same meet in the same worker.";
+
+/// What may follow `simplegrid run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// The library with the task to run: a path, or a name looked up in SIMPLEGRID_TASK_PATH and beside this
+    /// program; `:TASK` picks one task of several.
+    #[arg(short, long, alias = "task-class", value_name = "FILE|NAME[:TASK]")]
+    pub task: String,
+
+    /// Hands an argument to the task; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
+    pub task_arg: Vec<Pair>,
+
+    /// Runs this many worker processes; without it, one for each core.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub max_workers: Option<u16>,
+
+    /// What its workers may take.
+    #[command(flatten)]
+    pub limits: WorkerLimitFlags,
+
+    /// What every run has.
+    #[command(flatten)]
+    pub run: RunFlags,
+}
+
+/// Flags of everything that reads records and writes rows.
+#[derive(Debug, Args)]
+pub struct RunFlags {
+    /// Cuts the input into records this way.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: InputFormat,
+
+    /// Refuses records that are longer than this.
+    #[arg(long, value_name = "BYTES", value_parser = value::record_bytes)]
+    pub max_record_bytes: usize,
+
+    /// Writes the rows in the order of the records they come from.
+    #[arg(short, long)]
+    pub keep_order: bool,
+
+    /// Writes the rows to this file instead of stdout.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Names the columns in the first line of the output.
+    #[arg(long)]
+    pub header: bool,
+
+    /// Writes every record that failed to this file, with the reason.
+    #[arg(long, value_name = "FILE")]
+    pub failed: Option<PathBuf>,
+
+    /// Tries a record again this many times before it counts as failed.
+    #[arg(long, value_name = "N")]
+    pub retries: u32,
+
+    /// Kills a worker that takes longer over one record; 0 for no limit.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub record_timeout: Option<Duration>,
+
+    /// Decides which worker gets which record.
+    #[arg(long, value_name = "SCHEDULER", value_enum)]
+    pub scheduler: Scheduler,
+
+    /// Sends records with the same key to the same worker; the key is a field (the first is field:0), the whole
+    /// record, or what a library's partitioner makes of it.
+    #[arg(long, value_name = "field:N|whole-record|FILE[:NAME]")]
+    pub partition_by: Option<String>,
+
+    /// Draws the run's progress on stderr.
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub progress: Progress,
+
+    /// Writes the run's summary to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub summary_json: Option<PathBuf>,
+
+    /// Logs warnings and errors only.
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Files to read records from, one after the other; none, or `-`, for stdin.
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+}

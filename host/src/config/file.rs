@@ -1,0 +1,239 @@
+//! A configuration file: TOML with keys for all commands, and a section for each. It knows which keys there
+//! are only from the flags that clap knows.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{Arg, ArgAction};
+use toml::{Table, Value};
+
+use super::{
+    ConfigError,
+    layers::{self, Source},
+};
+
+/// What every setting is unless someone says otherwise.
+pub(super) const DEFAULTS: &str = include_str!("../../default-config.toml");
+
+/// A file of settings, or the text of the built-in defaults.
+#[derive(Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+    table: Table,
+    built_in: bool,
+}
+
+/// A key's place in a file.
+struct Entry<'a> {
+    section: Option<&'a str>,
+    key: &'a str,
+    value: &'a Value,
+}
+
+impl ConfigFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not TOML.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Takes a file's text.
+    ///
+    /// # Errors
+    /// If it is not TOML.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let table: Table = text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml {
+            path: path.to_owned(),
+            reason: error.to_string().trim_end().to_owned(),
+        })?;
+        Ok(Self { path: path.to_owned(), table, built_in: false })
+    }
+
+    /// The defaults, as the user may read them in `default-config.toml`.
+    ///
+    /// # Errors
+    /// If they are not TOML, which a test rules out.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        let file = Self::parse("default-config.toml".as_ref(), DEFAULTS)?;
+        Ok(Self { built_in: true, ..file })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file says for one flag of one command: its section wins over what stands before the sections.
+    ///
+    /// # Errors
+    /// If the value is of the wrong kind.
+    pub fn values(&self, command: &str, arg: &Arg) -> Result<Option<(Vec<String>, Source)>, ConfigError> {
+        let key = arg.get_long().unwrap_or_default();
+        let in_section =
+            find(&self.table, command).and_then(Value::as_table).and_then(|table| find(table, key));
+        let Some((section, value)) = in_section
+            .map(|value| (Some(command), value))
+            .or_else(|| find(&self.table, key).map(|value| (None, value)))
+        else {
+            return Ok(None);
+        };
+        let values = self.read_values(arg, &Entry { section, key, value })?;
+        Ok(Some((values, self.source(section))))
+    }
+
+    /// Whether these are the defaults.
+    pub fn is_built_in(&self) -> bool {
+        self.built_in
+    }
+
+    fn source(&self, section: Option<&str>) -> Source {
+        if self.built_in {
+            Source::Default
+        } else {
+            Source::File { path: self.path.clone(), section: section.map(str::to_owned) }
+        }
+    }
+
+    /// Checks that every key is one that a command has, and that its flag would accept the value.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self, root: &clap::Command) -> Result<(), ConfigError> {
+        for (name, value) in &self.table {
+            match (layers::command(root, &dashes(name)), value) {
+                (Some(command), Value::Table(section)) => {
+                    for (key, value) in section {
+                        self.check_entry(&[command], &Entry { section: Some(name), key, value })?;
+                    }
+                }
+                _ => {
+                    let all: Vec<_> = layers::commands(root).collect();
+                    self.check_entry(&all, &Entry { section: None, key: name, value })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_entry(&self, commands: &[&clap::Command], entry: &Entry<'_>) -> Result<(), ConfigError> {
+        let known = || commands.iter().flat_map(|command| layers::settings(command));
+        let long = dashes(entry.key);
+        let mut same = known().filter(|arg| arg.get_long() == Some(&long)).peekable();
+        if same.peek().is_none() {
+            let sections = commands.iter().map(|command| command.get_name());
+            let sections = sections.filter(|_| entry.value.is_table() && entry.section.is_none());
+            let keys = known().filter_map(Arg::get_long).chain(sections).collect();
+            return Err(self.unknown_key(entry, keys));
+        }
+        for arg in same {
+            let values = self.read_values(arg, entry)?;
+            layers::check(arg, &values).map_err(|reason| self.wrong_value(entry, reason))?;
+        }
+        Ok(())
+    }
+
+    fn read_values(&self, arg: &Arg, entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+        let read = match arg.get_action() {
+            ArgAction::SetTrue => {
+                entry.value.as_bool().map(|flag| vec![flag.to_string()]).ok_or("true or false")
+            }
+            ArgAction::Append => {
+                list(entry.value).ok_or("a list of \"NAME=VALUE\", or a table of NAME = VALUE")
+            }
+            _ => scalar(entry.value).map(|text| vec![text]).ok_or("one text or number"),
+        };
+        read.map_err(|expected| ConfigError::WrongKind {
+            path: self.path.clone(),
+            section: entry.section.map(str::to_owned),
+            key: entry.key.to_owned(),
+            expected,
+        })
+    }
+
+    fn wrong_value(&self, entry: &Entry<'_>, reason: String) -> ConfigError {
+        let section = entry.section.map_or_else(String::new, |section| format!(" in [{section}]"));
+        ConfigError::WrongValue {
+            place: format!("`{}`{section} of {}", entry.key, self.path.display()),
+            reason,
+        }
+    }
+
+    fn unknown_key(&self, entry: &Entry<'_>, known: Vec<&str>) -> ConfigError {
+        ConfigError::UnknownKey {
+            path: self.path.clone(),
+            section: entry.section.map(str::to_owned),
+            key: entry.key.to_owned(),
+            known: suggestion(&dashes(entry.key), known),
+        }
+    }
+}
+
+fn dashes(key: &str) -> String {
+    key.replace('_', "-")
+}
+
+/// A key's value. Underscores count as dashes, as they do on the command line.
+fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    table.iter().find(|(name, _)| dashes(name) == key).map(|(_, value)| value)
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn list(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Array(items) => items.iter().map(scalar).collect(),
+        Value::Table(table) => table
+            .iter()
+            .map(|(name, value)| {
+                let value = value.as_bool().map(|flag| flag.to_string()).or_else(|| scalar(value))?;
+                Some(format!("{name}={value}"))
+            })
+            .collect(),
+        _ => None,
+    }
+}
+
+/// A sentence with the known keys that look like `key`, or with all of them if none does.
+fn suggestion(key: &str, mut known: Vec<&str>) -> String {
+    known.sort_unstable();
+    known.dedup();
+    let near: Vec<&str> = known.iter().copied().filter(|other| look_alike(key, other)).collect();
+    if near.is_empty() {
+        format!("known keys are {}", known.join(", "))
+    } else {
+        format!("did you mean {}?", near.join(" or "))
+    }
+}
+
+/// Whether two keys differ by little: a third of their letters at most, or the end of one of them.
+fn look_alike(left: &str, right: &str) -> bool {
+    let starts = left.len().min(right.len()) >= 4 && (left.starts_with(right) || right.starts_with(left));
+    starts || edits(left, right) <= left.len().max(right.len()) / 3
+}
+
+/// How many letters must be put in, taken out or changed to make one word of the other (Levenshtein).
+fn edits(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in right.chars().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

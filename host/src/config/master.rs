@@ -1,0 +1,55 @@
+//! What a master runs with.
+
+use std::time::Duration;
+
+use super::{ConfigError, Pair, RunSettings, load::Given, manager_args};
+use crate::cli::MasterArgs;
+
+/// What a master runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterConfig {
+    /// What every run has.
+    pub run: RunSettings,
+    /// Slaves to reserve at most, at least one; `None` is all.
+    pub max_reserve: Option<usize>,
+    /// Whether the slaves end with the run.
+    pub shutdown_slaves: bool,
+    /// Commands for each slave before its first record, in the order given.
+    pub init_commands: Vec<Pair>,
+    /// Arguments as Net::SimpleGrid's manager had them, each name once.
+    pub manager_args: Vec<Pair>,
+    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
+    pub registry: String,
+    /// Whether nobody named the registry, so that its directory may have to be made.
+    pub registry_is_default: bool,
+    /// How long to wait for the first slave.
+    pub wait_nodes: Duration,
+    /// How often to look for more slaves.
+    pub reallocate_every: Duration,
+}
+
+impl MasterConfig {
+    pub(super) fn new(args: MasterArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
+        let manager_args = manager_args::without_repeats(args.manager_arg);
+        Ok(Self {
+            run: RunSettings::new(args.run, &manager_args, given)?,
+            max_reserve: max_reserve(args.max_reserve)?,
+            shutdown_slaves: args.shutdown_slaves,
+            init_commands: args.init_slave_cmd,
+            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
+            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
+            manager_args,
+            wait_nodes: args.wait_nodes,
+            reallocate_every: args.reallocate_every,
+        })
+    }
+}
+
+/// A negative number reserves greedily, as in Perl's `reserveNodes`. There, 0 meant the default; here it is a
+/// mistake.
+fn max_reserve(number: i64) -> Result<Option<usize>, ConfigError> {
+    match number {
+        0 => Err(ConfigError::ReservesNothing),
+        number => Ok(usize::try_from(number).ok()),
+    }
+}

@@ -1,0 +1,93 @@
+//! What the program runs with: the command line wins over the environment, the environment over the user's
+//! file, the file over the defaults; checked before a socket opens.
+//!
+//! The structs here are plain: whoever consumes them knows nothing of flags, variables or files.
+//!
+//! **Invariant:** nothing else in the program reads the environment.
+
+mod environment;
+mod error;
+mod file;
+mod layers;
+mod load;
+mod manager_args;
+mod master;
+mod node_manager;
+mod output_files;
+mod partition;
+mod registry;
+mod report;
+mod run;
+mod secrets;
+mod slave;
+mod task;
+#[cfg(test)]
+mod tests;
+mod worker_limits;
+
+pub use environment::Environment;
+pub use error::{ConfigError, LoadError};
+pub use load::load;
+pub use manager_args::value as manager_arg;
+pub use master::MasterConfig;
+pub use node_manager::{NodeManagerConfig, NodeVerb};
+pub use registry::registry_url;
+pub use run::{LocalRunConfig, RunSettings};
+pub use secrets::without_secrets;
+pub use slave::SlaveConfig;
+pub use task::TaskCommand;
+
+pub use crate::cli::{InputFormat, Pair, Progress, Scheduler};
+
+/// All that the user asked for in one call of the program.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// What to say on stderr meanwhile.
+    pub log: LogSettings,
+}
+
+/// What to do, and with what.
+#[derive(Debug)]
+pub enum Command {
+    /// Be a slave.
+    Slave(SlaveConfig),
+    /// Run over the grid.
+    Master(MasterConfig),
+    /// Run on this machine alone.
+    Run(LocalRunConfig),
+    /// Look at the registry, or change it.
+    NodeManager(NodeManagerConfig),
+    /// Look at libraries.
+    Task(TaskCommand),
+    /// Print this report of all settings.
+    Config {
+        /// The whole text, ready to print.
+        report: String,
+    },
+    /// Be a worker. The slot and task are for `ps` only.
+    Worker {
+        /// The worker's place in its slave.
+        slot: Option<u16>,
+        /// The task that it will run.
+        task: String,
+    },
+}
+
+/// How much is logged, and how it looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The word after `simplegrid` that each line names, such as `slave`.
+    pub role: &'static str,
+    /// Warnings and errors only.
+    pub quiet: bool,
+    /// How many times the user asked for more.
+    pub verbose: u8,
+    /// `SIMPLEGRID_LOG`: directives of tracing's `EnvFilter`, in place of the two above.
+    pub filter: Option<String>,
+    /// Whether stderr takes colours: it is a terminal, and `NO_COLOR` is not set.
+    pub colour: bool,
+    /// Whether lines carry the time: a slave's do, unless someone watches it at a terminal.
+    pub time: bool,
+}

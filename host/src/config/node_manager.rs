@@ -1,0 +1,79 @@
+//! What the node manager runs with.
+
+use std::time::Duration;
+
+use super::{ConfigError, Pair, layers::Source, load::Given, manager_args};
+use crate::cli::{self, NodeManagerArgs};
+
+/// What the node manager runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeManagerConfig {
+    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
+    pub registry: String,
+    /// Whether nobody named the registry, so that its directory may have to be made.
+    pub registry_is_default: bool,
+    /// Arguments as Net::SimpleGrid's manager had them, each name once.
+    pub manager_args: Vec<Pair>,
+    /// The name of the node's row, with the manager argument `domain`.
+    pub hostname: String,
+    /// The port of the node's row.
+    pub port: u16,
+    /// What to do.
+    pub verb: NodeVerb,
+}
+
+/// What to do with a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeVerb {
+    /// Let masters reserve it.
+    Enable,
+    /// Keep masters from it.
+    Disable,
+    /// Take it from a master that is gone.
+    Release,
+    /// End it.
+    Shutdown,
+    /// Remove the rows of slaves that were not seen for so long; the host name and port mean nothing.
+    Prune {
+        /// How long.
+        silent_for: Duration,
+    },
+    /// Show all nodes; the host name and port mean nothing.
+    List {
+        /// As JSON.
+        json: bool,
+    },
+}
+
+impl NodeManagerConfig {
+    pub(super) fn new(args: NodeManagerArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
+        let manager_args = manager_args::without_repeats(args.manager_arg);
+        let verb = NodeVerb::from(args.verb);
+        let named =
+            ["hostname", "port"].into_iter().find(|flag| *given.settings.source(flag) == Source::CommandLine);
+        if let (NodeVerb::List { .. } | NodeVerb::Prune { .. }, Some(flag)) = (verb, named) {
+            return Err(ConfigError::ListOfOne { flag });
+        }
+        Ok(Self {
+            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
+            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
+            hostname: manager_args::qualified(&args.hostname.unwrap_or_default(), &manager_args),
+            port: args.port,
+            manager_args,
+            verb,
+        })
+    }
+}
+
+impl From<cli::NodeVerb> for NodeVerb {
+    fn from(verb: cli::NodeVerb) -> Self {
+        match verb {
+            cli::NodeVerb::Enable => Self::Enable,
+            cli::NodeVerb::Disable => Self::Disable,
+            cli::NodeVerb::Release => Self::Release,
+            cli::NodeVerb::Shutdown => Self::Shutdown,
+            cli::NodeVerb::Prune { silent_for } => Self::Prune { silent_for },
+            cli::NodeVerb::List { json } => Self::List { json },
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether a run's files can be read and written, as far as that shows before it begins: an hour of work
+//! should not end at a directory that was never there.
+
+use std::{fs, io, path::Path};
+
+use super::{ConfigError, RunSettings};
+
+/// Looks at every file that a run names.
+///
+/// # Errors
+/// The first one that cannot be used.
+pub fn check(settings: &RunSettings) -> Result<(), ConfigError> {
+    let outputs: Vec<(&'static str, &Path)> = [
+        ("output", &settings.output),
+        ("failed", &settings.failed),
+        ("summary-json", &settings.summary_json),
+    ]
+    .into_iter()
+    .filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
+    .collect();
+    outputs.iter().try_for_each(|(flag, path)| check_output(flag, path))?;
+    check_distinct(&outputs)?;
+    settings.inputs.iter().filter(|path| path.as_os_str() != "-").try_for_each(|path| check_input(path))
+}
+
+fn check_output(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
+    let refused = |reason| ConfigError::NoPlaceForOutput { flag, path: path.to_owned(), reason };
+    if path.as_os_str() == "-" {
+        return Err(refused("it must be a file: standard output is for the results".to_owned()));
+    }
+    if path.as_os_str().is_empty() {
+        return Err(refused("the name is empty".to_owned()));
+    }
+    if path.is_dir() {
+        return Err(refused("it is a directory".to_owned()));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            Err(refused(format!("there is no directory {}; create it first", parent.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_distinct(outputs: &[(&'static str, &Path)]) -> Result<(), ConfigError> {
+    for (index, (second, path)) in outputs.iter().enumerate() {
+        let same = outputs[..index].iter().find(|(_, other)| other == path && !is_device(path));
+        if let Some((first, _)) = same {
+            return Err(ConfigError::SameFile { first, second, path: path.to_path_buf() });
+        }
+    }
+    Ok(())
+}
+
+/// `/dev/null` and `/dev/stderr` may be written to as often as one likes.
+fn is_device(path: &Path) -> bool {
+    path.starts_with("/dev")
+}
+
+fn check_input(path: &Path) -> Result<(), ConfigError> {
+    let unreadable = |source| ConfigError::NoInput { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if metadata.is_dir() { Err(unreadable(io::ErrorKind::IsADirectory.into())) } else { Ok(()) }
+}

@@ -1,0 +1,57 @@
+//! Which scheduler a run has, and what its key is: two flags and a manager argument that must agree.
+
+use super::{ConfigError, Pair, Scheduler, layers::Settings, manager_args};
+
+/// The key when none is named: Perl's partitioned scheduler hashed the whole record.
+const DEFAULT_KEY: &str = "whole-record";
+
+/// A scheduler, and the key if it needs one.
+pub struct Choice {
+    /// Which worker gets which record.
+    pub scheduler: Scheduler,
+    /// There if, and only if, the scheduler is the partitioned one.
+    pub partition_by: Option<String>,
+}
+
+/// Makes one choice of `--scheduler`, `--partition-by` and the manager argument `scheduler`. Naming a key
+/// implies the partitioned scheduler, unless round robin was asked for in as strong a place.
+///
+/// # Errors
+/// If they contradict each other, or the key cannot be one.
+pub fn choose(
+    flag: Scheduler,
+    partition_by: Option<String>,
+    manager_args: &[Pair],
+    settings: &Settings,
+) -> Result<Choice, ConfigError> {
+    let of_manager =
+        manager_args::value(manager_args, "scheduler").map(manager_args::scheduler).transpose()?;
+    let of_manager = of_manager.filter(|_| manager_args::outranks(settings, "manager-arg", "scheduler"));
+    let said_by = if of_manager.is_some() { "manager-arg" } else { "scheduler" };
+    let (scheduler, implied_key) = of_manager.unwrap_or((flag, None));
+    let Some(key) = partition_by else { return Ok(without_key(scheduler, implied_key)) };
+    check(&key)?;
+    if scheduler == Scheduler::RoundRobin && !manager_args::outranks(settings, "partition-by", said_by) {
+        return if settings.source(said_by).rank() == settings.source("partition-by").rank() {
+            Err(ConfigError::PartitionedRoundRobin { partition_by: key })
+        } else {
+            Ok(without_key(scheduler, None))
+        };
+    }
+    Ok(Choice { scheduler: Scheduler::Partitioned, partition_by: Some(key) })
+}
+
+fn without_key(scheduler: Scheduler, implied_key: Option<&str>) -> Choice {
+    let partitioned = scheduler == Scheduler::Partitioned;
+    Choice { scheduler, partition_by: partitioned.then(|| implied_key.unwrap_or(DEFAULT_KEY).to_owned()) }
+}
+
+/// Fields are counted from zero, as a task counts them. Whether a library has the partitioner, the library
+/// itself must say.
+fn check(key: &str) -> Result<(), ConfigError> {
+    let right = match key.strip_prefix("field:") {
+        Some(number) => number.parse::<u32>().is_ok(),
+        None => !key.is_empty() && key != "field",
+    };
+    if right { Ok(()) } else { Err(ConfigError::WrongPartition { partition_by: key.to_owned() }) }
+}

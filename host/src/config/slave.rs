@@ -1,0 +1,87 @@
+//! What a slave runs with.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::{ConfigError, Pair, load::Given, manager_args};
+use crate::cli::SlaveArgs;
+use crate::wire::WorkerLimits;
+
+/// What a slave runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlaveConfig {
+    /// The library with the task, a path or a name, and the task in it: `FILE|NAME[:TASK]`.
+    pub task: String,
+    /// Arguments of the task, each name once.
+    pub task_args: Vec<Pair>,
+    /// Arguments as Net::SimpleGrid's manager had them, each name once; the task gets those that it knows.
+    pub manager_args: Vec<Pair>,
+    /// The port to listen on; 0 for any free one.
+    pub port: u16,
+    /// The address to listen on.
+    pub listen: IpAddr,
+    /// The name of the slave's row in the registry: this machine's, with the manager argument `domain`.
+    pub hostname: String,
+    /// Where masters are told to connect, if the user said so. See [`SlaveConfig::host_for_masters`].
+    pub advertise: Option<String>,
+    /// Worker processes, from 1 to 4096.
+    pub max_workers: u16,
+    /// What a worker may take of the machine.
+    pub limits: WorkerLimits,
+    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
+    pub registry: String,
+    /// Whether nobody named the registry, so that its directory may have to be made.
+    pub registry_is_default: bool,
+    /// How long a record may take, unless the master says otherwise.
+    pub record_timeout: Option<Duration>,
+    /// How long a drain may take.
+    pub drain_timeout: Duration,
+    /// How often the rate of records is logged.
+    pub sample_rate: Duration,
+    /// Warnings and errors only.
+    pub quiet: bool,
+    /// Where libraries are looked for by name.
+    pub task_path: Vec<PathBuf>,
+}
+
+impl SlaveConfig {
+    pub(super) fn new(args: SlaveArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
+        let manager_args = manager_args::without_repeats(args.manager_arg);
+        Ok(Self {
+            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
+            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
+            hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
+            task: args.task,
+            task_args: manager_args::without_repeats(args.task_arg),
+            manager_args,
+            port: args.port,
+            listen: args.listen,
+            advertise: args.advertise,
+            max_workers: args.max_workers,
+            limits: args.limits.into(),
+            record_timeout: args.record_timeout.filter(|limit| !limit.is_zero()),
+            drain_timeout: args.drain_timeout,
+            sample_rate: args.sample_rate_secs,
+            quiet: args.quiet,
+            task_path: given.environment.task_path(),
+        })
+    }
+
+    /// Where the slave listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.listen, self.port)
+    }
+
+    /// The host that masters connect to, and the name of the slave's row: what the user said; or else, if it can
+    /// only be reached from this machine, the address it listens on; or else the machine's name.
+    pub fn host_for_masters(&self) -> String {
+        match &self.advertise {
+            Some(host) => host.clone(),
+            None if self.listen.is_loopback() => self.listen.to_string(),
+            None => self.hostname.clone(),
+        }
+    }
+}

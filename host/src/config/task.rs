@@ -1,0 +1,35 @@
+//! What the look at libraries runs with.
+
+use std::path::PathBuf;
+
+use super::Environment;
+use crate::cli::{TaskArgs, TaskVerb};
+
+/// Which libraries to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskCommand {
+    /// Show what one library says about itself.
+    Inspect {
+        /// The library, a path or a name.
+        file: String,
+        /// As JSON.
+        json: bool,
+        /// Where libraries are looked for by name.
+        task_path: Vec<PathBuf>,
+    },
+    /// Show all libraries that have a name.
+    List {
+        /// Where they are.
+        task_path: Vec<PathBuf>,
+    },
+}
+
+impl TaskCommand {
+    pub(super) fn new(args: TaskArgs, environment: &Environment) -> Self {
+        let task_path = environment.task_path();
+        match args.verb {
+            TaskVerb::Inspect { file, json } => Self::Inspect { file, json, task_path },
+            TaskVerb::List => Self::List { task_path },
+        }
+    }
+}
