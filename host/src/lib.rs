@@ -12,7 +12,9 @@ pub mod registry;
 pub mod schedule;
 pub mod scoreboard;
 pub mod shutdown;
+pub mod slave;
 pub mod wire;
+pub mod worker;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,230 @@
+//! The door of a slave: who connects, who is let in, and one master at a time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+
+use super::master_session::{self, SessionEnd, on_command};
+use super::registration::RowEvent;
+use super::worker_pool::{PoolHandle, RunRequest};
+use crate::limits::SILENCE_MAX;
+use crate::registry::Reservation;
+use crate::wire::{
+    Frame, FrameLimits, FrameReader, FrameWriter, Hello, MasterToSlave, Refusal, Role, SlaveToMaster,
+    Welcome, exchange_preambles, halves,
+};
+
+/// Frames that may wait for a connection: the pool stops listening to its workers before that.
+const FRAMES_MAX: usize = 32;
+
+/// What all connections of a slave share.
+#[derive(Debug)]
+pub struct Door {
+    /// What masters are told.
+    pub welcome: Welcome,
+    /// Where work goes.
+    pub pool: PoolHandle,
+    /// Where the row is.
+    pub row: mpsc::Sender<RowEvent>,
+    /// Who is in.
+    pub occupant: Mutex<Option<String>>,
+    /// Whether the slave is about to end.
+    pub draining: watch::Receiver<bool>,
+    /// Asks the slave to end.
+    pub end: mpsc::Sender<()>,
+}
+
+/// Why a connection was closed.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error("it did not say who it is within {} s", SILENCE_MAX.as_secs())]
+    Silent,
+    #[error(transparent)]
+    Handshake(#[from] crate::wire::HandshakeError),
+    #[error(transparent)]
+    Frame(#[from] crate::wire::FrameError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("refused: {0}")]
+    Refused(Refusal),
+}
+
+/// Serves one connection to its end.
+pub async fn serve(stream: TcpStream, door: Arc<Door>) {
+    let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
+    match let_in(stream, &door).await {
+        Ok(()) => {}
+        // Whoever comes only to see whether the port is open does no harm.
+        Err(Closed::Handshake(crate::wire::HandshakeError::Io(error))) => {
+            tracing::debug!(peer, "a connection was closed: {error}");
+        }
+        Err(closed) => tracing::warn!(peer, "a connection was closed: {closed}"),
+    }
+}
+
+async fn let_in(stream: TcpStream, door: &Arc<Door>) -> Result<(), Closed> {
+    stream.set_nodelay(true)?;
+    let (read, write) = stream.into_split();
+    let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write));
+    let (mut reader, mut writer, hello) = handshake.await.map_err(|_| Closed::Silent)??;
+    match hello.role {
+        Role::Administrator => {
+            say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
+            administrate(reader, writer, door).await
+        }
+        Role::Master { reservation, format, record_timeout_ms } => {
+            let run = RunRequest { format, record_timeout: record_timeout_ms.map(Duration::from_millis) };
+            let guard = match occupy(door, &reservation) {
+                Ok(guard) => guard,
+                Err(refusal) => {
+                    say(&mut writer, SlaveToMaster::Refused(refusal.clone())).await?;
+                    return Err(Closed::Refused(refusal));
+                }
+            };
+            say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
+            reader.set_limits(FrameLimits::SESSION);
+            serve_master(run, &reservation, reader, writer, door).await;
+            drop(guard);
+            // A row task that is gone means that the slave ends.
+            let _ = door.row.send(RowEvent::Free(Reservation::from_text(reservation))).await;
+            Ok(())
+        }
+    }
+}
+
+async fn shake_hands(
+    mut read: OwnedReadHalf,
+    mut write: OwnedWriteHalf,
+) -> Result<(FrameReader<OwnedReadHalf>, FrameWriter<OwnedWriteHalf>, Hello), Closed> {
+    exchange_preambles(&mut read, &mut write).await?;
+    let mut reader = FrameReader::new(read, FrameLimits::HANDSHAKE);
+    let mut writer = FrameWriter::new(write);
+    match reader.next::<MasterToSlave>().await? {
+        Some(Frame { head: MasterToSlave::Hello(hello), .. }) => Ok((reader, writer, hello)),
+        _ => {
+            say(&mut writer, SlaveToMaster::Refused(Refusal::NoHello)).await?;
+            Err(Closed::Refused(Refusal::NoHello))
+        }
+    }
+}
+
+async fn say(writer: &mut FrameWriter<OwnedWriteHalf>, message: SlaveToMaster) -> std::io::Result<()> {
+    writer.push(&Frame::from(message));
+    writer.flush().await
+}
+
+/// Takes commands, one after the other, until the administrator leaves.
+async fn administrate(
+    mut reader: FrameReader<OwnedReadHalf>,
+    mut writer: FrameWriter<OwnedWriteHalf>,
+    door: &Door,
+) -> Result<(), Closed> {
+    loop {
+        let next = tokio::time::timeout(SILENCE_MAX, reader.next::<MasterToSlave>());
+        match next.await.map_err(|_| Closed::Silent)??.map(|frame| frame.head) {
+            Some(MasterToSlave::Shutdown) => {
+                tracing::info!("an administrator asks this slave to end");
+                // Asked twice, it ends once.
+                let _ = door.end.try_send(());
+                return Ok(say(&mut writer, SlaveToMaster::Bye).await?);
+            }
+            Some(MasterToSlave::Command { name, value }) => on_command(&name, &value),
+            Some(MasterToSlave::Bye) => return Ok(say(&mut writer, SlaveToMaster::Bye).await?),
+            Some(other) => tracing::warn!("an administrator said {other:?}; ignored"),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Frees the slave when the session is over, however it ends.
+struct Occupied<'a>(&'a Door);
+
+impl Drop for Occupied<'_> {
+    fn drop(&mut self) {
+        *self.0.occupant.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn occupy<'a>(door: &'a Door, reservation: &str) -> Result<Occupied<'a>, Refusal> {
+    if *door.draining.borrow() {
+        return Err(Refusal::Draining);
+    }
+    let mut occupant = door.occupant.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*occupant {
+        Some(other) => Err(Refusal::Busy { reservation: other.clone() }),
+        None => {
+            *occupant = Some(reservation.to_owned());
+            Ok(Occupied(door))
+        }
+    }
+}
+
+async fn serve_master(
+    run: RunRequest,
+    reservation: &str,
+    reader: FrameReader<OwnedReadHalf>,
+    writer: FrameWriter<OwnedWriteHalf>,
+    door: &Arc<Door>,
+) {
+    let _ = door.row.send(RowEvent::Occupied).await;
+    tracing::info!("serving {reservation}");
+    let (out, frames) = mpsc::channel(FRAMES_MAX);
+    let (receiving, sending) = halves(reader, writer, frames);
+    let announcing = announce_drain(door.draining.clone(), out.clone());
+    let session = master_session::serve(run, receiving, out, &door.pool);
+    let mut sending = std::pin::pin!(sending.run());
+    let mut session = std::pin::pin!(session);
+    let end = tokio::select! {
+        end = &mut session => Some(end),
+        sent = &mut sending => {
+            if let Err(error) = sent {
+                tracing::debug!("the connection to the master failed: {error}");
+            }
+            None
+        }
+        () = announcing => None,
+    };
+    match end {
+        None => {
+            // Whatever the session waited for does not come any more; the pool must forget the run.
+            master_session::detach(&door.pool).await;
+            tracing::warn!("{reservation} is lost; its work is dropped");
+        }
+        Some(SessionEnd::Lost(reason)) => {
+            let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+            tracing::warn!("{reservation} is lost{reason}; its work is dropped");
+        }
+        Some(SessionEnd::Closed(reason)) => {
+            tracing::warn!("the connection of {reservation} was closed: {reason}; its work is dropped");
+        }
+        Some(SessionEnd::Bye) => {
+            send_last(sending).await;
+            tracing::info!("{reservation} is done");
+        }
+        Some(SessionEnd::Shutdown) => {
+            send_last(sending).await;
+            tracing::info!("{reservation} is done, and asks this slave to end");
+            let _ = door.end.try_send(());
+        }
+    }
+}
+
+/// Sends what is left to say, the goodbye at last, if the master still listens.
+async fn send_last(sending: std::pin::Pin<&mut impl Future<Output = std::io::Result<()>>>) {
+    if !matches!(tokio::time::timeout(SILENCE_MAX, sending).await, Ok(Ok(()))) {
+        tracing::debug!("the master did not wait for the goodbye");
+    }
+}
+
+/// Tells the master when the slave is about to end. Never returns: the master says goodbye.
+async fn announce_drain(mut draining: watch::Receiver<bool>, out: mpsc::Sender<Frame<SlaveToMaster>>) {
+    if draining.wait_for(|draining| *draining).await.is_ok() {
+        // A master that is gone needs no announcement.
+        let _ = out.send(SlaveToMaster::Draining.into()).await;
+    }
+    drop(out);
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,283 @@
+//! A slave from its start to its end: task, workers, port, row, in that order, and back again.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::master_listener::{self, Door};
+use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
+use super::registration::{Registration, RowEvent};
+use super::sample_rate::SampleRate;
+use super::worker_pool::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus};
+use crate::config::SlaveConfig;
+use crate::exit_code::{ExitStatus, UsageError};
+use crate::registry::{Announcement, NodeKey, Registry, Stats};
+use crate::shutdown::Shutdown;
+
+/// Connections that a slave serves at once: one master, and administrators. A flood of others must not take
+/// all descriptors.
+const CONNECTIONS_MAX: usize = 128;
+
+/// How long the master of a slave that has failed may take to hear of it.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// How long killed workers may take to be reaped.
+const REAP_MAX: Duration = Duration::from_secs(5);
+
+/// How often the figures in the row are renewed.
+const STATS_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a slave ends.
+enum Why {
+    /// A signal.
+    Signal(crate::shutdown::StopSignal),
+    /// An administrator, or a master with `--shutdown-slaves`.
+    Asked,
+    /// Its workers did not start: the user named a library or arguments that cannot be used.
+    NeverReady(String),
+    /// Its workers cannot go on.
+    Failed(String),
+}
+
+/// Runs a slave until it is told to end, or cannot go on.
+///
+/// # Errors
+/// If it cannot begin.
+pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
+    let shutdown = Shutdown::listen()?;
+    let url =
+        crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
+    let registry = Registry::open(&url).await?;
+    let listener = listen(config).await?;
+    let port = listener.local_addr()?.port();
+    let prepared = tokio::select! {
+        prepared = prepare_task(config) => prepared,
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    };
+    let prepared = prepared.map_err(UsageError::mark)?;
+    let registration = Registration::announce(registry, announcement(config, port, &prepared)).await?;
+    let (row, row_events) = mpsc::channel(16);
+    let mut tasks = JoinSet::new();
+    let pool = worker_pool::start(pool_config(config, port, &prepared), &mut tasks);
+    let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;
+    let mut node = Node { config, port, shutdown, pool, row, tasks, drain_deadline };
+    let why = match node.wait_until_ready().await {
+        Ok(()) => {
+            registration.enable().await?;
+            node.tasks.spawn(registration.keep(row_events));
+            node.serve(listener, prepared).await
+        }
+        Err(why) => {
+            node.tasks.spawn(registration.keep(row_events));
+            why
+        }
+    };
+    node.end(why).await
+}
+
+async fn listen(config: &SlaveConfig) -> anyhow::Result<TcpListener> {
+    let address = config.address();
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another --port, or 0 for any free one"))
+}
+
+async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
+    let SlaveConfig { task, task_args, manager_args, task_path, limits, max_workers, .. } = config;
+    prepare(TaskChoice { task, task_args, manager_args, task_path, limits: *limits, slots: *max_workers })
+        .await
+}
+
+fn announcement(config: &SlaveConfig, port: u16, prepared: &Prepared) -> Announcement {
+    Announcement {
+        key: NodeKey::new(config.host_for_masters(), port),
+        children: config.max_workers.into(),
+        task: prepared.welcome.task.clone(),
+        task_version: Some(prepared.welcome.task_version.clone()),
+        advertise: config.advertise.clone(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        dead_pid: None,
+    }
+}
+
+fn pool_config(config: &SlaveConfig, port: u16, prepared: &Prepared) -> PoolConfig {
+    PoolConfig {
+        slots: config.max_workers,
+        start: prepared.start.clone(),
+        node: format!("{}:{port}", config.host_for_masters()),
+        record_timeout: config.record_timeout,
+        logs_losses: true,
+    }
+}
+
+struct Node<'a> {
+    config: &'a SlaveConfig,
+    port: u16,
+    shutdown: Shutdown,
+    pool: PoolHandle,
+    row: mpsc::Sender<RowEvent>,
+    tasks: JoinSet<()>,
+    /// Until when what is in flight may take, once the slave drains; and its workers after that.
+    drain_deadline: tokio::time::Instant,
+}
+
+impl Node<'_> {
+    async fn wait_until_ready(&mut self) -> Result<(), Why> {
+        let mut status = self.pool.status.clone();
+        tokio::select! {
+            status = status.wait_for(|status| *status != PoolStatus::Starting) => match status.as_deref() {
+                Ok(PoolStatus::Failed { message }) => Err(Why::NeverReady(message.clone())),
+                Ok(_) => Ok(()),
+                Err(_) => Err(Why::Failed("the workers' pool is gone".to_owned())),
+            },
+            signal = self.shutdown.first() => Err(Why::Signal(signal)),
+        }
+    }
+
+    async fn serve(&mut self, listener: TcpListener, prepared: Prepared) -> Why {
+        let (draining, is_draining) = watch::channel(false);
+        let (end, mut asked_to_end) = mpsc::channel(1);
+        let door = Arc::new(Door {
+            welcome: prepared.welcome,
+            pool: self.pool.clone(),
+            row: self.row.clone(),
+            occupant: Mutex::new(None),
+            draining: is_draining,
+            end,
+        });
+        tracing::info!(
+            task = door.welcome.task,
+            workers = self.config.max_workers,
+            "listening on {}:{}",
+            self.config.listen,
+            self.port
+        );
+        let mut sessions = JoinSet::new();
+        let mut status = self.pool.status.clone();
+        let mut samples = Samples::new(self.config.sample_rate);
+        let mut stats_timer = tokio::time::interval(STATS_EVERY);
+        let why = loop {
+            tokio::select! {
+                accepted = listener.accept(), if sessions.len() < CONNECTIONS_MAX => match accepted {
+                    Ok((stream, _)) => { sessions.spawn(master_listener::serve(stream, door.clone())); }
+                    Err(error) => {
+                        tracing::warn!("a connection could not be accepted: {error}");
+                        // Descriptors may be short; the next one that closes makes room.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                Some(ended) = sessions.join_next() => propagate_panic(ended),
+                Some(ended) = self.tasks.join_next() => {
+                    propagate_panic(ended);
+                    break Why::Failed("a part of it has ended by itself".to_owned());
+                }
+                _ = stats_timer.tick() => samples.on_time(&self.pool, &self.row),
+                Ok(status) = status.wait_for(|status| matches!(status, PoolStatus::Failed { .. })) => {
+                    if let PoolStatus::Failed { message } = &*status {
+                        break Why::Failed(message.clone());
+                    }
+                }
+                Some(()) = asked_to_end.recv() => break Why::Asked,
+                signal = self.shutdown.first() => break Why::Signal(signal),
+            }
+        };
+        drop(listener);
+        // Nobody listens to this any more once no session is left.
+        let _ = draining.send(true);
+        let _ = self.row.send(RowEvent::Draining).await;
+        let _ = self.pool.commands.send(PoolCommand::Hurry).await;
+        let patience = if matches!(why, Why::Failed(_)) { FAREWELL_MAX } else { self.config.drain_timeout };
+        self.drain_deadline = tokio::time::Instant::now() + patience;
+        tokio::select! {
+            () = async { while let Some(ended) = sessions.join_next().await { propagate_panic(ended) } } => {}
+            () = tokio::time::sleep_until(self.drain_deadline) => tracing::warn!("the drain took too long; what is in flight is left"),
+            _ = self.shutdown.second() => {}
+        }
+        sessions.shutdown().await;
+        why
+    }
+
+    /// Workers, row, report: the order of every end.
+    async fn end(mut self, why: Why) -> anyhow::Result<ExitStatus> {
+        let mut status = self.pool.status.clone();
+        // A pool that is gone has stopped.
+        let _ = self.pool.commands.send(PoolCommand::Stop).await;
+        tokio::select! {
+            _ = status.wait_for(|status| *status == PoolStatus::Stopped) => {}
+            () = tokio::time::sleep_until(self.drain_deadline) => self.kill_workers().await,
+            _ = self.shutdown.second() => self.kill_workers().await,
+        }
+        // A row task that is gone has nothing to write into.
+        let _ = self.row.send(RowEvent::Stats(stats(&self.pool))).await;
+        drop(self.row);
+        while let Some(ended) = self.tasks.join_next().await {
+            propagate_panic(ended);
+        }
+        let Stats { done, failed, .. } = stats(&self.pool);
+        tracing::info!(done, failed, "this slave has ended");
+        match why {
+            Why::Signal(signal) => Ok(signal.exit_status()),
+            Why::Asked => Ok(ExitStatus::Done),
+            Why::NeverReady(message) => Err(UsageError::mark(anyhow::anyhow!(message))),
+            Why::Failed(message) => anyhow::bail!("this slave cannot go on: {message}"),
+        }
+    }
+
+    async fn kill_workers(&self) {
+        let mut status = self.pool.status.clone();
+        let _ = self.pool.commands.send(PoolCommand::Kill).await;
+        let stopped = status.wait_for(|status| *status == PoolStatus::Stopped);
+        if tokio::time::timeout(REAP_MAX, stopped).await.is_err() {
+            tracing::warn!("some workers were killed, but have not ended yet");
+        }
+    }
+}
+
+/// The figures that a slave shows: in its row, and now and then in its log.
+struct Samples {
+    every: Duration,
+    last_logged: Instant,
+    row_rate: SampleRate,
+    log_rate: SampleRate,
+}
+
+impl Samples {
+    fn new(every: Duration) -> Self {
+        let now = Instant::now();
+        Self { every, last_logged: now, row_rate: SampleRate::new(now), log_rate: SampleRate::new(now) }
+    }
+
+    fn on_time(&mut self, pool: &PoolHandle, row: &mpsc::Sender<RowEvent>) {
+        let now = Instant::now();
+        let mut stats = stats(pool);
+        stats.rate = self.row_rate.sample(stats, now);
+        // A full channel means that the registry is slow: the next figures will do.
+        let _ = row.try_send(RowEvent::Stats(stats));
+        if !self.every.is_zero() && now.duration_since(self.last_logged) >= self.every {
+            self.last_logged = now;
+            let rate = self.log_rate.sample(stats, now);
+            tracing::info!(done = stats.done, failed = stats.failed, "sample rate: {rate:.1} records/s");
+        }
+    }
+}
+
+/// What the workers have done so far.
+fn stats(pool: &PoolHandle) -> Stats {
+    let counters = &pool.counters;
+    Stats { done: counters.done.load(Relaxed), failed: counters.failed.load(Relaxed), rate: 0.0 }
+}
+
+/// A task that panicked is a bug here: the process must not go on as if nothing had happened.
+fn propagate_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}

@@ -1,0 +1,87 @@
+//! What happens once per node, before any worker: the library is found, looked at, and its task prepared, in
+//! a process of its own.
+
+use std::path::PathBuf;
+
+use crate::config::Pair;
+use crate::plugin::{self, LoadError, OutputKind, TaskManifest};
+use crate::wire::{Welcome, WorkerLimits, WorkerStart};
+use crate::worker::{LaunchError, WorkerLabel, WorkerProcess};
+
+/// Why a task cannot be run here. One line for whoever named it.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// No such library.
+    #[error(transparent)]
+    Find(#[from] LoadError),
+    /// It cannot be used.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+}
+
+/// A task that can be run.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What workers load.
+    pub start: WorkerStart,
+    /// What masters are told.
+    pub welcome: Welcome,
+}
+
+/// What the user said about a task.
+#[derive(Debug)]
+pub struct TaskChoice<'a> {
+    /// `FILE|NAME[:TASK]`.
+    pub task: &'a str,
+    /// Its arguments.
+    pub task_args: &'a [Pair],
+    /// Arguments of the slave, some of which it may want.
+    pub manager_args: &'a [Pair],
+    /// Where libraries are looked for by name.
+    pub task_path: &'a [PathBuf],
+    /// What its workers may take.
+    pub limits: WorkerLimits,
+    /// How many workers will run it.
+    pub slots: u16,
+}
+
+/// Finds a task and prepares it.
+///
+/// # Errors
+/// See [`PrepareError`].
+pub async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
+    let (library, task) = plugin::find(choice.task, choice.task_path)?;
+    let mut start = WorkerStart {
+        library,
+        task: task.unwrap_or_default(),
+        task_args: choice.task_args.to_vec(),
+        manager_args: choice.manager_args.to_vec(),
+        limits: choice.limits,
+    };
+    let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
+    let mut process = WorkerProcess::spawn(&label).map_err(LaunchError::from)?;
+    let manifest = process.load(&start).await?;
+    process.prepare(&start.library).await?;
+    process.stop().await;
+    // The worker has found the task already; an empty name means «the only one».
+    if let Some(task) = manifest.task(&start.task) {
+        start.task.clone_from(&task.name);
+        let welcome = welcome(task, &manifest.version, choice.slots);
+        return Ok(Prepared { start, welcome });
+    }
+    Err(LaunchError::Protocol("it loaded a library without the task".to_owned()).into())
+}
+
+fn welcome(task: &TaskManifest, version: &str, slots: u16) -> Welcome {
+    let columns = match task.output {
+        OutputKind::Lines => Vec::new(),
+        OutputKind::Rows => task.columns.iter().map(|column| column.name.clone()).collect(),
+    };
+    Welcome {
+        task: task.name.clone(),
+        task_version: version.to_owned(),
+        columns,
+        slots,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

@@ -1,0 +1,116 @@
+//! How long the record in a worker's hand has been there. Pure: fed with what the scoreboard says.
+//!
+//! The worker stores no time: reading the clock for each record would cost as much as a small record itself.
+//! Its slave looks now and then, and counts from when it first saw a record, so a limit is kept to within one
+//! look.
+
+use std::time::{Duration, Instant};
+
+use crate::ids::BatchId;
+use crate::scoreboard::Snapshot;
+
+/// A record that runs longer than this, without a limit, is named in the log once.
+const SLOW_RECORD: Duration = Duration::from_secs(60);
+
+/// Looks each limit gets: a record is killed at most a tenth later than its limit says.
+const LOOKS_PER_LIMIT: u32 = 10;
+
+/// What is to be done about the record in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Fine,
+    /// It should be named in the log.
+    Slow {
+        /// Its batch.
+        batch: BatchId,
+        /// Its place there; `None` in a flush.
+        index: Option<u16>,
+    },
+    /// Its worker must be killed.
+    Overdue,
+}
+
+/// Watches one worker.
+#[derive(Debug)]
+pub struct RecordWatch {
+    limit: Option<Duration>,
+    seen: Option<(u64, BatchId, u64)>,
+    since: Instant,
+    named: bool,
+}
+
+impl RecordWatch {
+    /// Watches with that limit.
+    pub fn new(limit: Option<Duration>, now: Instant) -> Self {
+        Self { limit, seen: None, since: now, named: false }
+    }
+
+    /// Sets another limit: a master's wins over its slave's.
+    pub fn set_limit(&mut self, limit: Option<Duration>) {
+        self.limit = limit;
+    }
+
+    /// How often to look.
+    pub fn look_every(&self) -> Duration {
+        let longest = Duration::from_secs(1);
+        self.limit.map_or(longest, |limit| (limit / LOOKS_PER_LIMIT).clamp(Duration::from_millis(2), longest))
+    }
+
+    /// Judges what the scoreboard says of the item with that turn.
+    pub fn on_look(&mut self, turn: u64, snapshot: Option<&Snapshot>, now: Instant) -> Verdict {
+        let in_hand = snapshot.filter(|snapshot| snapshot.flushing || snapshot.in_hand().is_some());
+        let Some(snapshot) = in_hand else {
+            self.seen = None;
+            return Verdict::Fine;
+        };
+        let place = (turn, snapshot.item, snapshot.begun + u64::from(snapshot.flushing));
+        if self.seen != Some(place) {
+            (self.seen, self.since, self.named) = (Some(place), now, false);
+            return Verdict::Fine;
+        }
+        let age = now.duration_since(self.since);
+        match self.limit {
+            Some(limit) if age >= limit => Verdict::Overdue,
+            None if age >= SLOW_RECORD && !self.named => {
+                self.named = true;
+                let index = if snapshot.flushing { None } else { snapshot.in_hand() };
+                Verdict::Slow { batch: snapshot.item, index }
+            }
+            _ => Verdict::Fine,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_hand(begun: u64) -> Snapshot {
+        Snapshot { item: BatchId(1), part: 0, begun, returned: begun - 1, outcomes: 0, flushing: false }
+    }
+
+    #[test]
+    fn only_a_record_that_stays_is_overdue() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut watch = RecordWatch::new(Some(Duration::from_millis(100)), start);
+        assert_eq!(watch.on_look(0, Some(&in_hand(1)), at(0)), Verdict::Fine);
+        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(90)), Verdict::Fine);
+        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(180)), Verdict::Fine);
+        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(200)), Verdict::Fine, "the next item");
+        assert_eq!(watch.on_look(1, None, at(310)), Verdict::Fine, "nothing in hand");
+        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(311)), Verdict::Fine);
+        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(411)), Verdict::Overdue);
+    }
+
+    #[test]
+    fn without_a_limit_a_slow_record_is_named_once() {
+        let start = Instant::now();
+        let mut watch = RecordWatch::new(None, start);
+        watch.on_look(0, Some(&in_hand(3)), start);
+        let named = Verdict::Slow { batch: BatchId(1), index: Some(2) };
+        assert_eq!(watch.on_look(0, Some(&in_hand(3)), start + SLOW_RECORD), named);
+        assert_eq!(watch.on_look(0, Some(&in_hand(3)), start + 2 * SLOW_RECORD), Verdict::Fine);
+    }
+}

@@ -1,0 +1,182 @@
+//! A slave's row in the registry, from the announcement to the end. Nothing else of the slave touches it.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use crate::registry::{Announcement, Node, NodeKey, NodeState, Registry, RegistryError, Reservation, Stats};
+
+/// How often the row is refreshed.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// What the row is told.
+#[derive(Debug)]
+pub enum RowEvent {
+    /// Figures for the next beat.
+    Stats(Stats),
+    /// A master has taken the slave.
+    Occupied,
+    /// The master that had reserved the slave is gone, or done.
+    Free(Reservation),
+    /// The slave drains: no master may reserve it.
+    Draining,
+}
+
+/// A row that is announced.
+#[derive(Debug)]
+pub struct Registration {
+    registry: Registry,
+    announcement: Announcement,
+    stats: Stats,
+    occupied: bool,
+    /// The row was entered again while a master was served: it is to be enabled when that one is gone.
+    enable_when_free: bool,
+    is_down: bool,
+}
+
+impl Registration {
+    /// Enters the slave into the table, as disabled.
+    ///
+    /// # Errors
+    /// If a live slave has the row, or the registry fails.
+    pub async fn announce(registry: Registry, mut announcement: Announcement) -> Result<Self, RegistryError> {
+        match registry.announce(&announcement).await {
+            Err(RegistryError::Live { pid: Some(pid), .. }) if is_dead_here(&announcement, pid) => {
+                announcement.dead_pid = Some(pid);
+                registry.announce(&announcement).await?;
+                announcement.dead_pid = None;
+            }
+            result => result?,
+        }
+        Ok(Self {
+            registry,
+            announcement,
+            stats: Stats::default(),
+            occupied: false,
+            enable_when_free: false,
+            is_down: false,
+        })
+    }
+
+    /// Lets masters reserve the slave.
+    ///
+    /// # Errors
+    /// If the registry fails.
+    pub async fn enable(&self) -> Result<(), RegistryError> {
+        self.registry.enable(self.key()).await.map(|_| ())
+    }
+
+    /// Keeps the row alive until no more events can come, and then retires it.
+    pub async fn keep(mut self, mut events: mpsc::Receiver<RowEvent>) {
+        let mut beat = tokio::time::interval(BEAT_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event).await,
+                    None => break,
+                },
+                _ = beat.tick() => self.beat().await,
+            }
+        }
+        self.retire().await;
+    }
+
+    fn key(&self) -> &NodeKey {
+        &self.announcement.key
+    }
+
+    async fn on_event(&mut self, event: RowEvent) {
+        match event {
+            RowEvent::Stats(stats) => self.stats = stats,
+            RowEvent::Occupied => self.occupied = true,
+            RowEvent::Free(reservation) => {
+                self.occupied = false;
+                let freed = self.registry.free_if_reserved_by(self.key(), &reservation).await;
+                self.note(freed);
+                if std::mem::take(&mut self.enable_when_free) {
+                    let enabled = self.enable().await;
+                    self.note(enabled);
+                }
+            }
+            RowEvent::Draining => match self.registry.begin_cleanup(self.key()).await {
+                // A row that someone has disabled needs no further move.
+                Err(RegistryError::NotAllowed { .. }) => {}
+                result => {
+                    self.note(result);
+                }
+            },
+        }
+    }
+
+    async fn beat(&mut self) {
+        match self.registry.beat(&self.announcement.key, self.stats).await {
+            Ok(node) => {
+                self.note(Ok(()));
+                self.free_after_dead_master(&node).await;
+            }
+            Err(RegistryError::NoSuchNode { .. }) => self.announce_again().await,
+            Err(error) => {
+                self.note::<()>(Err(error));
+            }
+        }
+    }
+
+    /// A reservation whose master never came, or never said goodbye, ends with its lease.
+    async fn free_after_dead_master(&mut self, node: &Node) {
+        if !self.occupied && node.state == NodeState::Reserved {
+            let freed = self.registry.free_if_expired(&self.announcement.key).await;
+            self.note(freed);
+        }
+    }
+
+    /// Someone has removed the row, or the whole file.
+    async fn announce_again(&mut self) {
+        tracing::warn!("the row of this slave is gone from the registry; it is entered again");
+        let announced = self.registry.announce(&self.announcement).await;
+        if self.note(announced).is_some() {
+            self.enable_when_free = self.occupied;
+            if !self.occupied {
+                let enabled = self.enable().await;
+                self.note(enabled);
+            }
+        }
+    }
+
+    /// A shut-down slave's row stays, and is shown as disabled.
+    async fn retire(mut self) {
+        self.beat().await;
+        let retired = self.registry.retire(&self.announcement.key).await;
+        self.note(retired);
+    }
+
+    /// The slave goes on without the registry; the log says so once.
+    fn note<T>(&mut self, result: Result<T, RegistryError>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                if std::mem::take(&mut self.is_down) {
+                    tracing::info!("the registry is back");
+                }
+                Some(value)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_down, true) {
+                    tracing::warn!("the registry fails, trying again until it works: {error}");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Whether the process that the row belongs to was on this machine and is gone.
+fn is_dead_here(announcement: &Announcement, pid: u32) -> bool {
+    let host = announcement.key.hostname.as_str();
+    let ours = gethostname::gethostname();
+    let here = host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || ours.to_str().is_some_and(|ours| ours == host);
+    let process = nix::unistd::Pid::from_raw(pid as i32);
+    here && nix::sys::signal::kill(process, None) == Err(nix::errno::Errno::ESRCH)
+}

@@ -1,0 +1,320 @@
+//! The line to one worker process, from its start to its end. Decides nothing: it says what happened.
+
+use std::io::{PipeWriter, Write};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+
+use super::record_watch::{RecordWatch, Verdict};
+use crate::ids::{BatchId, Epoch, SlotIndex};
+use crate::scoreboard::BoardReader;
+use crate::wire::{
+    Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, WorkerStart,
+    WorkerToHost,
+};
+use crate::worker::{LaunchError, ProcessHandle, WorkerLabel, WorkerProcess};
+
+/// Which worker an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WorkerId {
+    /// Its place.
+    pub slot: SlotIndex,
+    /// How many were there before it.
+    pub epoch: Epoch,
+}
+
+/// What happened to a worker.
+#[derive(Debug)]
+pub enum WorkerEvent {
+    /// Its task exists.
+    Created,
+    /// The process did not get so far.
+    NotCreated(LaunchError),
+    /// An item, or a part of one, with its outcomes and rows.
+    Done {
+        /// What the worker says of it.
+        done: ItemDone,
+        /// Outcomes, if there is more to say than «all done».
+        table: Bytes,
+        /// Rows and messages.
+        body: Bytes,
+    },
+    /// The task says that it cannot go on.
+    Fatal {
+        /// Why.
+        message: String,
+    },
+    /// The process is gone.
+    Lost(Lost),
+}
+
+/// What is left of a worker.
+#[derive(Debug)]
+pub struct Lost {
+    /// How it ended.
+    pub kind: LossKind,
+    /// For people.
+    pub message: String,
+    /// Someone killed it: that says nothing about the task.
+    pub was_killed: bool,
+    /// Its slave wanted it to end.
+    pub was_expected: bool,
+    /// The record it died on.
+    pub blame: Option<Blame>,
+    /// What it had finished of the item in hand and not handed over: outcomes and rows.
+    pub remains: Option<(BatchId, Bytes, Bytes)>,
+}
+
+/// What is to be done to a worker's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steering {
+    /// Its task is told that the slave is about to end.
+    Hurry,
+    /// It is killed at once.
+    Kill,
+}
+
+/// What a link must know.
+#[derive(Debug)]
+pub struct LinkSettings {
+    /// Whose line this is.
+    pub id: WorkerId,
+    /// What to load.
+    pub start: WorkerStart,
+    /// What it is called.
+    pub label: WorkerLabel,
+    /// The limit of one record; changes when a run begins.
+    pub record_timeout: watch::Receiver<Option<Duration>>,
+}
+
+/// Runs one worker to its end.
+pub async fn run(
+    settings: LinkSettings,
+    items: mpsc::Receiver<Frame<HostToWorker>>,
+    steering: mpsc::Receiver<Steering>,
+    events: mpsc::Sender<(WorkerId, WorkerEvent)>,
+) {
+    let id = settings.id;
+    let event = match start(&settings).await {
+        Ok(process) => {
+            // A receiver that is gone means that the pool is: nobody is left to tell.
+            let _ = events.send((id, WorkerEvent::Created)).await;
+            WorkerEvent::Lost(serve(process, settings, items, steering, &events).await)
+        }
+        Err(error) => WorkerEvent::NotCreated(error),
+    };
+    let _ = events.send((id, event)).await;
+}
+
+async fn start(settings: &LinkSettings) -> Result<WorkerProcess, LaunchError> {
+    let mut process = WorkerProcess::spawn(&settings.label)?;
+    process.load(&settings.start).await?;
+    process.create(&settings.start.library).await?;
+    Ok(process)
+}
+
+/// Why serving ended.
+enum Ended {
+    /// Its socket closed, or it broke the protocol.
+    Gone(Option<String>),
+    Killed,
+    Overdue,
+}
+
+/// How far the worker is: items that it has handed over whole, and parts of the one in hand.
+#[derive(Debug, Default)]
+struct Hand {
+    turn: AtomicU64,
+    part: AtomicU64,
+    told_to_stop: AtomicBool,
+}
+
+async fn serve(
+    process: WorkerProcess,
+    settings: LinkSettings,
+    items: mpsc::Receiver<Frame<HostToWorker>>,
+    steering: mpsc::Receiver<Steering>,
+    events: &mpsc::Sender<(WorkerId, WorkerEvent)>,
+) -> Lost {
+    let WorkerProcess { input, output, board, taken, mut handle } = process;
+    let hand = Hand::default();
+    let mut reading =
+        Reading { input, board: &board, taken, settings: &settings, events, hand: &hand, leaving: None };
+    let ended = tokio::select! {
+        ended = reading.run() => ended,
+        ended = feed(items, output, &hand) => ended,
+        ended = keep_watch(&board, &settings, &hand) => ended,
+        ended = steer(steering, &handle) => ended,
+    };
+    let end = handle.end().await;
+    let mut lost = autopsy(&board, &hand);
+    lost.was_killed = end.is_kill();
+    lost.was_expected = matches!(ended, Ended::Killed) || hand.told_to_stop.load(Relaxed);
+    match (ended, reading.leaving.take()) {
+        (_, Some((kind, message))) => (lost.kind, lost.message, lost.blame) = (kind, message, None),
+        (Ended::Overdue, _) => {
+            lost.kind = LossKind::Timeout;
+            let limit = settings.record_timeout.borrow().unwrap_or_default();
+            lost.message = format!("it took longer than the limit of {}", humantime::format_duration(limit));
+        }
+        (Ended::Killed, _) => "its slave ended it".clone_into(&mut lost.message),
+        (Ended::Gone(Some(broken)), _) => lost.message = broken,
+        (Ended::Gone(None), _) => lost.message = format!("the worker {end}"),
+    }
+    lost
+}
+
+/// What the worker says, until it says nothing more.
+struct Reading<'a> {
+    input: FrameReader<OwnedReadHalf>,
+    board: &'a BoardReader,
+    taken: PipeWriter,
+    settings: &'a LinkSettings,
+    events: &'a mpsc::Sender<(WorkerId, WorkerEvent)>,
+    hand: &'a Hand,
+    leaving: Option<(LossKind, String)>,
+}
+
+impl Reading<'_> {
+    async fn run(&mut self) -> Ended {
+        loop {
+            let message = match self.input.next::<WorkerToHost>().await {
+                Ok(Some(frame)) => frame.head,
+                // A worker that dies in the middle of a message is as dead as any.
+                Ok(None) | Err(FrameError::Truncated | FrameError::Io(_)) => return Ended::Gone(None),
+                Err(error) => return Ended::Gone(Some(error.to_string())),
+            };
+            match message {
+                WorkerToHost::Done(done) => {
+                    if let Err(error) = self.take(done).await {
+                        return Ended::Gone(Some(format!("its scoreboard cannot be read: {error}")));
+                    }
+                }
+                WorkerToHost::Leaving { kind, message } => self.leaving = Some((kind, message)),
+                WorkerToHost::Fatal { message } => self.tell(WorkerEvent::Fatal { message }).await,
+                other => return Ended::Gone(Some(format!("it broke the protocol with {other:?}"))),
+            }
+        }
+    }
+
+    /// Takes an item, or a part of one, out of the scoreboard.
+    async fn take(&mut self, done: ItemDone) -> std::io::Result<()> {
+        let turn = self.hand.turn.load(Relaxed);
+        let table =
+            if done.all_done { Bytes::new() } else { self.board.outcomes(turn, done.outcomes as usize)? };
+        let body = self.board.rows(turn, done.rows_bytes)?;
+        if done.last {
+            self.hand.turn.store(turn + 1, Relaxed);
+            self.hand.part.store(0, Relaxed);
+        } else {
+            self.hand.part.fetch_add(1, Relaxed);
+        }
+        let last = done.last;
+        self.tell(WorkerEvent::Done { done, table, body }).await;
+        if !last {
+            // A worker that has left meanwhile does not wait for this any more.
+            match self.taken.write_all(b"!") {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, event: WorkerEvent) {
+        // A receiver that is gone means that the pool is: nobody is left to tell.
+        let _ = self.events.send((self.settings.id, event)).await;
+    }
+}
+
+/// Writes items to the worker; when no more can come, tells it to stop and lets it end by itself.
+async fn feed(
+    mut items: mpsc::Receiver<Frame<HostToWorker>>,
+    mut output: FrameWriter<OwnedWriteHalf>,
+    hand: &Hand,
+) -> Ended {
+    loop {
+        let item = items.recv().await;
+        let closed = item.is_none();
+        hand.told_to_stop.store(closed, Relaxed);
+        output.push(&item.unwrap_or_else(|| HostToWorker::Stop.into()));
+        // A worker that cannot be written to is about to be found dead by the reading side.
+        if output.flush().await.is_err() || closed {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Does to the process what the pool wants, until it is to be killed, or the pool is gone.
+async fn steer(mut steering: mpsc::Receiver<Steering>, process: &ProcessHandle) -> Ended {
+    while let Some(Steering::Hurry) = steering.recv().await {
+        process.terminate();
+    }
+    Ended::Killed
+}
+
+/// Looks at the record in hand now and then, until it is overdue.
+async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -> Ended {
+    let mut watch = RecordWatch::new(None, Instant::now());
+    let mut limit = settings.record_timeout.clone();
+    loop {
+        watch.set_limit(*limit.borrow_and_update());
+        tokio::select! {
+            () = tokio::time::sleep(watch.look_every()) => {}
+            Ok(()) = limit.changed() => continue,
+        }
+        let turn = hand.turn.load(Relaxed);
+        let snapshot = match board.snapshot(turn) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Ended::Gone(Some(format!("its scoreboard cannot be read: {error}"))),
+        };
+        match watch.on_look(turn, snapshot.as_ref(), Instant::now()) {
+            Verdict::Fine => {}
+            Verdict::Overdue => return Ended::Overdue,
+            Verdict::Slow { batch, index } => {
+                let WorkerId { slot, .. } = settings.id;
+                let record = index.map_or_else(|| "a flush".to_owned(), |index| format!("record {index}"));
+                tracing::warn!(%slot, "{record} of batch {batch} has been running for a minute");
+            }
+        }
+    }
+}
+
+/// Finds out what a dead worker had done and what it died on.
+fn autopsy(board: &BoardReader, hand: &Hand) -> Lost {
+    let mut lost = Lost {
+        kind: LossKind::Crash,
+        message: String::new(),
+        was_killed: false,
+        was_expected: false,
+        blame: None,
+        remains: None,
+    };
+    let (turn, part) = (hand.turn.load(Relaxed), hand.part.load(Relaxed));
+    let snapshot = match board.snapshot(turn) {
+        Ok(Some(snapshot)) => snapshot,
+        Ok(None) => return lost,
+        Err(error) => {
+            tracing::error!(%error, "what a dead worker had done is lost: its records are run again");
+            return lost;
+        }
+    };
+    lost.blame = snapshot.in_hand().map(|index| Blame { batch: snapshot.item, index });
+    if snapshot.flushing {
+        (lost.kind, lost.blame) = (LossKind::Flush, None);
+    }
+    // What was handed over as a part stays in the scoreboard until the worker goes on.
+    if snapshot.part == part {
+        match board.remains(turn, &snapshot) {
+            Ok((outcomes, rows)) => lost.remains = Some((snapshot.item, outcomes, rows)),
+            Err(error) => {
+                tracing::error!(%error, "what a dead worker had done is lost: its records are run again")
+            }
+        }
+    }
+    lost
+}

@@ -1,0 +1,126 @@
+//! The main function of a worker process: takes what its slave passed, loads the plugin, and serves.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::desk::Desk;
+use super::error::WorkerError;
+use super::limits;
+use super::{serve_loop, watchdog};
+use crate::limits::HEADER_BYTES_MAX;
+use crate::plugin::{CallError, LoadedPlugin, OutputKind, TaskManifest};
+use crate::scoreboard::{self, Board};
+use crate::wire::{BlockingReader, BlockingWriter, HostToWorker, WorkerStart, WorkerToHost};
+
+/// Serves the slave at standard input until it says stop or is gone.
+///
+/// # Errors
+/// If the process was not started by a slave, or the slave breaks the protocol.
+pub fn run() -> anyhow::Result<()> {
+    super::log_line::init();
+    let stopping = mind_signals()?;
+    let socket = take_socket()?;
+    watchdog::start(&socket)?;
+    let passed = scoreboard::receive(&socket)?;
+    let board = Board::map(&passed.board)?;
+    let mut output = BlockingWriter::new(socket.try_clone()?);
+    let mut input = BlockingReader::new(socket);
+    let Some(start) = receive_start(&mut input)? else { return Ok(()) };
+    if let Err(error) = limits::apply(&start.limits) {
+        return refuse(&mut output, format!("a worker's limits cannot be set: {error}"));
+    }
+    let plugin = match LoadedPlugin::open(&start.library) {
+        Ok(plugin) => plugin,
+        Err(error) => return refuse(&mut output, error.to_string()),
+    };
+    let task = match plugin.task(&start.task) {
+        Ok(task) => task,
+        Err(error) => return refuse_task(&mut output, &start, &error),
+    };
+    let args = arguments(&start, task);
+    send_manifest(&mut output, &plugin)?;
+    let raw = task.output == OutputKind::Lines;
+    let name = task.name.clone();
+    loop {
+        match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
+            Some(HostToWorker::Prepare) => match plugin.prepare(&name, &args) {
+                Ok(()) => output.send(WorkerToHost::Prepared)?,
+                Err(error) => return refuse_task(&mut output, &start, &error),
+            },
+            Some(HostToWorker::Create) => {
+                let desk = Desk::new(board, raw, stopping);
+                return match plugin.create(&name, &args, desk) {
+                    Ok(task) => {
+                        output.send(WorkerToHost::Created)?;
+                        Ok(serve_loop::serve(input, output, task, passed.taken)?)
+                    }
+                    Err(error) => refuse_task(&mut output, &start, &error),
+                };
+            }
+            Some(HostToWorker::Stop) | None => return Ok(()),
+            Some(_) => return Err(WorkerError::Protocol("an item before the task was created").into()),
+        }
+    }
+}
+
+/// A terminal's Ctrl-C and a hang-up are its slave's to judge; a termination only tells the task to hurry.
+fn mind_signals() -> io::Result<Arc<AtomicBool>> {
+    let ignored = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGINT, ignored.clone())?;
+    signal_hook::flag::register(SIGHUP, ignored)?;
+    let stopping = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGTERM, stopping.clone())?;
+    Ok(stopping)
+}
+
+/// Takes the socket from standard input, where the plugin would otherwise find it. What the plugin prints to
+/// standard output goes where its errors go: to the log.
+fn take_socket() -> io::Result<UnixStream> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let nothing = std::fs::File::open("/dev/null")?;
+    nix::unistd::dup2_stdin(&nothing)?;
+    nix::unistd::dup2_stdout(io::stderr())?;
+    Ok(socket)
+}
+
+fn receive_start(input: &mut BlockingReader) -> Result<Option<WorkerStart>, WorkerError> {
+    match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
+        Some(HostToWorker::Start(start)) => Ok(Some(start)),
+        Some(_) => Err(WorkerError::Protocol("something before its start")),
+        None => Ok(None),
+    }
+}
+
+fn send_manifest(output: &mut BlockingWriter, plugin: &LoadedPlugin) -> anyhow::Result<()> {
+    let manifest = serde_json::to_string(plugin.manifest())?;
+    if manifest.len() > HEADER_BYTES_MAX / 2 {
+        return refuse(
+            output,
+            format!("its manifest has {} bytes, which no sensible library needs", manifest.len()),
+        );
+    }
+    Ok(output.send(WorkerToHost::Loaded { manifest })?)
+}
+
+fn refuse(output: &mut BlockingWriter, message: String) -> anyhow::Result<()> {
+    Ok(output.send(WorkerToHost::Unusable { message })?)
+}
+
+/// What a task says knows nothing of the file it is in, which the user must find.
+fn refuse_task(output: &mut BlockingWriter, start: &WorkerStart, error: &CallError) -> anyhow::Result<()> {
+    refuse(output, format!("{}: {error}", start.library.display()))
+}
+
+/// The task's own arguments, and those of the slave that it has a name for. Its own win.
+fn arguments(start: &WorkerStart, task: &TaskManifest) -> Vec<(String, String)> {
+    let wanted = |name: &str| {
+        task.args.iter().any(|arg| arg.name == name) && !start.task_args.iter().any(|(own, _)| own == name)
+    };
+    let from_manager = start.manager_args.iter().filter(|(name, _)| wanted(name));
+    start.task_args.iter().chain(from_manager).cloned().collect()
+}

@@ -1,0 +1,266 @@
+//! What a task sees of its host: takes the rows and outcomes of a call and puts them into the scoreboard. It
+//! must not know sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::held::Held;
+use crate::ids::BatchId;
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::plugin::{Bytes, Cells, Splitter, Status as CallStatus, TaskHost};
+use crate::scoreboard::{Board, BoardFull, Outcome, Status};
+
+/// The host of one task.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) board: Board,
+    pub(super) held: Held,
+    /// Rows are lines as they are, not CSV.
+    raw: bool,
+    /// The item in hand.
+    item: BatchId,
+    /// The record in hand, if a record is.
+    in_hand: Option<u16>,
+    /// Where the rows end that already belong to a finished record.
+    finished_rows: usize,
+    /// Whether there are other outcomes than «done, in order».
+    all_done: bool,
+    /// What the task has already said of the record in hand: how it ends, and why.
+    verdict: Option<CallStatus>,
+    message: Vec<u8>,
+    splitter: Splitter,
+    stopping: Arc<AtomicBool>,
+    /// One row, while it is put together.
+    row: Vec<u8>,
+}
+
+/// A record's id across the boundary: never 0, which stands for «no record».
+fn record_id(batch_low: u32, index: u16) -> u64 {
+    1 + (u64::from(batch_low) << 16 | u64::from(index))
+}
+
+impl Desk {
+    pub(super) fn new(board: Board, raw: bool, stopping: Arc<AtomicBool>) -> Self {
+        Self {
+            board,
+            held: Held::default(),
+            raw,
+            item: BatchId(0),
+            in_hand: None,
+            finished_rows: 0,
+            all_done: true,
+            verdict: None,
+            message: Vec::new(),
+            splitter: Splitter::default(),
+            stopping,
+            row: Vec::new(),
+        }
+    }
+
+    /// Starts an item.
+    pub(super) fn start_item(&mut self, item: BatchId, turn: u64) {
+        self.board.start_item(item, turn);
+        self.item = item;
+        self.in_hand = None;
+        self.finished_rows = 0;
+        self.all_done = true;
+    }
+
+    /// Starts a call for a record; returns its id.
+    #[inline]
+    pub(super) fn start_record(&mut self, index: u16) -> u64 {
+        self.message.clear();
+        self.verdict = None;
+        self.board.begin_record();
+        self.in_hand = Some(index);
+        record_id(self.item.0 as u32, index)
+    }
+
+    /// Ends a call for a record: what it did counts from now on.
+    #[inline]
+    pub(super) fn settle_record(&mut self, index: u16, status: CallStatus) {
+        if status == CallStatus::Ok {
+            self.push(self.item.0 as u32, index, Status::Done);
+        } else {
+            self.settle_unusual(index, status);
+        }
+        self.in_hand = None;
+        self.board.settle_record();
+    }
+
+    #[cold]
+    fn settle_unusual(&mut self, index: u16, status: CallStatus) {
+        self.all_done = false;
+        // A record may be held and finished in one call: then it is finished.
+        let status = if status == CallStatus::Held { self.verdict.unwrap_or(status) } else { status };
+        let status = match status {
+            CallStatus::Ok => Status::Done,
+            CallStatus::Held => Status::Held,
+            CallStatus::Reject => Status::Rejected,
+            CallStatus::Retry => Status::Retry,
+            CallStatus::Panic => Status::Panicked,
+            CallStatus::Fatal => Status::Fatal,
+        };
+        let batch = self.item.0 as u32;
+        if status == Status::Held {
+            self.held.add(batch, index);
+        } else if status != Status::Done {
+            let message = std::mem::take(&mut self.message);
+            self.replace_rows(&message);
+            self.message = message;
+        }
+        self.push(batch, index, status);
+    }
+
+    /// Starts a flush.
+    pub(super) fn start_flush(&mut self) {
+        self.message.clear();
+        self.in_hand = None;
+        self.board.start_flush();
+    }
+
+    /// Ends a flush that went well.
+    pub(super) fn settle_flush(&mut self) {
+        self.board.settle_flush();
+    }
+
+    /// Ends a flush that failed: nothing that it did counts.
+    pub(super) fn undo_flush(&mut self) {
+        self.board.undo_flush();
+    }
+
+    /// What the task said about the call that has just failed.
+    pub(super) fn take_message(&mut self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.message)).into_owned()
+    }
+
+    /// The slave has what was there so far.
+    pub(super) fn forget_reported(&mut self) {
+        self.board.start_part();
+        self.finished_rows = 0;
+        self.all_done = false;
+    }
+
+    /// Whether every outcome since the item began is «done», in order.
+    pub(super) fn is_all_done(&self) -> bool {
+        self.all_done
+    }
+
+    /// Whether rows were written that belong to no finished record.
+    pub(super) fn has_loose_rows(&self) -> bool {
+        self.board.rows_bytes() > self.finished_rows
+    }
+
+    #[inline]
+    fn push(&mut self, batch_low: u32, index: u16, status: Status) {
+        let end = self.board.rows_bytes();
+        self.board.push_outcome(Outcome { end: end as u64, batch_low, index, status });
+        self.finished_rows = end;
+    }
+
+    /// Drops the rows of the failed record and puts its message in their place.
+    fn replace_rows(&mut self, message: &[u8]) {
+        self.board.drop_rows_after(self.finished_rows);
+        let message = &message[..message.len().min(MESSAGE_BYTES_MAX)];
+        if self.board.write(message).is_err() {
+            tracing::warn!("the message of a failed record is left out: the scoreboard is full");
+        }
+    }
+
+    fn finish_held(&mut self, record: u64, status: CallStatus, message: &[u8]) {
+        let place = record.wrapping_sub(1);
+        let (batch_low, index) = ((place >> 16) as u32, place as u16);
+        if record == 0 || !self.held.remove(batch_low, index) {
+            tracing::warn!(record, "the task finished a record that it does not hold; ignored");
+            return;
+        }
+        self.all_done = false;
+        let status = match status {
+            CallStatus::Ok | CallStatus::Held => Status::Done,
+            CallStatus::Reject => Status::Rejected,
+            CallStatus::Retry => Status::Retry,
+            CallStatus::Fatal | CallStatus::Panic => Status::Fatal,
+        };
+        if status != Status::Done {
+            self.replace_rows(message);
+        }
+        self.push(batch_low, index, status);
+    }
+
+    /// What the task is told of a row: one that does not fit is the record's fault.
+    #[inline]
+    fn accepted(&self, written: Result<(), BoardFull>) -> CallStatus {
+        if written.is_ok() { CallStatus::Ok } else { CallStatus::Reject }
+    }
+
+    fn write_row(&mut self, cells: Cells<'_>) -> Result<(), BoardFull> {
+        self.row.clear();
+        csv_row(cells, self.raw, &mut self.row);
+        self.board.write(&self.row)
+    }
+}
+
+impl TaskHost for Desk {
+    fn emit(&mut self, cells: Cells<'_>) -> CallStatus {
+        let written = self.write_row(cells);
+        self.accepted(written)
+    }
+
+    #[inline]
+    fn line(&mut self, line: &[u8]) -> CallStatus {
+        let written = self.board.write(line).and_then(|()| self.board.write(b"\n"));
+        self.accepted(written)
+    }
+
+    fn fields(&mut self, record: &[u8]) -> &[Bytes] {
+        self.splitter.split(record)
+    }
+
+    fn done(&mut self, record: u64, status: CallStatus, message: &[u8]) {
+        let in_hand = self.in_hand.map_or(0, |index| record_id(self.item.0 as u32, index));
+        if record == in_hand || record == 0 {
+            self.verdict = Some(status);
+            self.message.clear();
+            self.message.extend_from_slice(&message[..message.len().min(MESSAGE_BYTES_MAX)]);
+        } else {
+            self.finish_held(record, status, message);
+        }
+    }
+
+    fn stopping(&self) -> Arc<AtomicBool> {
+        self.stopping.clone()
+    }
+}
+
+/// One row as CSV (RFC 4180, lines end with LF), or as a line if the task is a raw one.
+fn csv_row(cells: Cells<'_>, raw: bool, row: &mut Vec<u8>) {
+    for (index, cell) in cells.iter().enumerate() {
+        if index > 0 {
+            row.push(b',');
+        }
+        let text = cell.unwrap_or_default();
+        if raw {
+            row.extend_from_slice(text);
+        } else if needs_quotes(text) || (cells.len() == 1 && cell.is_some() && text.is_empty()) {
+            quote(text, row);
+        } else {
+            row.extend_from_slice(text);
+        }
+    }
+    row.push(b'\n');
+}
+
+fn needs_quotes(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
+}
+
+fn quote(text: &[u8], row: &mut Vec<u8>) {
+    row.push(b'"');
+    for byte in text {
+        if *byte == b'"' {
+            row.push(b'"');
+        }
+        row.push(*byte);
+    }
+    row.push(b'"');
+}

@@ -1,0 +1,23 @@
+//! Why a worker process ends before its time.
+
+use std::io;
+
+use crate::scoreboard;
+use crate::wire::FrameError;
+
+/// Why a worker ends before its time. The slave sees only that it is gone, so this goes to the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkerError {
+    /// The socket or the scoreboard failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The slave sent something that is no message.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The scoreboard is none.
+    #[error(transparent)]
+    Board(#[from] scoreboard::BoardError),
+    /// The slave broke the protocol.
+    #[error("the slave sent {0}")]
+    Protocol(&'static str),
+}

@@ -1,0 +1,18 @@
+//! A worker: the process that loads a plugin and runs one task, and how it is started.
+//!
+//! The parent's side is [`WorkerProcess`]. The child's side ([`run`]) is blocking, has no async runtime and
+//! knows neither slaves nor masters: items come in over its standard input, outcomes and rows go into the
+//! scoreboard.
+
+mod child;
+mod desk;
+mod error;
+mod held;
+mod limits;
+mod log_line;
+mod process;
+mod serve_loop;
+mod watchdog;
+
+pub use child::run;
+pub use process::{LaunchError, ProcessHandle, WorkerEnd, WorkerLabel, WorkerProcess, probe};

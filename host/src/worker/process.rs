@@ -1,0 +1,341 @@
+//! The parent's side of a worker: starts the process, loads a library in it, and ends it.
+//!
+//! A worker is this program again (`/proc/self/exe worker`), never a fork: a process with a runtime has
+//! locks that a fork would leave locked.
+
+use std::io::{self, PipeWriter};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
+
+use super::log_line;
+use crate::plugin::Manifest;
+use crate::scoreboard::{self, BoardReader};
+use crate::wire::{
+    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, WorkerStart, WorkerToHost,
+};
+
+/// How long a worker that was told to stop may take before it is killed.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a dead worker's last words may take to reach the log.
+const LAST_WORDS_GRACE: Duration = Duration::from_millis(200);
+
+/// Why a library cannot be used. One line for whoever named it.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The process could not be started.
+    #[error("no worker process could be started: {0}")]
+    Spawn(#[from] io::Error),
+    /// The library, or its task, refuses.
+    #[error("{0}")]
+    Unusable(String),
+    /// The process died while it loaded the library.
+    #[error("{library}: the worker process that {doing} it {end}")]
+    Died {
+        /// The library.
+        library: String,
+        /// What it was doing.
+        doing: &'static str,
+        /// How it ended.
+        end: WorkerEnd,
+    },
+    /// It said something that does not belong there.
+    #[error("a worker process broke its protocol: {0}")]
+    Protocol(String),
+}
+
+/// How a process ended, for people.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerEnd(pub Option<ExitStatus>);
+
+impl WorkerEnd {
+    /// Whether someone killed it.
+    pub fn is_kill(self) -> bool {
+        self.0.is_some_and(|status| status.signal() == Some(Signal::SIGKILL as i32))
+    }
+}
+
+impl std::fmt::Display for WorkerEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(status) = self.0 else { return f.write_str("ended, no one knows how") };
+        match (status.signal(), status.code()) {
+            (Some(signal), _) => match Signal::try_from(signal) {
+                Ok(name) => write!(f, "was ended by signal {name}"),
+                Err(_) => write!(f, "was ended by signal {signal}"),
+            },
+            (None, Some(code)) => write!(f, "left with exit status {code}"),
+            (None, None) => write!(f, "ended: {status}"),
+        }
+    }
+}
+
+/// A worker process and the three ways to it.
+#[derive(Debug)]
+pub struct WorkerProcess {
+    /// What it says.
+    pub input: FrameReader<OwnedReadHalf>,
+    /// What it is told.
+    pub output: FrameWriter<OwnedWriteHalf>,
+    /// What it has done.
+    pub board: BoardReader,
+    /// One byte here says that a part of an item was read.
+    pub taken: PipeWriter,
+    /// The process itself.
+    pub handle: ProcessHandle,
+}
+
+impl WorkerProcess {
+    /// Starts a process that waits to be told what to load. `label` is what `ps` shows of it, and what the
+    /// log says before each line that it prints.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn spawn(label: &WorkerLabel) -> io::Result<Self> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let board = BoardReader::create()?;
+        let (taken_here, taken) = io::pipe()?;
+        scoreboard::pass(&ours, board.file(), &taken_here)?;
+        let mut child = command(label, theirs).spawn()?;
+        let stderr = child.stderr.take().expect("its standard error is piped");
+        let log = tokio::spawn(log_lines(stderr, label.clone()));
+        ours.set_nonblocking(true)?;
+        let (read, write) = UnixStream::from_std(ours)?.into_split();
+        let input = FrameReader::new(read, FrameLimits::SESSION);
+        Ok(Self {
+            input,
+            output: FrameWriter::new(write),
+            board,
+            taken,
+            handle: ProcessHandle { child, log },
+        })
+    }
+
+    /// Says something to it.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub async fn tell(&mut self, message: HostToWorker) -> io::Result<()> {
+        self.output.push(&Frame::from(message));
+        self.output.flush().await
+    }
+
+    /// Makes it load a library.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    pub async fn load(&mut self, start: &WorkerStart) -> Result<Manifest, LaunchError> {
+        match self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded").await? {
+            WorkerToHost::Loaded { manifest } => {
+                Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes it call the task's `prepare`.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    pub async fn prepare(&mut self, library: &Path) -> Result<(), LaunchError> {
+        match self.ask(HostToWorker::Prepare, library, "prepared").await? {
+            WorkerToHost::Prepared => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes it create the task.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    pub async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
+        match self.ask(HostToWorker::Create, library, "created the task of").await? {
+            WorkerToHost::Created => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        message: HostToWorker,
+        library: &Path,
+        doing: &'static str,
+    ) -> Result<WorkerToHost, LaunchError> {
+        // A dead worker cannot be told anything, but what it said before may still wait to be read.
+        let told = self.tell(message).await;
+        match self.input.next::<WorkerToHost>().await {
+            Ok(Some(Frame { head: WorkerToHost::Unusable { message }, .. })) => {
+                Err(LaunchError::Unusable(message))
+            }
+            Ok(Some(frame)) => Ok(frame.head),
+            Ok(None) | Err(FrameError::Io(_) | FrameError::Truncated) => {
+                tracing::debug!(?told, "the worker is gone");
+                let end = self.handle.end().await;
+                Err(LaunchError::Died { library: library.display().to_string(), doing, end })
+            }
+            Err(error) => Err(LaunchError::Protocol(error.to_string())),
+        }
+    }
+
+    /// Asks it to stop after what it has, and waits; kills it if that takes too long.
+    pub async fn stop(mut self) -> WorkerEnd {
+        if self.tell(HostToWorker::Stop).await.is_err() {
+            return self.handle.end().await;
+        }
+        match tokio::time::timeout(STOP_GRACE, self.handle.child.wait()).await {
+            Ok(_) => self.handle.reap().await,
+            Err(_) => self.handle.end().await,
+        }
+    }
+}
+
+/// A worker as a process: to be killed and reaped.
+#[derive(Debug)]
+pub struct ProcessHandle {
+    child: Child,
+    /// Logs what it prints.
+    log: JoinHandle<()>,
+}
+
+impl ProcessHandle {
+    /// Kills it and all that it has started, if there is still something, and reaps it.
+    pub async fn end(&mut self) -> WorkerEnd {
+        // The group is killed even if the worker is already dead: it may have left children behind. Its number
+        // cannot belong to another process yet, because the worker is not yet reaped.
+        if let Some(pid) = self.child.id() {
+            kill_group(pid, Signal::SIGKILL);
+        }
+        self.reap().await
+    }
+
+    /// Tells its task that it should make haste. The worker goes on (see `child.rs`).
+    pub fn terminate(&self) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid
+            && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGTERM)
+        {
+            tracing::trace!(pid, %error, "the worker is gone");
+        }
+    }
+
+    /// Waits until it has ended, and its last words are in the log.
+    async fn reap(&mut self) -> WorkerEnd {
+        let end = WorkerEnd(self.child.wait().await.ok());
+        // A process that it left behind may keep its standard error open: do not wait for that one.
+        if tokio::time::timeout(LAST_WORDS_GRACE, &mut self.log).await.is_err() {
+            self.log.abort();
+        }
+        end
+    }
+}
+
+/// Sends a signal to a worker and to all that it has started.
+fn kill_group(pid: u32, signal: Signal) {
+    // A group that is already gone is what we want.
+    if let Err(error) = killpg(Pid::from_raw(pid as i32), signal) {
+        tracing::trace!(pid, %error, "the process group is gone");
+    }
+}
+
+/// Starts a process only to learn what is in a library.
+///
+/// # Errors
+/// See [`LaunchError`].
+pub async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> {
+    let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
+    let mut process = WorkerProcess::spawn(&label)?;
+    let manifest = process.load(start).await?;
+    process.stop().await;
+    Ok(manifest)
+}
+
+/// What a worker is called in `ps` and in the log.
+#[derive(Debug, Clone)]
+pub struct WorkerLabel {
+    /// Its slave.
+    pub node: String,
+    /// Its place there; `None` for a process that only prepares or looks.
+    pub slot: Option<u16>,
+    /// What it runs.
+    pub task: String,
+}
+
+fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("simplegrid");
+    command.arg("worker").args(["--task", &label.task]);
+    if let Some(slot) = label.slot {
+        command.args(["--slot", &slot.to_string()]);
+    }
+    // Our own settings may hold addresses and passwords, and are no business of a plugin.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SIMPLEGRID_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)));
+    // What a plugin prints is no result: it goes to the log, whichever way it was printed.
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    // A group of its own: a terminal's Ctrl-C is for the slave to judge, and what a plugin leaves behind
+    // can be killed with it.
+    command.process_group(0).kill_on_drop(true);
+    command
+}
+
+/// Longest line of a worker that is logged whole.
+const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Logs what a worker prints, line by line.
+async fn log_lines(stderr: ChildStderr, label: WorkerLabel) {
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        let end_of_line = match reader.fill_buf().await {
+            Ok([]) | Err(_) => {
+                log_line(&line, &label);
+                return;
+            }
+            Ok(bytes) => {
+                let newline = memchr::memchr(b'\n', bytes);
+                let taken = newline.map_or(bytes.len(), |at| at + 1);
+                let room = LOG_LINE_BYTES_MAX.saturating_sub(line.len());
+                line.extend_from_slice(&bytes[..newline.unwrap_or(taken).min(room)]);
+                reader.consume(taken);
+                newline.is_some()
+            }
+        };
+        if end_of_line {
+            log_line(&line, &label);
+            line.clear();
+        }
+    }
+}
+
+fn log_line(line: &[u8], label: &WorkerLabel) {
+    if line.is_empty() {
+        return;
+    }
+    let (level, text) = log_line::split(line);
+    let text = String::from_utf8_lossy(text);
+    let (node, slot) = (label.slot.map(|_| label.node.as_str()), label.slot);
+    match level {
+        tracing::Level::ERROR => tracing::error!(node, slot, "{text}"),
+        tracing::Level::WARN => tracing::warn!(node, slot, "{text}"),
+        tracing::Level::INFO => tracing::info!(node, slot, "{text}"),
+        tracing::Level::DEBUG => tracing::debug!(node, slot, "{text}"),
+        tracing::Level::TRACE => tracing::trace!(node, slot, "{text}"),
+    }
+}
+
+fn unexpected(message: &WorkerToHost) -> LaunchError {
+    LaunchError::Protocol(format!("it said {message:?} when it was asked something else"))
+}

@@ -1,0 +1,242 @@
+//! The life of a worker: an item comes in, its records go through the task, and the scoreboard is handed
+//! over. Blocking and alone: nothing here knows of other workers.
+
+use std::io::{PipeReader, Read};
+use std::time::Instant;
+
+use super::desk::Desk;
+use super::error::WorkerError;
+use crate::ids::BatchId;
+use crate::limits::{HELD_BATCHES_MAX, ROWS_BYTES_SOFT};
+use crate::plugin::{LoadedTask, Status};
+use crate::record::Format;
+use crate::wire::{
+    BlockingReader, BlockingWriter, FrameRef, HostToWorker, ItemDone, LossKind, MoreInput, WorkerToHost,
+};
+
+/// Whether the worker goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    On,
+    /// The task is spoiled or finished with: this process must end.
+    Leave,
+}
+
+/// Serves items until the slave says stop, or is gone.
+pub(super) fn serve(
+    mut input: BlockingReader,
+    output: BlockingWriter,
+    task: LoadedTask<Desk>,
+    taken: PipeReader,
+) -> Result<(), WorkerError> {
+    let more = input.more_input()?;
+    let mut worker = Worker {
+        task,
+        output,
+        taken,
+        more,
+        format: Format::Lines,
+        turn: 0,
+        item: BatchId(0),
+        with_row_ends: false,
+        began: Instant::now(),
+    };
+    while let Some(frame) = input.read_frame::<HostToWorker>()? {
+        let flow = match frame.head {
+            HostToWorker::Begin { format } => {
+                worker.format = format;
+                Flow::On
+            }
+            HostToWorker::Batch { item, base, with_row_ends } => {
+                worker.run_batch(item, &Batch::of(&frame, base), with_row_ends)?
+            }
+            HostToWorker::Flush { item, last } => worker.run_flush(item, last)?,
+            HostToWorker::Stop => Flow::Leave,
+            HostToWorker::Start(_) | HostToWorker::Prepare | HostToWorker::Create => {
+                return Err(WorkerError::Protocol("a start after the start"));
+            }
+        };
+        if flow == Flow::Leave {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A batch as it lies in the reader's buffer.
+struct Batch<'a> {
+    base: u32,
+    ends: &'a [[u8; 4]],
+    data: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    fn of<M>(frame: &FrameRef<'a, M>, base: u32) -> Self {
+        Self { base, ends: frame.table.as_chunks().0, data: frame.body }
+    }
+
+    /// The records, terminators included; `None` where the table of ends is wrong.
+    fn records(&self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        let (base, data) = (self.base, self.data);
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let end = u32::from_le_bytes(*end).checked_sub(base)? as usize;
+            let record = data.get(start..end)?;
+            start = end;
+            Some(record)
+        })
+    }
+}
+
+struct Worker {
+    task: LoadedTask<Desk>,
+    output: BlockingWriter,
+    taken: PipeReader,
+    more: MoreInput,
+    format: Format,
+    /// Items before this one: they alternate between the halves of the scoreboard.
+    turn: u64,
+    item: BatchId,
+    with_row_ends: bool,
+    began: Instant,
+}
+
+impl Worker {
+    fn run_batch(
+        &mut self,
+        item: BatchId,
+        batch: &Batch<'_>,
+        with_row_ends: bool,
+    ) -> Result<Flow, WorkerError> {
+        self.start_item(item);
+        self.with_row_ends = with_row_ends;
+        for (index, record) in batch.records().enumerate() {
+            let record = record.ok_or(WorkerError::Protocol("a batch whose ends are wrong"))?;
+            let index =
+                u16::try_from(index).map_err(|_| WorkerError::Protocol("too many records in a batch"))?;
+            let status = self.run_record(index, record);
+            if matches!(status, Status::Panic | Status::Fatal) {
+                return self.leave_after_record(status);
+            }
+            if self.task.host().board.rows_bytes() >= ROWS_BYTES_SOFT {
+                self.hand_over_part()?;
+            }
+        }
+        if self.should_flush()? {
+            self.flush(false, batch.ends.len())
+        } else {
+            self.hand_over(true, batch.ends.len())?;
+            Ok(Flow::On)
+        }
+    }
+
+    #[inline]
+    fn run_record(&mut self, index: u16, record: &[u8]) -> Status {
+        let line = self.format.content(record);
+        let id = self.task.host().start_record(index);
+        let status = self.task.handle(id, line);
+        self.task.host().settle_record(index, status);
+        status
+    }
+
+    fn run_flush(&mut self, item: BatchId, last: bool) -> Result<Flow, WorkerError> {
+        self.start_item(item);
+        self.flush(last, 0)
+    }
+
+    /// A task is asked to finish what it holds when its window is full, or when there is nothing else to do.
+    fn should_flush(&mut self) -> Result<bool, WorkerError> {
+        let held = &self.task.host().held;
+        Ok(held.records() > 0 && (held.batches() >= HELD_BATCHES_MAX || !self.more.is_waiting()?))
+    }
+
+    /// Calls the task's flush, and hands the item over.
+    fn flush(&mut self, last: bool, records: usize) -> Result<Flow, WorkerError> {
+        self.task.host().start_flush();
+        let status = self.task.flush(last);
+        if status != Status::Ok {
+            return self.leave_after_flush(status);
+        }
+        self.task.host().settle_flush();
+        let held = (self.task.host().held.records(), self.task.host().held.batches());
+        self.hand_over(true, records)?;
+        match held {
+            (records @ 1.., _) if last => self.fatal(format!(
+                "records ({records}) are still held after the task's last flush: it must finish them then"
+            )),
+            (records, HELD_BATCHES_MAX..) => self.fatal(format!(
+                "records ({records}) of {HELD_BATCHES_MAX} batches are held after the task's flush, which finished \
+                 too few: a task may hold no more"
+            )),
+            _ => Ok(Flow::On),
+        }
+    }
+
+    fn start_item(&mut self, item: BatchId) {
+        self.item = item;
+        self.task.host().start_item(item, self.turn);
+        self.turn += 1;
+        self.began = Instant::now();
+    }
+
+    /// Tells the slave what is in the scoreboard. `records` is how many the item has.
+    fn hand_over(&mut self, last: bool, records: usize) -> Result<(), WorkerError> {
+        let busy_ns = self.began.elapsed().as_nanos() as u64;
+        let desk = self.task.host();
+        let done = ItemDone {
+            item: self.item,
+            outcomes: desk.board.outcomes() as u32,
+            rows_bytes: desk.board.rows_bytes() as u64,
+            all_done: last
+                && records > 0
+                && !self.with_row_ends
+                && desk.is_all_done()
+                && !desk.has_loose_rows(),
+            last,
+            held: desk.held.records(),
+            busy_ns,
+        };
+        Ok(self.output.send(WorkerToHost::Done(done))?)
+    }
+
+    /// Hands over what there is so far, and waits until the slave has read it.
+    #[cold]
+    fn hand_over_part(&mut self) -> Result<(), WorkerError> {
+        self.hand_over(false, 0)?;
+        self.taken.read_exact(&mut [0])?;
+        self.task.host().forget_reported();
+        self.began = Instant::now();
+        Ok(())
+    }
+
+    #[cold]
+    fn leave_after_record(&mut self, status: Status) -> Result<Flow, WorkerError> {
+        let message = self.task.host().take_message();
+        self.hand_over(false, 0)?;
+        match status {
+            Status::Fatal => self.fatal(message),
+            _ => self.leave(LossKind::Panic, message),
+        }
+    }
+
+    #[cold]
+    fn leave_after_flush(&mut self, status: Status) -> Result<Flow, WorkerError> {
+        let message = self.task.host().take_message();
+        self.task.host().undo_flush();
+        self.hand_over(false, 0)?;
+        match status {
+            Status::Fatal => self.fatal(message),
+            _ => self.leave(LossKind::Flush, message),
+        }
+    }
+
+    fn leave(&mut self, kind: LossKind, message: String) -> Result<Flow, WorkerError> {
+        self.output.send(WorkerToHost::Leaving { kind, message })?;
+        Ok(Flow::Leave)
+    }
+
+    fn fatal(&mut self, message: String) -> Result<Flow, WorkerError> {
+        self.output.send(WorkerToHost::Fatal { message })?;
+        Ok(Flow::Leave)
+    }
+}
