@@ -1,24 +1,83 @@
 //! SimpleGrid: one program that runs a function over a stream of records on many cores and machines.
+//!
+//! The way of a call of the program: `main_impl` reads the command line ([`cli`]) into plain settings
+//! ([`config`]), starts the [`log`], and hands over to the one module that does what was asked.
 
 pub mod cli;
 pub mod config;
 pub mod exit_code;
-pub mod ids;
-pub mod limits;
 pub mod log;
+pub mod shutdown;
+mod stdout;
+
+pub mod local_run;
+pub mod master;
+pub mod node_manager;
+pub mod slave;
+pub mod task_command;
+pub mod worker;
+
 pub mod plugin;
 pub mod record;
 pub mod registry;
 pub mod schedule;
 pub mod scoreboard;
-pub mod shutdown;
-pub mod slave;
 pub mod wire;
-pub mod worker;
 
-use std::process::ExitCode;
+pub mod ids;
+pub mod limits;
+
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use config::{Command, Environment, Invocation, LoadError};
+use exit_code::{ExitStatus, UsageError};
 
 /// The whole program: reads the command line, does what it says, and returns the exit status.
 pub fn main_impl() -> ExitCode {
-    ExitCode::SUCCESS
+    match config::load(env::args_os(), &Environment::of_this_process()) {
+        Ok(invocation) => start(invocation).into(),
+        Err(LoadError::CommandLine(help_or_error)) => {
+            // Help goes to stdout, which may be closed already; nothing is lost then.
+            let _ = help_or_error.print();
+            if help_or_error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }
+        }
+        Err(error) => failed(&error.into(), ExitStatus::Usage).into(),
+    }
+}
+
+fn start(invocation: Invocation) -> ExitStatus {
+    // A worker's log goes to its slave, which knows how the user wants it.
+    let of_worker = matches!(invocation.command, Command::Worker { .. });
+    if !of_worker && let Err(error) = log::init(&invocation.log) {
+        return failed(&error.into(), ExitStatus::Usage);
+    }
+    match run(invocation.command) {
+        Ok(status) => status,
+        Err(error) if error.is::<UsageError>() => failed(&error, ExitStatus::Usage),
+        Err(error) => failed(&error, ExitStatus::CannotGoOn),
+    }
+}
+
+/// Hands over to the module that does what was asked.
+fn run(command: Command) -> Result<ExitStatus, anyhow::Error> {
+    match command {
+        Command::Slave(config) => slave::run(&config),
+        Command::Master(config) => master::run(&config),
+        Command::Run(config) => local_run::run(&config),
+        Command::NodeManager(config) => node_manager::run(&config),
+        Command::Task(command) => task_command::run(&command),
+        Command::Worker { .. } => worker::run().map(|()| ExitStatus::Done),
+        Command::Config { report } => stdout::print(&report),
+    }
+}
+
+/// Tells the user what went wrong, with every cause, in one line.
+fn failed(error: &anyhow::Error, status: ExitStatus) -> ExitStatus {
+    // Nobody is left to tell if stderr is closed.
+    let _ = writeln!(io::stderr(), "simplegrid: error: {error:#}");
+    status
 }

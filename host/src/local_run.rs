@@ -1,0 +1,115 @@
+//! `simplegrid run`: master and slave in one process, without registry and ports. The only place that uses
+//! both.
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::config::LocalRunConfig;
+use crate::exit_code::{ExitStatus, UsageError};
+use crate::ids::NodeId;
+use crate::master::{self, Ending, Joined, LINK_EVENTS, LinkEvent, frames_max};
+use crate::shutdown::Shutdown;
+use crate::slave::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus, Prepared, RunRequest, TaskChoice};
+use crate::wire::{Frame, SlaveToMaster};
+
+/// The one node of a local run.
+const NODE: NodeId = NodeId(0);
+
+/// What that node is called in reports.
+const NODE_NAME: &str = "local";
+
+/// Runs the input through workers of this machine.
+///
+/// # Errors
+/// If the run cannot begin.
+pub fn run(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
+    master::start_runtime()?.block_on(run_here(config))
+}
+
+async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
+    let shutdown = Shutdown::listen()?;
+    let LocalRunConfig { run, task, task_args, workers, limits } = config;
+    let task_path = &run.task_path;
+    let choice =
+        TaskChoice { task, task_args, manager_args: &[], task_path, limits: *limits, slots: *workers };
+    let prepared = slave::prepare(choice).await;
+    let prepared = prepared.map_err(UsageError::mark)?;
+    let mut tasks = JoinSet::new();
+    let pool = slave::start(pool_config(config, &prepared), &mut tasks);
+    wait_until_ready(&pool).await.map_err(|message| UsageError::mark(anyhow::anyhow!(message)))?;
+    let (events_in, events) = mpsc::channel(LINK_EVENTS);
+    tasks.spawn(link(request(config), prepared, pool.clone(), events_in));
+    let status =
+        master::run_records(&config.run, Ending { shutdown_slaves: false }, events, shutdown.clone()).await;
+    end(&pool, &shutdown).await;
+    tasks.shutdown().await;
+    status
+}
+
+fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
+    PoolConfig {
+        slots: config.workers,
+        start: prepared.start.clone(),
+        node: NODE_NAME.to_owned(),
+        record_timeout: config.run.record_timeout,
+        logs_losses: false,
+    }
+}
+
+/// What a master would ask of a slave for this run.
+fn request(config: &LocalRunConfig) -> RunRequest {
+    RunRequest { format: config.run.format.into(), record_timeout: config.run.record_timeout }
+}
+
+async fn wait_until_ready(pool: &PoolHandle) -> Result<(), String> {
+    let mut status = pool.status.clone();
+    match status.wait_for(|status| *status != PoolStatus::Starting).await.as_deref() {
+        Ok(PoolStatus::Failed { message }) => Err(message.clone()),
+        Ok(_) => Ok(()),
+        Err(_) => Err("the workers' pool is gone".to_owned()),
+    }
+}
+
+/// The link of a local run: a session over channels, and its events.
+async fn link(request: RunRequest, prepared: Prepared, pool: PoolHandle, events: mpsc::Sender<LinkEvent>) {
+    let room = frames_max(prepared.welcome.slots);
+    let (out, from_master) = mpsc::channel(room);
+    let (to_master, frames) = mpsc::channel(room);
+    let joined = Joined { node: NODE, name: NODE_NAME.to_owned(), welcome: prepared.welcome, out };
+    if events.send(LinkEvent::Joined(joined)).await.is_err() {
+        return;
+    }
+    let session = slave::serve(request, from_master, to_master, &pool);
+    tokio::join!(session, pass_on(frames, events));
+}
+
+async fn pass_on(mut frames: mpsc::Receiver<Frame<SlaveToMaster>>, events: mpsc::Sender<LinkEvent>) {
+    while let Some(frame) = frames.recv().await {
+        let event = match frame.head {
+            SlaveToMaster::Bye => LinkEvent::Left(NODE),
+            SlaveToMaster::Failed { message } => LinkEvent::NoNodes(message),
+            _ => LinkEvent::Said(NODE, frame),
+        };
+        // A dispatcher that is gone does not care any more.
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn end(pool: &PoolHandle, shutdown: &Shutdown) {
+    let mut status = pool.status.clone();
+    let _ = pool.commands.send(PoolCommand::Stop).await;
+    let stopped = status.wait_for(|status| *status == PoolStatus::Stopped);
+    let in_time = async { tokio::time::timeout(std::time::Duration::from_secs(5), stopped).await.is_ok() };
+    let stopped = tokio::select! {
+        stopped = in_time => stopped,
+        _ = shutdown.second() => false,
+    };
+    if !stopped {
+        let _ = pool.commands.send(PoolCommand::Kill).await;
+        let mut status = pool.status.clone();
+        let killed = status.wait_for(|status| *status == PoolStatus::Stopped);
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), killed).await;
+    }
+}

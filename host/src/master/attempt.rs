@@ -1,0 +1,166 @@
+//! One attempt at a record, and what may follow from its end. Pure.
+
+use bytes::Bytes;
+
+use super::failure::{FailedRecord, Place, Reason};
+use crate::ids::{Seq, SlotId};
+
+/// Losses with a worker or a node that one record may suffer before it is given up: a record that brings
+/// whole nodes down must not go round for ever.
+const LOSSES_MAX: u32 = 10;
+
+/// How often a record was tried, and what went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tries {
+    /// Executions that have begun, or may have.
+    pub attempts: u32,
+    /// Attempts that failed because of the record itself: `--retries` bounds these.
+    pub faults: u32,
+    /// Attempts that were lost with a node, or with a worker whose task crashed in `flush`.
+    pub losses: u32,
+    /// It was there more than once when a task crashed in `flush`: it must be alone at its worker the next
+    /// time, to be cleared or convicted.
+    pub alone: bool,
+}
+
+/// One record on its way to another attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// Its place in the input.
+    pub seq: Seq,
+    /// Its bytes, terminator included.
+    pub record: Bytes,
+    /// What was tried.
+    pub tries: Tries,
+    /// Where the next attempt should not be made, if there is another place.
+    pub not_on: Option<SlotId>,
+}
+
+/// An attempt that has ended, or is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The record's place in the input.
+    pub seq: Seq,
+    /// Its bytes, terminator included.
+    pub record: Bytes,
+    /// What was tried before this attempt.
+    pub tries: Tries,
+    /// Where this attempt was made.
+    pub slot: SlotId,
+}
+
+/// What follows from an attempt that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be tried again at once.
+    Again(Again),
+    /// It may be tried again after a pause.
+    AfterPause(Again),
+    /// It has failed for good.
+    Failed(FailedRecord),
+}
+
+impl Attempt {
+    /// The record itself is to blame.
+    pub fn blamed(self, reason: Reason, message: String, place: Option<Place>, retries: u32) -> Verdict {
+        let tries = Tries { attempts: self.tries.attempts + 1, faults: self.tries.faults + 1, ..self.tries };
+        if reason.may_be_retried() && tries.faults <= retries {
+            Verdict::AfterPause(self.again(tries))
+        } else {
+            Verdict::Failed(self.failed(reason, message, tries.attempts, place))
+        }
+    }
+
+    /// The task could not go on; the record is not to blame.
+    pub fn excused(self) -> Verdict {
+        let tries = Tries { attempts: self.tries.attempts + 1, ..self.tries };
+        Verdict::Again(self.again(tries))
+    }
+
+    /// Its worker is gone, and had not begun it, or had only held it.
+    pub fn returned(self) -> Verdict {
+        let tries = self.tries;
+        Verdict::Again(Again { not_on: None, ..self.again(tries) })
+    }
+
+    /// It was held when the task crashed in `flush`, which blames no one. Who is there a second time must be
+    /// alone the third time; who was alone is convicted.
+    pub fn lost_in_flush(self, message: String, place: Option<Place>, retries: u32) -> Verdict {
+        if self.tries.alone {
+            return self.blamed(Reason::Crash, message, place, retries);
+        }
+        let Tries { attempts, losses, .. } = self.tries;
+        let tries = Tries { attempts: attempts + 1, losses: losses + 1, alone: losses > 0, ..self.tries };
+        Verdict::Again(Again { not_on: None, ..self.again(tries) })
+    }
+
+    /// Its node is gone.
+    pub fn lost_with_node(self, reason: &str, place: Option<Place>) -> Verdict {
+        let tries = Tries { attempts: self.tries.attempts + 1, losses: self.tries.losses + 1, ..self.tries };
+        if tries.losses > LOSSES_MAX {
+            let message = format!("it was lost {} times, last because of its node: {reason}", tries.losses);
+            return Verdict::Failed(self.failed(Reason::Lost, message, tries.attempts, place));
+        }
+        Verdict::Again(Again { not_on: None, ..self.again(tries) })
+    }
+
+    fn again(self, tries: Tries) -> Again {
+        Again { seq: self.seq, record: self.record, tries, not_on: Some(self.slot) }
+    }
+
+    fn failed(self, reason: Reason, message: String, attempts: u32, place: Option<Place>) -> FailedRecord {
+        FailedRecord { seq: self.seq, record: self.record, reason, message, attempts, place }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{NodeId, SlotIndex};
+
+    const SLOT: SlotId = SlotId { node: NodeId(0), index: SlotIndex(0) };
+
+    fn attempt(tries: Tries) -> Attempt {
+        Attempt { seq: Seq(7), record: Bytes::from_static(b"r\n"), tries, slot: SLOT }
+    }
+
+    fn next(verdict: Verdict) -> Tries {
+        match verdict {
+            Verdict::Again(again) | Verdict::AfterPause(again) => again.tries,
+            Verdict::Failed(failed) => panic!("{failed:?}"),
+        }
+    }
+
+    #[test]
+    fn a_record_fails_after_its_retries_and_a_rejected_one_at_once() {
+        let mut tries = Tries::default();
+        for _ in 0..2 {
+            tries = next(attempt(tries).blamed(Reason::Crash, String::new(), None, 2));
+        }
+        let Verdict::Failed(failed) = attempt(tries).blamed(Reason::Crash, "SIGSEGV".into(), None, 2) else {
+            panic!("three faults are too many for two retries");
+        };
+        assert_eq!((failed.attempts, failed.reason), (3, Reason::Crash));
+        let rejected = attempt(Tries::default()).blamed(Reason::Rejected, String::new(), None, 2);
+        assert!(matches!(rejected, Verdict::Failed(FailedRecord { attempts: 1, .. })));
+    }
+
+    #[test]
+    fn who_is_in_two_crashed_flushes_is_tried_alone_and_then_convicted() {
+        let first = next(attempt(Tries::default()).lost_in_flush(String::new(), None, 0));
+        assert!(!first.alone && first.faults == 0);
+        let second = next(attempt(first).lost_in_flush(String::new(), None, 0));
+        assert!(second.alone && second.faults == 0);
+        let third = attempt(second).lost_in_flush("boom".into(), None, 0);
+        assert!(matches!(third, Verdict::Failed(FailedRecord { attempts: 3, reason: Reason::Crash, .. })));
+    }
+
+    #[test]
+    fn a_record_whose_nodes_die_again_and_again_is_given_up() {
+        let mut tries = Tries::default();
+        for _ in 0..LOSSES_MAX {
+            tries = next(attempt(tries).lost_with_node("silent", None));
+        }
+        assert!(matches!(attempt(tries).lost_with_node("silent", None), Verdict::Failed(_)));
+    }
+}

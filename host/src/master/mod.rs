@@ -1,0 +1,79 @@
+//! A master: reads records, has them run by slaves, and writes what comes back.
+//!
+//! In the order of a record's way: `record::reader` → [`dispatcher`] (with `dispatch_state`, where every
+//! decision is) → [`slave_link`] ⇢ and back to [`result_writer`]. `node_keeper` finds and keeps the slaves.
+
+mod arranger;
+mod attempt;
+mod books;
+mod dispatch_state;
+mod dispatcher;
+mod failed_writer;
+mod failure;
+mod ledger;
+mod link;
+mod node_keeper;
+mod partition;
+mod progress;
+mod record_key;
+mod result_writer;
+mod retry_queue;
+mod run;
+mod slave_link;
+mod slots;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub use link::{Joined, LinkEvent, frames_max};
+pub use run::{Ending, LINK_EVENTS, role, run_records, start_runtime};
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::config::MasterConfig;
+use crate::exit_code::ExitStatus;
+use crate::registry::{Registry, Reservation};
+use crate::shutdown::Shutdown;
+
+/// Runs the input over the grid.
+///
+/// # Errors
+/// If the run cannot begin: wrong settings, or no registry.
+pub fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
+    start_runtime()?.block_on(run_over_grid(config))
+}
+
+async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
+    let shutdown = Shutdown::listen()?;
+    let url =
+        crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
+    let registry = Registry::open(&url).await?;
+    let reservation = Reservation::new(&run_id());
+    let (events_in, events) = mpsc::channel(LINK_EVENTS);
+    let keeper = node_keeper::NodeKeeper {
+        registry,
+        reservation: reservation.clone(),
+        role: role(&config.run, reservation.as_str()),
+        nodes_max: config.max_reserve.unwrap_or(usize::MAX),
+        wait_nodes: config.wait_nodes,
+        reallocate_every: config.reallocate_every,
+        init_commands: Arc::from(config.init_commands.clone()),
+        events: events_in,
+    };
+    let (over, is_over) = tokio::sync::oneshot::channel();
+    let keeping = tokio::spawn(keeper.keep(is_over));
+    let ending = Ending { shutdown_slaves: config.shutdown_slaves };
+    let status = run_records(&config.run, ending, events, shutdown).await;
+    // The keeper releases every row, however the run has ended.
+    let _ = over.send(());
+    keeping.await?;
+    status
+}
+
+/// A name for a run, different from those of all others on this machine.
+fn run_id() -> String {
+    let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!("{:x}", since_epoch.as_micros())
+}

@@ -1,0 +1,130 @@
+//! Records that wait for another attempt. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::attempt::Again;
+use crate::ids::{Seq, SlotId};
+
+/// Pause before the second attempt of a record that failed; doubled for each further one.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Records that wait.
+#[derive(Debug, Default)]
+pub struct RetryQueue {
+    /// Those that may be sent at once.
+    ready: VecDeque<Again>,
+    /// Those that must wait, by when they may be sent.
+    later: BTreeMap<(Instant, Seq), Again>,
+}
+
+impl RetryQueue {
+    /// Adds a record that may be sent at once: it was returned through no fault of its own.
+    pub fn push_ready(&mut self, again: Again) {
+        self.ready.push_back(again);
+    }
+
+    /// Adds a record that failed, to be tried after a pause that grows with its faults.
+    pub fn push_after_pause(&mut self, again: Again, now: Instant) {
+        self.later.insert((now + pause(&again), again.seq), again);
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.ready.len() + self.later.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next record that may be sent now.
+    pub fn peek(&mut self, now: Instant) -> Option<&Again> {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            self.ready.push_back(entry.remove());
+        }
+        self.ready.front()
+    }
+
+    /// Takes all records that may be sent now.
+    pub fn take_all_ready(&mut self) -> Vec<Again> {
+        std::mem::take(&mut self.ready).into()
+    }
+
+    /// Takes the next records that may be sent now to `slot`, as one batch.
+    pub fn take(&mut self, slot: SlotId, any_slot: bool, records_max: usize, bytes_max: usize) -> Vec<Again> {
+        let fits = |again: &Again| any_slot || again.not_on != Some(slot);
+        let mut batch: Vec<Again> = Vec::new();
+        let mut bytes = 0;
+        while let Some(again) = self.ready.front().filter(|again| fits(again)) {
+            bytes += again.record.len();
+            let room = batch.len() < records_max && bytes <= bytes_max && !again.tries.alone;
+            if !batch.is_empty() && !room {
+                break;
+            }
+            let alone = again.tries.alone;
+            batch.extend(self.ready.pop_front());
+            if alone {
+                break;
+            }
+        }
+        batch
+    }
+}
+
+/// 0.1 s, doubling, and between half and all of that: records that failed together do not come back together.
+/// The share is computed from the record's number, so that a run can be repeated.
+fn pause(again: &Again) -> Duration {
+    let doublings = again.tries.faults.saturating_sub(1).min(16);
+    let full = (PAUSE * 2u32.pow(doublings)).min(PAUSE_MAX);
+    let share = xxhash_rust::xxh3::xxh3_64_with_seed(&again.seq.0.to_le_bytes(), again.tries.faults.into());
+    full / 2 + full.mul_f64((share % 1024) as f64 / 2048.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::ids::{NodeId, SlotIndex};
+    use crate::master::attempt::Tries;
+
+    const HERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(0) };
+    const THERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(1) };
+
+    fn again(seq: u64, faults: u32) -> Again {
+        let tries = Tries { faults, ..Tries::default() };
+        Again { seq: Seq(seq), record: Bytes::from_static(b"r\n"), tries, not_on: Some(HERE) }
+    }
+
+    #[test]
+    fn a_failed_record_waits_longer_each_time_and_avoids_its_slot() {
+        let now = Instant::now();
+        let mut queue = RetryQueue::default();
+        queue.push_after_pause(again(1, 1), now);
+        queue.push_after_pause(again(2, 3), now);
+        assert!(queue.peek(now).is_none());
+        assert_eq!(queue.peek(now + Duration::from_millis(100)).unwrap().seq, Seq(1));
+        assert!(queue.take(HERE, false, 10, 1000).is_empty());
+        assert_eq!(queue.take(THERE, false, 10, 1000).len(), 1);
+        assert!(queue.peek(now + Duration::from_millis(199)).is_none());
+        assert!(queue.peek(now + Duration::from_millis(400)).is_some());
+        assert_eq!(queue.take(HERE, true, 10, 1000).len(), 1, "the only slot is good enough");
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn suspects_travel_alone_and_others_together() {
+        let mut queue = RetryQueue::default();
+        for seq in 0..5 {
+            let mut record = again(seq, 1);
+            record.tries.alone = seq == 2;
+            queue.push_ready(record);
+        }
+        let sizes: Vec<_> = (0..4).map(|_| queue.take(THERE, false, 10, 1000).len()).collect();
+        assert_eq!(sizes, [2, 1, 2, 0]);
+    }
+}

@@ -1,0 +1,56 @@
+//! A link over TCP: carries frames both ways between the dispatcher and one slave, until one side is gone.
+
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+
+use super::link::LinkEvent;
+use crate::ids::NodeId;
+use crate::wire::{Connection, Frame, Heard, MasterToSlave, ReceivingHalf, SlaveToMaster, halves};
+
+/// How a link ended.
+#[derive(Debug)]
+pub enum LinkEnd {
+    /// The slave answered our goodbye: it is free.
+    Left,
+    /// The slave is gone.
+    Lost(String),
+}
+
+/// Carries frames until the slave says goodbye or is lost.
+pub async fn carry(
+    node: NodeId,
+    connection: Connection,
+    frames: mpsc::Receiver<Frame<MasterToSlave>>,
+    events: mpsc::Sender<LinkEvent>,
+) -> LinkEnd {
+    let (receiving, sending) = halves(connection.reader, connection.writer, frames);
+    let mut sending = std::pin::pin!(sending.run());
+    let mut receiving = std::pin::pin!(receive(node, receiving, &events));
+    tokio::select! {
+        end = &mut receiving => end,
+        sent = &mut sending => match sent {
+            // All is said; the slave's goodbye is still to come.
+            Ok(()) => receiving.await,
+            Err(error) => LinkEnd::Lost(error.to_string()),
+        },
+    }
+}
+
+async fn receive(
+    node: NodeId,
+    mut receiving: ReceivingHalf<OwnedReadHalf, SlaveToMaster>,
+    events: &mpsc::Sender<LinkEvent>,
+) -> LinkEnd {
+    loop {
+        let event = match receiving.next().await {
+            Ok(Some(Heard::RoundTrip(measured))) => LinkEvent::RoundTrip(node, measured),
+            Ok(Some(Heard::Said(Frame { head: SlaveToMaster::Bye, .. }))) => return LinkEnd::Left,
+            Ok(Some(Heard::Said(frame))) => LinkEvent::Said(node, frame),
+            Ok(None) => return LinkEnd::Lost("it closed the connection".to_owned()),
+            Err(error) => return LinkEnd::Lost(error.to_string()),
+        };
+        if events.send(event).await.is_err() {
+            return LinkEnd::Lost("the run is over".to_owned());
+        }
+    }
+}

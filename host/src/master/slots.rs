@@ -1,0 +1,333 @@
+//! The slots of a run: which can take a batch, how large it should be, and how many may be under way. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
+use crate::limits::{BATCH_RECORDS_MAX, BATCH_WORK_TARGET, BATCHES_PER_SLOT_MAX};
+
+/// How much larger a slot's next batch may be than its last one, while its speed is being learned.
+const GROWTH: usize = 16;
+
+/// Share of a new measurement in a slot's estimate: the last few batches count, whatever came before.
+const NEWEST_SHARE: f64 = 0.3;
+
+/// A batch that takes so many round trips needs no other one behind it: the pause between two is lost in it.
+const ROUND_TRIPS_FOR_ONE: u32 = 40;
+/// A batch that takes so many needs one behind it; shorter ones need as many as a slot may have.
+const ROUND_TRIPS_FOR_TWO: u32 = 4;
+
+/// A round trip, until one was measured.
+const ROUND_TRIP_GUESS: Duration = Duration::from_micros(100);
+
+/// A worker's place, as the master sees it.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Its worker; what others have said is void.
+    epoch: Epoch,
+    /// Whether it has a worker.
+    up: bool,
+    /// Batches that were sent and not reported to be at their end.
+    in_flight: usize,
+    /// Whether records of it are in flight or held.
+    has_records: bool,
+    /// Whether its task has got records since its last flush.
+    needs_flush: bool,
+    /// The flush that is under way.
+    flushing: Option<BatchId>,
+    /// It is kept free for a record that must be alone, or has that record.
+    reserved: bool,
+    /// Nanoseconds of work for one record; `None` before the first report.
+    ns_per_record: Option<f64>,
+    /// Records of its last batch.
+    last_batch: usize,
+}
+
+/// A slave, as the master sees it.
+#[derive(Debug)]
+struct Node {
+    /// What people call it.
+    name: String,
+    /// It wants no new batches.
+    draining: bool,
+    round_trip: Duration,
+    slots: u16,
+}
+
+/// All slots of a run.
+#[derive(Debug, Default)]
+pub struct Slots {
+    nodes: BTreeMap<NodeId, Node>,
+    slots: BTreeMap<SlotId, Slot>,
+    /// Slots with credit: those with the fewest batches first, then the one that has waited longest.
+    free: BTreeSet<(usize, u64, SlotId)>,
+    /// Where each slot stands in `free`.
+    places: BTreeMap<SlotId, (usize, u64)>,
+    turns: u64,
+    /// The slot that is kept free for a record that must be alone.
+    clearing: Option<SlotId>,
+    /// Slots that can take batches now or later.
+    usable: usize,
+    draining: usize,
+}
+
+impl Slots {
+    /// Adds a node and its slots, which are down at first.
+    pub fn add_node(&mut self, id: NodeId, name: String, slots: u16) {
+        self.nodes.insert(id, Node { name, draining: false, round_trip: ROUND_TRIP_GUESS, slots });
+        for slot in self.of_node(id) {
+            self.slots.insert(slot, Slot::default());
+        }
+        self.usable += usize::from(slots);
+    }
+
+    /// Takes a node and its slots away.
+    pub fn remove_node(&mut self, id: NodeId) {
+        for slot in self.of_node(id) {
+            self.slots.remove(&slot);
+            self.rank(slot);
+        }
+        match self.nodes.remove(&id) {
+            Some(node) if node.draining => self.draining -= 1,
+            Some(node) => self.usable -= usize::from(node.slots),
+            None => {}
+        }
+        self.clearing = self.clearing.filter(|slot| slot.node != id);
+    }
+
+    /// The slots of a node.
+    pub fn of_node(&self, node: NodeId) -> Vec<SlotId> {
+        let slots = self.nodes.get(&node).map_or(0, |node| node.slots);
+        (0..slots).map(|index| SlotId { node, index: SlotIndex(index) }).collect()
+    }
+
+    /// All slots.
+    pub fn all(&self) -> Vec<SlotId> {
+        self.slots.keys().copied().collect()
+    }
+
+    /// What people call a node.
+    pub fn node_name(&self, id: NodeId) -> Option<&str> {
+        self.nodes.get(&id).map(|node| node.name.as_str())
+    }
+
+    /// The worker of a slot.
+    pub fn epoch(&self, id: SlotId) -> Epoch {
+        self.slots.get(&id).map_or_else(Epoch::default, |slot| slot.epoch)
+    }
+
+    /// Whether a slot has a worker, and that one.
+    pub fn is_up(&self, id: SlotId, epoch: Epoch) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.up && slot.epoch == epoch)
+    }
+
+    /// A slot has a new worker.
+    pub fn set_up(&mut self, id: SlotId, epoch: Epoch) {
+        self.update(id, |slot| *slot = Slot { epoch, up: true, ..slot.without_worker() });
+    }
+
+    /// A slot's worker is gone.
+    pub fn set_down(&mut self, id: SlotId) {
+        self.update(id, |slot| *slot = slot.without_worker());
+        self.clearing = self.clearing.filter(|slot| *slot != id);
+    }
+
+    /// The node finishes what it has, and gets no more.
+    pub fn set_draining(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.draining) else { return };
+        node.draining = true;
+        self.usable -= usize::from(node.slots);
+        self.draining += 1;
+        self.clearing = self.clearing.filter(|slot| slot.node != id);
+        for slot in self.of_node(id) {
+            self.rank(slot);
+        }
+    }
+
+    /// The nodes that drain.
+    pub fn draining(&self) -> Vec<NodeId> {
+        if self.draining == 0 {
+            return Vec::new();
+        }
+        self.nodes.iter().filter(|(_, node)| node.draining).map(|(id, _)| *id).collect()
+    }
+
+    /// A round trip to a node was measured.
+    pub fn set_round_trip(&mut self, id: NodeId, measured: Duration) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.round_trip = (node.round_trip * 3 + measured) / 4;
+        }
+    }
+
+    /// A slot has reported that much work.
+    pub fn note_work(&mut self, id: SlotId, records: usize, busy: Duration) {
+        if records == 0 {
+            return;
+        }
+        let newest = busy.as_nanos() as f64 / records as f64;
+        self.update(id, |slot| {
+            let old = slot.ns_per_record.unwrap_or(newest);
+            slot.ns_per_record = Some(old + (newest - old) * NEWEST_SHARE);
+        });
+    }
+
+    /// A batch of so many records goes to a slot.
+    pub fn note_sent(&mut self, id: SlotId, records: usize) {
+        self.update(id, |slot| {
+            slot.in_flight += 1;
+            (slot.needs_flush, slot.has_records) = (true, true);
+            slot.last_batch = records;
+        });
+    }
+
+    /// A batch or a flush is at its end.
+    pub fn note_item_end(&mut self, id: SlotId, item: BatchId) {
+        self.update(id, |slot| {
+            if slot.flushing == Some(item) {
+                (slot.flushing, slot.needs_flush) = (None, false);
+            } else if item != BatchId::OWN_FLUSH {
+                slot.in_flight = slot.in_flight.saturating_sub(1);
+            }
+        });
+    }
+
+    /// Whether records of a slot are in flight or held. One that is kept free for a suspect is free for all
+    /// again once the suspect is through.
+    pub fn set_empty(&mut self, id: SlotId, empty: bool) {
+        let clearing = self.clearing == Some(id);
+        self.update(id, |slot| {
+            slot.has_records = !empty;
+            slot.reserved &= !empty || clearing;
+        });
+    }
+
+    /// A slot that has nothing, for a record that must be alone. If there is none, one gets nothing new until
+    /// it is empty.
+    pub fn clear_one(&mut self) -> Option<SlotId> {
+        let id = self.clearing.or_else(|| self.best(None))?;
+        self.clearing = Some(id);
+        let empty = self.update(id, |slot| {
+            slot.reserved = true;
+            slot.up && !slot.has_records
+        });
+        if empty != Some(true) {
+            return None;
+        }
+        self.clearing = None;
+        Some(id)
+    }
+
+    /// A record that must be alone goes to a slot that has nothing.
+    pub fn reserve(&mut self, id: SlotId) {
+        self.update(id, |slot| slot.reserved = true);
+    }
+
+    /// Whether a slot has no records, in flight or held.
+    pub fn is_empty_slot(&self, id: SlotId) -> bool {
+        self.slots.get(&id).is_some_and(|slot| !slot.has_records)
+    }
+
+    /// Whether a slot's task must be asked to finish what it holds, and can be.
+    pub fn wants_flush(&self, id: SlotId) -> bool {
+        let due = |slot: &Slot| slot.up && slot.needs_flush && slot.flushing.is_none() && slot.in_flight == 0;
+        self.slots.get(&id).is_some_and(due)
+    }
+
+    /// A flush is under way.
+    pub fn note_flush(&mut self, id: SlotId, flush: BatchId) {
+        self.update(id, |slot| slot.flushing = Some(flush));
+    }
+
+    /// Whether a slot's task has nothing to finish.
+    pub fn is_flushed(&self, id: SlotId) -> bool {
+        self.slots.get(&id).is_none_or(|slot| !slot.needs_flush && slot.flushing.is_none())
+    }
+
+    /// Whether no task has anything to finish.
+    pub fn all_flushed(&self) -> bool {
+        self.slots.keys().all(|slot| self.is_flushed(*slot))
+    }
+
+    /// The slot that should get the next batch: the one with the fewest, but if possible not `avoided`.
+    pub fn best(&self, avoided: Option<SlotId>) -> Option<SlotId> {
+        let mut slots = self.free.iter().map(|(_, _, slot)| *slot);
+        slots.find(|slot| Some(*slot) != avoided)
+    }
+
+    /// Whether there is a slot with credit.
+    pub fn has_free(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// Whether a slot has credit.
+    pub fn is_free(&self, id: SlotId) -> bool {
+        self.places.contains_key(&id)
+    }
+
+    /// Whether any other slot than this one may ever take a batch.
+    pub fn has_other(&self, id: SlotId) -> bool {
+        self.slots.iter().any(|(other, slot)| *other != id && slot.up && !self.is_draining(other.node))
+    }
+
+    /// How many slots can take batches now or later.
+    pub fn usable(&self) -> usize {
+        self.usable
+    }
+
+    /// How many records a slot's next batch should have: about 8 ms of work, learned step by step.
+    pub fn batch_records(&self, id: SlotId) -> usize {
+        let Some(slot) = self.slots.get(&id) else { return 1 };
+        let Some(ns_per_record) = slot.ns_per_record else { return 1 };
+        let target = BATCH_WORK_TARGET.as_nanos() as f64 / ns_per_record.max(1.0);
+        (target as usize).min(slot.last_batch.max(1) * GROWTH).clamp(1, BATCH_RECORDS_MAX)
+    }
+
+    /// How many batches a slot may have under way: few if they are long (so that no record waits behind a
+    /// slow one while another slot is idle), more if they are short against the way there and back.
+    fn window(&self, id: SlotId) -> usize {
+        let (Some(slot), Some(node)) = (self.slots.get(&id), self.nodes.get(&id.node)) else { return 0 };
+        let Some(ns_per_record) = slot.ns_per_record else { return 1 };
+        let batch = Duration::from_nanos((ns_per_record * slot.last_batch as f64) as u64);
+        if batch >= node.round_trip * ROUND_TRIPS_FOR_ONE {
+            1
+        } else if batch >= node.round_trip * ROUND_TRIPS_FOR_TWO {
+            2
+        } else {
+            BATCHES_PER_SLOT_MAX
+        }
+    }
+
+    /// Changes a slot, and its rank with it.
+    fn update<T>(&mut self, id: SlotId, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+        let result = self.slots.get_mut(&id).map(change);
+        self.rank(id);
+        result
+    }
+
+    fn is_draining(&self, id: NodeId) -> bool {
+        self.nodes.get(&id).is_none_or(|node| node.draining)
+    }
+
+    /// Puts a slot where it belongs among the free ones.
+    fn rank(&mut self, id: SlotId) {
+        if let Some((in_flight, turn)) = self.places.remove(&id) {
+            self.free.remove(&(in_flight, turn, id));
+        }
+        let Some(slot) = self.slots.get(&id) else { return };
+        let open = slot.up && !slot.reserved && slot.flushing.is_none() && !self.is_draining(id.node);
+        let in_flight = slot.in_flight;
+        if open && in_flight < self.window(id) {
+            self.turns += 1;
+            self.free.insert((in_flight, self.turns, id));
+            self.places.insert(id, (in_flight, self.turns));
+        }
+    }
+}
+
+impl Slot {
+    /// What stays of a slot when its worker is gone: its number, and how fast its workers are.
+    fn without_worker(&self) -> Self {
+        let Self { epoch, ns_per_record, last_batch, .. } = *self;
+        Self { epoch, ns_per_record, last_batch, ..Self::default() }
+    }
+}

@@ -1,0 +1,5 @@
+//! The rules of a run, told by feeding events to its state: no clock, no socket, no thread.
+
+mod random_runs;
+mod rules;
+mod test_run;

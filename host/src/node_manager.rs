@@ -1,0 +1,118 @@
+//! `simplegrid node-manager`: looks after the rows of the registry, and ends slaves.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::time::Instant;
+
+use crate::config::{NodeManagerConfig, NodeVerb};
+use crate::exit_code::ExitStatus;
+use crate::registry::{Node, NodeKey, NodeState, Registry};
+use crate::stdout;
+use crate::wire::{self, MasterToSlave};
+
+/// How long a slave that was asked to end may take before the node manager stops waiting for it.
+const END_MAX: Duration = Duration::from_secs(60);
+
+/// How often it is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Does what the command line says to a node, or lists all nodes.
+///
+/// # Errors
+/// If there is no such node, it may not be done, or the registry fails.
+pub fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(manage(config))
+}
+
+async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
+    let url =
+        crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
+    let registry = Registry::open(&url).await?;
+    let key = NodeKey::new(&config.hostname, config.port);
+    match config.verb {
+        NodeVerb::Enable => say(&registry.enable(&key).await?),
+        NodeVerb::Disable => say(&registry.disable(&key).await?),
+        NodeVerb::Release => say(&registry.release(&key).await?),
+        NodeVerb::Shutdown => shut_down(&registry, &key).await,
+        NodeVerb::Prune { silent_for } => {
+            for key in registry.prune(silent_for).await? {
+                eprintln!("simplegrid: {key} is removed");
+            }
+            Ok(ExitStatus::Done)
+        }
+        NodeVerb::List { json: true } => {
+            let nodes = serde_json::to_string_pretty(&registry.list().await?)?;
+            stdout::print(&(nodes + "\n"))
+        }
+        NodeVerb::List { json: false } => stdout::print(&table(&registry.list().await?, registry.now())),
+    }
+}
+
+fn say(node: &Node) -> anyhow::Result<ExitStatus> {
+    eprintln!("simplegrid: {} is {}", node.key, node.state.as_str());
+    Ok(ExitStatus::Done)
+}
+
+/// Asks a slave to end, and waits until it has.
+async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitStatus> {
+    let Some(node) = registry.find(key).await? else {
+        bail!("there is no node {key}; `simplegrid node-manager list` shows all");
+    };
+    wire::tell(&node.address(), MasterToSlave::Shutdown).await?;
+    let deadline = Instant::now() + END_MAX;
+    while Instant::now() < deadline {
+        match registry.find(key).await? {
+            Some(node) if node.pid.is_some() || node.state != NodeState::Disabled => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            _ => {
+                eprintln!("simplegrid: {key} has ended");
+                return Ok(ExitStatus::Done);
+            }
+        }
+    }
+    bail!(
+        "{key} was asked to end and is still finishing what it has; `simplegrid node-manager list` shows when it is disabled"
+    )
+}
+
+/// All nodes for people.
+fn table(nodes: &[Node], now: i64) -> String {
+    if nodes.is_empty() {
+        return "no nodes: start one with `simplegrid slave --task NAME`\n".to_owned();
+    }
+    let header = ["NODE", "STATE", "TASK", "WORKERS", "DONE", "FAILED", "RATE/S", "SEEN", "RESERVED BY"];
+    let mut rows = vec![header.map(str::to_owned)];
+    rows.extend(nodes.iter().map(|node| row(node, now)));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(node: &Node, now: i64) -> [String; 9] {
+    let or_dash =
+        |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
+    let seen = node.last_seen.map(|seen| format!("{} s ago", (now - seen).max(0)));
+    [
+        node.key.to_string(),
+        node.state.as_str().to_owned(),
+        or_dash(node.task.clone()),
+        or_dash(node.children.map(|children| children.to_string())),
+        or_dash(node.done.map(|done| done.to_string())),
+        or_dash(node.failed.map(|failed| failed.to_string())),
+        or_dash(node.rate.map(|rate| format!("{rate:.1}"))),
+        or_dash(seen),
+        or_dash(node.reserved_by.clone()),
+    ]
+}

@@ -1,0 +1,97 @@
+//! `simplegrid task`: what is in a plugin, and which plugins have names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::config::TaskCommand;
+use crate::exit_code::{ExitStatus, UsageError};
+use crate::plugin::{self, Argument, Column, Manifest, OutputKind, TaskManifest};
+use crate::stdout;
+use crate::wire::{WorkerLimits, WorkerStart};
+use crate::worker::{self, LaunchError};
+
+/// Shows one plugin, or lists all that have a name.
+///
+/// # Errors
+/// If a named plugin cannot be used.
+pub fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match command {
+        TaskCommand::Inspect { file, json, task_path } => runtime.block_on(inspect(file, *json, task_path)),
+        TaskCommand::List { task_path } => runtime.block_on(list(task_path)),
+    }
+}
+
+async fn inspect(file: &str, json: bool, task_path: &[PathBuf]) -> anyhow::Result<ExitStatus> {
+    let (library, _) = plugin::find(file, task_path).map_err(UsageError::mark)?;
+    let manifest = load(&library).await.map_err(UsageError::mark)?;
+    if json {
+        return stdout::print(&(serde_json::to_string_pretty(&manifest)? + "\n"));
+    }
+    stdout::print(&describe(&library, &manifest))
+}
+
+/// A plugin is loaded in a process of its own: one that crashes while it loads takes nothing else along.
+async fn load(library: &Path) -> Result<Manifest, LaunchError> {
+    let start = WorkerStart {
+        library: library.to_owned(),
+        task: String::new(),
+        task_args: Vec::new(),
+        manager_args: Vec::new(),
+        limits: WorkerLimits::default(),
+    };
+    worker::probe(&start).await
+}
+
+async fn list(task_path: &[PathBuf]) -> anyhow::Result<ExitStatus> {
+    let mut text = String::new();
+    for (name, library) in plugin::all(task_path).into_iter().collect::<BTreeMap<_, _>>() {
+        match load(&library).await {
+            Ok(manifest) => {
+                let tasks: Vec<_> = manifest.tasks.iter().map(|task| task.name.as_str()).collect();
+                let _ = writeln!(text, "{name}  {}  {}", tasks.join(", "), library.display());
+            }
+            Err(error) => eprintln!("simplegrid: {name}: {error}"),
+        }
+    }
+    if text.is_empty() {
+        eprintln!(
+            "simplegrid: no plugin has a name here; put libraries beside the program, or name their directory in SIMPLEGRID_TASK_PATH"
+        );
+    }
+    stdout::print(&text)
+}
+
+fn describe(library: &Path, manifest: &Manifest) -> String {
+    let mut text = format!(
+        "{}\n{} {}, built against plugin API {}\n",
+        library.display(),
+        manifest.package,
+        manifest.version,
+        manifest.api
+    );
+    for task in &manifest.tasks {
+        describe_task(task, &mut text);
+    }
+    for partitioner in &manifest.partitioners {
+        let _ = writeln!(text, "\npartitioner {partitioner}");
+    }
+    text
+}
+
+fn describe_task(task: &TaskManifest, text: &mut String) {
+    let _ = writeln!(text, "\ntask {}", task.name);
+    for Argument { name, kind, optional } in &task.args {
+        let need = if *optional { "optional" } else { "required" };
+        let _ = writeln!(text, "  --task-arg {name}=   {} ({need})", kind.word());
+    }
+    if task.output == OutputKind::Lines {
+        text.push_str("  writes lines as they are\n");
+    } else {
+        for Column { name, kind, nullable } in &task.columns {
+            let null = if *nullable { ", may be empty" } else { "" };
+            let _ = writeln!(text, "  column {name}   {}{null}", kind.word());
+        }
+    }
+}
