@@ -1,1 +1,42 @@
-//! Helpers that start whole grids.
+//! What the tests need to start whole grids of real processes, and to look at them.
+//!
+//! [`Grid`] is where everything happens: a temporary directory with a registry, and all processes that were
+//! started in it, which end with it. [`Call`] is one call of the program; [`Process`] is a call that is
+//! running, [`Finished`] one that has ended.
+
+mod call;
+mod failed_record;
+mod grid;
+mod process;
+mod processes;
+pub mod program;
+mod side_log;
+mod slave;
+mod source_tree;
+pub mod wait;
+
+pub use call::{Call, Finished};
+pub use failed_record::FailedRecord;
+pub use grid::Grid;
+pub use process::Process;
+pub use processes::{Descriptor, Found, signal_process as kill};
+pub use side_log::SideLog;
+pub use slave::Slave;
+pub use source_tree::SourceFile;
+
+/// Lines `0` to `count - 1`, each with `text` before its number.
+pub fn numbered(text: &str, count: usize) -> String {
+    (0..count).map(|number| format!("{text}{number}\n")).collect()
+}
+
+/// The lines of a text, sorted: for results that come in any order.
+pub fn sorted(text: &[u8]) -> Vec<String> {
+    let mut lines: Vec<_> = String::from_utf8_lossy(text).lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// What this process, which runs the tests, has open.
+pub fn own_descriptors() -> Vec<Descriptor> {
+    processes::descriptors(i32::try_from(std::process::id()).expect("a process number is an i32"))
+}

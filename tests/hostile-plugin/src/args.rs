@@ -1,0 +1,47 @@
+//! What spoils a task as a whole: the `--task-arg`s.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The `--task-arg`s.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Args {
+    /// `side-log=FILE`: where executions are noted.
+    pub side_log: Option<PathBuf>,
+    /// `flush=finish|keep|panic|abort|hang`: what becomes of held records.
+    #[serde(default)]
+    pub flush: Flush,
+    /// `new=fail|panic`.
+    pub new: Option<Spoiled>,
+    /// `prepare=fail|panic`.
+    pub prepare: Option<Spoiled>,
+}
+
+/// What `flush` does if records are held.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flush {
+    /// Finishes them, as it should.
+    #[default]
+    Finish,
+    /// Finishes none.
+    Keep,
+    /// Panics.
+    Panic,
+    /// Aborts the process.
+    Abort,
+    /// Never returns.
+    Hang,
+}
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spoiled {
+    /// It returns an error.
+    Fail,
+    /// It panics.
+    Panic,
+}

@@ -1,0 +1,164 @@
+//! What a record asks for: its first word, and an argument after a blank.
+
+use std::path::Path;
+use std::process::{self, Command, Stdio};
+use std::time::Duration;
+use std::{hint, thread};
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, raise};
+use simplegrid_plugin_api::{Error, Line, Output, Result};
+
+/// Address space of a worker that allocates for ever: far more than a task needs beside its scoreboard, and
+/// little enough that the machine does not notice.
+const ALLOCATED_BYTES_MAX: u64 = 2 << 30;
+
+/// How often a record that waits for a file looks for it.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What happens with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault<'a> {
+    /// `panic`
+    Panic,
+    /// `abort`
+    Abort,
+    /// `segv`: dies as by a bad pointer.
+    Segv,
+    /// `exit0`: ends the process as if all were well.
+    Exit,
+    /// `hang`: never returns.
+    Hang,
+    /// `oom`: allocates until there is no more memory.
+    Oom,
+    /// `huge N`: a row of so many bytes.
+    Huge(usize),
+    /// `stdout TEXT`: prints.
+    Stdout(&'a str),
+    /// `stderr TEXT`: prints.
+    Stderr(&'a str),
+    /// `child`: leaves a process behind.
+    Child,
+    /// `reject`
+    Reject,
+    /// `retry`
+    Retry,
+    /// `retry-once`: fails the first time. Needs the side log.
+    RetryOnce,
+    /// `fatal`
+    Fatal,
+    /// `sleep MS`: takes its time, and is echoed then.
+    Sleep(u64, &'a [u8]),
+    /// `until FILE`: waits until the file is there, and is echoed then.
+    Until(&'a str, &'a [u8]),
+    /// `hold`: is finished later.
+    Hold,
+    /// `finish`: finishes all that is held.
+    Finish,
+    /// `leak`: half a row that must never be seen, and then a rejection.
+    Leak,
+    /// Anything else is echoed.
+    Echo(&'a [u8]),
+}
+
+impl<'a> Fault<'a> {
+    /// What a record asks for.
+    pub fn of(record: &'a [u8]) -> Self {
+        let text = str::from_utf8(record).unwrap_or_default();
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let number = rest.split(' ').next().and_then(|number| number.parse().ok());
+        match (word, number) {
+            ("panic", _) => Self::Panic,
+            ("abort", _) => Self::Abort,
+            ("segv", _) => Self::Segv,
+            ("exit0", _) => Self::Exit,
+            ("hang", _) => Self::Hang,
+            ("oom", _) => Self::Oom,
+            ("huge", Some(bytes)) => Self::Huge(bytes as usize),
+            ("stdout", _) => Self::Stdout(rest),
+            ("stderr", _) => Self::Stderr(rest),
+            ("child", _) => Self::Child,
+            ("reject", _) => Self::Reject,
+            ("retry", _) => Self::Retry,
+            ("retry-once", _) => Self::RetryOnce,
+            ("fatal", _) => Self::Fatal,
+            ("sleep", Some(ms)) => Self::Sleep(ms, record),
+            ("until", _) => Self::Until(rest, record),
+            ("hold", _) => Self::Hold,
+            ("finish", _) => Self::Finish,
+            ("leak", _) => Self::Leak,
+            _ => Self::Echo(record),
+        }
+    }
+
+    /// Makes it happen. What concerns the task and not only the record is none of this.
+    pub fn happen(self, output: &mut Output<Line>) -> Result {
+        match self {
+            Self::Panic => panic!("told to panic"),
+            Self::Abort => process::abort(),
+            Self::Segv => segv(),
+            Self::Exit => process::exit(0),
+            Self::Hang => hang(),
+            Self::Oom => allocate_for_ever(),
+            Self::Huge(bytes) => output.line(&vec![b'x'; bytes]),
+            Self::Stdout(text) => {
+                println!("{text}");
+                output.line(b"printed")
+            }
+            Self::Stderr(text) => {
+                eprintln!("{text}");
+                output.line(b"printed")
+            }
+            Self::Child => output.line(leave_child()?.to_string().as_bytes()),
+            Self::Reject => Err(Error::reject("told to reject")),
+            Self::Retry => Err(Error::retry("told to retry")),
+            Self::Fatal => Err(Error::fatal("told to be fatal")),
+            Self::Sleep(ms, record) => {
+                thread::sleep(Duration::from_millis(ms));
+                output.line(record)
+            }
+            Self::Until(file, record) => {
+                while !Path::new(file).exists() {
+                    thread::sleep(LOOK_EVERY);
+                }
+                output.line(record)
+            }
+            Self::Leak => {
+                output.line(b"leaked")?;
+                Err(Error::reject("after a row"))
+            }
+            Self::Echo(record) => output.line(record),
+            Self::RetryOnce | Self::Hold | Self::Finish => unreachable!("the task itself sees to these"),
+        }
+    }
+}
+
+/// Rust's own handler lets the first signal pass, because it may be a stack overflow; it steps aside then.
+fn segv() -> ! {
+    loop {
+        // It cannot fail: the signal exists.
+        let _ = raise(Signal::SIGSEGV);
+    }
+}
+
+fn hang() -> ! {
+    loop {
+        hint::spin_loop();
+        thread::park_timeout(Duration::from_secs(1));
+    }
+}
+
+fn allocate_for_ever() -> ! {
+    setrlimit(Resource::RLIMIT_AS, ALLOCATED_BYTES_MAX, ALLOCATED_BYTES_MAX).expect("a limit may be lowered");
+    let mut all = Vec::new();
+    loop {
+        // Not written to, so that the machine does not pay for it.
+        all.push(hint::black_box(Vec::<u8>::with_capacity(64 << 20)));
+    }
+}
+
+fn leave_child() -> Result<u32> {
+    let mut command = Command::new("sleep");
+    let child = command.arg("600").stdin(Stdio::null()).spawn()?;
+    Ok(child.id())
+}

@@ -1,0 +1,86 @@
+//! A task that does whatever a task should not do. Each record says what is to happen with it, see
+//! [`fault`]; arguments spoil the rest of the task's life, see [`args`].
+//!
+//! What is executed can be seen from outside, even by tests whose worker does not survive it: see
+//! [`side_log`].
+
+mod args;
+mod fault;
+mod side_log;
+
+use simplegrid_plugin_api::{Error, Held, Line, Output, Record, Result, Task};
+
+use args::{Args, Flush, Spoiled};
+use fault::Fault;
+use side_log::SideLog;
+
+/// The task `hostile`.
+#[derive(Debug)]
+pub struct Hostile {
+    flush: Flush,
+    log: Option<SideLog>,
+    held: Vec<(Held, Vec<u8>)>,
+}
+
+impl Task for Hostile {
+    type Args = Args;
+    type Row = Line;
+
+    fn prepare(args: &Args) -> Result {
+        spoil(args.prepare, "prepare")
+    }
+
+    fn new(args: Args) -> Result<Self> {
+        spoil(args.new, "new")?;
+        Ok(Self { flush: args.flush, log: args.side_log.map(SideLog::at), held: Vec::new() })
+    }
+
+    fn handle(&mut self, record: Record<'_>, output: &mut Output<Line>) -> Result {
+        let earlier = self.log.as_ref().map_or(Ok(0), |log| log.note(record.line()))?;
+        match Fault::of(record.line()) {
+            Fault::RetryOnce if earlier > 0 => output.line(record.line()),
+            Fault::RetryOnce => Err(Error::retry("not the first time")),
+            Fault::Hold => {
+                let text = record.line().to_vec();
+                self.held.push((record.hold(), text));
+                Ok(())
+            }
+            Fault::Finish => {
+                self.finish_held(output)?;
+                output.line(record.line())
+            }
+            fault => fault.happen(output),
+        }
+    }
+
+    fn flush(&mut self, output: &mut Output<Line>, _last: bool) -> Result {
+        match self.flush {
+            Flush::Finish => self.finish_held(output),
+            Flush::Keep => Ok(()),
+            Flush::Panic if !self.held.is_empty() => panic!("told to panic in flush"),
+            Flush::Abort if !self.held.is_empty() => std::process::abort(),
+            Flush::Hang if !self.held.is_empty() => Fault::Hang.happen(output),
+            Flush::Panic | Flush::Abort | Flush::Hang => Ok(()),
+        }
+    }
+}
+
+impl Hostile {
+    fn finish_held(&mut self, output: &mut Output<Line>) -> Result {
+        for (held, text) in self.held.drain(..) {
+            output.line(&text)?;
+            output.done(held);
+        }
+        Ok(())
+    }
+}
+
+fn spoil(how: Option<Spoiled>, place: &str) -> Result {
+    match how {
+        None => Ok(()),
+        Some(Spoiled::Fail) => Err(Error::fatal(format_args!("told to fail in {place}"))),
+        Some(Spoiled::Panic) => panic!("told to panic in {place}"),
+    }
+}
+
+simplegrid_plugin_api::export! { tasks: { "hostile" => Hostile } }

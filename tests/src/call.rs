@@ -1,0 +1,177 @@
+//! One call of the program: put together step by step, and then run to its end or started.
+
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::grid::Grid;
+use crate::process::Process;
+use crate::processes::MARK;
+use crate::program;
+
+/// A call that is being put together.
+#[derive(Debug)]
+#[must_use]
+pub struct Call<'g> {
+    grid: &'g Grid,
+    name: String,
+    command: Command,
+    input: Option<Vec<u8>>,
+    lines_max: Option<usize>,
+    is_paged: bool,
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status; a signal's number, negative, if one ended it.
+    pub status: i32,
+    /// What it wrote to stdout.
+    pub stdout: Vec<u8>,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+impl<'g> Call<'g> {
+    pub(crate) fn new(grid: &'g Grid, name: &str) -> Self {
+        let mut command = Command::new(program::path());
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("SIMPLEGRID_") {
+                command.env_remove(variable);
+            }
+        }
+        let home = grid.path("home");
+        command
+            .env(MARK, grid.mark())
+            .env("SIMPLEGRID_REGISTRY", grid.registry())
+            .env("SIMPLEGRID_TASK_PATH", program::deps())
+            // The weakest way to say so: a flag of the test wins.
+            .env("SIMPLEGRID_MAX_WORKERS", "2")
+            .env("XDG_CONFIG_HOME", &home)
+            .env("XDG_STATE_HOME", &home)
+            .env("HOME", &home)
+            .current_dir(grid.path("."))
+            // A group of its own, so that a signal to the group of a test is none for the tests.
+            .process_group(0);
+        Self { grid, name: name.to_owned(), command, input: None, lines_max: None, is_paged: false }
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments that are separated by blanks.
+    pub fn args(mut self, args: &str) -> Self {
+        self.command.args(args.split_whitespace());
+        self
+    }
+
+    /// Adds a flag with a path as its value.
+    pub fn path(self, flag: &str, path: impl AsRef<Path>) -> Self {
+        self.arg(flag).arg(path.as_ref())
+    }
+
+    /// Adds an argument of the task.
+    pub fn task_arg(self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let mut text = std::ffi::OsString::from(format!("{name}="));
+        text.push(value);
+        self.arg("--task-arg").arg(text)
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, variable: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(variable, value);
+        self
+    }
+
+    /// Puts the process into a group that exists, or into one of its own for 0.
+    pub fn group(mut self, group: i32) -> Self {
+        self.command.process_group(group);
+        self
+    }
+
+    /// What it reads from stdin; without this, stdin is empty, or open if the call is started.
+    pub fn input(mut self, input: impl AsRef<[u8]>) -> Self {
+        self.input = Some(input.as_ref().to_vec());
+        self
+    }
+
+    /// Closes its stdout after so many lines, as `head` does.
+    pub fn head(mut self, lines: usize) -> Self {
+        self.lines_max = Some(lines);
+        self
+    }
+
+    /// Leaves its stdout unread until [`Process::read_stdout`], as a pager does.
+    pub fn paged(mut self) -> Self {
+        self.is_paged = true;
+        self
+    }
+
+    /// Starts it.
+    pub fn start(mut self) -> Process {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.command.spawn().expect("the program under test can be started");
+        let mut process = Process::new(child, self.lines_max, self.grid.log_of(&self.name));
+        if !self.is_paged {
+            process.read_stdout();
+        }
+        if let Some(input) = self.input {
+            process.write_all_and_close(input);
+        }
+        process
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn finish(self) -> Finished {
+        self.start().finish()
+    }
+}
+
+impl Finished {
+    /// Its stdout as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Checks the exit status, and shows what was said if it is another one.
+    #[track_caller]
+    pub fn expect(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "exit status; stderr:\n{}", self.stderr);
+        self
+    }
+
+    /// The lines on stderr that begin with `simplegrid: error:`.
+    pub fn errors(&self) -> Vec<&str> {
+        self.stderr.lines().filter(|line| line.starts_with("simplegrid: error:")).collect()
+    }
+
+    /// The last line on stderr: the summary.
+    pub fn summary(&self) -> &str {
+        self.stderr.lines().last().unwrap_or_default()
+    }
+
+    /// A number in the summary, by the word after it: `read` for `12 records read`.
+    #[track_caller]
+    pub fn count(&self, word: &str) -> u64 {
+        let words: Vec<_> =
+            self.summary().split([' ', ',', ';']).filter(|part| !part.starts_with("record")).collect();
+        let at = words.iter().position(|part| *part == word);
+        let number = at.and_then(|at| words.get(at.checked_sub(1)?)?.parse().ok());
+        number.unwrap_or_else(|| {
+            panic!("the summary does not say how many are {word}; stderr:\n{}", self.stderr)
+        })
+    }
+
+    /// Checks the counts in the summary.
+    #[track_caller]
+    pub fn expect_counts(self, read: u64, done: u64, failed: u64) -> Self {
+        let counts = ["read", "done", "failed"].map(|word| self.count(word));
+        assert_eq!(counts, [read, done, failed], "records read, done, failed; stderr:\n{}", self.stderr);
+        self
+    }
+}

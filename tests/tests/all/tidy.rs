@@ -1,0 +1,183 @@
+//! The rules of the house that a machine can check: who may import whom, and where things live.
+
+use simplegrid_tests::SourceFile;
+
+/// Lines that a file may have, its tests not counted: about 400, and a little grace.
+const LINES_MAX: usize = 450;
+
+/// Files that are longer, each with the reason.
+const LONGER: [(&str, &str); 0] = [];
+
+/// The commands, which do not import each other.
+const COMMANDS: [&str; 6] = ["local_run", "master", "node_manager", "slave", "task_command", "worker"];
+
+/// What they build on, which knows none of them.
+const FOUNDATIONS: [&str; 9] =
+    ["registry", "schedule", "sink", "wire", "record", "plugin", "scoreboard", "ids", "limits"];
+
+/// Commands that import another one all the same, each with the reason.
+const IMPORTS: [(&str, &str, &str); 4] = [
+    ("local_run", "master", "it is both in one"),
+    ("local_run", "slave", "it is both in one"),
+    ("slave", "worker", "the parent's side of a worker is kept beside the child's"),
+    ("task_command", "worker", "it loads libraries in a worker"),
+];
+
+/// Files outside `config` that look at the process's surroundings, each with the reason.
+const SURROUNDINGS: [(&str, &str); 4] = [
+    ("host/src/lib.rs", "hands the command line to config"),
+    ("host/src/log.rs", "is told everything by config, and names a variable in a message"),
+    ("host/src/plugin/find.rs", "looks for libraries beside the program"),
+    ("host/src/worker/process.rs", "takes our own variables out of a worker's environment"),
+];
+
+fn host() -> Vec<SourceFile> {
+    SourceFile::below("host/src").into_iter().filter(|file| !file.is_test()).collect()
+}
+
+/// The lines of files that contain one of the words.
+fn lines_with<'f>(files: &'f [SourceFile], words: &[&str]) -> Vec<(&'f SourceFile, String)> {
+    let has = |line: &str| words.iter().any(|word| line.contains(word));
+    let of_file = |file: &'f SourceFile| {
+        let lines = file.code().filter(|(_, line)| has(line));
+        lines
+            .map(|(number, line)| (file, format!("{}:{number}: {}", file.path, line.trim())))
+            .collect::<Vec<_>>()
+    };
+    files.iter().flat_map(of_file).collect()
+}
+
+/// Checks that words stand only in files that may have them.
+#[track_caller]
+fn expect_only_in(words: &[&str], may: impl Fn(&SourceFile) -> bool) {
+    let files = host();
+    let found = lines_with(&files, words);
+    assert!(!found.is_empty(), "{words:?} stands nowhere: this test checks nothing");
+    let wrong: Vec<_> = found.into_iter().filter(|(file, _)| !may(file)).map(|(_, line)| line).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// How a file names a module of the crate, however it is imported.
+fn imports(file: &SourceFile, module: &str) -> bool {
+    let code: String = file.code().flat_map(|(_, line)| [line, "\n"]).collect();
+    code.contains(&format!("crate::{module}::"))
+        || code.contains(&format!("crate::{module}{{"))
+        || code.contains(&format!("use crate::{module};"))
+}
+
+#[test]
+fn commands_do_not_import_each_other() {
+    let mut wrong = Vec::new();
+    for file in host() {
+        let Some(module) = file.module().filter(|module| COMMANDS.contains(module)) else { continue };
+        for other in COMMANDS.iter().filter(|other| **other != module && imports(&file, other)) {
+            if !IMPORTS.iter().any(|(from, to, _)| (from, to) == (&module, other)) {
+                wrong.push(format!("{} imports {other}", file.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn foundations_know_no_commands() {
+    let mut wrong = Vec::new();
+    for file in host().iter().filter(|file| file.module().is_some_and(|module| FOUNDATIONS.contains(&module)))
+    {
+        let above = COMMANDS.iter().chain(&["cli", "config", "exit_code", "shutdown"]);
+        wrong.extend(
+            above.filter(|other| imports(file, other)).map(|other| format!("{} imports {other}", file.path)),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn clap_is_known_to_the_command_line_only() {
+    expect_only_in(&["clap::", "use clap"], |file| matches!(file.module(), Some("cli" | "config")));
+}
+
+#[test]
+fn sql_is_known_to_the_registry_and_the_sinks_only() {
+    expect_only_in(&["rusqlite", "tokio_postgres", "mysql_async"], |file| {
+        matches!(file.module(), Some("registry" | "sink"))
+    });
+}
+
+#[test]
+fn libraries_are_loaded_in_one_place() {
+    expect_only_in(&["libloading", "abi_stable"], |file| file.module() == Some("plugin"));
+}
+
+#[test]
+fn surroundings_are_looked_at_in_one_place() {
+    expect_only_in(&["env::var", "env::args", "env::current", "env::temp_dir", "use std::env"], |file| {
+        file.module() == Some("config") || SURROUNDINGS.iter().any(|(path, _)| *path == file.path)
+    });
+}
+
+#[test]
+fn sockets_and_files_are_no_part_of_the_decisions() {
+    let files = host();
+    let pure =
+        ["master/dispatch_state.rs", "master/ledger.rs", "master/retry_queue.rs", "slave/pool_state.rs"];
+    let is_pure = |file: &SourceFile| pure.iter().any(|path| file.path.ends_with(path));
+    let pure: Vec<_> = files.into_iter().filter(is_pure).collect();
+    assert_eq!(pure.len(), 4, "the files of the decisions have other names now");
+    let wrong = lines_with(&pure, &["tokio", "std::fs", "std::net", "std::thread", "Instant::now"]);
+    assert!(wrong.is_empty(), "{:?}", wrong.iter().map(|(_, line)| line).collect::<Vec<_>>());
+}
+
+/// All source files of ours.
+fn workspace() -> Vec<SourceFile> {
+    ["host", "plugin-api", "plugins", "tests"]
+        .iter()
+        .flat_map(|directory| SourceFile::below(directory))
+        .collect()
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<_> =
+        workspace().into_iter().filter(|file| !file.text.starts_with("//! ")).map(|file| file.path).collect();
+    assert!(silent.is_empty(), "no `//!` at the beginning: {silent:?}");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let is_known = |file: &SourceFile| LONGER.iter().any(|(path, _)| *path == file.path);
+    let files = workspace().into_iter().filter(|file| !is_known(file) && !file.is_test());
+    let long = files.filter(|file| file.lines() > LINES_MAX);
+    let long: Vec<_> = long.map(|file| format!("{}: {} lines", file.path, file.lines())).collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn the_lists_of_exceptions_are_not_longer_than_they_must_be() {
+    let files = workspace();
+    let find = |path: &str| files.iter().find(|file| file.path == path);
+    for (path, _) in LONGER {
+        assert!(find(path).is_some_and(|file| file.lines() > LINES_MAX), "{path} is no exception any more");
+    }
+    for (from, to, _) in IMPORTS {
+        let is_needed = files.iter().any(|file| file.module() == Some(from) && imports(file, to));
+        assert!(is_needed, "{from} does not import {to} any more");
+    }
+}
+
+#[test]
+fn no_test_is_ignored_and_none_waits_for_nothing() {
+    // Written so that this file does not find itself.
+    let words = [concat!("#[ig", "nore"), concat!("to", "do!("), concat!("thread::", "sleep")];
+    let files = SourceFile::below("tests");
+    let wrong: Vec<_> = lines_with(&files, &words)
+        .into_iter()
+        .filter(|(file, _)| {
+            file.path != "tests/src/wait.rs" && !file.path.starts_with("tests/hostile-plugin/")
+        })
+        .map(|(_, line)| line)
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let ignored = lines_with(&workspace(), &words[..2]).into_iter().map(|(_, line)| line).collect::<Vec<_>>();
+    assert!(ignored.is_empty(), "{}", ignored.join("\n"));
+}
