@@ -32,11 +32,19 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let task_path = &run.task_path;
     let choice =
         TaskChoice { task, task_args, manager_args: &[], task_path, limits: *limits, slots: *workers };
-    let prepared = slave::prepare(choice).await;
-    let prepared = prepared.map_err(UsageError::mark)?;
+    let prepared = tokio::select! {
+        prepared = slave::prepare(choice) => prepared.map_err(UsageError::mark)?,
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    };
     let mut tasks = JoinSet::new();
     let pool = slave::start(pool_config(config, &prepared), &mut tasks);
-    wait_until_ready(&pool).await.map_err(|message| UsageError::mark(anyhow::anyhow!(message)))?;
+    tokio::select! {
+        ready = wait_until_ready(&pool) => {
+            ready.map_err(|message| UsageError::mark(anyhow::anyhow!(message)))?;
+        }
+        // Processes that are dropped are killed.
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    }
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     tasks.spawn(link(request(config), prepared, pool.clone(), events_in));
     let status =

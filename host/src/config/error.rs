@@ -128,6 +128,14 @@ pub enum ConfigError {
         /// The text given.
         partition_by: String,
     },
+    /// An output is also an input.
+    #[error("--{flag} would empty {} before it is read: it is also an input", input.display())]
+    WritesItsInput {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// The input.
+        input: PathBuf,
+    },
     /// A verb for all nodes with the name of one node.
     #[error("`list` and `prune` are about every node: leave out --{flag}")]
     ListOfOne {

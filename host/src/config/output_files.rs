@@ -1,7 +1,11 @@
 //! Whether a run's files can be read and written, as far as that shows before it begins: an hour of work
 //! should not end at a directory that was never there.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use super::{ConfigError, RunSettings};
 
@@ -20,6 +24,7 @@ pub fn check(settings: &RunSettings) -> Result<(), ConfigError> {
     .collect();
     outputs.iter().try_for_each(|(flag, path)| check_output(flag, path))?;
     check_distinct(&outputs)?;
+    outputs.iter().try_for_each(|(flag, path)| check_is_no_input(flag, path, &settings.inputs))?;
     settings.inputs.iter().filter(|path| path.as_os_str() != "-").try_for_each(|path| check_input(path))
 }
 
@@ -50,6 +55,19 @@ fn check_distinct(outputs: &[(&'static str, &Path)]) -> Result<(), ConfigError> 
         }
     }
     Ok(())
+}
+
+/// Opening an output empties it: an input of the same file would be gone before it is read.
+fn check_is_no_input(flag: &'static str, path: &Path, inputs: &[PathBuf]) -> Result<(), ConfigError> {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    let Some(output) = identity(path).filter(|_| !is_device(path)) else { return Ok(()) };
+    let stdin = || PathBuf::from("/dev/stdin");
+    let named = inputs.iter().map(|input| if input.as_os_str() == "-" { stdin() } else { input.clone() });
+    let read = named.chain(inputs.is_empty().then(stdin));
+    match read.into_iter().find(|input| identity(input) == Some(output)) {
+        Some(input) => Err(ConfigError::WritesItsInput { flag, input }),
+        None => Ok(()),
+    }
 }
 
 /// `/dev/null` and `/dev/stderr` may be written to as often as one likes.

@@ -95,11 +95,16 @@ pub struct LinkSettings {
 pub async fn run(
     settings: LinkSettings,
     items: mpsc::Receiver<Frame<HostToWorker>>,
-    steering: mpsc::Receiver<Steering>,
+    mut steering: mpsc::Receiver<Steering>,
     events: mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) {
     let id = settings.id;
-    let event = match start(&settings).await {
+    let started = tokio::select! {
+        started = start(&settings) => started,
+        // A process that is dropped is killed.
+        () = until_kill(&mut steering) => Err(LaunchError::Ended),
+    };
+    let event = match started {
         Ok(process) => {
             // A receiver that is gone means that the pool is: nobody is left to tell.
             let _ = events.send((id, WorkerEvent::Created)).await;
@@ -247,6 +252,11 @@ async fn feed(
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Waits until the worker is to be killed, or the pool is gone. One that only starts need not make haste.
+async fn until_kill(steering: &mut mpsc::Receiver<Steering>) {
+    while let Some(Steering::Hurry) = steering.recv().await {}
 }
 
 /// Does to the process what the pool wants, until it is to be killed, or the pool is gone.

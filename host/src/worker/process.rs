@@ -49,6 +49,9 @@ pub enum LaunchError {
         /// How it ended.
         end: WorkerEnd,
     },
+    /// It was ended while it started.
+    #[error("it was ended while it started")]
+    Ended,
     /// It said something that does not belong there.
     #[error("a worker process broke its protocol: {0}")]
     Protocol(String),

@@ -13,9 +13,9 @@ pub struct Args {
     /// `flush=finish|keep|panic|abort|hang`: what becomes of held records.
     #[serde(default)]
     pub flush: Flush,
-    /// `new=fail|panic`.
+    /// `new=fail|panic|hang`.
     pub new: Option<Spoiled>,
-    /// `prepare=fail|panic`.
+    /// `prepare=fail|panic|hang`.
     pub prepare: Option<Spoiled>,
 }
 
@@ -44,4 +44,6 @@ pub enum Spoiled {
     Fail,
     /// It panics.
     Panic,
+    /// It never returns.
+    Hang,
 }

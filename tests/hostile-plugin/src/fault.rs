@@ -141,7 +141,8 @@ fn segv() -> ! {
     }
 }
 
-fn hang() -> ! {
+/// Never returns.
+pub fn hang() -> ! {
     loop {
         hint::spin_loop();
         thread::park_timeout(Duration::from_secs(1));

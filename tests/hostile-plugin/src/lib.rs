@@ -80,6 +80,7 @@ fn spoil(how: Option<Spoiled>, place: &str) -> Result {
         None => Ok(()),
         Some(Spoiled::Fail) => Err(Error::fatal(format_args!("told to fail in {place}"))),
         Some(Spoiled::Panic) => panic!("told to panic in {place}"),
+        Some(Spoiled::Hang) => fault::hang(),
     }
 }
 

@@ -58,3 +58,38 @@ fn a_worker_in_an_endless_record_ends_with_its_slave() {
     run.wait().expect(-9);
     wait::until("its workers end", || grid.processes().is_empty());
 }
+
+/// Nobody listened for signals while a local run prepared its task.
+#[test]
+fn a_signal_ends_a_local_run_that_still_prepares() {
+    for place in ["prepare", "new"] {
+        let grid = Grid::new();
+        let run = grid.run("hostile").task_arg(place, "hang").input("a\n").start();
+        wait::until("a worker is at it", || grid.processes().len() > 1);
+        run.signal(Signal::SIGINT);
+        run.wait().expect(130);
+        wait::until("its workers end", || grid.processes().is_empty());
+    }
+}
+
+/// A worker that was still being started could not be killed, not even by the second signal.
+#[test]
+fn a_signal_ends_a_slave_whose_workers_still_start() {
+    let grid = Grid::new();
+    let slave = grid.slave_call("hostile").task_arg("new", "hang").args("--drain-timeout 1s").start();
+    wait::until("its workers start", || grid.workers().len() == 2);
+    slave.signal(Signal::SIGTERM);
+    slave.wait().expect(143);
+    wait::until("its workers end", || grid.processes().is_empty());
+}
+
+/// The output was created, and with it the input emptied, before a record was read.
+#[test]
+fn the_output_is_not_the_input() {
+    let grid = Grid::new();
+    let input = grid.write("input", "a\nb\n");
+    let run = grid.run("echo").path("-o", &input).arg(&input).finish();
+    assert_eq!(grid.read("input"), b"a\nb\n", "the input is still there");
+    assert!([2, 4].contains(&run.status), "{run:?}");
+    assert!(run.errors()[0].contains("input"), "{}", run.stderr);
+}
