@@ -21,7 +21,7 @@ use crate::shutdown::Shutdown;
 use crate::wire::Role;
 
 /// Events of links that may wait for the dispatcher: enough that links seldom wait for each other.
-pub const LINK_EVENTS: usize = 64;
+pub const LINK_EVENTS: usize = 16;
 
 /// What happens to slaves when the run is over.
 #[derive(Debug, Clone, Copy)]

@@ -17,8 +17,9 @@ use crate::wire::{
     Welcome, exchange_preambles, halves,
 };
 
-/// Frames that may wait for a connection: the pool stops listening to its workers before that.
-const FRAMES_MAX: usize = 32;
+/// Frames that may wait for a connection: enough to write several with one call. More wait in the pool's outbox,
+/// which is bounded by bytes.
+const FRAMES_MAX: usize = 8;
 
 /// What all connections of a slave share.
 #[derive(Debug)]

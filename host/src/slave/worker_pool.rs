@@ -24,9 +24,10 @@ use crate::worker::{LaunchError, WorkerLabel};
 /// How often time passes for the pool.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Frames that may wait for a master before workers are no longer listened to: a master that does not read
-/// must not fill the slave's memory.
+/// Frames, and bytes of rows in them, that may wait for a master before workers are no longer listened to: a
+/// master that does not read must not fill the slave's memory.
 const OUTBOX_FRAMES_MAX: usize = 64;
+const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Room for a worker's items: those that it may have, a `Begin`, and a flush.
 const ITEMS_CHANNEL: usize = ITEMS_PER_WORKER_MAX + 2;
@@ -151,6 +152,7 @@ pub fn start(config: PoolConfig, tasks: &mut JoinSet<()>) -> PoolHandle {
         record_timeout: watch::Sender::new(None),
         master: None,
         outbox: VecDeque::new(),
+        outbox_bytes: 0,
         status,
         counters: counters.clone(),
     };
@@ -182,6 +184,7 @@ struct Pool {
     record_timeout: watch::Sender<Option<Duration>>,
     master: Option<Master>,
     outbox: VecDeque<Frame<SlaveToMaster>>,
+    outbox_bytes: usize,
     status: watch::Sender<PoolStatus>,
     counters: Arc<Counters>,
 }
@@ -203,7 +206,7 @@ impl Pool {
                 sent = send_next(self.master.as_ref(), &mut self.outbox), if !self.outbox.is_empty() => {
                     self.on_sent(sent)
                 }
-                Some((id, event)) = events.recv(), if self.outbox.len() < OUTBOX_FRAMES_MAX => {
+                Some((id, event)) = events.recv(), if self.has_room() => {
                     self.on_event(id, event)
                 }
                 command = inbox.recv(), if commands_open => match command {
@@ -284,9 +287,14 @@ impl Pool {
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.outbox.len() < OUTBOX_FRAMES_MAX && self.outbox_bytes < OUTBOX_BYTES_MAX
+    }
+
     /// A frame has gone to the master, or could not.
-    fn on_sent(&mut self, sent: bool) -> Vec<Action> {
-        if sent {
+    fn on_sent(&mut self, sent: Option<usize>) -> Vec<Action> {
+        if let Some(bytes) = sent {
+            self.outbox_bytes -= bytes;
             return Vec::new();
         }
         self.forget_master();
@@ -296,6 +304,7 @@ impl Pool {
     fn forget_master(&mut self) {
         self.master = None;
         self.outbox.clear();
+        self.outbox_bytes = 0;
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
@@ -310,6 +319,7 @@ impl Pool {
                         // A session that is over already has nothing to close.
                         let _ = master.close.send(reason);
                     }
+                    self.forget_master();
                 }
                 Action::Stop(id) => {
                     if let Some(control) = self.workers.get_mut(&id) {
@@ -319,6 +329,7 @@ impl Pool {
                 }
                 Action::Report(frame) => {
                     if self.master.is_some() {
+                        self.outbox_bytes += frame.body.len();
                         self.outbox.push_back(frame);
                     }
                 }
@@ -372,18 +383,14 @@ impl Pool {
     }
 }
 
-/// Sends the oldest waiting frame; `false` if the master's way is closed. Cancel safe: a frame leaves the
-/// outbox only when there is room for it.
-async fn send_next(master: Option<&Master>, outbox: &mut VecDeque<Frame<SlaveToMaster>>) -> bool {
-    let Some(master) = master else {
-        outbox.clear();
-        return true;
-    };
-    let Ok(permit) = master.out.reserve().await else { return false };
-    if let Some(frame) = outbox.pop_front() {
-        permit.send(frame);
-    }
-    true
+/// Sends the oldest waiting frame, and says how many bytes of rows it had; `None` if the master's way is closed.
+/// Cancel safe: a frame leaves the outbox only when there is room for it.
+async fn send_next(master: Option<&Master>, outbox: &mut VecDeque<Frame<SlaveToMaster>>) -> Option<usize> {
+    let permit = master?.out.reserve().await.ok()?;
+    let frame = outbox.pop_front()?;
+    let bytes = frame.body.len();
+    permit.send(frame);
+    Some(bytes)
 }
 
 impl WorkerId {
