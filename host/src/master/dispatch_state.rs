@@ -121,7 +121,10 @@ impl DispatchState {
 
     /// Whether more records can be placed: the only way that input is ever read.
     pub fn wants_records(&self) -> bool {
-        if self.input_ended || !self.pending.is_empty() || self.books.arranger.is_full() {
+        if self.input_ended || !self.pending.is_empty() {
+            return false;
+        }
+        if self.books.arranger.is_full() || self.retries.is_full() {
             return false;
         }
         match &self.partition {

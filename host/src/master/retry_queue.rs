@@ -11,6 +11,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// Records that may wait before no more input is read: a task that asks for another try each time must not fill
+/// the memory. Each costs its bytes, and some for the books.
+const RECORDS_MAX: usize = 250_000;
+/// Their bytes.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Records that wait.
 #[derive(Debug, Default)]
 pub struct RetryQueue {
@@ -18,22 +24,30 @@ pub struct RetryQueue {
     ready: VecDeque<Again>,
     /// Those that must wait, by when they may be sent.
     later: BTreeMap<(Instant, Seq), Again>,
+    bytes: usize,
 }
 
 impl RetryQueue {
     /// Adds a record that may be sent at once: it was returned through no fault of its own.
     pub fn push_ready(&mut self, again: Again) {
+        self.bytes += again.record.len();
         self.ready.push_back(again);
     }
 
     /// Adds a record that failed, to be tried after a pause that grows with its faults.
     pub fn push_after_pause(&mut self, again: Again, now: Instant) {
+        self.bytes += again.record.len();
         self.later.insert((now + pause(&again), again.seq), again);
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
         self.ready.len() + self.later.len()
+    }
+
+    /// Whether so many wait that no more should be read.
+    pub fn is_full(&self) -> bool {
+        self.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
     /// Whether none waits.
@@ -51,7 +65,9 @@ impl RetryQueue {
 
     /// Takes all records that may be sent now.
     pub fn take_all_ready(&mut self) -> Vec<Again> {
-        std::mem::take(&mut self.ready).into()
+        let ready: Vec<Again> = std::mem::take(&mut self.ready).into();
+        self.bytes -= ready.iter().map(|again| again.record.len()).sum::<usize>();
+        ready
     }
 
     /// Takes the next records that may be sent now to `slot`, as one batch.
@@ -66,6 +82,7 @@ impl RetryQueue {
                 break;
             }
             let alone = again.tries.alone;
+            self.bytes -= again.record.len();
             batch.extend(self.ready.pop_front());
             if alone {
                 break;
@@ -114,6 +131,21 @@ mod tests {
         assert!(queue.peek(now + Duration::from_millis(400)).is_some());
         assert_eq!(queue.take(HERE, true, 10, 1000).len(), 1, "the only slot is good enough");
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_holds_too_much_is_full_until_it_is_taken() {
+        let now = Instant::now();
+        let mut queue = RetryQueue::default();
+        let large = Bytes::from(vec![b'x'; BYTES_MAX / 2]);
+        for seq in 0..2 {
+            assert!(!queue.is_full());
+            queue.push_after_pause(Again { record: large.clone(), ..again(seq, 1) }, now);
+        }
+        assert!(queue.is_full());
+        queue.peek(now + PAUSE_MAX);
+        assert_eq!(queue.take_all_ready().len(), 2);
+        assert!(!queue.is_full());
     }
 
     #[test]
