@@ -20,6 +20,9 @@ pub const ITEMS_PER_WORKER_MAX: usize = 2;
 /// that very fast workers do not wait for the network.
 pub const BATCHES_PER_SLOT_MAX: usize = 4;
 
+/// Slots of one slave.
+pub const SLOTS_MAX: u16 = 4096;
+
 /// Batches of which a worker may hold records. Their bytes stay in the master's ledger until they are
 /// finished, so this bounds what holding costs.
 pub const HELD_BATCHES_MAX: usize = 16;
@@ -49,3 +52,15 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Bytes of a frame's table and body together: a batch with one record of the greatest length that may be
 /// asked for, or the rows of one call, and the tables that go with them.
 pub const FRAME_RAW_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// How often a run with a journal writes a checkpoint at most: each waits for the disk, and what was done since
+/// the last one is done again after a crash. A second of either hardly counts.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes of the input's beginning that a journal remembers: enough to tell inputs apart, and never more than
+/// the reader hands over at once.
+pub const JOURNAL_HEAD_BYTES: u64 = 64 * 1024;
+
+/// Bytes of one entry of a journal. A range of finished records takes some four bytes, and the records between
+/// ranges are in memory, so no run comes near it; a damaged length does.
+pub const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -1,13 +1,13 @@
 //! `simplegrid run`: master and slave in one process, without registry and ports. The only place that uses
 //! both.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::config::LocalRunConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::NodeId;
-use crate::master::{self, Ending, Joined, LINK_EVENTS, LinkEvent, frames_max};
+use crate::master::{self, Ending, Joined, LINK_EVENTS, LinkEvent, TaskIdentity, frames_max};
 use crate::shutdown::Shutdown;
 use crate::slave::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus, Prepared, RunRequest, TaskChoice};
 use crate::wire::{Frame, SlaveToMaster};
@@ -46,9 +46,11 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         signal = shutdown.first() => return Ok(signal.exit_status()),
     }
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
+    let task =
+        TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
     tasks.spawn(link(request(config), prepared, pool.clone(), events_in));
-    let status =
-        master::run_records(&config.run, Ending { shutdown_slaves: false }, events, shutdown.clone()).await;
+    let ending = Ending { shutdown_slaves: false };
+    let status = master::run_records(&config.run, Some(task), ending, events, shutdown.clone()).await;
     end(&pool, &shutdown).await;
     tasks.shutdown().await;
     status
@@ -83,12 +85,18 @@ async fn link(request: RunRequest, prepared: Prepared, pool: PoolHandle, events:
     let room = frames_max(prepared.welcome.slots);
     let (out, from_master) = mpsc::channel(room);
     let (to_master, frames) = mpsc::channel(room);
-    let joined = Joined { node: NODE, name: NODE_NAME.to_owned(), welcome: prepared.welcome, out };
+    let (hang_up, mut hung_up) = oneshot::channel();
+    let joined = Joined { node: NODE, name: NODE_NAME.to_owned(), welcome: prepared.welcome, out, hang_up };
     if events.send(LinkEvent::Joined(joined)).await.is_err() {
         return;
     }
-    let session = slave::serve(request, from_master, to_master, &pool);
-    tokio::join!(session, pass_on(frames, events));
+    let lines = slave::LineLimit::new(u32::MAX);
+    let session = slave::serve(request, from_master, to_master, &pool, &lines);
+    tokio::join!(session, pass_on(frames, events.clone()));
+    if hung_up.try_recv().is_ok() {
+        // Its workers were given up, and there are no others. A dispatcher that is gone does not care any more.
+        let _ = events.send(LinkEvent::NoNodes("no other workers can be had".to_owned())).await;
+    }
 }
 
 async fn pass_on(mut frames: mpsc::Receiver<Frame<SlaveToMaster>>, events: mpsc::Sender<LinkEvent>) {

@@ -13,6 +13,10 @@ EXAMPLES:
       Runs the task `echo` over every line, on every core.
   simplegrid run -t ./libemail.so --format csv -k -o rows.csv --header people.csv
       Reads a CSV file; the rows come out in the order of the records, under the names of their columns.
+  simplegrid run -t echo -o rows.txt --failed failed.json --journal run.journal records.txt
+      Can be killed, and called again until it is through: no record's rows are missing or there twice.
+  simplegrid run -t echo --format failed failed.json
+      Runs the records again that failed.
   tail -f access.log | simplegrid run -t word-count --partition-by field:0
       Lines whose first field is the same meet in the same worker.";
 
@@ -68,6 +72,11 @@ pub struct RunFlags {
     /// Writes every record that failed to this file, with the reason.
     #[arg(long, value_name = "FILE")]
     pub failed: Option<PathBuf>,
+
+    /// Keeps a journal in this file, so that the same command goes on after a crash where this run stood; needs
+    /// --output.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
 
     /// Tries a record again this many times before it counts as failed.
     #[arg(long, value_name = "N")]

@@ -23,6 +23,20 @@ pub enum InputFormat {
     Csv,
     /// Records end with a zero byte, as `find -print0` writes them.
     Nul,
+    /// What --failed wrote: the records in its lines are run again.
+    Failed,
+}
+
+impl InputFormat {
+    /// As it is written after `--format`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Csv => "csv",
+            Self::Nul => "nul",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Which worker gets which record.

@@ -90,6 +90,14 @@ pub enum ConfigError {
         /// What is missing.
         reason: String,
     },
+    /// A run cannot have the journal that was asked for.
+    #[error("cannot keep --journal {}: {reason}", path.display())]
+    NoJournal {
+        /// The journal.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Two flags name one file.
     #[error("--{first} and --{second} are both {}: the one would overwrite the other", path.display())]
     SameFile {

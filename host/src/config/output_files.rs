@@ -17,6 +17,7 @@ pub fn check(settings: &RunSettings) -> Result<(), ConfigError> {
     let outputs: Vec<(&'static str, &Path)> = [
         ("output", &settings.output),
         ("failed", &settings.failed),
+        ("journal", &settings.journal),
         ("summary-json", &settings.summary_json),
     ]
     .into_iter()
@@ -25,6 +26,7 @@ pub fn check(settings: &RunSettings) -> Result<(), ConfigError> {
     outputs.iter().try_for_each(|(flag, path)| check_output(flag, path))?;
     check_distinct(&outputs)?;
     outputs.iter().try_for_each(|(flag, path)| check_is_no_input(flag, path, &settings.inputs))?;
+    check_journal(settings)?;
     settings.inputs.iter().filter(|path| path.as_os_str() != "-").try_for_each(|path| check_input(path))
 }
 
@@ -49,7 +51,7 @@ fn check_output(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
 
 fn check_distinct(outputs: &[(&'static str, &Path)]) -> Result<(), ConfigError> {
     for (index, (second, path)) in outputs.iter().enumerate() {
-        let same = outputs[..index].iter().find(|(_, other)| other == path && !is_device(path));
+        let same = outputs[..index].iter().find(|(_, other)| is_same(other, path) && !is_device(path));
         if let Some((first, _)) = same {
             return Err(ConfigError::SameFile { first, second, path: path.to_path_buf() });
         }
@@ -68,6 +70,41 @@ fn check_is_no_input(flag: &'static str, path: &Path, inputs: &[PathBuf]) -> Res
         Some(input) => Err(ConfigError::WritesItsInput { flag, input }),
         None => Ok(()),
     }
+}
+
+/// What a journal counts must be files, whose length can be set.
+fn check_journal(settings: &RunSettings) -> Result<(), ConfigError> {
+    let Some(journal) = &settings.journal else { return Ok(()) };
+    let refused = |reason: String| ConfigError::NoJournal { path: journal.clone(), reason };
+    let Some(output) = &settings.output else {
+        return Err(refused(
+            "it needs --output FILE, because what went to standard output is gone".to_owned(),
+        ));
+    };
+    let files = [("output", Some(output)), ("failed", settings.failed.as_ref()), ("journal", Some(journal))];
+    let mut files = files.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
+    // Names below /dev that stand for what is open already are files only as long as this process lives.
+    let is_ordinary = |path: &Path| {
+        (path.is_file() || !path.exists()) && (!is_device(path) || path.starts_with("/dev/shm"))
+    };
+    match files.find(|(_, path)| !is_ordinary(path)) {
+        Some((flag, path)) => {
+            let path = path.display();
+            Err(refused(format!("--{flag} {path} is no ordinary file, so nothing can go on in it")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether two names are those of one file, as far as that shows before it is there.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let resolved = |path: &Path| {
+        path.canonicalize().ok().or_else(|| {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            Some(parent.unwrap_or(Path::new(".")).canonicalize().ok()?.join(path.file_name()?))
+        })
+    };
+    one == other || resolved(one).is_some_and(|one| resolved(other) == Some(one))
 }
 
 /// `/dev/null` and `/dev/stderr` may be written to as often as one likes.

@@ -6,7 +6,7 @@ use super::{
     ConfigError, InputFormat, Pair, Progress, Scheduler, load::Given, manager_args, output_files, partition,
 };
 use crate::cli::{RunArgs, RunFlags};
-use crate::record::Format;
+use crate::record::{FailedLines, Format};
 use crate::wire::WorkerLimits;
 
 /// What every run has: how records are read, scheduled and tried, and where rows go.
@@ -20,6 +20,8 @@ pub struct RunSettings {
     pub output: Option<PathBuf>,
     /// Where the failed records go; `None` is nowhere.
     pub failed: Option<PathBuf>,
+    /// Where the journal is, with which an interrupted run goes on; `None` is nowhere. There only with an output.
+    pub journal: Option<PathBuf>,
     /// A first line of output that names the columns.
     pub header: bool,
     /// How often a record is tried again.
@@ -60,12 +62,15 @@ pub struct LocalRunConfig {
     pub limits: WorkerLimits,
 }
 
+/// The format of records on their way through a run.
 impl From<InputFormat> for Format {
     fn from(format: InputFormat) -> Self {
         match format {
             InputFormat::Lines => Self::Lines,
             InputFormat::Csv => Self::Csv,
             InputFormat::Nul => Self::Nul,
+            // The reader takes the records out of the lines.
+            InputFormat::Failed => FailedLines::FORMAT,
         }
     }
 }
@@ -83,6 +88,7 @@ impl RunSettings {
             keep_order: flags.keep_order,
             output: flags.output.filter(|path| path.as_os_str() != "-"),
             failed: flags.failed,
+            journal: flags.journal,
             header: flags.header,
             retries: flags.retries,
             record_timeout: flags.record_timeout.filter(|limit| !limit.is_zero()),

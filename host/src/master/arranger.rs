@@ -4,11 +4,18 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::journal::RangeSet;
 use crate::ids::Seq;
 
 /// Bytes of rows that may wait for an older record before no more input is read: a slow record must not fill
 /// the memory with its successors' rows.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the books of a piece cost beside its rows, roughly: many records without rows must not fill it either.
+const PIECE_BYTES: usize = 128;
+
+/// Rows of fewer bytes are copied when they must wait.
+const SHARED_BYTES_MIN: usize = 8 * 1024;
 
 /// Rows that may be written now, and those that must wait.
 #[derive(Debug)]
@@ -21,6 +28,9 @@ pub struct Arranger {
     /// Rows that belong to no record: they come last.
     loose: Vec<Bytes>,
     ready: Vec<Bytes>,
+    /// Records that were finished since this was asked for last, and have no rows that wait; `None` if nobody
+    /// asks.
+    finished: Option<RangeSet>,
 }
 
 /// The rows of some records that follow each other.
@@ -30,10 +40,23 @@ struct Piece {
     rows: Vec<Bytes>,
 }
 
+impl Piece {
+    /// The memory that it takes, the books of it included.
+    fn cost(&self) -> usize {
+        PIECE_BYTES + self.rows.iter().map(Bytes::len).sum::<usize>()
+    }
+}
+
+/// Rows that must wait do not keep a whole buffer of the network alive for a few bytes.
+fn unshared(rows: Bytes) -> Bytes {
+    if rows.len() < SHARED_BYTES_MIN { Bytes::copy_from_slice(&rows) } else { rows }
+}
+
 impl Arranger {
     /// Keeps order, or does not.
     pub fn new(keep_order: bool) -> Self {
         Self {
+            finished: None,
             keep_order,
             next: Seq(0),
             waiting: BTreeMap::new(),
@@ -43,19 +66,40 @@ impl Arranger {
         }
     }
 
+    /// Goes on after a run that has finished these records, and notes which are finished from now on.
+    pub fn resume(keep_order: bool, earlier: &RangeSet) -> Self {
+        let mut arranger = Self::new(keep_order);
+        if keep_order {
+            for (first, records) in earlier.iter() {
+                let piece = Piece { records, rows: Vec::new() };
+                arranger.waiting_bytes += piece.cost();
+                arranger.waiting.insert(first, piece);
+            }
+            arranger.release();
+        }
+        Self { finished: Some(RangeSet::default()), ..arranger }
+    }
+
     /// Records from `first` on are finished, with these rows.
     pub fn finish(&mut self, first: Seq, records: usize, rows: impl IntoIterator<Item = Bytes>) {
         let rows = rows.into_iter().filter(|rows| !rows.is_empty());
         if !self.keep_order {
             self.ready.extend(rows);
+            self.note(first, records as u64);
         } else if first == self.next {
             self.ready.extend(rows);
+            self.note(first, records as u64);
             self.next = first.plus(records);
             self.release();
         } else {
-            let rows: Vec<_> = rows.collect();
-            self.waiting_bytes += rows.iter().map(Bytes::len).sum::<usize>();
-            self.waiting.insert(first, Piece { records: records as u64, rows });
+            let rows: Vec<_> = rows.map(unshared).collect();
+            if rows.is_empty() {
+                // Nothing of them waits, so nothing can be lost. That holds for every record that failed.
+                self.note(first, records as u64);
+            }
+            let piece = Piece { records: records as u64, rows };
+            self.waiting_bytes += piece.cost();
+            self.waiting.insert(first, piece);
         }
     }
 
@@ -66,6 +110,15 @@ impl Arranger {
         } else {
             self.ready.push(rows);
         }
+    }
+
+    /// The records that were finished since the last call, with all their rows handed out. Nothing, while there
+    /// are rows that belong to no record and must wait: they may be those of records that are finished.
+    pub fn take_finished(&mut self) -> RangeSet {
+        if !self.loose.is_empty() {
+            return RangeSet::default();
+        }
+        self.finished.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether so much waits that no more should be read.
@@ -92,8 +145,17 @@ impl Arranger {
         while let Some(entry) = self.waiting.first_entry().filter(|entry| *entry.key() == self.next) {
             let piece = entry.remove();
             self.next = Seq(self.next.0 + piece.records);
-            self.waiting_bytes -= piece.rows.iter().map(Bytes::len).sum::<usize>();
+            self.waiting_bytes -= piece.cost();
+            if !piece.rows.is_empty() {
+                self.note(Seq(self.next.0 - piece.records), piece.records);
+            }
             self.ready.extend(piece.rows);
+        }
+    }
+
+    fn note(&mut self, first: Seq, records: u64) {
+        if let Some(finished) = &mut self.finished {
+            finished.insert(first, records);
         }
     }
 }
@@ -118,6 +180,61 @@ mod tests {
         arranger.finish(Seq(2), 1, []);
         assert_eq!(rows(&mut arranger), "de");
         assert_eq!(arranger.take_last(), ["!"]);
+    }
+
+    fn finished(arranger: &mut Arranger) -> Vec<(u64, u64)> {
+        arranger.take_finished().iter().map(|(first, records)| (first.0, records)).collect()
+    }
+
+    #[test]
+    fn a_record_counts_as_finished_when_none_of_its_rows_waits() {
+        let mut arranger = Arranger::resume(true, &RangeSet::default());
+        arranger.finish(Seq(2), 1, [Bytes::from_static(b"c")]);
+        arranger.finish(Seq(4), 1, []);
+        assert_eq!(finished(&mut arranger), [(4, 1)], "a record without rows has nothing that waits");
+        arranger.finish(Seq(0), 2, [Bytes::from_static(b"ab")]);
+        assert_eq!(finished(&mut arranger), [(0, 3)]);
+        arranger.finish(Seq(3), 1, [Bytes::from_static(b"d")]);
+        assert_eq!(finished(&mut arranger), [(3, 1)], "and none counts twice");
+        assert_eq!(rows(&mut arranger), "abcd");
+    }
+
+    #[test]
+    fn rows_of_no_record_keep_records_from_counting() {
+        let mut arranger = Arranger::resume(true, &RangeSet::default());
+        arranger.finish(Seq(0), 1, []);
+        arranger.add_loose(Bytes::from_static(b"sum"));
+        assert_eq!(finished(&mut arranger), []);
+        assert_eq!(arranger.take_last(), ["sum"]);
+        assert_eq!(finished(&mut arranger), [(0, 1)]);
+    }
+
+    #[test]
+    fn what_earlier_runs_have_finished_is_passed_over() {
+        let mut earlier = RangeSet::default();
+        earlier.insert(Seq(0), 2);
+        earlier.insert(Seq(3), 1);
+        let mut arranger = Arranger::resume(true, &earlier);
+        arranger.finish(Seq(4), 1, [Bytes::from_static(b"e")]);
+        assert_eq!(rows(&mut arranger), "");
+        arranger.finish(Seq(2), 1, [Bytes::from_static(b"c")]);
+        assert_eq!(rows(&mut arranger), "ce");
+        assert_eq!(finished(&mut arranger), [(2, 1), (4, 1)]);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_keeps_no_large_buffer_alive() {
+        let mut arranger = Arranger::new(true);
+        let buffer = Bytes::from(vec![b'x'; 1 << 20]);
+        arranger.finish(Seq(1), 1, [buffer.slice(0..10)]);
+        assert!(buffer.is_unique(), "a small row is copied");
+        let enough = (WAITING_BYTES_MAX / PIECE_BYTES) as u64;
+        for seq in 2..=enough {
+            arranger.finish(Seq(seq), 1, []);
+        }
+        assert!(arranger.is_full(), "many records without rows fill it, too");
+        arranger.finish(Seq(0), 1, []);
+        assert!(!arranger.is_full());
     }
 
     #[test]

@@ -71,13 +71,14 @@ impl Attempt {
         }
     }
 
-    /// The task could not go on; the record is not to blame.
+    /// It was run, but the task could not go on, or its worker died on another record while it was held; it is not
+    /// to blame.
     pub fn excused(self) -> Verdict {
         let tries = Tries { attempts: self.tries.attempts + 1, ..self.tries };
         Verdict::Again(self.again(tries))
     }
 
-    /// Its worker is gone, and had not begun it, or had only held it.
+    /// Its worker is gone, and had not begun it.
     pub fn returned(self) -> Verdict {
         let tries = self.tries;
         Verdict::Again(Again { not_on: None, ..self.again(tries) })

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use super::arranger::Arranger;
 use super::attempt::{Attempt, Verdict};
 use super::failure::{FailedRecord, Place, Reason};
+use super::journal::{Earlier, RangeSet};
 use super::ledger::{Ledger, Sent};
 use crate::ids::{BatchId, Seq, SlotId};
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::record::Records;
 use crate::scoreboard::{Outcome, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};
 
@@ -22,6 +25,30 @@ pub struct Counts {
     pub failed: u64,
     /// Executions after a record's first.
     pub retried: u64,
+    /// Records of those above that an earlier run has finished.
+    pub resumed: u64,
+}
+
+/// What was finished since the last time that this was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The records; their rows were handed out.
+    pub newly: RangeSet,
+    /// Records that are done, of all that were ever told.
+    pub done: u64,
+    /// Records that have failed, of all that were ever told.
+    pub failed: u64,
+    /// Executions after a record's first.
+    pub retried: u64,
+}
+
+/// What follows from a report.
+#[derive(Debug, Default)]
+pub struct Reported {
+    /// What did not succeed, to be tried again or reported.
+    pub verdicts: Vec<Verdict>,
+    /// The rule that the slave has broken with it. The rest of the report is dropped.
+    pub broken: Option<&'static str>,
 }
 
 /// The books.
@@ -32,6 +59,12 @@ pub struct Books {
     pub(super) counts: Counts,
     keep_order: bool,
     retries: u32,
+    /// The number of the next record that is read.
+    next: Seq,
+    /// What earlier runs have finished.
+    earlier: RangeSet,
+    /// Records that were told as finished, by this run or an earlier one.
+    told: u64,
 }
 
 impl Books {
@@ -43,24 +76,76 @@ impl Books {
             counts: Counts::default(),
             keep_order,
             retries,
+            next: Seq(0),
+            earlier: RangeSet::default(),
+            told: 0,
         }
     }
 
-    /// Numbers records that were just read.
-    pub fn enter(&mut self, records: usize) -> Seq {
-        let first = Seq(self.counts.read);
-        self.counts.read += records as u64;
-        first
+    /// Those of a run that goes on after others, and may be interrupted again.
+    pub fn resume(keep_order: bool, retries: u32, earlier: &Earlier) -> Self {
+        let resumed = earlier.finished.len();
+        let Earlier { done, failed, retried, .. } = *earlier;
+        Self {
+            arranger: Arranger::resume(keep_order, &earlier.finished),
+            counts: Counts { read: resumed, done, failed, retried, resumed },
+            earlier: earlier.finished.clone(),
+            told: resumed,
+            ..Self::new(keep_order, retries)
+        }
+    }
+
+    /// Numbers records that were just read. Those that are to be run are returned, in pieces that begin with the
+    /// number given: what an earlier run has finished was counted when this one began.
+    pub fn enter(&mut self, records: Records) -> Vec<(Seq, Records)> {
+        let first = self.next;
+        self.next = first.plus(records.len());
+        if self.earlier.end() <= first {
+            self.counts.read += records.len() as u64;
+            return vec![(first, records)];
+        }
+        let gaps = self.earlier.gaps(first, records.len());
+        self.counts.read += gaps.iter().map(|gap| gap.len() as u64).sum::<u64>();
+        gaps.into_iter().map(|gap| (first.plus(gap.start), records.slice(gap))).collect()
+    }
+
+    /// Numbers a record that was just read and cannot be run; `None` if an earlier run has reported it.
+    pub fn enter_one(&mut self) -> Option<Seq> {
+        let seq = self.next;
+        self.next = seq.plus(1);
+        let is_new = !self.earlier.gaps(seq, 1).is_empty();
+        self.counts.read += u64::from(is_new);
+        is_new.then_some(seq)
+    }
+
+    /// The number of the next record that is read, and the one after the last that earlier runs have finished.
+    pub fn reached(&self) -> (Seq, Seq) {
+        (self.next, self.earlier.end())
+    }
+
+    /// What was finished since the last call, if anything was, and can be relied on as soon as the rows that
+    /// were handed out are written. To be asked only between events.
+    pub fn take_progress(&mut self) -> Option<Progress> {
+        let newly = self.arranger.take_finished();
+        if newly.is_empty() { None } else { Some(self.progress(newly)) }
+    }
+
+    /// All that is finished, at the end of a run.
+    pub fn last_progress(&mut self) -> Progress {
+        let newly = self.arranger.take_finished();
+        self.progress(newly)
+    }
+
+    fn progress(&mut self, newly: RangeSet) -> Progress {
+        self.told += newly.len();
+        // A record that has failed has no rows to wait for, so all of them are among those that were told.
+        let Counts { failed, retried, .. } = self.counts;
+        Progress { newly, done: self.told - failed, failed, retried }
     }
 
     /// Whether the rows of a batch must be told apart: its records do not follow each other, and order counts.
     pub fn needs_row_ends(&self, sent: &Sent) -> bool {
         self.keep_order && sent.records().len() > 1 && sent.untouched_from().is_none()
-    }
-
-    /// Enters a batch that is about to be sent.
-    pub fn send(&mut self, sent: Sent) -> BatchId {
-        self.ledger.add(sent)
     }
 
     /// A record that failed for good has no rows.
@@ -69,7 +154,7 @@ impl Books {
         self.arranger.finish(failed.seq, 1, []);
     }
 
-    /// Applies a report. What did not succeed is returned, to be tried again or reported.
+    /// Applies a report.
     pub fn on_report(
         &mut self,
         slot: SlotId,
@@ -77,18 +162,19 @@ impl Books {
         report: &ReportHead,
         table: &Bytes,
         body: &Bytes,
-    ) -> Vec<Verdict> {
+    ) -> Reported {
         if report.all_done && table.is_empty() {
-            self.finish_whole(slot, report.batch, body);
-            return Vec::new();
+            return Reported {
+                broken: self.finish_whole(slot, report.batch, body).err(),
+                ..Reported::default()
+            };
         }
         let mut verdicts = Vec::new();
         let mut start = 0;
         for outcome in Outcome::all(table) {
             let within = |outcome: &Outcome| start <= outcome.end && outcome.end <= body.len() as u64;
             let Some(outcome) = outcome.filter(within) else {
-                tracing::error!(batch = %report.batch, "a report holds an outcome that is none; its rest is dropped");
-                return verdicts;
+                return Reported { verdicts, broken: Some("a report holds an outcome that is none") };
             };
             let span = body.slice(start as usize..outcome.end as usize);
             start = outcome.end;
@@ -100,18 +186,12 @@ impl Books {
         if start < body.len() as u64 {
             self.arranger.add_loose(body.slice(start as usize..));
         }
-        verdicts
+        Reported { verdicts, broken: None }
     }
 
-    /// A worker has ended a batch: what it says nothing about is run again.
-    pub fn on_batch_end(&mut self, slot: SlotId, batch: BatchId) -> Vec<Verdict> {
-        let Some(sent) = self.ledger.get(slot, batch) else { return Vec::new() };
-        let forgotten: Vec<_> = sent.unfinished().filter(|(_, held)| !held).map(|(index, _)| index).collect();
-        if !forgotten.is_empty() {
-            tracing::error!(%batch, "a report lacks outcomes; the records without are run again");
-        }
-        let finished = forgotten.into_iter().filter_map(|index| self.ledger.finish(slot, batch, index));
-        finished.map(|finished| finished.attempt.excused()).collect()
+    /// Whether a worker that has ended a batch has said something of each of its records.
+    pub fn knows_all_of(&self, slot: SlotId, batch: BatchId) -> bool {
+        self.ledger.get(slot, batch).is_none_or(|sent| sent.unfinished().all(|(_, held)| held))
     }
 
     /// A worker is gone: what it had not finished comes back.
@@ -121,12 +201,15 @@ impl Books {
         for (batch, sent) in self.ledger.remove_slot(slot) {
             for (index, held) in sent.unfinished() {
                 let attempt = sent.attempt(index);
-                verdicts.push(if lost.blame == Some(Blame { batch, index: index as u16 }) {
-                    self.counts.retried += u64::from(attempt.tries.attempts > 0);
+                let is_blamed = lost.blame == Some(Blame { batch, index: index as u16 });
+                self.counts.retried += u64::from((is_blamed || held) && attempt.tries.attempts > 0);
+                verdicts.push(if is_blamed {
                     let reason = Reason::of_loss(lost.kind);
                     attempt.blamed(reason, lost.message.clone(), place.cloned(), self.retries)
                 } else if held && in_flush {
                     attempt.lost_in_flush(lost.message.clone(), place.cloned(), self.retries)
+                } else if held {
+                    attempt.excused()
                 } else {
                     attempt.returned()
                 });
@@ -144,15 +227,18 @@ impl Books {
     }
 
     /// The whole batch is done.
-    fn finish_whole(&mut self, slot: SlotId, batch: BatchId, rows: &Bytes) {
-        // The answer of an attempt that was given up is dropped.
-        let Some(sent) = self.ledger.remove(slot, batch) else { return };
+    fn finish_whole(&mut self, slot: SlotId, batch: BatchId, rows: &Bytes) -> Result<(), &'static str> {
+        // Records that have ended must not end again.
+        if !self.ledger.get(slot, batch).is_some_and(Sent::is_untouched) {
+            return Err("it reports a whole batch of which it has reported records");
+        }
+        let Some(sent) = self.ledger.remove(slot, batch) else { return Ok(()) };
         let records = sent.records().len();
         self.counts.done += records as u64;
         self.counts.retried += sent.retried() as u64;
         if let Some(first) = sent.untouched_from() {
             self.arranger.finish(first, records, [rows.clone()]);
-            return;
+            return Ok(());
         }
         // The ends of rows were asked for if they matter here: then there is one record, or no order.
         if records > 1 && self.keep_order {
@@ -162,6 +248,7 @@ impl Books {
         for index in 0..records {
             self.arranger.finish(sent.attempt(index).seq, 1, rows.take());
         }
+        Ok(())
     }
 
     fn on_outcome(
@@ -186,7 +273,8 @@ impl Books {
             return None;
         }
         let Some(reason) = Reason::of_status(outcome.status) else { return Some(finished.attempt.excused()) };
-        let message = String::from_utf8_lossy(&span).into_owned();
+        // A slave that is none of ours may say more than a worker can.
+        let message = String::from_utf8_lossy(&span[..span.len().min(MESSAGE_BYTES_MAX)]).into_owned();
         Some(finished.attempt.blamed(reason, message, place.cloned(), self.retries))
     }
 }

@@ -4,60 +4,28 @@
 //!
 //! **Invariant:** read = done + failed + in flight + waiting, after every event (`sanity_check`).
 
+mod conduct;
+mod end;
+mod fill;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+pub use super::action::Action;
 use super::attempt::Verdict;
-use super::books::{Books, Counts};
+use super::books::{Books, Counts, Progress, Reported};
 use super::failure::{FailedRecord, Place, Reason};
-use super::ledger::{Sent, Seqs};
-use super::partition::{KeyOf, Partition, Portion};
+use super::journal::Earlier;
+use super::partition::Partition;
+use super::pending::Pending;
 use super::retry_queue::RetryQueue;
 use super::slots::Slots;
-use crate::ids::{BatchId, Epoch, NodeId, SlotId};
-use crate::limits::BATCH_BYTES_MAX;
+use crate::ids::{Epoch, NodeId, Seq, SlotId};
 use crate::record::{Format, Records};
 use crate::wire::{ReportHead, SlotLost};
 
-/// Parts that the rest of a file is cut into for each slot: its end is shared out in small batches, so that
-/// no slot is left with a long last one.
-const TAIL_PARTS_PER_SLOT: u64 = 2;
-
-/// What the dispatcher must do next. The order of actions is the order of effects.
-#[derive(Debug, PartialEq)]
-pub enum Action {
-    /// Send a batch.
-    Send {
-        /// Where to.
-        slot: SlotId,
-        /// For which worker.
-        epoch: Epoch,
-        /// Its number.
-        batch: BatchId,
-        /// Its records.
-        records: Records,
-        /// Whether its rows must be told apart.
-        with_row_ends: bool,
-    },
-    /// Ask a slot's task to finish what it holds, because the run ends there.
-    Flush {
-        /// Where.
-        slot: SlotId,
-        /// Which worker.
-        epoch: Epoch,
-        /// Its number.
-        batch: BatchId,
-    },
-    /// Write rows, in this order.
-    Write(Vec<Bytes>),
-    /// Report a record that failed for good.
-    Fail(FailedRecord),
-    /// Let a node go that was asked to end: it has nothing of this run any more.
-    LetGo(NodeId),
-    /// The run is over: everything read is done or failed, and nothing is held.
-    Finish,
-}
+pub use super::partition::KeyOf;
 
 /// What the user asked of the run.
 pub struct RunRules {
@@ -79,9 +47,7 @@ pub struct DispatchState {
     /// There in a partitioned run.
     partition: Option<Partition>,
     /// Records that were read and fit no slot yet.
-    pending: Records,
-    /// The number of the first of those.
-    pending_from: crate::ids::Seq,
+    pending: Pending,
     /// Bytes that are still to be read, if the input's size is known.
     remaining_bytes: Option<u64>,
     input_ended: bool,
@@ -91,13 +57,21 @@ pub struct DispatchState {
 impl DispatchState {
     /// A run that has read nothing yet.
     pub fn new(rules: RunRules) -> Self {
+        Self::with_books(Books::new(rules.keep_order, rules.retries), rules)
+    }
+
+    /// A run that goes on after others: it has read nothing yet either, and passes over what they have finished.
+    pub fn resume(rules: RunRules, earlier: &Earlier) -> Self {
+        Self::with_books(Books::resume(rules.keep_order, rules.retries, earlier), rules)
+    }
+
+    fn with_books(books: Books, rules: RunRules) -> Self {
         Self {
-            books: Books::new(rules.keep_order, rules.retries),
+            books,
             slots: Slots::default(),
             retries: RetryQueue::default(),
             partition: rules.key_of.map(|key_of| Partition::new(key_of, rules.format)),
-            pending: Records::default(),
-            pending_from: crate::ids::Seq(0),
+            pending: Pending::default(),
             remaining_bytes: None,
             input_ended: false,
             finished: false,
@@ -107,6 +81,17 @@ impl DispatchState {
     /// How many records ended how, so far.
     pub fn counts(&self) -> Counts {
         self.books.counts
+    }
+
+    /// What was finished since the last call, if anything was; at the end of a run, all of it. Once the rows are
+    /// written that were handed out so far, it can be relied on. For runs that may be gone on with.
+    pub fn take_progress(&mut self) -> Option<Progress> {
+        if self.finished { Some(self.books.last_progress()) } else { self.books.take_progress() }
+    }
+
+    /// The number of the next record that is read, and the one after the last that earlier runs have finished.
+    pub fn reached(&self) -> (Seq, Seq) {
+        self.books.reached()
     }
 
     /// Whether the run is over.
@@ -144,6 +129,14 @@ impl DispatchState {
 
     /// A worker is ready.
     pub fn on_slot_up(&mut self, slot: SlotId, epoch: Epoch, now: Instant) -> Vec<Action> {
+        // What a slot has in flight would be forgotten, and its credit given out again.
+        if !self.slots.is_down(slot) {
+            return self.give_up(
+                slot.node,
+                &format!("it says that slot {} is up, which cannot be", slot.index),
+                now,
+            );
+        }
         self.slots.set_up(slot, epoch);
         self.settle(Vec::new(), now)
     }
@@ -155,32 +148,39 @@ impl DispatchState {
         remaining_bytes: Option<u64>,
         now: Instant,
     ) -> Vec<Action> {
-        let first = self.books.enter(records.len());
         self.remaining_bytes = remaining_bytes;
         let mut actions = Vec::new();
-        if let Some(partition) = &mut self.partition {
+        for (first, records) in self.books.enter(records) {
+            let Some(partition) = &mut self.partition else {
+                self.pending.push(first, records);
+                continue;
+            };
             for failed in partition.queue(&records, first) {
                 self.fail(failed, &mut actions);
             }
-        } else {
-            debug_assert!(self.pending.is_empty(), "records are read only when there is a place for them");
-            (self.pending, self.pending_from) = (records, first);
         }
         self.settle(actions, now)
     }
 
     /// A record was read that is longer than allowed; `beginning` is what was kept of it.
     pub fn on_too_long(&mut self, beginning: Bytes, bytes: u64, limit: usize, now: Instant) -> Vec<Action> {
-        let failed = FailedRecord {
-            seq: self.books.enter(1),
-            record: beginning,
-            reason: Reason::TooLong,
-            message: format!("the record has {bytes} bytes; --max-record-bytes allows {limit}"),
-            attempts: 0,
-            place: None,
-        };
+        let message = format!("the record has {bytes} bytes; --max-record-bytes allows {limit}");
+        self.on_unusable(beginning, Reason::TooLong, message, now)
+    }
+
+    /// A record was read that cannot be run.
+    pub fn on_unusable(
+        &mut self,
+        record: Bytes,
+        reason: Reason,
+        message: String,
+        now: Instant,
+    ) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.fail(failed, &mut actions);
+        if let Some(seq) = self.books.enter_one() {
+            let failed = FailedRecord { seq, record, reason, message, attempts: 0, place: None };
+            self.fail(failed, &mut actions);
+        }
         self.settle(actions, now)
     }
 
@@ -205,19 +205,32 @@ impl DispatchState {
         if !self.slots.is_up(slot, report.epoch) {
             return Vec::new();
         }
+        if !self.slots.expects(slot, report.batch) {
+            return self.give_up(
+                node,
+                &format!("it reports on batch {}, which it does not have", report.batch),
+                now,
+            );
+        }
         let ended = |counts: Counts| counts.done + counts.failed;
         let before = ended(self.books.counts);
         let place = self.slots.place(slot);
-        let mut verdicts = self.books.on_report(slot, place.as_ref(), report, table, body);
+        let Reported { verdicts, mut broken } =
+            self.books.on_report(slot, place.as_ref(), report, table, body);
         let records = (ended(self.books.counts) - before) as usize + verdicts.len();
         self.slots.note_work(slot, records, Duration::from_nanos(report.busy_ns));
         if report.last {
-            self.slots.note_item_end(slot, report.batch);
-            verdicts.extend(self.books.on_batch_end(slot, report.batch));
+            broken = broken.or(self.end_item(slot, report.batch));
         }
         self.slots.set_empty(slot, self.books.ledger.is_empty_at(slot));
-        let actions = self.carry_out(verdicts, now);
-        self.settle(actions, now)
+        let mut actions = self.carry_out(verdicts, now);
+        match broken {
+            None => self.settle(actions, now),
+            Some(reason) => {
+                actions.extend(self.give_up(node, reason, now));
+                actions
+            }
+        }
     }
 
     /// A worker is gone.
@@ -227,9 +240,15 @@ impl DispatchState {
             return Vec::new();
         }
         let place = self.slots.place(slot);
+        let in_vain = !self.books.ledger.suffers(slot, lost.blame);
         let verdicts = self.books.on_slot_lost(slot, place.as_ref(), lost);
         self.slots.set_down(slot);
-        let actions = self.carry_out(verdicts, now);
+        let mut actions = self.carry_out(verdicts, now);
+        // Records that only come back are not counted as tried: this could go on for ever.
+        if in_vain && self.slots.note_vain_loss(node) {
+            actions.extend(self.give_up(node, "its workers are lost again and again, and do nothing", now));
+            return actions;
+        }
         self.settle(actions, now)
     }
 
@@ -248,12 +267,10 @@ impl DispatchState {
         self.settle(actions, now)
     }
 
-    /// A slave was asked to end: it gets no more.
+    /// A slave was asked to end: it gets no more. Its keys stay with it until it is let go: elsewhere they would
+    /// meet what it still has of them.
     pub fn on_node_draining(&mut self, node: NodeId, now: Instant) -> Vec<Action> {
         self.slots.set_draining(node);
-        if let Some(partition) = &mut self.partition {
-            partition.leave(node);
-        }
         self.settle(Vec::new(), now)
     }
 
@@ -273,7 +290,7 @@ impl DispatchState {
     /// If it is not.
     pub fn sanity_check(&self) {
         let queued = self.partition.as_ref().map_or(0, Partition::len);
-        let waiting = self.pending.len() as u64 + self.retries.len() as u64 + queued;
+        let waiting = self.pending.len() + self.retries.len() as u64 + queued;
         let Counts { read, done, failed, .. } = self.books.counts;
         let accounted = done + failed + self.books.ledger.open_records() + waiting;
         assert_eq!(read, accounted, "read = done + failed + in flight + waiting");
@@ -282,13 +299,8 @@ impl DispatchState {
 
     /// What follows from every event: free slots are filled, ready rows are written, and the end is noticed.
     fn settle(&mut self, mut actions: Vec<Action>, now: Instant) -> Vec<Action> {
-        if self.partition.is_some() {
-            self.fill_partitioned(now, &mut actions);
-        } else {
-            while self.send_retry(now, &mut actions) {}
-            while self.send_fresh(&mut actions) {}
-        }
         self.let_go_of_drained(&mut actions);
+        self.fill(now, &mut actions);
         let rows = self.books.arranger.take_ready();
         if !rows.is_empty() {
             actions.push(Action::Write(rows));
@@ -313,132 +325,6 @@ impl DispatchState {
     fn fail(&mut self, failed: FailedRecord, actions: &mut Vec<Action>) {
         self.books.fail(&failed);
         actions.push(Action::Fail(failed));
-    }
-
-    /// Sends a record, or some, for another attempt: to another slot than before, if there is one.
-    fn send_retry(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
-        let Some(again) = self.retries.peek(now) else { return false };
-        if again.tries.alone {
-            return self.send_alone(now, actions);
-        }
-        let avoided = again.not_on.filter(|slot| self.slots.has_other(*slot));
-        let Some(slot) = self.slots.best(avoided) else { return false };
-        let records_max = self.slots.batch_records(slot);
-        let batch = self.retries.take(slot, avoided.is_none(), records_max, BATCH_BYTES_MAX);
-        self.send(Sent::again(slot, batch), actions);
-        true
-    }
-
-    /// Sends a suspect to a worker that has nothing else, and gets nothing else meanwhile.
-    fn send_alone(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
-        let Some(slot) = self.slots.clear_one() else { return false };
-        debug_assert!(self.retries.peek(now).is_some());
-        let batch = self.retries.take(slot, true, 1, BATCH_BYTES_MAX);
-        self.send(Sent::again(slot, batch), actions);
-        true
-    }
-
-    fn send_fresh(&mut self, actions: &mut Vec<Action>) -> bool {
-        if self.pending.is_empty() {
-            return false;
-        }
-        let Some(slot) = self.slots.best(None) else { return false };
-        let records = self.pending.split_off_front(self.slots.batch_records(slot), self.batch_bytes());
-        let first = self.pending_from;
-        self.pending_from = first.plus(records.len());
-        self.send(Sent::fresh(slot, records, Seqs::From(first)), actions);
-        true
-    }
-
-    fn fill_partitioned(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let bytes_max = self.batch_bytes();
-        let Some(partition) = &mut self.partition else { return };
-        while self.retries.peek(now).is_some() {
-            // In a partitioned run a record goes where its key says, again and again.
-            self.retries.take_all_ready().into_iter().for_each(|again| partition.push_again(again));
-        }
-        if self.books.ledger.only_holds() {
-            partition.admit();
-        }
-        let mut batches = Vec::new();
-        for slot in partition.slots_to_fill() {
-            while self.slots.is_free(slot) {
-                let (empty, records_max) = (self.slots.is_empty_slot(slot), self.slots.batch_records(slot));
-                let sent = match partition.take(slot, empty, records_max, bytes_max) {
-                    None => break,
-                    Some(Portion::Fresh(records, seqs)) => Sent::fresh(slot, records, seqs),
-                    Some(Portion::Again(again)) => Sent::again(slot, again),
-                };
-                self.slots.note_sent(slot, sent.records().len());
-                if sent.is_alone() {
-                    self.slots.reserve(slot);
-                }
-                batches.push(sent);
-            }
-        }
-        batches.into_iter().for_each(|sent| self.push_send(sent, actions));
-    }
-
-    fn send(&mut self, sent: Sent, actions: &mut Vec<Action>) {
-        self.slots.note_sent(sent.slot, sent.records().len());
-        self.push_send(sent, actions);
-    }
-
-    fn push_send(&mut self, sent: Sent, actions: &mut Vec<Action>) {
-        let (slot, records) = (sent.slot, sent.records().clone());
-        let with_row_ends = self.books.needs_row_ends(&sent);
-        let batch = self.books.send(sent);
-        actions.push(Action::Send { slot, epoch: self.slots.epoch(slot), batch, records, with_row_ends });
-    }
-
-    /// The bytes of a batch: fewer when the end of the input is near.
-    fn batch_bytes(&self) -> usize {
-        let Some(remaining) = self.remaining_bytes else { return BATCH_BYTES_MAX };
-        let rest = remaining + self.pending.data().len() as u64;
-        let share = rest / (self.slots.usable().max(1) as u64 * TAIL_PARTS_PER_SLOT);
-        (share as usize).clamp(1, BATCH_BYTES_MAX)
-    }
-
-    /// Nodes that were asked to end, and have nothing left, may go.
-    fn let_go_of_drained(&mut self, actions: &mut Vec<Action>) {
-        for node in self.slots.draining() {
-            let slots = self.slots.of_node(node);
-            self.flush(&slots, actions);
-            let ledger = &self.books.ledger;
-            if slots.iter().all(|slot| ledger.is_empty_at(*slot) && self.slots.is_flushed(*slot)) {
-                self.slots.remove_node(node);
-                actions.push(Action::LetGo(node));
-            }
-        }
-    }
-
-    /// Asks tasks to finish what they hold, where nothing else is under way.
-    fn flush(&mut self, slots: &[SlotId], actions: &mut Vec<Action>) {
-        for slot in slots {
-            if self.slots.wants_flush(*slot) {
-                let batch = self.books.ledger.new_id();
-                self.slots.note_flush(*slot, batch);
-                actions.push(Action::Flush { slot: *slot, epoch: self.slots.epoch(*slot), batch });
-            }
-        }
-    }
-
-    /// At the end of the input: tasks finish what they hold, and then the run is over.
-    fn end_run(&mut self, actions: &mut Vec<Action>) {
-        let queued = self.partition.as_ref().is_some_and(|partition| partition.len() > 0);
-        let waits = queued || !self.pending.is_empty() || !self.retries.is_empty();
-        if self.finished || !self.input_ended || waits || !self.books.ledger.only_holds() {
-            return;
-        }
-        self.flush(&self.slots.all(), actions);
-        if self.books.ledger.is_empty() && self.slots.all_flushed() {
-            self.finished = true;
-            let rows = self.books.arranger.take_last();
-            if !rows.is_empty() {
-                actions.push(Action::Write(rows));
-            }
-            actions.push(Action::Finish);
-        }
     }
 }
 

@@ -4,18 +4,21 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::books::Counts;
-use super::dispatch_state::{Action, DispatchState, RunRules};
-use super::failed_writer::FailedWriter;
+use super::dispatch_state::{Action, DispatchState};
+use super::failure::Reason;
+use super::journal::TaskIdentity;
 use super::link::{Joined, LinkEvent};
 use super::progress::ProgressLine;
-use super::result_writer::{ResultWriter, WriteError, WriteFailure};
+use super::result_writer::WriteFailure;
+use super::results::Results;
+use super::run_end::{RunEnd, RunReport};
 use crate::ids::{NodeId, SlotId};
-use crate::record::{Input, RecordReader};
-use crate::shutdown::{Shutdown, StopSignal};
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::record::{Input, RecordReader, Unusable};
+use crate::shutdown::Shutdown;
 use crate::wire::{BatchHead, Frame, MasterToSlave, SlaveToMaster};
 
 /// How often time passes for the run: bounds how late a retry is.
@@ -26,18 +29,16 @@ const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// What a run needs.
 pub struct RunPlan {
-    /// What the user asked for.
-    pub rules: RunRules,
+    /// What was decided so far.
+    pub state: DispatchState,
     /// Where records come from.
     pub reader: RecordReader,
     /// The longest record that is run.
     pub record_bytes_max: usize,
-    /// Where rows go.
-    pub writer: ResultWriter,
-    /// Tells when that place cannot be written.
+    /// Where rows and failed records go.
+    pub results: Results,
+    /// Tells when rows cannot be written.
     pub write_failure: WriteFailure,
-    /// Where failed records go.
-    pub failed: FailedWriter,
     /// Whether the first line names the columns.
     pub header: bool,
     /// What the user sees of the run.
@@ -46,45 +47,24 @@ pub struct RunPlan {
     pub shutdown_slaves: bool,
 }
 
-/// How a run ended.
-#[derive(Debug)]
-pub enum RunEnd {
-    /// Everything is done or failed.
-    Finished,
-    /// A signal asked for the end; what was read is done or failed.
-    Drained(StopSignal),
-    /// A second signal, or a signal that came too late for a drain: what was in flight is not accounted for.
-    Stopped(StopSignal),
-    /// Whoever read the output has seen enough.
-    OutputClosed,
-    /// The run could not go on.
-    CannotGoOn(String),
-    /// It never began: there was no node.
-    NoNode(String),
-}
-
-/// What became of a run.
-#[derive(Debug)]
-pub struct RunReport {
-    /// How it ended.
-    pub end: RunEnd,
-    /// Records.
-    pub counts: Counts,
-    /// Nodes that took part.
-    pub nodes_used: usize,
-    /// Nodes that were lost.
-    pub nodes_lost: usize,
-}
-
 struct Peer {
     name: String,
     out: mpsc::Sender<Frame<MasterToSlave>>,
+    hang_up: Option<oneshot::Sender<String>>,
 }
 
 impl Peer {
     /// Lets the link end: nothing more is said on it.
     fn close(&mut self) {
         self.out = mpsc::channel(1).0;
+    }
+
+    /// Ends the link at once, whatever the slave still says.
+    fn hang_up(&mut self, reason: &str) {
+        if let Some(hang_up) = self.hang_up.take() {
+            // A link that has ended already needs no end.
+            let _ = hang_up.send(reason.to_owned());
+        }
     }
 }
 
@@ -95,8 +75,7 @@ struct Dispatcher {
     /// What was read and has no place yet. It is read all the same, because it may be the end.
     next_input: Option<Input>,
     record_bytes_max: usize,
-    writer: ResultWriter,
-    failed: FailedWriter,
+    results: Results,
     header: bool,
     progress: ProgressLine,
     shutdown_slaves: bool,
@@ -109,13 +88,12 @@ struct Dispatcher {
 /// Runs until everything read is done or failed, or the run cannot go on.
 pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown: Shutdown) -> RunReport {
     let mut dispatcher = Dispatcher {
-        state: DispatchState::new(plan.rules),
+        state: plan.state,
         peers: HashMap::new(),
         reader: plan.reader,
         next_input: None,
         record_bytes_max: plan.record_bytes_max,
-        writer: plan.writer,
-        failed: plan.failed,
+        results: plan.results,
         header: plan.header,
         progress: plan.progress,
         shutdown_slaves: plan.shutdown_slaves,
@@ -124,24 +102,21 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
         last_loss: None,
     };
     let mut write_failure = plan.write_failure;
-    let mut end = dispatcher.work(&mut events, &mut write_failure, &shutdown).await;
-    if matches!(end, RunEnd::Finished | RunEnd::Drained(_) | RunEnd::OutputClosed) {
+    let end = if dispatcher.results.is_complete() {
+        dispatcher.results.confirm(&mut dispatcher.reader, &shutdown).await
+    } else {
+        dispatcher.work(&mut events, &mut write_failure, &shutdown).await
+    };
+    if !matches!(end, RunEnd::Stopped(_) | RunEnd::CannotGoOn(_) | RunEnd::NoNode(_)) {
         dispatcher.say_goodbye(&mut events, &shutdown).await;
     }
     // From here on no slave is wanted any more.
     drop(events);
     dispatcher.progress.clear();
-    let Dispatcher { state, writer, mut failed, nodes_used, nodes_lost, .. } = dispatcher;
-    if let Err(error) = failed.finish() {
-        end = RunEnd::CannotGoOn(error.to_string());
-    }
-    // A writer that has failed has said so, and one that may block for ever is left behind by a hard stop.
-    if matches!(end, RunEnd::Finished | RunEnd::Drained(_))
-        && let Err(error) = writer.finish(write_failure).await
-    {
-        end = write_failed(error);
-    }
-    RunReport { end, counts: state.counts(), nodes_used, nodes_lost }
+    let Dispatcher { mut state, results, nodes_used, nodes_lost, .. } = dispatcher;
+    let can_be_resumed = results.can_be_resumed();
+    let end = results.finish(end, &mut state, write_failure).await;
+    RunReport { end, counts: state.counts(), nodes_used, nodes_lost, can_be_resumed }
 }
 
 /// Whether the loop goes on.
@@ -158,7 +133,7 @@ impl Dispatcher {
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut draining = None;
         while !self.state.is_finished() {
-            let room = self.writer.has_room();
+            let room = self.results.has_room();
             let step = tokio::select! {
                 biased;
                 signal = shutdown.second() => Err(RunEnd::Stopped(signal)),
@@ -166,20 +141,22 @@ impl Dispatcher {
                     draining = Some(signal);
                     self.drain()
                 }
-                error = write_failure.wait() => Err(write_failed(error)),
+                error = write_failure.wait() => Err(error.into()),
                 event = events.recv(), if room => match event {
                     Some(event) => self.on_event(event),
                     None => Err(RunEnd::CannotGoOn("the links to slaves have ended by themselves".to_owned())),
                 },
-                input = self.reader.recv(), if room && self.wants_input() => self.on_input(input),
-                () = self.writer.room(), if !room => Ok(()),
+                input = self.reader.recv(), if room && self.wants_input() => self.on_read(input),
+                () = self.results.room(), if !room => Ok(()),
                 _ = ticker.tick() => {
                     self.progress.show(&self.state.counts());
                     let actions = self.state.on_tick(Instant::now());
                     self.perform(actions)
                 }
             };
-            if let Err(end) = step.and_then(|()| self.place_input()) {
+            let step = step.and_then(|()| self.place_input());
+            let step = step.and_then(|()| self.results.checkpoint_if_due(&mut self.state, Instant::now()));
+            if let Err(end) = step {
                 return end;
             }
         }
@@ -197,34 +174,49 @@ impl Dispatcher {
         self.perform(actions)
     }
 
-    fn on_input(&mut self, input: Option<Input>) -> Step {
-        match input {
-            Some(Input::End) | None => {
-                let actions = self.state.on_input_end(Instant::now());
-                self.perform(actions)
-            }
-            Some(Input::Failed(error)) => Err(RunEnd::CannotGoOn(format!("failed to {}", chain(&error)))),
-            input => {
-                self.next_input = input;
-                self.place_input()
-            }
+    fn on_read(&mut self, input: Option<Input>) -> Step {
+        if input.is_none() {
+            let actions = self.state.on_input_end(Instant::now());
+            return self.perform(actions);
         }
+        self.next_input = input;
+        self.place_input()
     }
 
-    /// Hands what was read to the run, if it has a place for it.
+    /// Hands what was read to the run, if it has a place for it. An end needs none.
     fn place_input(&mut self) -> Step {
-        if !self.state.wants_records() {
+        let is_end = matches!(self.next_input, Some(Input::End | Input::Failed(_)));
+        if !is_end && !self.state.wants_records() {
             return Ok(());
         }
+        let Some(input) = self.next_input.take() else { return Ok(()) };
+        for input in self.results.admit(input)? {
+            self.on_input(input)?;
+        }
+        Ok(())
+    }
+
+    fn on_input(&mut self, input: Input) -> Step {
         let now = Instant::now();
-        let actions = match self.next_input.take() {
-            Some(Input::Records { records, remaining_bytes }) => {
+        let actions = match input {
+            Input::Records { records, remaining_bytes } => {
                 self.state.on_records_read(records, remaining_bytes, now)
             }
-            Some(Input::TooLong { record, bytes }) => {
+            Input::TooLong { record, bytes } => {
                 self.state.on_too_long(record, bytes, self.record_bytes_max, now)
             }
-            Some(Input::End | Input::Failed(_)) | None => return Ok(()),
+            Input::Unusable { record, why } => {
+                let reason = match why {
+                    Unusable::NoFailedRecord { .. } => Reason::Rejected,
+                    Unusable::OnlyItsBeginning => Reason::TooLong,
+                };
+                self.state.on_unusable(record, reason, why.to_string(), now)
+            }
+            Input::Failed(error) => return Err(error.into()),
+            Input::End => {
+                self.results.on_input_end(&self.state)?;
+                self.state.on_input_end(now)
+            }
         };
         self.perform(actions)
     }
@@ -232,7 +224,7 @@ impl Dispatcher {
     fn on_event(&mut self, event: LinkEvent) -> Step {
         let now = Instant::now();
         let actions = match event {
-            LinkEvent::Joined(joined) => self.on_joined(joined, now),
+            LinkEvent::Joined(joined) => self.on_joined(joined, now)?,
             LinkEvent::Said(node, frame) => return self.on_said(node, frame, now),
             LinkEvent::RoundTrip(node, measured) => {
                 self.state.on_round_trip(node, measured);
@@ -252,16 +244,19 @@ impl Dispatcher {
         self.perform(actions)
     }
 
-    fn on_joined(&mut self, joined: Joined, now: Instant) -> Vec<Action> {
-        let Joined { node, name, welcome, out } = joined;
+    fn on_joined(&mut self, joined: Joined, now: Instant) -> Result<Vec<Action>, RunEnd> {
+        let Joined { node, name, welcome, out, hang_up } = joined;
         tracing::debug!(node = name, slots = welcome.slots, task = welcome.task, "a node takes part");
-        if self.nodes_used == 0 && self.header {
-            self.writer.write(vec![header_line(&welcome.columns)]);
+        let (is_first, slots) = (self.nodes_used == 0, welcome.slots);
+        // In any case it is a peer from now on, who can be told that the run is over.
+        self.peers.insert(node, Peer { name: name.clone(), out, hang_up: Some(hang_up) });
+        if is_first {
+            let first_line = self.header.then(|| header_line(&welcome.columns));
+            let task = TaskIdentity { name: welcome.task, version: welcome.task_version };
+            self.results.on_task(task, first_line)?;
         }
         self.nodes_used += 1;
-        let actions = self.state.on_node_joined(node, &name, welcome.slots, now);
-        self.peers.insert(node, Peer { name, out });
-        actions
+        Ok(self.state.on_node_joined(node, &name, slots, now))
     }
 
     fn on_said(&mut self, node: NodeId, frame: Frame<SlaveToMaster>, now: Instant) -> Step {
@@ -276,7 +271,8 @@ impl Dispatcher {
             SlaveToMaster::SlotUp { slot, epoch } => {
                 self.state.on_slot_up(SlotId { node, index: slot }, epoch, now)
             }
-            SlaveToMaster::SlotLost(lost) => {
+            SlaveToMaster::SlotLost(mut lost) => {
+                shorten(&mut lost.message);
                 tracing::warn!(node = self.name(node), slot = %lost.slot, "a worker was lost: {}", lost.message);
                 self.state.on_slot_lost(node, &lost, now)
             }
@@ -284,19 +280,32 @@ impl Dispatcher {
                 tracing::info!(node = self.name(node), "a node is about to end; it finishes what it has");
                 self.state.on_node_draining(node, now)
             }
-            SlaveToMaster::Failed { message } => self.on_lost(node, &message, now),
-            other => self.on_lost(node, &format!("it broke the protocol with {other:?}"), now),
+            SlaveToMaster::Failed { mut message } => {
+                shorten(&mut message);
+                self.on_lost(node, &message, now)
+            }
+            other => {
+                let mut reason = format!("it broke the protocol with {other:?}");
+                shorten(&mut reason);
+                self.on_lost(node, &reason, now)
+            }
         };
         self.perform(actions)
     }
 
     fn on_lost(&mut self, node: NodeId, reason: &str, now: Instant) -> Vec<Action> {
         // A peer that is not known any more was given up before.
-        let Some(peer) = self.peers.remove(&node) else { return Vec::new() };
+        if self.give_up(node, reason) { self.state.on_node_lost(node, reason, now) } else { Vec::new() }
+    }
+
+    /// Ends the link to a node that is lost to the run; `false` if that was done before.
+    fn give_up(&mut self, node: NodeId, reason: &str) -> bool {
+        let Some(mut peer) = self.peers.remove(&node) else { return false };
         tracing::warn!(node = peer.name, "a node was lost: {reason}");
+        peer.hang_up(reason);
         self.nodes_lost += 1;
         self.last_loss = Some(format!("{} was lost: {reason}", peer.name));
-        self.state.on_node_lost(node, reason, now)
+        true
     }
 
     fn name(&self, node: NodeId) -> &str {
@@ -315,10 +324,12 @@ impl Dispatcher {
                 Action::Flush { slot, epoch, batch } => {
                     self.send(slot.node, MasterToSlave::Flush { batch, slot: slot.index, epoch }.into());
                 }
-                Action::Write(rows) => self.writer.write(rows),
+                Action::Write(rows) => self.results.write(rows),
                 Action::Fail(record) => {
-                    let suspended = self.progress.suspend(|| self.failed.write(&record));
-                    suspended.map_err(|error| RunEnd::CannotGoOn(error.to_string()))?;
+                    self.progress.suspend(|| self.results.fail(&record))?;
+                }
+                Action::GiveUp { node, reason } => {
+                    self.give_up(node, &reason);
                 }
                 Action::LetGo(node) => self.let_go(node),
                 Action::Finish => {}
@@ -334,7 +345,7 @@ impl Dispatcher {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if let Err(mpsc::error::TrySendError::Full(_)) = peer.out.try_send(frame) {
             tracing::warn!(node = peer.name, "a node does not take what it is sent; its link is closed");
-            peer.close();
+            peer.hang_up("it does not take what it is sent");
         }
         // A link that is closed is about to be reported lost.
     }
@@ -374,26 +385,14 @@ impl Dispatcher {
     }
 }
 
-fn write_failed(error: WriteError) -> RunEnd {
-    match error {
-        WriteError::Closed => RunEnd::OutputClosed,
-        error => RunEnd::CannotGoOn(error.to_string()),
-    }
+/// Cuts what a slave says for people: one that is none of ours may say a mebibyte at once.
+fn shorten(message: &mut String) {
+    let end = (0..=MESSAGE_BYTES_MAX.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
+    message.truncate(end.unwrap_or(0));
 }
 
 /// The first line of an output with names; a task with raw output has one column.
 fn header_line(columns: &[String]) -> bytes::Bytes {
     let names = if columns.is_empty() { "line".to_owned() } else { columns.join(",") };
     (names + "\n").into()
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

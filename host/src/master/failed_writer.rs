@@ -1,7 +1,7 @@
 //! Records that failed: one JSON line each into `--failed FILE`, or the first few to standard error.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -41,9 +41,19 @@ pub struct FailedFileError {
 /// Where failed records go.
 #[derive(Debug)]
 pub struct FailedWriter {
-    file: Option<(PathBuf, BufWriter<File>)>,
+    file: Option<FailedFile>,
     format: Format,
     shown: u64,
+}
+
+#[derive(Debug)]
+struct FailedFile {
+    path: PathBuf,
+    out: BufWriter<File>,
+    /// Bytes that were written or wait in the buffer.
+    bytes: u64,
+    /// One line.
+    line: Vec<u8>,
 }
 
 impl FailedWriter {
@@ -52,11 +62,61 @@ impl FailedWriter {
     /// # Errors
     /// If the file cannot be created.
     pub fn new(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
-        let open = |path: &Path| match File::create(path) {
-            Ok(file) => Ok((path.to_owned(), BufWriter::new(file))),
+        Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(true))
+    }
+
+    /// Like `new`, but what is in the file stays until it is said [from where](Self::go_on_from) to write.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn with_journal(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
+        Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(false))
+    }
+
+    fn open(path: Option<&Path>, format: Format, options: &OpenOptions) -> Result<Self, FailedFileError> {
+        let open = |path: &Path| match options.open(path) {
+            Ok(file) => Ok(FailedFile {
+                path: path.to_owned(),
+                out: BufWriter::new(file),
+                bytes: 0,
+                line: Vec::new(),
+            }),
             Err(source) => Err(FailedFileError { path: path.to_owned(), source }),
         };
         Ok(Self { file: path.map(open).transpose()?, format, shown: 0 })
+    }
+
+    /// The file, for whoever waits until it is on the disk.
+    ///
+    /// # Errors
+    /// If the system has no descriptor left.
+    pub fn share(&self) -> Result<Option<(PathBuf, File)>, FailedFileError> {
+        let Some(FailedFile { path, out, .. }) = &self.file else { return Ok(None) };
+        match out.get_ref().try_clone() {
+            Ok(file) => Ok(Some((path.clone(), file))),
+            Err(source) => Err(FailedFileError { path: path.clone(), source }),
+        }
+    }
+
+    /// Drops what is in the file behind its first `bytes` bytes, and goes on there.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn go_on_from(&mut self, bytes: u64) -> Result<(), FailedFileError> {
+        self.attempt(|file| {
+            file.bytes = bytes;
+            file.out.get_ref().set_len(bytes)?;
+            file.out.seek(SeekFrom::Start(bytes)).map(drop)
+        })
+    }
+
+    /// Hands everything to the system, and says how many bytes the file has then.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn flush(&mut self) -> Result<u64, FailedFileError> {
+        self.attempt(|file| file.out.flush())?;
+        Ok(self.file.as_ref().map_or(0, |file| file.bytes))
     }
 
     /// Reports one record.
@@ -64,11 +124,11 @@ impl FailedWriter {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&mut self, failed: &FailedRecord) -> Result<(), FailedFileError> {
-        let content = self.format.content(&failed.record);
-        let Some((path, file)) = &mut self.file else {
+        if self.file.is_none() {
             self.show(failed);
             return Ok(());
-        };
+        }
+        let content = self.format.content(&failed.record);
         let (record, encoding) = match std::str::from_utf8(content) {
             Ok(text) => (text.to_owned(), None),
             Err(_) => (base64::engine::general_purpose::STANDARD.encode(content), Some("base64")),
@@ -87,9 +147,13 @@ impl FailedWriter {
             node,
             slot,
         };
-        let written = serde_json::to_writer(&mut *file, &line).map_err(io::Error::from);
-        let written = written.and_then(|()| file.write_all(b"\n"));
-        written.map_err(|source| FailedFileError { path: path.clone(), source })
+        self.attempt(|file| {
+            file.line.clear();
+            serde_json::to_writer(&mut file.line, &line)?;
+            file.line.push(b'\n');
+            file.bytes += file.line.len() as u64;
+            file.out.write_all(&file.line)
+        })
     }
 
     /// Makes sure that all is in the file, and says how many were not shown.
@@ -101,12 +165,15 @@ impl FailedWriter {
             let more = self.shown - SHOWN_MAX;
             eprintln!("simplegrid: {more} more records failed; --failed FILE keeps all of them");
         }
-        match &mut self.file {
-            Some((path, file)) => {
-                file.flush().map_err(|source| FailedFileError { path: path.clone(), source })
-            }
-            None => Ok(()),
-        }
+        self.attempt(|file| file.out.flush())
+    }
+
+    fn attempt(
+        &mut self,
+        change: impl FnOnce(&mut FailedFile) -> io::Result<()>,
+    ) -> Result<(), FailedFileError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        change(file).map_err(|source| FailedFileError { path: file.path.clone(), source })
     }
 
     fn show(&mut self, failed: &FailedRecord) {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::attempt::{Again, Attempt, Tries};
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::record::Records;
+use crate::wire::Blame;
 
 /// The numbers of a batch's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +135,18 @@ impl Sent {
         })
     }
 
+    /// Whether nothing was said of single records of it.
+    pub fn is_untouched(&self) -> bool {
+        self.states.is_none()
+    }
+
+    fn is_open(&self, index: usize) -> bool {
+        match &self.states {
+            None => index < self.records.len(),
+            Some(states) => states.get(index).is_some_and(|state| *state != State::Finished),
+        }
+    }
+
     fn states_mut(&mut self) -> &mut Vec<State> {
         self.states.get_or_insert_with(|| vec![State::Open; self.records.len()])
     }
@@ -166,14 +179,12 @@ impl Ledger {
         BatchId(self.next - 1)
     }
 
-    /// Enters a batch.
-    pub fn add(&mut self, sent: Sent) -> BatchId {
-        let id = self.new_id();
+    /// Enters a batch under a new number.
+    pub fn add(&mut self, id: BatchId, sent: Sent) {
         self.open += sent.open as u64;
         self.unreturned += sent.unreturned() as u64;
         self.by_slot.entry(sent.slot).or_default().push(id);
         self.batches.insert(id, sent);
-        id
     }
 
     /// A batch, if it is in flight at that slot.
@@ -226,6 +237,15 @@ impl Ledger {
         }
     }
 
+    /// Whether the loss of a slot's worker counts against a record: the one to blame, or those that were held.
+    pub fn suffers(&self, slot: SlotId, blame: Option<Blame>) -> bool {
+        let is_open = |blame: Blame| {
+            self.get(slot, blame.batch).is_some_and(|sent| sent.is_open(usize::from(blame.index)))
+        };
+        let batches = self.by_slot.get(&slot).into_iter().flatten();
+        blame.is_some_and(is_open) || batches.filter_map(|id| self.batches.get(id)).any(|sent| sent.held > 0)
+    }
+
     /// Whether nothing is in flight and nothing held.
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()
@@ -234,6 +254,11 @@ impl Ledger {
     /// Whether a slot has nothing in flight or held.
     pub fn is_empty_at(&self, slot: SlotId) -> bool {
         !self.by_slot.contains_key(&slot)
+    }
+
+    /// Of how many batches a slot has records, in flight or held.
+    pub fn batches_at(&self, slot: SlotId) -> usize {
+        self.by_slot.get(&slot).map_or(0, Vec::len)
     }
 
     /// Whether all that is in flight is held by tasks.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::ids::NodeId;
 use crate::limits::BATCHES_PER_SLOT_MAX;
@@ -36,6 +36,8 @@ pub struct Joined {
     pub welcome: Welcome,
     /// The way to it.
     pub out: mpsc::Sender<Frame<MasterToSlave>>,
+    /// Ends the link at once, for a reason: the slave is not to be trusted any more. To drop it means nothing.
+    pub hang_up: oneshot::Sender<String>,
 }
 
 /// Generations of workers whose batches may wait on the way to a slave: what was meant for a worker that has

@@ -3,28 +3,35 @@
 //! In the order of a record's way: `record::reader` → [`dispatcher`] (with `dispatch_state`, where every
 //! decision is) → [`slave_link`] ⇢ and back to [`result_writer`]. `node_keeper` finds and keeps the slaves.
 
+mod action;
 mod arranger;
 mod attempt;
 mod books;
-mod dispatch_state;
+#[doc(hidden)]
+pub mod dispatch_state;
 mod dispatcher;
 mod failed_writer;
 mod failure;
+mod journal;
 mod ledger;
 mod link;
 mod node_keeper;
 mod partition;
+mod pending;
 mod progress;
 mod record_key;
 mod result_writer;
+mod results;
 mod retry_queue;
 mod run;
+mod run_end;
 mod slave_link;
 mod slots;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use journal::TaskIdentity;
 pub use link::{Joined, LinkEvent, frames_max};
 pub use run::{Ending, LINK_EVENTS, role, run_records, start_runtime};
 
@@ -65,7 +72,7 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let (over, is_over) = tokio::sync::oneshot::channel();
     let keeping = tokio::spawn(keeper.keep(is_over));
     let ending = Ending { shutdown_slaves: config.shutdown_slaves };
-    let status = run_records(&config.run, ending, events, shutdown).await;
+    let status = run_records(&config.run, None, ending, events, shutdown).await;
     // The keeper releases every row, however the run has ended.
     let _ = over.send(());
     keeping.await?;

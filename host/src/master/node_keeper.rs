@@ -210,10 +210,11 @@ impl Keeping {
         let events = self.keeper.events.clone();
         let name = key.to_string();
         self.linked.insert(node, key);
-        let joined = Joined { node, name, welcome, out };
+        let (hang_up, hung_up) = oneshot::channel();
+        let joined = Joined { node, name, welcome, out, hang_up };
         if events.send(LinkEvent::Joined(joined)).await.is_ok() {
             self.jobs.spawn(async move {
-                let end = slave_link::carry(node, connection, frames, events).await;
+                let end = slave_link::carry(node, connection, frames, hung_up, events).await;
                 Ready::Ended(node, end)
             });
         }

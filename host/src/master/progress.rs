@@ -34,8 +34,8 @@ impl ProgressLine {
         if self.bar.is_hidden() || self.began.elapsed() < Duration::from_millis(500) {
             return;
         }
-        let Counts { read, done, failed, retried } = counts;
-        let rate = *done as f64 / self.began.elapsed().as_secs_f64();
+        let Counts { read, done, failed, retried, resumed } = counts;
+        let rate = (done + failed - resumed) as f64 / self.began.elapsed().as_secs_f64();
         self.bar.set_message(format!(
             "{read} read, {done} done, {failed} failed, {retried} retried, {rate:.0}/s"
         ));

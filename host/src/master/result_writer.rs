@@ -1,22 +1,28 @@
-//! Rows to their place: standard output or a file, on a thread of its own, because either may block.
+//! Rows to their place: standard output or a file, on a thread of its own, because either may block. With a
+//! journal, the thread also makes its checkpoints, so that each comes after the rows that it counts.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::journal::{Checkpoint, Header, JournalPen};
+
 /// Bytes that may wait to be written before no more is taken from slaves: what a slow reader of the output
 /// costs in memory.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Lots of rows that may wait: one per event of the dispatcher.
+/// Lots that may wait: one per event of the dispatcher.
 const LOTS_MAX: usize = 1024;
+
+/// Lots that one event may bring: the header of a journal, that of the output, rows, and a checkpoint.
+const LOTS_PER_EVENT_MAX: usize = 4;
 
 /// Larger pieces are written as they are, smaller ones are gathered first.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -27,7 +33,7 @@ pub enum WriteError {
     /// Whoever read standard output has seen enough.
     #[error("the reader of the output is gone")]
     Closed,
-    /// The output cannot be written.
+    /// The output, or a file that goes with it, cannot be written.
     #[error("cannot write {place}: {source}")]
     Io {
         /// A path, or «standard output».
@@ -37,10 +43,21 @@ pub enum WriteError {
     },
 }
 
+/// Something for the thread to do.
+#[derive(Debug)]
+enum Lot {
+    /// Write rows.
+    Rows(Vec<Bytes>),
+    /// Begin the output at this length, and the journal with this header.
+    Begin(Box<Header>, u64),
+    /// Write down how far the run is. The length of the output is filled in.
+    Checkpoint(Checkpoint),
+}
+
 /// The way to the writing thread.
 #[derive(Debug)]
 pub struct ResultWriter {
-    lots: Option<mpsc::Sender<Vec<Bytes>>>,
+    lots: Option<mpsc::Sender<Lot>>,
     waiting: Arc<Waiting>,
     thread: Option<JoinHandle<()>>,
 }
@@ -62,45 +79,101 @@ impl WriteFailure {
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: AtomicUsize,
+    checkpoint: AtomicBool,
     less: Notify,
 }
 
-impl ResultWriter {
-    /// Writes to a file, or to standard output.
+/// Where rows go.
+#[derive(Debug)]
+pub struct Place {
+    name: String,
+    to: To,
+}
+
+#[derive(Debug)]
+enum To {
+    Stdout(io::Stdout),
+    File(File),
+}
+
+impl Place {
+    /// A file, made anew, or standard output.
     ///
     /// # Errors
     /// If the file cannot be created.
-    pub fn start(path: Option<&Path>) -> Result<(Self, WriteFailure), WriteError> {
-        let place = path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
-        let failed = |source| WriteError::Io { place: place.clone(), source };
-        let output: Box<dyn Write + Send> = match path {
-            Some(path) => Box::new(File::create(path).map_err(failed)?),
-            None => Box::new(io::stdout()),
-        };
+    pub fn new(path: Option<&Path>) -> Result<Self, WriteError> {
+        match path {
+            Some(path) => Self::file(path, OpenOptions::new().write(true).create(true).truncate(true)),
+            None => Ok(Self { name: "standard output".to_owned(), to: To::Stdout(io::stdout()) }),
+        }
+    }
+
+    /// A file in which everything stays until a journal says where to go on; and the same file once more, at the
+    /// same place, for its [pen](JournalPen).
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn with_journal(path: &Path) -> Result<(Self, File), WriteError> {
+        let place = Self::file(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+        let To::File(file) = &place.to else { unreachable!("a file was opened") };
+        let again =
+            file.try_clone().map_err(|source| WriteError::Io { place: place.name.clone(), source })?;
+        Ok((place, again))
+    }
+
+    fn file(path: &Path, options: &OpenOptions) -> Result<Self, WriteError> {
+        let name = path.display().to_string();
+        match options.open(path) {
+            Ok(file) => Ok(Self { name, to: To::File(file) }),
+            Err(source) => Err(WriteError::Io { place: name, source }),
+        }
+    }
+}
+
+impl Write for To {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
+impl ResultWriter {
+    /// Writes to that place, and to a journal if there is one.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn start(place: Place, pen: Option<JournalPen>) -> Result<(Self, WriteFailure), WriteError> {
+        let name = place.name.clone();
         let (lots, lots_out) = mpsc::channel(LOTS_MAX);
         let (report, failure) = oneshot::channel();
         let waiting = Arc::new(Waiting::default());
-        let counted = waiting.clone();
-        let name = place.clone();
+        let output = BufWriter::with_capacity(BUFFER_BYTES, place.to);
+        let writing = Writing { name: place.name, output, bytes: 0, pen, waiting: waiting.clone() };
         let thread = std::thread::Builder::new()
             .name("results".to_owned())
             .spawn(move || {
-                if let Err(source) = write_all(output, lots_out, &counted) {
-                    let closed = source.kind() == io::ErrorKind::BrokenPipe;
-                    let error =
-                        if closed { WriteError::Closed } else { WriteError::Io { place: name, source } };
+                if let Err(error) = writing.write_all(lots_out) {
                     // The dispatcher may have ended already; then it has seen the thread end.
                     let _ = report.send(error);
                 }
             })
-            .map_err(failed)?;
+            .map_err(|source| WriteError::Io { place: name, source })?;
         Ok((Self { lots: Some(lots), waiting, thread: Some(thread) }, WriteFailure(failure)))
     }
 
     /// Whether more rows may be taken.
     pub fn has_room(&self) -> bool {
         self.waiting.bytes.load(Relaxed) < WAITING_BYTES_MAX
-            && self.lots.as_ref().is_some_and(|lots| lots.capacity() > 1)
+            && self.lots.as_ref().is_some_and(|lots| lots.capacity() >= LOTS_PER_EVENT_MAX)
     }
 
     /// Waits until there may be room again.
@@ -112,9 +185,29 @@ impl ResultWriter {
     pub fn write(&self, rows: Vec<Bytes>) {
         let bytes: usize = rows.iter().map(Bytes::len).sum();
         self.waiting.bytes.fetch_add(bytes, Relaxed);
+        self.hand_over(Lot::Rows(rows));
+    }
+
+    /// Begins to write at that length of the output, with that header of the journal.
+    pub fn begin(&self, header: Box<Header>, output_bytes: u64) {
+        self.hand_over(Lot::Begin(header, output_bytes));
+    }
+
+    /// Whether a checkpoint is still on its way to the disk. Another would only wait behind it.
+    pub fn is_at_checkpoint(&self) -> bool {
+        self.waiting.checkpoint.load(Relaxed)
+    }
+
+    /// Writes down how far the run is, once the rows that were handed over are on the disk.
+    pub fn checkpoint(&self, checkpoint: Checkpoint) {
+        self.waiting.checkpoint.store(true, Relaxed);
+        self.hand_over(Lot::Checkpoint(checkpoint));
+    }
+
+    fn hand_over(&self, lot: Lot) {
         if let Some(lots) = &self.lots {
             // A thread that has ended has reported why.
-            let _ = lots.try_send(rows);
+            let _ = lots.try_send(lot);
         }
     }
 
@@ -135,29 +228,71 @@ impl ResultWriter {
     }
 }
 
-fn write_all(
-    output: Box<dyn Write + Send>,
-    mut lots: mpsc::Receiver<Vec<Bytes>>,
-    waiting: &Waiting,
-) -> io::Result<()> {
-    let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
-    loop {
-        let lot = match lots.try_recv() {
-            Ok(lot) => lot,
-            Err(mpsc::error::TryRecvError::Disconnected) => return output.flush(),
-            Err(mpsc::error::TryRecvError::Empty) => {
-                // Nothing more to write for the moment: whoever waits for a row gets it now.
-                output.flush()?;
-                match lots.blocking_recv() {
-                    Some(lot) => lot,
-                    None => return Ok(()),
+/// The thread's side.
+struct Writing {
+    name: String,
+    output: BufWriter<To>,
+    /// Bytes of the output, those in the buffer included.
+    bytes: u64,
+    pen: Option<JournalPen>,
+    waiting: Arc<Waiting>,
+}
+
+impl Writing {
+    fn write_all(mut self, mut lots: mpsc::Receiver<Lot>) -> Result<(), WriteError> {
+        loop {
+            let lot = match lots.try_recv() {
+                Ok(lot) => lot,
+                Err(mpsc::error::TryRecvError::Disconnected) => return self.flush(),
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    // Nothing more to write for the moment: whoever waits for a row gets it now.
+                    self.flush()?;
+                    match lots.blocking_recv() {
+                        Some(lot) => lot,
+                        None => return Ok(()),
+                    }
                 }
-            }
-        };
-        for rows in lot {
-            output.write_all(&rows)?;
-            waiting.bytes.fetch_sub(rows.len(), Relaxed);
+            };
+            self.on_lot(lot)?;
+            self.waiting.less.notify_one();
         }
-        waiting.less.notify_one();
+    }
+
+    fn on_lot(&mut self, lot: Lot) -> Result<(), WriteError> {
+        match (lot, &mut self.pen) {
+            (Lot::Rows(lot), _) => lot.iter().try_for_each(|rows| self.write(rows)),
+            (Lot::Begin(header, output_bytes), Some(pen)) => {
+                self.bytes = output_bytes;
+                pen.begin(&header, output_bytes)
+            }
+            (Lot::Checkpoint(checkpoint), Some(_)) => self.checkpoint(checkpoint),
+            (Lot::Begin(..) | Lot::Checkpoint(_), None) => Ok(()),
+        }
+    }
+
+    fn write(&mut self, rows: &Bytes) -> Result<(), WriteError> {
+        self.output.write_all(rows).map_err(|source| write_error(&self.name, source))?;
+        self.bytes += rows.len() as u64;
+        self.waiting.bytes.fetch_sub(rows.len(), Relaxed);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), WriteError> {
+        self.flush()?;
+        let checkpoint = checkpoint.with_output_bytes(self.bytes);
+        let written = self.pen.as_mut().map_or(Ok(()), |pen| pen.checkpoint(&checkpoint));
+        self.waiting.checkpoint.store(false, Relaxed);
+        written
+    }
+
+    fn flush(&mut self) -> Result<(), WriteError> {
+        self.output.flush().map_err(|source| write_error(&self.name, source))
+    }
+}
+
+fn write_error(place: &str, source: io::Error) -> WriteError {
+    match source.kind() {
+        io::ErrorKind::BrokenPipe => WriteError::Closed,
+        _ => WriteError::Io { place: place.to_owned(), source },
     }
 }

@@ -5,18 +5,21 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::dispatch_state::RunRules;
-use super::dispatcher::{self, RunEnd, RunPlan};
+use super::dispatch_state::{DispatchState, RunRules};
+use super::dispatcher::{self, RunPlan};
 use super::failed_writer::FailedWriter;
+use super::journal::{self, JournalPen, NamedFile, Opened, TaskIdentity};
 use super::link::LinkEvent;
 use super::progress::ProgressLine;
 use super::record_key;
-use super::result_writer::ResultWriter;
+use super::result_writer::{Place, ResultWriter, WriteFailure};
+use super::results::Results;
+use super::run_end::{RunEnd, RunReport};
 use super::summary::{self, Summary};
-use crate::config::{Progress, RunSettings};
+use crate::config::{InputFormat, Progress, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::limits::BATCH_BYTES_MAX;
-use crate::record::{Format, InputSource, ReadLimits};
+use crate::record::{Format, InputSource, ReadLimits, RecordReader};
 use crate::shutdown::Shutdown;
 use crate::wire::Role;
 
@@ -47,21 +50,29 @@ pub fn role(settings: &RunSettings, reservation: &str) -> Role {
     }
 }
 
-/// Runs the input over the slaves that join through `events`, and says how it went.
+/// Runs the input over the slaves that join through `events`, and says how it went. `task` is the one that the
+/// command names, if it names one.
 ///
 /// # Errors
 /// If the run cannot begin.
 pub async fn run_records(
     settings: &RunSettings,
+    task: Option<TaskIdentity>,
     ending: Ending,
     events: mpsc::Receiver<LinkEvent>,
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
-    let plan = plan(settings, ending).map_err(UsageError::mark)?;
+    let inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
+    let journal = open_journal(settings, &inputs, task.as_ref())?;
+    let plan = plan(settings, inputs, journal, ending).map_err(UsageError::mark)?;
+    let was_complete = plan.results.is_complete();
     let report = dispatcher::run(plan, events, shutdown).await;
-    if let RunEnd::CannotGoOn(message) | RunEnd::NoNode(message) = &report.end {
+    if let RunEnd::CannotGoOn(message) | RunEnd::NoNode(message) | RunEnd::OtherRun(message) = &report.end {
         eprintln!("simplegrid: error: {message}");
+    }
+    if !settings.quiet {
+        say_how_to_go_on(&report, was_complete);
     }
     let summary = Summary::new(&report, began.elapsed().max(Duration::from_nanos(1)));
     if let Some(path) = &settings.summary_json {
@@ -73,28 +84,81 @@ pub async fn run_records(
     Ok(summary::exit_status(&report))
 }
 
-fn plan(settings: &RunSettings, ending: Ending) -> anyhow::Result<RunPlan> {
+/// Where a run stands that is not over.
+fn say_how_to_go_on(report: &RunReport, was_complete: bool) {
+    let ended_early = matches!(report.end, RunEnd::Drained(_) | RunEnd::Stopped(_) | RunEnd::CannotGoOn(_));
+    if report.can_be_resumed && ended_early {
+        eprintln!("simplegrid: the same command goes on from here");
+    } else if was_complete && matches!(report.end, RunEnd::Finished) {
+        eprintln!("simplegrid: nothing is left to do: the journal says that every record is finished");
+    }
+}
+
+fn open_journal(
+    settings: &RunSettings,
+    inputs: &[InputSource],
+    task: Option<&TaskIdentity>,
+) -> anyhow::Result<Option<Opened>> {
+    let Some(path) = &settings.journal else { return Ok(None) };
+    match journal::open(path, settings, inputs, task) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if error.is_usage() => Err(UsageError::mark(error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn plan(
+    settings: &RunSettings,
+    inputs: Vec<InputSource>,
+    journal: Option<Opened>,
+    ending: Ending,
+) -> anyhow::Result<RunPlan> {
     let format = Format::from(settings.format);
     let key_of = settings.partition_by.as_deref();
     let key_of = key_of.map(|by| record_key::key_of(by, format, &settings.task_path)).transpose()?;
     let rules = RunRules { retries: settings.retries, keep_order: settings.keep_order, format, key_of };
-    let inputs = InputSource::open_all(&settings.inputs)?;
-    let (writer, write_failure) = ResultWriter::start(settings.output.as_deref())?;
-    let limits = ReadLimits { record_bytes_max: settings.max_record_bytes, block_bytes: BATCH_BYTES_MAX };
+    let state = match &journal {
+        Some(opened) => DispatchState::resume(rules, &opened.earlier),
+        None => DispatchState::new(rules),
+    };
+    let (results, write_failure) = results(settings, journal)?;
     let visible = match settings.progress {
         Progress::Always => true,
         Progress::Never => false,
         Progress::Auto => std::io::stderr().is_terminal(),
     };
     Ok(RunPlan {
-        rules,
-        reader: crate::record::start(inputs, format, limits)?,
+        state,
+        reader: start_reader(settings, inputs)?,
         record_bytes_max: settings.max_record_bytes,
-        writer,
+        results,
         write_failure,
-        failed: FailedWriter::new(settings.failed.as_deref(), format)?,
         header: settings.header,
         progress: ProgressLine::new(visible),
         shutdown_slaves: ending.shutdown_slaves,
     })
+}
+
+fn start_reader(settings: &RunSettings, inputs: Vec<InputSource>) -> std::io::Result<RecordReader> {
+    let limits = ReadLimits { record_bytes_max: settings.max_record_bytes, block_bytes: BATCH_BYTES_MAX };
+    match settings.format {
+        InputFormat::Failed => crate::record::start_failed_lines(inputs, limits),
+        format => crate::record::start(inputs, Format::from(format), limits),
+    }
+}
+
+fn results(settings: &RunSettings, journal: Option<Opened>) -> anyhow::Result<(Results, WriteFailure)> {
+    let format = Format::from(settings.format);
+    let (path, failed_path) = (settings.output.as_deref(), settings.failed.as_deref());
+    let Some((path, Opened { file, run, earlier })) = path.zip(journal) else {
+        let (writer, write_failure) = ResultWriter::start(Place::new(path)?, None)?;
+        return Ok((Results::new(writer, FailedWriter::new(failed_path, format)?), write_failure));
+    };
+    let (place, output) = Place::with_journal(path)?;
+    let failed = FailedWriter::with_journal(failed_path, format)?;
+    let failed_file = failed.share()?.map(|(path, file)| NamedFile { path, file });
+    let output = NamedFile { path: path.to_owned(), file: output };
+    let pen = JournalPen::new(file, output, failed_file);
+    let (writer, write_failure) = ResultWriter::start(place, Some(pen))?;
+    Ok((Results::with_journal(writer, failed, run, &earlier), write_failure))
 }

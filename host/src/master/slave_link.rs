@@ -1,7 +1,9 @@
 //! A link over TCP: carries frames both ways between the dispatcher and one slave, until one side is gone.
 
+use std::time::Duration;
+
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::link::LinkEvent;
 use crate::ids::NodeId;
@@ -16,24 +18,39 @@ pub enum LinkEnd {
     Lost(String),
 }
 
-/// Carries frames until the slave says goodbye or is lost.
+/// How long a slave that was told goodbye may take to answer.
+const GOODBYE_MAX: Duration = Duration::from_secs(10);
+
+/// Carries frames until the slave says goodbye, is lost, or is given up.
 pub async fn carry(
     node: NodeId,
     connection: Connection,
     frames: mpsc::Receiver<Frame<MasterToSlave>>,
+    hung_up: oneshot::Receiver<String>,
     events: mpsc::Sender<LinkEvent>,
 ) -> LinkEnd {
     let (receiving, sending) = halves(connection.reader, connection.writer, frames);
     let mut sending = std::pin::pin!(sending.run());
     let mut receiving = std::pin::pin!(receive(node, receiving, &events));
+    let talking = async {
+        tokio::select! {
+            end = &mut receiving => end,
+            sent = &mut sending => match sent {
+                // All is said; the slave's goodbye is still to come.
+                Ok(()) => wait_for_goodbye(receiving).await,
+                Err(error) => LinkEnd::Lost(error.to_string()),
+            },
+        }
+    };
     tokio::select! {
-        end = &mut receiving => end,
-        sent = &mut sending => match sent {
-            // All is said; the slave's goodbye is still to come.
-            Ok(()) => receiving.await,
-            Err(error) => LinkEnd::Lost(error.to_string()),
-        },
+        end = talking => end,
+        Ok(reason) = hung_up => LinkEnd::Lost(reason),
     }
+}
+
+async fn wait_for_goodbye(receiving: impl Future<Output = LinkEnd>) -> LinkEnd {
+    let goodbye = tokio::time::timeout(GOODBYE_MAX, receiving).await;
+    goodbye.unwrap_or_else(|_| LinkEnd::Lost("it did not answer the goodbye".to_owned()))
 }
 
 async fn receive(

@@ -17,6 +17,14 @@ const ROUND_TRIPS_FOR_ONE: u32 = 40;
 /// A batch that takes so many needs one behind it; shorter ones need as many as a slot may have.
 const ROUND_TRIPS_FOR_TWO: u32 = 4;
 
+/// Flushes after which a task may still hold records. Its slave says that it has failed after the first: these
+/// are for a slave that does not.
+const VAIN_FLUSHES_MAX: u32 = 3;
+
+/// Workers of a node that may be lost in a row, beside one for each slot, without any record being done or to
+/// blame. A slave whose workers do not start gives up by itself long before.
+const VAIN_LOSSES_MAX: u32 = 16;
+
 /// A round trip, until one was measured.
 const ROUND_TRIP_GUESS: Duration = Duration::from_micros(100);
 
@@ -28,13 +36,15 @@ struct Slot {
     /// Whether it has a worker.
     up: bool,
     /// Batches that were sent and not reported to be at their end.
-    in_flight: usize,
+    in_flight: Vec<BatchId>,
     /// Whether records of it are in flight or held.
     has_records: bool,
     /// Whether its task has got records since its last flush.
     needs_flush: bool,
     /// The flush that is under way.
     flushing: Option<BatchId>,
+    /// Flushes in a row after which it still held records.
+    vain_flushes: u32,
     /// It is kept free for a record that must be alone, or has that record.
     reserved: bool,
     /// Nanoseconds of work for one record; `None` before the first report.
@@ -52,6 +62,8 @@ struct Node {
     draining: bool,
     round_trip: Duration,
     slots: u16,
+    /// Workers in a row that were lost without a record that has ended, or is to blame.
+    vain_losses: u32,
 }
 
 /// All slots of a run.
@@ -74,7 +86,8 @@ pub struct Slots {
 impl Slots {
     /// Adds a node and its slots, which are down at first.
     pub fn add_node(&mut self, id: NodeId, name: String, slots: u16) {
-        self.nodes.insert(id, Node { name, draining: false, round_trip: ROUND_TRIP_GUESS, slots });
+        self.nodes
+            .insert(id, Node { name, draining: false, round_trip: ROUND_TRIP_GUESS, slots, vain_losses: 0 });
         for slot in self.of_node(id) {
             self.slots.insert(slot, Slot::default());
         }
@@ -109,6 +122,11 @@ impl Slots {
     /// What people call a node.
     pub fn node_name(&self, id: NodeId) -> Option<&str> {
         self.nodes.get(&id).map(|node| node.name.as_str())
+    }
+
+    /// Whether a slot that is known has no worker.
+    pub fn is_down(&self, id: SlotId) -> bool {
+        self.slots.get(&id).is_some_and(|slot| !slot.up)
     }
 
     /// The worker of a slot.
@@ -164,6 +182,9 @@ impl Slots {
         if records == 0 {
             return;
         }
+        if let Some(node) = self.nodes.get_mut(&id.node) {
+            node.vain_losses = 0;
+        }
         let newest = busy.as_nanos() as f64 / records as f64;
         self.update(id, |slot| {
             let old = slot.ns_per_record.unwrap_or(newest);
@@ -171,10 +192,17 @@ impl Slots {
         });
     }
 
+    /// A worker was lost, and no record with it. Returns whether that happens for ever.
+    pub fn note_vain_loss(&mut self, id: NodeId) -> bool {
+        let Some(node) = self.nodes.get_mut(&id) else { return false };
+        node.vain_losses += 1;
+        node.vain_losses > VAIN_LOSSES_MAX + u32::from(node.slots)
+    }
+
     /// A batch of so many records goes to a slot.
-    pub fn note_sent(&mut self, id: SlotId, records: usize) {
+    pub fn note_sent(&mut self, id: SlotId, batch: BatchId, records: usize) {
         self.update(id, |slot| {
-            slot.in_flight += 1;
+            slot.in_flight.push(batch);
             (slot.needs_flush, slot.has_records) = (true, true);
             slot.last_batch = records;
         });
@@ -185,10 +213,31 @@ impl Slots {
         self.update(id, |slot| {
             if slot.flushing == Some(item) {
                 (slot.flushing, slot.needs_flush) = (None, false);
-            } else if item != BatchId::OWN_FLUSH {
-                slot.in_flight = slot.in_flight.saturating_sub(1);
+            } else {
+                slot.in_flight.retain(|batch| *batch != item);
             }
         });
+    }
+
+    /// Whether a slot may report on an item: it was given that one, or is flushed by its slave.
+    pub fn expects(&self, id: SlotId, item: BatchId) -> bool {
+        let given = |slot: &Slot| slot.in_flight.contains(&item) || slot.flushing == Some(item);
+        item == BatchId::OWN_FLUSH || self.slots.get(&id).is_some_and(given)
+    }
+
+    /// Whether that is the flush which is under way.
+    pub fn is_flush(&self, id: SlotId, item: BatchId) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.flushing == Some(item))
+    }
+
+    /// A flush is over, and records are still held: another one is due. Returns whether that happens for ever.
+    pub fn note_vain_flush(&mut self, id: SlotId) -> bool {
+        let vain_flushes = self.update(id, |slot| {
+            slot.needs_flush = true;
+            slot.vain_flushes += 1;
+            slot.vain_flushes
+        });
+        vain_flushes.is_some_and(|flushes| flushes > VAIN_FLUSHES_MAX)
     }
 
     /// Whether records of a slot are in flight or held. One that is kept free for a suspect is free for all
@@ -229,7 +278,8 @@ impl Slots {
 
     /// Whether a slot's task must be asked to finish what it holds, and can be.
     pub fn wants_flush(&self, id: SlotId) -> bool {
-        let due = |slot: &Slot| slot.up && slot.needs_flush && slot.flushing.is_none() && slot.in_flight == 0;
+        let due =
+            |slot: &Slot| slot.up && slot.needs_flush && slot.flushing.is_none() && slot.in_flight.is_empty();
         self.slots.get(&id).is_some_and(due)
     }
 
@@ -315,7 +365,7 @@ impl Slots {
         }
         let Some(slot) = self.slots.get(&id) else { return };
         let open = slot.up && !slot.reserved && slot.flushing.is_none() && !self.is_draining(id.node);
-        let in_flight = slot.in_flight;
+        let in_flight = slot.in_flight.len();
         if open && in_flight < self.window(id) {
             self.turns += 1;
             self.free.insert((in_flight, self.turns, id));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::dispatcher::{RunEnd, RunReport};
+use super::run_end::{RunEnd, RunReport};
 use crate::exit_code::ExitStatus;
 
 /// What is left to say when a run is over.
@@ -17,6 +17,8 @@ pub struct Summary {
     /// Read, but neither done nor failed: the run ended before.
     unfinished: u64,
     retried: u64,
+    /// Records of those above that an earlier run with the same journal has finished.
+    resumed: u64,
     nodes_used: usize,
     nodes_lost: usize,
     seconds: f64,
@@ -37,10 +39,11 @@ impl Summary {
             failed: counts.failed,
             unfinished: counts.read - counts.done - counts.failed,
             retried: counts.retried,
+            resumed: counts.resumed,
             nodes_used: report.nodes_used,
             nodes_lost: report.nodes_lost,
             seconds,
-            records_per_second: (counts.done + counts.failed) as f64 / seconds.max(1e-9),
+            records_per_second: (counts.done + counts.failed - counts.resumed) as f64 / seconds.max(1e-9),
             complete: matches!(report.end, RunEnd::Finished),
             exit_status: exit_status(report).number(),
         }
@@ -59,10 +62,14 @@ impl Summary {
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { read, done, failed, unfinished, retried, nodes_used, nodes_lost, seconds, .. } = self;
+        let Self { read, done, failed, unfinished, retried, resumed, .. } = self;
+        let Self { nodes_used, nodes_lost, seconds, .. } = self;
         write!(f, "{} read, {done} done, {failed} failed, ", counted(*read, "record"))?;
         if *unfinished > 0 {
             write!(f, "{unfinished} unfinished, ")?;
+        }
+        if *resumed > 0 {
+            write!(f, "{resumed} resumed, ")?;
         }
         write!(f, "{retried} retried; {} used, {nodes_lost} lost; ", counted(*nodes_used as u64, "node"))?;
         write!(f, "{seconds:.3} s, {:.0} records/s", self.records_per_second)
@@ -85,6 +92,7 @@ pub fn exit_status(report: &RunReport) -> ExitStatus {
         RunEnd::Drained(signal) | RunEnd::Stopped(signal) => signal.exit_status(),
         RunEnd::OutputClosed => ExitStatus::BySignal(PIPE),
         RunEnd::CannotGoOn(_) => ExitStatus::CannotGoOn,
+        RunEnd::OtherRun(_) => ExitStatus::Usage,
         RunEnd::NoNode(_) => ExitStatus::NoNode,
     }
 }
@@ -95,19 +103,28 @@ mod tests {
     use super::*;
 
     fn summary(counts: Counts, end: RunEnd) -> Summary {
-        let report = RunReport { end, counts, nodes_used: 1, nodes_lost: 0 };
+        let report = RunReport { end, counts, nodes_used: 1, nodes_lost: 0, can_be_resumed: false };
         Summary::new(&report, Duration::from_secs(2))
     }
 
     #[test]
     fn the_last_line_adds_up() {
-        let counts = Counts { read: 4, done: 3, failed: 1, retried: 2 };
+        let counts = Counts { read: 4, done: 3, failed: 1, retried: 2, resumed: 0 };
         let summary = summary(counts, RunEnd::Finished);
         assert_eq!(
             summary.to_string(),
             "4 records read, 3 done, 1 failed, 2 retried; 1 node used, 0 lost; 2.000 s, 2 records/s"
         );
         assert_eq!(summary.exit_status, 1);
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_finished_is_said_and_no_work_of_this_one() {
+        let counts = Counts { read: 10, done: 9, failed: 1, retried: 0, resumed: 6 };
+        assert_eq!(
+            summary(counts, RunEnd::Finished).to_string(),
+            "10 records read, 9 done, 1 failed, 6 resumed, 0 retried; 1 node used, 0 lost; 2.000 s, 2 records/s"
+        );
     }
 
     #[test]

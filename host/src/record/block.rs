@@ -11,7 +11,7 @@ use super::records::Records;
 use crate::limits::BATCH_RECORDS_MAX;
 
 /// Bytes kept of a record that is longer than a record may be: enough to recognise it in a report.
-const TOO_LONG_KEPT_BYTES: usize = 64 * 1024;
+pub(super) const TOO_LONG_KEPT_BYTES: usize = 64 * 1024;
 
 /// A read into less room than this share of a block is not worth its system call.
 const READ_SHARE_OF_BLOCK: usize = 16;

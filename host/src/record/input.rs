@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -70,6 +70,16 @@ pub struct InputSource {
     /// Bytes that are left of a regular file; `None` if that cannot be known.
     bytes_left: Option<u64>,
     is_regular: bool,
+    stamp: Option<Stamp>,
+}
+
+/// By what a regular file is told from what it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its size when it was opened.
+    pub bytes: u64,
+    /// When it was changed last, in nanoseconds since 1970.
+    pub modified_ns: i64,
 }
 
 impl InputSource {
@@ -140,7 +150,20 @@ impl InputSource {
             true => Some(metadata.len().saturating_sub(file.stream_position()?)),
             false => None,
         };
-        Ok(Self { name, file: Some(file), bytes_left, is_regular })
+        let modified_ns =
+            metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+        let stamp = is_regular.then_some(Stamp { bytes: metadata.len(), modified_ns });
+        Ok(Self { name, file: Some(file), bytes_left, is_regular, stamp })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &InputName {
+        &self.name
+    }
+
+    /// Size and time of a regular file, as they were when it was opened.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.stamp
     }
 
     /// Bytes that are left to read, if this is a regular file that has not grown since it was opened.

@@ -1,16 +1,20 @@
 //! Records: how the input is cut into them, and how many of them travel in one buffer.
 //!
 //! In reading order: `format` (what a record is), `cutter` (where records end), `block` (a buffer that fills
-//! and is handed on in blocks), `input` (files and standard input), `reader` (the thread that joins them).
+//! and is handed on in blocks), `failed_lines` (records that are lines of a failed-records file), `input` (files
+//! and standard input), `reader` (the thread that joins them).
 
-mod block;
+#[doc(hidden)]
+pub mod block;
 mod cutter;
+mod failed_lines;
 mod format;
 mod input;
 mod reader;
 mod records;
 
+pub use failed_lines::{FailedLines, Unusable};
 pub use format::{Format, UnknownFormat};
-pub use input::{InputName, InputSource, ReadError};
-pub use reader::{Input, ReadLimits, RecordReader, start};
+pub use input::{InputName, InputSource, ReadError, Stamp};
+pub use reader::{Input, ReadLimits, RecordReader, start, start_failed_lines};
 pub use records::{Records, RecordsBuilder};

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::block::{Block, Piece};
+use super::failed_lines::{Decoded, FailedLines, Unusable};
 use super::format::Format;
 use super::input::{InputSource, ReadError, Readiness};
 use super::records::Records;
@@ -38,6 +39,13 @@ pub enum Input {
         record: Bytes,
         /// All its bytes, terminator included.
         bytes: u64,
+    },
+    /// A line of a failed-records file that cannot be run. It counts as one record, at this place in the input.
+    Unusable {
+        /// The line, or the beginning of a record of which there is no more.
+        record: Bytes,
+        /// What is wrong with it.
+        why: Unusable,
     },
     /// Everything was read. The last event.
     End,
@@ -74,11 +82,32 @@ pub struct RecordReader {
 /// # Errors
 /// If the system refuses a thread or a pipe.
 pub fn start(inputs: Vec<InputSource>, format: Format, limits: ReadLimits) -> io::Result<RecordReader> {
+    start_with(inputs, format, limits, None)
+}
+
+/// Starts to read `inputs` whose lines are those of a failed-records file. The records of those come out, in the
+/// format [`FailedLines::FORMAT`].
+///
+/// # Errors
+/// If the system refuses a thread or a pipe.
+pub fn start_failed_lines(inputs: Vec<InputSource>, limits: ReadLimits) -> io::Result<RecordReader> {
+    let lines = FailedLines::new(limits.record_bytes_max);
+    let limits = ReadLimits { record_bytes_max: lines.line_bytes_max(), ..limits };
+    start_with(inputs, Format::Lines, limits, Some(lines))
+}
+
+fn start_with(
+    inputs: Vec<InputSource>,
+    format: Format,
+    limits: ReadLimits,
+    failed_lines: Option<FailedLines>,
+) -> io::Result<RecordReader> {
     let (sender, events) = mpsc::channel(BLOCKS_AHEAD_MAX);
     let (stopped, stop) = io::pipe()?;
     let record_bytes_max = limits.record_bytes_max.min(RECORD_BYTES_CEILING);
     let reading = Reading {
         block: Block::new(format, record_bytes_max, limits.block_bytes),
+        failed_lines,
         bytes_in_later_inputs: None,
         sender,
         stopped,
@@ -119,6 +148,8 @@ impl RecordReader {
 /// The thread's side.
 struct Reading {
     block: Block,
+    /// There if records are lines that hold the records meant.
+    failed_lines: Option<FailedLines>,
     bytes_in_later_inputs: Option<u64>,
     sender: mpsc::Sender<Input>,
     stopped: PipeReader,
@@ -196,13 +227,32 @@ impl Reading {
         while let Some(piece) = self.block.take() {
             let unread = bytes_left.zip(self.bytes_in_later_inputs).map(|(now, later)| now + later);
             let remaining_bytes = unread.map(|unread| unread + self.block.bytes_held());
-            let event = match piece {
-                Piece::Records(records) => Input::Records { records, remaining_bytes },
-                Piece::TooLong { record, bytes } => Input::TooLong { record, bytes },
-            };
-            self.sender.blocking_send(event).map_err(|_| Halt::Stopped)?;
+            match (piece, &mut self.failed_lines) {
+                (Piece::Records(records), None) => self.send(Input::Records { records, remaining_bytes })?,
+                (Piece::Records(lines), Some(decoder)) => {
+                    for decoded in decoder.decode(&lines) {
+                        self.send(of_decoded(decoded, remaining_bytes))?;
+                    }
+                }
+                (Piece::TooLong { record, bytes }, decoder) => {
+                    decoder.iter_mut().for_each(FailedLines::skip_line);
+                    self.send(Input::TooLong { record, bytes })?;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn send(&self, event: Input) -> Result<(), Halt> {
+        self.sender.blocking_send(event).map_err(|_| Halt::Stopped)
+    }
+}
+
+fn of_decoded(decoded: Decoded, remaining_bytes: Option<u64>) -> Input {
+    match decoded {
+        Decoded::Records(records) => Input::Records { records, remaining_bytes },
+        Decoded::TooLong { record, bytes } => Input::TooLong { record, bytes },
+        Decoded::Unusable { record, why } => Input::Unusable { record, why },
     }
 }
 
@@ -246,6 +296,7 @@ mod tests {
             match next(&mut reader).await {
                 Some(Input::Records { records, .. }) => all.extend(records.iter().map(<[u8]>::to_vec)),
                 Some(Input::TooLong { bytes, .. }) => all.push(format!("[too long: {bytes}]").into()),
+                Some(Input::Unusable { why, .. }) => all.push(format!("[{why}]").into()),
                 Some(Input::Failed(error)) => all.push(format!("[failed to {error}]").into()),
                 Some(Input::End) => {}
                 None => return all,
@@ -394,6 +445,18 @@ mod tests {
         let (_directory, paths) = files(&[b"a\n123456789\nb\n12345678", b"9\n"]);
         let reader = start_files(&paths, limits);
         assert_eq!(all(reader).await, [&b"a\n"[..], b"[too long: 10]", b"b\n", b"12345678", b"9\n"]);
+    }
+
+    #[tokio::test]
+    async fn the_records_in_lines_of_a_failed_records_file_come_out_in_their_order() {
+        let lines =
+            [&b"{\"record\":\"a\\nb\"}\n"[..], b"no object\n{\"record\":\"AGM=\",\"encoding\":\"base64\"}"];
+        let (_directory, paths) = files(&lines);
+        let inputs = InputSource::open_all(&paths).unwrap();
+        let reader = start_failed_lines(inputs, ReadLimits::default()).unwrap();
+        let all = all(reader).await;
+        assert_eq!((&all[0][..], &all[2][..]), (&b"a\nb\0"[..], &b"\0c\0"[..]));
+        assert!(all[1].starts_with(b"[record 2 of the input is no line"), "{all:?}");
     }
 
     #[tokio::test]

@@ -7,8 +7,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
+use super::line_limit::LineLimit;
 use super::master_session::{self, SessionEnd, on_command};
 use super::registration::RowEvent;
+use super::waiting_room::{GUESTS_MAX, MakeRoom};
 use super::worker_pool::{PoolHandle, RunRequest};
 use crate::limits::SILENCE_MAX;
 use crate::registry::Reservation;
@@ -20,6 +22,12 @@ use crate::wire::{
 /// Frames that may wait for a connection: enough to write several with one call. More wait in the pool's outbox,
 /// which is bounded by bytes.
 const FRAMES_MAX: usize = 8;
+
+/// Lines of one kind that peers may cause in a second.
+const LINES_A_SECOND_MAX: u32 = 20;
+
+/// Bytes of a reservation's name: ours have about forty, and it is repeated to others, and in the log.
+const RESERVATION_BYTES_MAX: usize = 256;
 
 /// What all connections of a slave share.
 #[derive(Debug)]
@@ -36,6 +44,47 @@ pub struct Door {
     pub draining: watch::Receiver<bool>,
     /// Asks the slave to end.
     pub end: mpsc::Sender<()>,
+    /// Bounds what peers can put into the log.
+    pub log: DoorLog,
+}
+
+/// How much the log says of peers, whoever they are and however many.
+#[derive(Debug)]
+pub struct DoorLog {
+    /// Of connections that were closed.
+    closings: LineLimit,
+    /// Of masters and what they and administrators say.
+    sessions: LineLimit,
+}
+
+impl Default for DoorLog {
+    fn default() -> Self {
+        Self { closings: LineLimit::new(LINES_A_SECOND_MAX), sessions: LineLimit::new(LINES_A_SECOND_MAX) }
+    }
+}
+
+impl DoorLog {
+    /// A second has passed: what was left out is said as a number.
+    pub fn on_second(&self) {
+        let (closings, sessions) = (self.closings.start_period(), self.sessions.start_period());
+        if closings > 0 {
+            tracing::warn!("… and {closings} more connections were closed");
+        }
+        if sessions > 0 {
+            tracing::warn!("… and {sessions} more lines about masters and administrators");
+        }
+    }
+
+    fn on_closed(&self, peer: &str, closed: &Closed) {
+        match closed {
+            // Whoever comes only to see whether the port is open does no harm.
+            Closed::Handshake(crate::wire::HandshakeError::Io(error)) => {
+                tracing::debug!(peer, "a connection was closed: {error}");
+            }
+            closed if self.closings.allows_one() => tracing::warn!(peer, "a connection was closed: {closed}"),
+            _ => {}
+        }
+    }
 }
 
 /// Why a connection was closed.
@@ -51,22 +100,42 @@ enum Closed {
     Io(#[from] std::io::Error),
     #[error("refused: {0}")]
     Refused(Refusal),
+    #[error("it was one of more than {GUESTS_MAX}, and the oldest")]
+    MadeRoom,
+    #[error("its name for its reservation has {0} bytes, more than the {RESERVATION_BYTES_MAX} allowed")]
+    LongName(usize),
 }
 
-/// Serves one connection to its end.
-pub async fn serve(stream: TcpStream, door: Arc<Door>) {
+/// A master that was let in.
+struct Admitted<'a> {
+    run: RunRequest,
+    reservation: String,
+    reader: FrameReader<OwnedReadHalf>,
+    writer: FrameWriter<OwnedWriteHalf>,
+    guard: Occupied<'a>,
+}
+
+/// Serves one connection to its end. Until it is a master's, it may have to make room for others.
+pub async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
     let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
-    match let_in(stream, &door).await {
-        Ok(()) => {}
-        // Whoever comes only to see whether the port is open does no harm.
-        Err(Closed::Handshake(crate::wire::HandshakeError::Io(error))) => {
-            tracing::debug!(peer, "a connection was closed: {error}");
+    let admitted = tokio::select! {
+        admitted = let_in(stream, &door) => admitted,
+        Ok(()) = make_room => Err(Closed::MadeRoom),
+    };
+    match admitted {
+        Ok(None) => {}
+        Ok(Some(Admitted { run, reservation, reader, writer, guard })) => {
+            serve_master(run, &reservation, reader, writer, &door).await;
+            drop(guard);
+            // A row task that is gone means that the slave ends.
+            let _ = door.row.send(RowEvent::Free(Reservation::from_text(reservation))).await;
         }
-        Err(closed) => tracing::warn!(peer, "a connection was closed: {closed}"),
+        Err(closed) => door.log.on_closed(&peer, &closed),
     }
 }
 
-async fn let_in(stream: TcpStream, door: &Arc<Door>) -> Result<(), Closed> {
+/// Shakes hands, and serves an administrator; a master is returned.
+async fn let_in(stream: TcpStream, door: &Door) -> Result<Option<Admitted<'_>>, Closed> {
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
     let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write));
@@ -74,7 +143,11 @@ async fn let_in(stream: TcpStream, door: &Arc<Door>) -> Result<(), Closed> {
     match hello.role {
         Role::Administrator => {
             say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
-            administrate(reader, writer, door).await
+            administrate(reader, writer, door).await?;
+            Ok(None)
+        }
+        Role::Master { reservation, .. } if reservation.len() > RESERVATION_BYTES_MAX => {
+            Err(Closed::LongName(reservation.len()))
         }
         Role::Master { reservation, format, record_timeout_ms } => {
             let run = RunRequest { format, record_timeout: record_timeout_ms.map(Duration::from_millis) };
@@ -87,11 +160,7 @@ async fn let_in(stream: TcpStream, door: &Arc<Door>) -> Result<(), Closed> {
             };
             say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
             reader.set_limits(FrameLimits::SESSION);
-            serve_master(run, &reservation, reader, writer, door).await;
-            drop(guard);
-            // A row task that is gone means that the slave ends.
-            let _ = door.row.send(RowEvent::Free(Reservation::from_text(reservation))).await;
-            Ok(())
+            Ok(Some(Admitted { run, reservation, reader, writer, guard }))
         }
     }
 }
@@ -132,10 +201,16 @@ async fn administrate(
                 let _ = door.end.try_send(());
                 return Ok(say(&mut writer, SlaveToMaster::Bye).await?);
             }
-            Some(MasterToSlave::Command { name, value }) => on_command(&name, &value),
+            Some(MasterToSlave::Command { name, value }) => on_command(&name, &value, &door.log.sessions),
             Some(MasterToSlave::Bye) => return Ok(say(&mut writer, SlaveToMaster::Bye).await?),
-            Some(other) => tracing::warn!("an administrator said {other:?}; ignored"),
+            Some(_) if door.log.sessions.allows_one() => {
+                tracing::warn!("an administrator said what only a master may say; ignored");
+            }
+            Some(_) => {}
             None => return Ok(()),
+        }
+        if *door.draining.borrow() {
+            return Ok(());
         }
     }
 }
@@ -168,14 +243,17 @@ async fn serve_master(
     reservation: &str,
     reader: FrameReader<OwnedReadHalf>,
     writer: FrameWriter<OwnedWriteHalf>,
-    door: &Arc<Door>,
+    door: &Door,
 ) {
     let _ = door.row.send(RowEvent::Occupied).await;
-    tracing::info!("serving {reservation}");
+    let is_logged = door.log.sessions.allows_one();
+    if is_logged {
+        tracing::info!("serving {reservation}");
+    }
     let (out, frames) = mpsc::channel(FRAMES_MAX);
     let (receiving, sending) = halves(reader, writer, frames);
     let announcing = announce_drain(door.draining.clone(), out.clone());
-    let session = master_session::serve(run, receiving, out, &door.pool);
+    let session = master_session::serve(run, receiving, out, &door.pool, &door.log.sessions);
     let mut sending = std::pin::pin!(sending.run());
     let mut session = std::pin::pin!(session);
     let end = tokio::select! {
@@ -188,27 +266,37 @@ async fn serve_master(
         }
         () = announcing => None,
     };
-    match end {
+    match &end {
         None => {
             // Whatever the session waited for does not come any more; the pool must forget the run.
             master_session::detach(&door.pool).await;
+        }
+        Some(SessionEnd::Bye | SessionEnd::Shutdown) => send_last(sending).await,
+        Some(SessionEnd::Lost(_) | SessionEnd::Closed(_)) => {}
+    }
+    if is_logged {
+        log_end(reservation, end.as_ref());
+    }
+    if matches!(end, Some(SessionEnd::Shutdown)) {
+        let _ = door.end.try_send(());
+    }
+}
+
+/// Says how a session ended.
+fn log_end(reservation: &str, end: Option<&SessionEnd>) {
+    match end {
+        None | Some(SessionEnd::Lost(None)) => {
             tracing::warn!("{reservation} is lost; its work is dropped");
         }
-        Some(SessionEnd::Lost(reason)) => {
-            let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-            tracing::warn!("{reservation} is lost{reason}; its work is dropped");
+        Some(SessionEnd::Lost(Some(reason))) => {
+            tracing::warn!("{reservation} is lost ({reason}); its work is dropped");
         }
         Some(SessionEnd::Closed(reason)) => {
             tracing::warn!("the connection of {reservation} was closed: {reason}; its work is dropped");
         }
-        Some(SessionEnd::Bye) => {
-            send_last(sending).await;
-            tracing::info!("{reservation} is done");
-        }
+        Some(SessionEnd::Bye) => tracing::info!("{reservation} is done"),
         Some(SessionEnd::Shutdown) => {
-            send_last(sending).await;
             tracing::info!("{reservation} is done, and asks this slave to end");
-            let _ = door.end.try_send(());
         }
     }
 }

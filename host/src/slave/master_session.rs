@@ -3,6 +3,7 @@
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
 
+use super::line_limit::LineLimit;
 use super::worker_link::WorkerId;
 use super::worker_pool::{PoolCommand, PoolHandle, RunRequest};
 use crate::wire::{
@@ -49,19 +50,21 @@ pub enum SessionEnd {
     Closed(String),
 }
 
-/// Serves one master until it says goodbye or is lost. The pool is free of its run when this returns.
+/// Serves one master until it says goodbye or is lost. The pool is free of its run when this returns. `lines`
+/// bounds what it can put into the log.
 pub async fn serve(
     run: RunRequest,
     mut incoming: impl Incoming,
     out: mpsc::Sender<Frame<SlaveToMaster>>,
     pool: &PoolHandle,
+    lines: &LineLimit,
 ) -> SessionEnd {
     let (close, closed) = oneshot::channel();
     if pool.commands.send(PoolCommand::Attach { run, out: out.clone(), close }).await.is_err() {
         return SessionEnd::Lost(None);
     }
     let end = tokio::select! {
-        end = relay(&mut incoming, pool) => end,
+        end = relay(&mut incoming, pool, lines) => end,
         Ok(reason) = closed => SessionEnd::Closed(reason),
     };
     detach(pool).await;
@@ -81,7 +84,7 @@ pub async fn detach(pool: &PoolHandle) {
     }
 }
 
-async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle) -> SessionEnd {
+async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle, lines: &LineLimit) -> SessionEnd {
     loop {
         let frame = match incoming.next().await {
             Ok(Some(frame)) => frame,
@@ -102,7 +105,7 @@ async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle) -> SessionEnd {
             // The connection has answered these already.
             MasterToSlave::Ping(_) | MasterToSlave::Pong(_) => true,
             MasterToSlave::Command { name, value } => {
-                on_command(&name, &value);
+                on_command(&name, &value, lines);
                 true
             }
             MasterToSlave::Bye => return SessionEnd::Bye,
@@ -124,7 +127,13 @@ async fn work(pool: &PoolHandle, id: WorkerId, item: Frame<HostToWorker>) -> boo
 
 /// Judges an administrative command (`-i NAME=VALUE`). Batches find their slots in the master, so the
 /// original's commands for a slave's own scheduling have nothing left to do here.
-pub fn on_command(name: &str, value: &str) {
+///
+/// The peer is not known: what it says is cut, and logged only as often as `lines` allows.
+pub fn on_command(name: &str, value: &str, lines: &LineLimit) {
+    if !lines.allows_one() {
+        return;
+    }
+    let (name, value) = (&*format!("{name:.100}"), &*format!("{value:.100}"));
     match name {
         "done" => tracing::info!(value, "the master announces that it will be done"),
         "scheduler" => tracing::info!(scheduler = value, "the master schedules"),

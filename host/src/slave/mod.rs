@@ -3,6 +3,7 @@
 //! In the order of a record's way: [`master_listener`] lets a master in, [`master_session`] takes what it
 //! sends, [`worker_pool`] (with `pool_state`, where every decision is) gives it to a [`worker_link`].
 
+mod line_limit;
 mod master_listener;
 mod master_session;
 mod node;
@@ -11,9 +12,11 @@ mod prepare;
 mod record_watch;
 mod registration;
 mod sample_rate;
+mod waiting_room;
 mod worker_link;
 mod worker_pool;
 
+pub use line_limit::LineLimit;
 pub use master_session::{SessionEnd, serve};
 pub use prepare::{Prepared, TaskChoice, prepare};
 pub use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};

@@ -9,19 +9,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::master_listener::{self, Door};
+use super::master_listener::{self, Door, DoorLog};
 use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
 use super::registration::{Registration, RowEvent};
 use super::sample_rate::SampleRate;
+use super::waiting_room::WaitingRoom;
 use super::worker_pool::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus};
 use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
-
-/// Connections that a slave serves at once: one master, and administrators. A flood of others must not take
-/// all descriptors.
-const CONNECTIONS_MAX: usize = 128;
 
 /// How long the master of a slave that has failed may take to hear of it.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -150,6 +147,7 @@ impl Node<'_> {
             occupant: Mutex::new(None),
             draining: is_draining,
             end,
+            log: DoorLog::default(),
         });
         tracing::info!(
             task = door.welcome.task,
@@ -159,13 +157,17 @@ impl Node<'_> {
             self.port
         );
         let mut sessions = JoinSet::new();
+        let mut waiting_room = WaitingRoom::default();
         let mut status = self.pool.status.clone();
         let mut samples = Samples::new(self.config.sample_rate);
         let mut stats_timer = tokio::time::interval(STATS_EVERY);
         let why = loop {
             tokio::select! {
-                accepted = listener.accept(), if sessions.len() < CONNECTIONS_MAX => match accepted {
-                    Ok((stream, _)) => { sessions.spawn(master_listener::serve(stream, door.clone())); }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let make_room = waiting_room.enter();
+                        sessions.spawn(master_listener::serve(stream, door.clone(), make_room));
+                    }
                     Err(error) => {
                         tracing::warn!("a connection could not be accepted: {error}");
                         // Descriptors may be short; the next one that closes makes room.
@@ -177,7 +179,10 @@ impl Node<'_> {
                     propagate_panic(ended);
                     break Why::Failed("a part of it has ended by itself".to_owned());
                 }
-                _ = stats_timer.tick() => samples.on_time(&self.pool, &self.row),
+                _ = stats_timer.tick() => {
+                    samples.on_time(&self.pool, &self.row);
+                    door.log.on_second();
+                }
                 Ok(status) = status.wait_for(|status| matches!(status, PoolStatus::Failed { .. })) => {
                     if let PoolStatus::Failed { message } = &*status {
                         break Why::Failed(message.clone());

@@ -210,7 +210,9 @@ impl PoolState {
         slot.idle_since = now;
         slot.start_failures = 0;
         if done.last {
-            slot.at_worker -= 1;
+            // A worker is a process of a plugin's: whatever it says, the slave goes on.
+            let Some(others) = slot.at_worker.checked_sub(1) else { return vec![Action::Kill(id)] };
+            slot.at_worker = others;
         }
         if !attached {
             return Vec::new();

@@ -178,5 +178,12 @@ fn is_dead_here(announcement: &Announcement, pid: u32) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
         || ours.to_str().is_some_and(|ours| ours == host);
     let process = nix::unistd::Pid::from_raw(pid as i32);
-    here && nix::sys::signal::kill(process, None) == Err(nix::errno::Errno::ESRCH)
+    here && (nix::sys::signal::kill(process, None) == Err(nix::errno::Errno::ESRCH) || is_unreaped(pid))
+}
+
+/// Whether the process has ended, and its parent has not asked how yet: its number lives on without it (proc(5)).
+fn is_unreaped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in brackets may hold anything; what follows it does not.
+    stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['Z', 'X']))
 }

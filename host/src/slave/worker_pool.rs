@@ -269,7 +269,10 @@ impl Pool {
                 if refused && *self.status.borrow() == PoolStatus::Starting {
                     return self.state.on_refused(id, error.to_string());
                 }
-                tracing::warn!(slot = %id.slot, "a worker did not start: {error}");
+                // That the pool itself has ended it is nothing to tell: the run is over, or the slave ends.
+                if !matches!(error, LaunchError::Ended) {
+                    tracing::warn!(slot = %id.slot, "a worker did not start: {error}");
+                }
                 self.state.on_not_created(id, error.to_string(), now)
             }
             WorkerEvent::Done { done, table, body } => {

@@ -70,7 +70,7 @@ impl BlockingReader {
             match Lengths::read(&self.buffer[self.start..self.end], FrameLimits::SESSION)? {
                 Some(lengths) if self.end - self.start >= lengths.frame_bytes() => break lengths,
                 lengths => {
-                    self.make_room(lengths.map_or(LENGTHS_BYTES, Lengths::frame_bytes));
+                    self.make_room(self.room_for(lengths));
                     let read = read_some(&mut self.socket, &mut self.buffer[self.end..])?;
                     if read == 0 {
                         return if self.start == self.end { Ok(None) } else { Err(FrameError::Truncated) };
@@ -96,6 +96,13 @@ impl BlockingReader {
     /// Whether more than the frame in hand has been read.
     pub fn has_read_more(&self) -> bool {
         self.start < self.end
+    }
+
+    /// The room to make for a frame of which a part is there: it doubles as bytes arrive, and is not made on a
+    /// peer's word.
+    fn room_for(&self, lengths: Option<Lengths>) -> usize {
+        let arrived = self.end - self.start;
+        lengths.map_or(LENGTHS_BYTES, Lengths::frame_bytes).min(ROOM_BYTES_MIN.max(2 * arrived))
     }
 
     /// Makes room for a frame of that size at `start`.
@@ -174,5 +181,16 @@ mod tests {
             }
             assert!(far.read_frame::<MasterToSlave>().unwrap().is_none());
         });
+    }
+
+    #[test]
+    fn memory_is_not_taken_on_a_peers_word() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        near.write_all(&[0u32, 0, 1000 * 1024 * 1024].map(u32::to_le_bytes).concat()).unwrap();
+        near.write_all(&[0; 100]).unwrap();
+        drop(near);
+        let mut far = BlockingReader::new(far);
+        assert!(matches!(far.read_frame::<MasterToSlave>(), Err(FrameError::Truncated)));
+        assert_eq!(far.buffer.len(), ROOM_BYTES_MIN);
     }
 }

@@ -106,8 +106,7 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned + Beats> ReceivingHalf<R, In> {
     /// If the peer is silent for too long, or breaks the protocol.
     pub async fn next(&mut self) -> Result<Option<Heard<In>>, PeerError> {
         loop {
-            let read = tokio::time::timeout(SILENCE_MAX, self.reader.next::<In>());
-            let Some(frame) = read.await.map_err(|_| PeerError::Silent)?? else { return Ok(None) };
+            let Some(frame) = self.next_frame().await? else { return Ok(None) };
             match frame.head.beat() {
                 None => return Ok(Some(Heard::Said(frame))),
                 Some(Beat::Ping(number)) => {
@@ -117,6 +116,20 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned + Beats> ReceivingHalf<R, In> {
                     let now_us = self.began.elapsed().as_micros() as u64;
                     return Ok(Some(Heard::RoundTrip(Duration::from_micros(now_us.saturating_sub(sent_us)))));
                 }
+            }
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin, In: DeserializeOwned> ReceivingHalf<R, In> {
+    /// The next frame. A large one may take its time on a slow line, as long as some of it comes.
+    async fn next_frame(&mut self) -> Result<Option<Frame<In>>, PeerError> {
+        loop {
+            let before = self.reader.bytes_read();
+            match tokio::time::timeout(SILENCE_MAX, self.reader.next::<In>()).await {
+                Ok(frame) => return Ok(frame?),
+                Err(_) if self.reader.bytes_read() > before => {}
+                Err(_) => return Err(PeerError::Silent),
             }
         }
     }
@@ -163,5 +176,36 @@ impl<W: AsyncWrite + Unpin, Out: Serialize + Beats> SendingHalf<W, Out> {
         {
             self.writer.push(&frame);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::wire::FrameLimits;
+
+    fn receiving(far: tokio::io::DuplexStream) -> ReceivingHalf<tokio::io::DuplexStream, MasterToSlave> {
+        let (_, frames) = mpsc::channel::<Frame<SlaveToMaster>>(1);
+        halves(FrameReader::new(far, FrameLimits::SESSION), FrameWriter::new(tokio::io::sink()), frames).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_frame_on_a_slow_line_is_no_silence() {
+        let (mut near, far) = tokio::io::duplex(1000);
+        let mut receiving = receiving(far);
+        let slowly = tokio::spawn(async move {
+            near.write_all(&[1u32, 0, 10].map(u32::to_le_bytes).concat()).await.unwrap();
+            for byte in [6; 11] {
+                tokio::time::sleep(SILENCE_MAX / 2).await;
+                near.write_all(&[byte]).await.unwrap();
+            }
+            near
+        });
+        let heard = receiving.next().await.unwrap();
+        assert!(matches!(heard, Some(Heard::Said(Frame { head: MasterToSlave::Bye, .. }))), "{heard:?}");
+        let _open = slowly.await.unwrap();
+        assert!(matches!(receiving.next().await, Err(PeerError::Silent)));
     }
 }

@@ -8,7 +8,7 @@ use super::frame_reader::FrameReader;
 use super::frame_writer::FrameWriter;
 use super::handshake::{HandshakeError, exchange_preambles};
 use super::message::{Hello, MasterToSlave, Refusal, Role, SlaveToMaster, Welcome};
-use crate::limits::SILENCE_MAX;
+use crate::limits::{SILENCE_MAX, SLOTS_MAX};
 
 /// Why a slave cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,14 @@ pub enum ConnectError {
         address: String,
         /// Why.
         refusal: Refusal,
+    },
+    /// No slave has so many slots.
+    #[error("{address} says that it has {slots} slots: a slave has from 1 to {SLOTS_MAX}")]
+    Slots {
+        /// Who.
+        address: String,
+        /// How many.
+        slots: u16,
     },
     /// It said something else than an answer.
     #[error("{address} answered the hello with something else")]
@@ -96,6 +104,9 @@ async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectErr
     writer.flush().await.map_err(|error| frame_error(error.into()))?;
     let answer = reader.next::<SlaveToMaster>().await.map_err(frame_error)?;
     let welcome = match answer.map(|frame| frame.head) {
+        Some(SlaveToMaster::Welcome(Welcome { slots, .. })) if !(1..=SLOTS_MAX).contains(&slots) => {
+            return Err(ConnectError::Slots { address: address.to_owned(), slots });
+        }
         Some(SlaveToMaster::Welcome(welcome)) => (!administers).then_some(welcome),
         Some(SlaveToMaster::Refused(refusal)) => {
             return Err(ConnectError::Refused { address: address.to_owned(), refusal });

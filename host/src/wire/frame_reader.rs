@@ -19,12 +19,14 @@ pub struct FrameReader<R> {
     buffer: BytesMut,
     /// Bytes of the last frame: the next one is probably as large, and then needs no second buffer.
     last_frame_bytes: usize,
+    /// Bytes that have come so far.
+    bytes_read: u64,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `stream`, and refuses larger frames than `limits` allows.
     pub fn new(stream: R, limits: FrameLimits) -> Self {
-        Self { stream, limits, buffer: BytesMut::new(), last_frame_bytes: 0 }
+        Self { stream, limits, buffer: BytesMut::new(), last_frame_bytes: 0, bytes_read: 0 }
     }
 
     /// Allows other sizes from now on: after the handshake.
@@ -46,10 +48,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 return Ok(Some(frame));
             }
             self.make_room()?;
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            let read = self.stream.read_buf(&mut self.buffer).await?;
+            self.bytes_read += read as u64;
+            if read == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(FrameError::Truncated) };
             }
         }
+    }
+
+    /// Bytes that have come so far, those of half a frame included: a peer that sends is not silent.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     fn make_room(&mut self) -> Result<(), FrameError> {

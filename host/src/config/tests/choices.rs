@@ -134,6 +134,31 @@ fn files_that_cannot_be_used_are_found_before_the_run_begins() {
 }
 
 #[test]
+fn a_journal_needs_files_that_can_be_gone_on_with() {
+    let user = User::new();
+    let (rows, journal) = (user.path("rows"), user.path("journal"));
+    let error = |words: &[&str]| {
+        let words = [&["run", "-t", "echo", "--journal", &journal], words].concat();
+        user.error(&words)
+    };
+    let settings = user.run(&["-t", "echo", "-o", &rows, "--journal", &journal]).run;
+    assert_eq!(settings.journal, Some(journal.clone().into()));
+    for output in [&[][..], &["-o", "-"]] {
+        let text = error(output);
+        assert!(text.starts_with("cannot keep --journal ~/journal: it needs --output FILE"), "{text}");
+    }
+    let text = error(&["-o", "/dev/null"]);
+    assert!(text.ends_with("--output /dev/null is no ordinary file, so nothing can go on in it"), "{text}");
+    let text = error(&["-o", &rows, "--failed", "/dev/stderr"]);
+    assert!(text.contains("--failed /dev/stderr is no ordinary file"), "{text}");
+    let text = error(&["-o", &user.path("./journal")]);
+    assert!(text.starts_with("--output and --journal are both ~/"), "{text}");
+    fs::write(&journal, "").unwrap();
+    let text = error(&["-o", &rows, &journal]);
+    assert!(text.contains("--journal"), "{text}");
+}
+
+#[test]
 fn masters_are_told_an_address_that_works() {
     let user = User::new();
     let host = |words: &[&str]| {

@@ -1,5 +1,6 @@
 //! The rules of a run, told by feeding events to its state: no clock, no socket, no thread.
 
+mod bad_slaves;
 mod random_runs;
 mod rules;
 mod test_run;

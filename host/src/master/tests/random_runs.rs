@@ -1,4 +1,5 @@
-//! Thousands of random events, from a seed: whatever slaves do, every record ends once.
+//! Thousands of random events, from a seed: whatever slaves do, and however often the master is killed and goes
+//! on from its journal, every record ends once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,6 +9,9 @@ use proptest::test_runner::TestRng;
 
 use super::test_run::{SentBatch, TestRun, by_first_letter, in_order, rules, slot};
 use crate::ids::{BatchId, Epoch, SlotId};
+use crate::master::dispatch_state::RunRules;
+use crate::master::failure::FailedRecord;
+use crate::master::journal::{Checkpoint, Earlier};
 use crate::scoreboard::Status;
 use crate::wire::LossKind;
 
@@ -29,9 +33,17 @@ struct RandomRun {
     epochs: BTreeMap<SlotId, Epoch>,
 }
 
+/// What outlives a killed master: its journal, and its files up to the last checkpoint.
+#[derive(Default)]
+struct Saved {
+    earlier: Earlier,
+    rows: String,
+    failed: Vec<FailedRecord>,
+}
+
 impl RandomRun {
-    fn new(rules: crate::master::dispatch_state::RunRules, rng: TestRng) -> Self {
-        let run = TestRun::new(rules, &[SLOTS; NODES as usize]);
+    fn new(rules: RunRules, earlier: &Earlier, rng: TestRng) -> Self {
+        let run = TestRun::resume(rules, earlier, &[SLOTS; NODES as usize]);
         Self {
             run,
             rng,
@@ -43,6 +55,16 @@ impl RandomRun {
             down: Vec::new(),
             epochs: BTreeMap::new(),
         }
+    }
+
+    /// Like the dispatcher: everything that was handed out so far is in the files when the checkpoint is written.
+    fn checkpoint(&mut self, saved: &mut Saved) {
+        let Some(progress) = self.run.state.take_progress() else { return };
+        saved.rows += &self.run.take_written();
+        saved.failed.append(&mut self.run.failed);
+        let checkpoint = Checkpoint::new(&progress, saved.failed.len() as u64, self.run.finished);
+        let whole = saved.earlier.add(&checkpoint.with_output_bytes(saved.rows.len() as u64));
+        assert!(whole, "a checkpoint adds up: {progress:?} after {:?}", saved.earlier);
     }
 
     fn below(&mut self, limit: usize) -> usize {
@@ -202,19 +224,23 @@ impl RandomRun {
         panic!("the run does not end: {:?} {:?}", self.run.state.counts(), self.run.sent);
     }
 
-    fn check(mut self, in_order: bool) {
+    fn check(mut self, mut saved: Saved, in_order: bool) {
+        self.checkpoint(&mut saved);
+        assert!(saved.earlier.complete);
         let mut ended: Vec<usize> = Vec::new();
         let number = |line: &str| line[1..].parse::<usize>().unwrap();
-        let rows: Vec<usize> = self.run.take_written().lines().map(number).collect();
+        let rows: Vec<usize> = saved.rows.lines().map(number).collect();
         if in_order {
             assert!(rows.is_sorted(), "rows come in the order of the input");
         }
         ended.extend(&rows);
-        let failed = self.run.failed.iter();
+        let failed = saved.failed.iter();
         ended.extend(failed.map(|failed| number(String::from_utf8_lossy(&failed.record).trim_end())));
         ended.sort_unstable();
         assert_eq!(ended, (0..RECORDS).collect::<Vec<_>>(), "every record ends once");
-        assert_eq!(self.run.state.counts().done as usize, rows.len());
+        let counts = self.run.state.counts();
+        assert_eq!((counts.read as usize, counts.done as usize), (RECORDS, rows.len()));
+        assert_eq!((saved.earlier.done, saved.earlier.failed), (counts.done, counts.failed));
     }
 }
 
@@ -222,14 +248,33 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_record_ends_once_whatever_slaves_do(seed in any::<[u8; 32]>(), kind in 0..3) {
+    fn every_record_ends_once_whatever_slaves_do(
+        seed in any::<[u8; 32]>(),
+        kind in 0..4,
+        kills in prop::collection::vec(0..250_usize, 0..4),
+    ) {
         let rng = TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &seed);
-        let rules = match kind { 0 => rules(), 1 => in_order(), _ => by_first_letter() };
-        let mut random = RandomRun::new(rules, rng);
+        let rules = || match kind {
+            0 => rules(),
+            1 => in_order(),
+            2 => by_first_letter(),
+            _ => RunRules { keep_order: true, ..by_first_letter() },
+        };
+        let mut saved = Saved::default();
+        let mut random = RandomRun::new(rules(), &saved.earlier, rng);
+        for steps in kills {
+            for _ in 0..steps {
+                random.step();
+                if random.below(10) == 0 {
+                    random.checkpoint(&mut saved);
+                }
+            }
+            random = RandomRun::new(rules(), &saved.earlier, random.rng);
+        }
         for _ in 0..400 {
             random.step();
         }
         random.finish();
-        random.check(kind == 1);
+        random.check(saved, kind % 2 == 1);
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
 use crate::master::dispatch_state::{Action, DispatchState, RunRules};
 use crate::master::failure::FailedRecord;
+use crate::master::journal::Earlier;
 use crate::master::partition::KeyOf;
 use crate::record::{Format, Records};
 use crate::scoreboard::{Outcome, Status};
@@ -34,6 +35,7 @@ pub struct TestRun {
     pub written: Vec<String>,
     pub failed: Vec<FailedRecord>,
     pub let_go: Vec<NodeId>,
+    pub given_up: Vec<(NodeId, String)>,
     pub finished: bool,
     epochs: BTreeMap<SlotId, Epoch>,
 }
@@ -67,14 +69,24 @@ pub fn slot(node: u32, index: u16) -> SlotId {
 impl TestRun {
     /// A run with nodes 0, 1, … of so many slots each, all of them up.
     pub fn new(rules: RunRules, slots_of_nodes: &[u16]) -> Self {
+        Self::with_state(DispatchState::new(rules), slots_of_nodes)
+    }
+
+    /// The same, for a run that goes on after others.
+    pub fn resume(rules: RunRules, earlier: &Earlier, slots_of_nodes: &[u16]) -> Self {
+        Self::with_state(DispatchState::resume(rules, earlier), slots_of_nodes)
+    }
+
+    fn with_state(state: DispatchState, slots_of_nodes: &[u16]) -> Self {
         let mut run = Self {
-            state: DispatchState::new(rules),
+            state,
             now: Instant::now(),
             sent: Vec::new(),
             flushes: Vec::new(),
             written: Vec::new(),
             failed: Vec::new(),
             let_go: Vec::new(),
+            given_up: Vec::new(),
             finished: false,
             epochs: BTreeMap::new(),
         };
@@ -210,7 +222,7 @@ impl TestRun {
         std::mem::take(&mut self.written).concat()
     }
 
-    fn take(&mut self, actions: Vec<Action>) {
+    pub fn take(&mut self, actions: Vec<Action>) {
         for action in actions {
             assert!(!self.finished, "nothing happens after the end, but {action:?}");
             match action {
@@ -224,6 +236,7 @@ impl TestRun {
                     self.written.extend(rows.iter().map(|rows| String::from_utf8_lossy(rows).into_owned()));
                 }
                 Action::Fail(failed) => self.failed.push(failed),
+                Action::GiveUp { node, reason } => self.given_up.push((node, reason)),
                 Action::LetGo(node) => self.let_go.push(node),
                 Action::Finish => self.finished = true,
             }

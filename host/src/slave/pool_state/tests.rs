@@ -67,6 +67,16 @@ fn a_master_that_sends_without_credit_is_shut_out() {
 }
 
 #[test]
+fn a_worker_that_has_done_more_than_it_was_given_is_killed() {
+    let now = Instant::now();
+    let mut pool = attached(1, now);
+    pool.on_work(id(0, 0), batch(0));
+    pool.on_done(id(0, 0), &done(0, 0), Bytes::new(), Bytes::new(), now);
+    let actions = pool.on_done(id(0, 0), &done(0, 0), Bytes::new(), Bytes::new(), now);
+    assert_eq!(actions, [Action::Kill(id(0, 0))]);
+}
+
+#[test]
 fn what_was_meant_for_an_earlier_worker_is_void() {
     let now = Instant::now();
     let mut pool = attached(1, now);

@@ -1,0 +1,49 @@
+//! What a run's state wants to be done. Pure; performed by the dispatcher.
+
+use bytes::Bytes;
+
+use super::failure::FailedRecord;
+use crate::ids::{BatchId, Epoch, NodeId, SlotId};
+use crate::record::Records;
+
+/// What the dispatcher must do next. The order of actions is the order of effects.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Send a batch.
+    Send {
+        /// Where to.
+        slot: SlotId,
+        /// For which worker.
+        epoch: Epoch,
+        /// Its number.
+        batch: BatchId,
+        /// Its records.
+        records: Records,
+        /// Whether its rows must be told apart.
+        with_row_ends: bool,
+    },
+    /// Ask a slot's task to finish what it holds, because the run ends there.
+    Flush {
+        /// Where.
+        slot: SlotId,
+        /// Which worker.
+        epoch: Epoch,
+        /// Its number.
+        batch: BatchId,
+    },
+    /// Write rows, in this order.
+    Write(Vec<Bytes>),
+    /// Report a record that failed for good.
+    Fail(FailedRecord),
+    /// Give a node up that breaks the rules: its records are elsewhere already.
+    GiveUp {
+        /// Which.
+        node: NodeId,
+        /// How it breaks them.
+        reason: String,
+    },
+    /// Let a node go that was asked to end: it has nothing of this run any more.
+    LetGo(NodeId),
+    /// The run is over: everything read is done or failed, and nothing is held.
+    Finish,
+}

@@ -1,0 +1,239 @@
+//! The bytes of a journal. `docs/journal.md` specifies them. Pure; any bytes give an answer or an error.
+//!
+//! A preamble says which format it is and guards the length of the header; entries follow, each with a
+//! checksum. The first entry is the header, all others are checkpoints. What is behind the first entry that is
+//! not whole is no part of the journal: a write that was cut off, or bits that have flipped.
+
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::earlier::Earlier;
+use super::identity::{RunIdentity, TaskIdentity};
+use super::range_set::RangeSet;
+use super::stream_head::StreamHead;
+use crate::ids::Seq;
+use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
+use crate::master::books::Progress;
+
+/// The first bytes of every journal.
+const MAGIC: &[u8; 8] = b"SGRIDJNL";
+
+/// The version of this format.
+pub const VERSION: u32 = 1;
+
+/// Magic, version, length of the header, and the low half of the xxh3 of those.
+const PREAMBLE_BYTES: usize = 8 + 4 + 4 + 4;
+
+/// Length and checksum before the payload of an entry.
+const FRAME_BYTES: usize = 4 + 8;
+
+/// Which run a journal belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// What the user asked for.
+    pub run: RunIdentity,
+    /// The task; `None` if the input was empty, and no node was needed.
+    pub task: Option<TaskIdentity>,
+    /// How the input begins.
+    pub head: StreamHead,
+}
+
+/// How far a run was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Records that were finished since the last checkpoint: how many lie between one range and the next, and
+    /// how many are in it.
+    ranges: Vec<(u64, u64)>,
+    /// Records that are done, of all that are finished.
+    pub done: u64,
+    /// Records that have failed, of all that are finished.
+    pub failed: u64,
+    /// Executions after a record's first.
+    pub retried: u64,
+    /// Bytes of the output: all rows of finished records, and no others.
+    pub output_bytes: u64,
+    /// Bytes of the failed-records file.
+    pub failed_bytes: u64,
+    /// Nothing is left to do.
+    pub complete: bool,
+}
+
+impl Checkpoint {
+    /// A checkpoint at which the failed-records file has so many bytes. The output's are still to be said.
+    pub fn new(progress: &Progress, failed_bytes: u64, complete: bool) -> Self {
+        let mut at = 0;
+        let ranges = progress.newly.iter().map(|(first, records)| {
+            let gap = first.0 - std::mem::replace(&mut at, first.0 + records);
+            (gap, records)
+        });
+        let ranges = ranges.collect();
+        let Progress { done, failed, retried, .. } = *progress;
+        Self { ranges, done, failed, retried, output_bytes: 0, failed_bytes, complete }
+    }
+
+    /// The same, with the bytes that the output has.
+    pub fn with_output_bytes(self, output_bytes: u64) -> Self {
+        Self { output_bytes, ..self }
+    }
+
+    /// The records that were finished since the last checkpoint; `None` if there cannot be such records.
+    pub fn finished(&self) -> Option<RangeSet> {
+        let mut finished = RangeSet::default();
+        let mut at = 0_u64;
+        for (gap, records) in &self.ranges {
+            let first = at.checked_add(*gap)?;
+            finished.checked_insert(Seq(first), *records)?;
+            at = first.checked_add(*records)?;
+        }
+        Some(finished)
+    }
+}
+
+/// What a journal holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// Which run it belongs to; `None` if that run had not begun.
+    pub header: Option<Header>,
+    /// What its checkpoints say together.
+    pub earlier: Earlier,
+    /// Bytes up to the end of the last whole entry.
+    pub intact_bytes: u64,
+    /// Whole entries, the header included.
+    pub entries: u64,
+}
+
+/// Why nothing in a journal can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// It does not begin as a journal does.
+    #[error("it is no journal")]
+    NotAJournal,
+    /// It was written by another version.
+    #[error("it has version {0}")]
+    OtherVersion(u32),
+    /// The header is there, and its checksum is wrong.
+    #[error("its header is damaged")]
+    Header,
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The bytes with which a journal begins.
+pub fn encode_header(header: &Header) -> io::Result<Vec<u8>> {
+    let entry = encode_entry(header, 0)?;
+    let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + entry.len());
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(((entry.len() - FRAME_BYTES) as u32).to_le_bytes());
+    bytes.extend(preamble_sum(&bytes).to_le_bytes());
+    bytes.extend(entry);
+    Ok(bytes)
+}
+
+/// The bytes of an entry that follows on `index` others.
+///
+/// # Errors
+/// If it is larger than an entry may be.
+pub fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; FRAME_BYTES];
+    bytes = postcard::to_extend(entry, bytes).map_err(io::Error::other)?;
+    let payload = &bytes[FRAME_BYTES..];
+    if payload.len() > JOURNAL_ENTRY_BYTES_MAX {
+        return Err(io::Error::other("an entry would be larger than entries may be"));
+    }
+    let (length, sum) = (payload.len() as u32, xxh3_64_with_seed(payload, index));
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    bytes[4..FRAME_BYTES].copy_from_slice(&sum.to_le_bytes());
+    Ok(bytes)
+}
+
+/// Reads a journal up to the end of its last whole entry.
+///
+/// # Errors
+/// If it is none, or its header is damaged, or it cannot be read.
+pub fn read(mut journal: impl Read) -> Result<Contents, Damage> {
+    let not_begun = Contents { header: None, earlier: Earlier::default(), intact_bytes: 0, entries: 0 };
+    let Some(header_bytes) = read_preamble(&mut journal)? else { return Ok(not_begun) };
+    let header = match read_payload(&mut journal, 0, Some(header_bytes))? {
+        Payload::Missing => return Ok(not_begun),
+        Payload::Whole(payload) => postcard::from_bytes(&payload).ok(),
+        Payload::Damaged => None,
+    };
+    let header = Some(header.ok_or(Damage::Header)?);
+    let intact_bytes = (PREAMBLE_BYTES + FRAME_BYTES + header_bytes) as u64;
+    let mut contents = Contents { header, intact_bytes, entries: 1, ..not_begun };
+    while let Payload::Whole(payload) = read_payload(&mut journal, contents.entries, None)? {
+        let checkpoint = postcard::from_bytes::<Checkpoint>(&payload);
+        if !checkpoint.is_ok_and(|checkpoint| contents.earlier.add(&checkpoint)) {
+            break;
+        }
+        contents.entries += 1;
+        contents.intact_bytes += (FRAME_BYTES + payload.len()) as u64;
+    }
+    Ok(contents)
+}
+
+/// The length of the header; `None` if the journal ends before it is said.
+fn read_preamble(journal: &mut impl Read) -> Result<Option<usize>, Damage> {
+    let preamble = read_up_to(journal, PREAMBLE_BYTES)?;
+    let magic = &preamble[..preamble.len().min(MAGIC.len())];
+    if !MAGIC.starts_with(magic) {
+        return Err(Damage::NotAJournal);
+    }
+    if preamble.len() < PREAMBLE_BYTES {
+        return Ok(None);
+    }
+    let number = |at: usize| u32::from_le_bytes(preamble[at..at + 4].try_into().expect("it has four bytes"));
+    let (version, header_bytes, sum) = (number(8), number(12), number(16));
+    if sum != preamble_sum(&preamble[..16]) {
+        return Err(Damage::Header);
+    }
+    if version != VERSION {
+        return Err(Damage::OtherVersion(version));
+    }
+    Ok(Some(header_bytes as usize))
+}
+
+/// What comes next in a journal.
+enum Payload {
+    /// It ends within the entry, or before it.
+    Missing,
+    /// The entry is not what was written.
+    Damaged,
+    Whole(Vec<u8>),
+}
+
+/// Reads the entry that follows on `index` others; it must have the `expected` length, if that is known.
+fn read_payload(journal: &mut impl Read, index: u64, expected: Option<usize>) -> io::Result<Payload> {
+    let frame = read_up_to(journal, FRAME_BYTES)?;
+    if frame.len() < FRAME_BYTES {
+        return Ok(Payload::Missing);
+    }
+    let length = u32::from_le_bytes(frame[..4].try_into().expect("it has four bytes")) as usize;
+    let sum = u64::from_le_bytes(frame[4..].try_into().expect("it has eight bytes"));
+    if length > JOURNAL_ENTRY_BYTES_MAX || expected.is_some_and(|expected| expected != length) {
+        return Ok(Payload::Damaged);
+    }
+    let payload = read_up_to(journal, length)?;
+    Ok(if payload.len() < length {
+        Payload::Missing
+    } else if xxh3_64_with_seed(&payload, index) == sum {
+        Payload::Whole(payload)
+    } else {
+        Payload::Damaged
+    })
+}
+
+/// As many bytes as asked for, or those that there are. Memory grows as bytes come, whatever a length says.
+fn read_up_to(journal: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    journal.take(bytes as u64).read_to_end(&mut read)?;
+    Ok(read)
+}
+
+fn preamble_sum(bytes: &[u8]) -> u32 {
+    xxh3_64_with_seed(bytes, 0) as u32
+}

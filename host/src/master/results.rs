@@ -1,0 +1,199 @@
+//! Where the results of a run go: its rows, its failed records, and the journal that says how far both are.
+//! Knows nothing of slaves.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::dispatch_state::DispatchState;
+use super::failed_writer::FailedWriter;
+use super::failure::FailedRecord;
+use super::journal::{Admitted, Checkpoint, Earlier, RunJournal, TaskIdentity};
+use super::result_writer::{ResultWriter, WriteFailure};
+use super::run_end::RunEnd;
+use crate::record::{Input, RecordReader};
+use crate::shutdown::Shutdown;
+
+/// Where results go.
+#[derive(Debug)]
+pub struct Results {
+    writer: ResultWriter,
+    failed: FailedWriter,
+    journal: Option<Journaled>,
+    /// The first line of the output, until it may be written.
+    first_line: Option<Bytes>,
+}
+
+/// A journal, and where it says that the files stand.
+#[derive(Debug)]
+struct Journaled {
+    run: RunJournal,
+    output_bytes: u64,
+    failed_bytes: u64,
+    /// Nothing is left to do.
+    complete: bool,
+}
+
+impl Results {
+    /// Without a journal.
+    pub fn new(writer: ResultWriter, failed: FailedWriter) -> Self {
+        Self { writer, failed, journal: None, first_line: None }
+    }
+
+    /// With a journal; the files are opened for it.
+    pub fn with_journal(
+        writer: ResultWriter,
+        failed: FailedWriter,
+        run: RunJournal,
+        earlier: &Earlier,
+    ) -> Self {
+        let Earlier { output_bytes, failed_bytes, complete, .. } = *earlier;
+        let journal = Some(Journaled { run, output_bytes, failed_bytes, complete });
+        Self { journal, ..Self::new(writer, failed) }
+    }
+
+    /// Whether an earlier run has finished everything.
+    pub fn is_complete(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.complete)
+    }
+
+    /// Whether the same command would go on where this run is.
+    pub fn can_be_resumed(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.run.has_begun() && !journal.complete)
+    }
+
+    /// Whether more results may be taken.
+    pub fn has_room(&self) -> bool {
+        self.writer.has_room()
+    }
+
+    /// Waits until there may be room again.
+    pub async fn room(&self) {
+        self.writer.room().await;
+    }
+
+    /// The first node takes part: its task is that of the run. `first_line` names the columns, if it is to be
+    /// written.
+    pub fn on_task(&mut self, task: TaskIdentity, first_line: Option<Bytes>) -> Result<(), RunEnd> {
+        self.first_line = first_line;
+        match &mut self.journal {
+            Some(journal) => journal.run.on_task(task).map_err(RunEnd::from),
+            None => {
+                self.write_first_line();
+                Ok(())
+            }
+        }
+    }
+
+    /// Input has come. Returns what of it may be run now: with a journal, nothing before it is known to be this
+    /// run's, and nothing is written either.
+    pub fn admit(&mut self, input: Input) -> Result<Vec<Input>, RunEnd> {
+        let Some(journal) = &mut self.journal else { return Ok(vec![input]) };
+        match journal.run.on_input(input).map_err(RunEnd::from)? {
+            Admitted::Wait => Ok(Vec::new()),
+            Admitted::Pass(input) => Ok(vec![input]),
+            Admitted::Begin(header, inputs) => {
+                let (output_bytes, failed_bytes) = (journal.output_bytes, journal.failed_bytes);
+                self.failed.go_on_from(failed_bytes).map_err(RunEnd::from)?;
+                self.writer.begin(header, output_bytes);
+                if output_bytes == 0 {
+                    self.write_first_line();
+                }
+                Ok(inputs)
+            }
+        }
+    }
+
+    /// The input is over. It cannot be the journal's if that knows more records.
+    pub fn on_input_end(&self, state: &DispatchState) -> Result<(), RunEnd> {
+        let (next, known) = state.reached();
+        let Some(journal) = self.journal.as_ref().filter(|_| next < known) else { return Ok(()) };
+        let (earlier, now) = (format!("{known} at least"), next.to_string());
+        Err(journal.run.other_input("the number of records", earlier, now).into())
+    }
+
+    /// Takes rows. To be called while there is [room](Self::has_room).
+    pub fn write(&self, rows: Vec<Bytes>) {
+        self.writer.write(rows);
+    }
+
+    /// Takes a record that failed for good.
+    pub fn fail(&mut self, record: &FailedRecord) -> Result<(), RunEnd> {
+        self.failed.write(record).map_err(RunEnd::from)
+    }
+
+    /// Makes a checkpoint if it is time for one, and anything was finished. To be called between events.
+    pub fn checkpoint_if_due(&mut self, state: &mut DispatchState, now: Instant) -> Result<(), RunEnd> {
+        let is_due = self.journal.as_ref().is_some_and(|journal| journal.run.is_due(now));
+        if is_due
+            && !self.writer.is_at_checkpoint()
+            && self.checkpoint(state, false)?
+            && let Some(journal) = &mut self.journal
+        {
+            journal.run.on_checkpoint(now);
+        }
+        Ok(())
+    }
+
+    /// With everything done before: makes sure that the input is the one that the journal knows.
+    pub async fn confirm(&mut self, reader: &mut RecordReader, shutdown: &Shutdown) -> RunEnd {
+        let Some(journal) = &mut self.journal else { return RunEnd::Finished };
+        loop {
+            let input = tokio::select! {
+                signal = shutdown.first() => return RunEnd::Stopped(signal),
+                input = reader.recv() => input.unwrap_or(Input::End),
+            };
+            match journal.run.on_input(input) {
+                Ok(Admitted::Wait) => {}
+                Ok(Admitted::Pass(Input::Failed(error))) => return error.into(),
+                Ok(Admitted::Begin(..) | Admitted::Pass(_)) => return RunEnd::Finished,
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    /// Writes what waits, and the last checkpoint; says how the run ends then.
+    pub async fn finish(
+        mut self,
+        mut end: RunEnd,
+        state: &mut DispatchState,
+        failure: WriteFailure,
+    ) -> RunEnd {
+        let failed = self.failed.finish();
+        let whole = failed.is_ok();
+        if let Err(error) = failed {
+            end = error.into();
+        }
+        // A writer that has failed has said so, and one that may block for ever is left behind by a hard stop.
+        let left_behind = matches!(end, RunEnd::Stopped(_) | RunEnd::OutputClosed);
+        let resumable = self.can_be_resumed();
+        if left_behind || !(resumable || matches!(end, RunEnd::Finished | RunEnd::Drained(_))) {
+            return end;
+        }
+        if whole
+            && resumable
+            && let Err(error) = self.checkpoint(state, matches!(end, RunEnd::Finished))
+        {
+            end = error;
+        }
+        match self.writer.finish(failure).await {
+            Ok(()) => end,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Failed records go to the system first: then the checkpoint, which takes its turn behind the rows, counts
+    /// nothing that is not written. `false` if there is nothing to count.
+    fn checkpoint(&mut self, state: &mut DispatchState, complete: bool) -> Result<bool, RunEnd> {
+        let failed_bytes = self.failed.flush().map_err(RunEnd::from)?;
+        let Some(progress) = state.take_progress() else { return Ok(false) };
+        self.writer.checkpoint(Checkpoint::new(&progress, failed_bytes, complete));
+        Ok(true)
+    }
+
+    fn write_first_line(&mut self) {
+        if let Some(line) = self.first_line.take() {
+            self.writer.write(vec![line]);
+        }
+    }
+}

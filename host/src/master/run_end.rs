@@ -1,0 +1,81 @@
+//! How a run ended, and what became of it.
+
+use super::books::Counts;
+use super::failed_writer::FailedFileError;
+use super::journal::JournalError;
+use super::result_writer::WriteError;
+use crate::record::ReadError;
+use crate::shutdown::StopSignal;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// Everything is done or failed.
+    Finished,
+    /// A signal asked for the end; what was read is done or failed.
+    Drained(StopSignal),
+    /// A second signal, or a signal that came too late for a drain: what was in flight is not accounted for.
+    Stopped(StopSignal),
+    /// Whoever read the output has seen enough.
+    OutputClosed,
+    /// The run could not go on.
+    CannotGoOn(String),
+    /// It never began: there was no node.
+    NoNode(String),
+    /// The journal belongs to another run.
+    OtherRun(String),
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct RunReport {
+    /// How it ended.
+    pub end: RunEnd,
+    /// Records.
+    pub counts: Counts,
+    /// Nodes that took part.
+    pub nodes_used: usize,
+    /// Nodes that were lost.
+    pub nodes_lost: usize,
+    /// Whether the same command would go on where this run has ended.
+    pub can_be_resumed: bool,
+}
+
+impl From<ReadError> for RunEnd {
+    fn from(error: ReadError) -> Self {
+        Self::CannotGoOn(format!("failed to {}", chain(&error)))
+    }
+}
+
+impl From<WriteError> for RunEnd {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Closed => Self::OutputClosed,
+            error => Self::CannotGoOn(error.to_string()),
+        }
+    }
+}
+
+impl From<FailedFileError> for RunEnd {
+    fn from(error: FailedFileError) -> Self {
+        Self::CannotGoOn(error.to_string())
+    }
+}
+
+impl From<JournalError> for RunEnd {
+    /// What shows only once a run goes on is always that the journal is another run's.
+    fn from(error: JournalError) -> Self {
+        Self::OtherRun(error.to_string())
+    }
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
