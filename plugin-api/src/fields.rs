@@ -43,12 +43,12 @@ impl Splitter {
 
     /// The fields of `record`. They point into it or into this splitter: they are valid until either changes.
     pub fn split(&mut self, record: &[u8]) -> &[Bytes] {
-        let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
         let record = record.strip_suffix(b"\r").unwrap_or(record);
         self.fields.clear();
         if memchr::memchr(b'"', record).is_none() {
-            self.split_plain(record);
+            self.split_plain(record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record));
         } else {
+            // csv-core takes a mark off itself; it would take off a second one, too, which is text.
             self.split_quoted(record);
         }
         &self.fields
@@ -155,6 +155,14 @@ mod tests {
         assert_eq!(split(&mut splitter, "\u{feff}\"a\",b"), ["a", "b"]);
         assert_eq!(split(&mut splitter, ",\"\","), ["", "", ""]);
         assert_eq!(split(&mut splitter, ",,"), ["", "", ""]);
+    }
+
+    #[test]
+    fn a_second_byte_order_mark_is_text_with_quotes_and_without() {
+        let mut splitter = Splitter::default();
+        assert_eq!(split(&mut splitter, "\u{feff}\u{feff}a,b"), ["\u{feff}a", "b"]);
+        assert_eq!(split(&mut splitter, "\u{feff}\u{feff}a,\"b\""), ["\u{feff}a", "b"]);
+        assert_eq!(split(&mut splitter, "\u{feff}\u{feff}\"a\",b"), ["\u{feff}\"a\"", "b"]);
     }
 
     #[test]

@@ -93,6 +93,41 @@ impl<'g> Call<'g> {
         self
     }
 
+    /// Lets no file that it writes be longer than so many blocks (of 512 or 1024 bytes, as the shell has it), as
+    /// if a disk were full.
+    pub fn files_up_to_blocks(mut self, blocks: u32) -> Self {
+        let script = "trap '' XFSZ; ulimit -f \"$1\" && shift && exec \"$@\"";
+        let mut limited = Command::new("sh");
+        limited.args(["-c", script, "sh"]).arg(blocks.to_string());
+        limited.arg(self.command.get_program()).args(self.command.get_args()).process_group(0);
+        for (variable, value) in self.command.get_envs() {
+            match value {
+                Some(value) => limited.env(variable, value),
+                None => limited.env_remove(variable),
+            };
+        }
+        if let Some(directory) = self.command.get_current_dir() {
+            limited.current_dir(directory);
+        }
+        self.command = limited;
+        self
+    }
+
+    /// Runs it in a network namespace.
+    pub fn in_namespace(mut self, name: &str) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", name]).arg(self.command.get_program()).args(self.command.get_args());
+        for (variable, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(variable, value),
+                None => command.env_remove(variable),
+            };
+        }
+        command.current_dir(self.grid.path(".")).process_group(0);
+        self.command = command;
+        self
+    }
+
     /// What it reads from stdin; without this, stdin is empty, or open if the call is started.
     pub fn input(mut self, input: impl AsRef<[u8]>) -> Self {
         self.input = Some(input.as_ref().to_vec());

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use nix::sys::signal::Signal;
@@ -178,6 +178,17 @@ impl Grid {
     /// What the task `hostile` has executed.
     pub fn side_log(&self, name: &str) -> SideLog {
         SideLog::parse(&self.read(name))
+    }
+
+    /// Keeps its directory when it ends, with the logs of all processes in it, and says where that is.
+    pub fn keep(&mut self) -> PathBuf {
+        self.directory.disable_cleanup(true);
+        let logs = self.logs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (number, (name, log)) in logs.iter().enumerate() {
+            // What cannot be written is missed by whoever looks for it; the failure itself is told all the same.
+            let _ = fs::write(self.directory.path().join(format!("{number:02}-{name}.log")), lock(log));
+        }
+        self.directory.path().to_owned()
     }
 
     /// What marks its processes.

@@ -5,21 +5,28 @@
 //! running, [`Finished`] one that has ended.
 
 mod call;
+mod dice;
 mod failed_record;
 mod grid;
+mod namespace;
 mod process;
 mod processes;
 pub mod program;
+mod proxy;
 mod side_log;
 mod slave;
 mod source_tree;
+pub mod torture;
 pub mod wait;
 
 pub use call::{Call, Finished};
+pub use dice::Dice;
 pub use failed_record::FailedRecord;
 pub use grid::Grid;
+pub use namespace::Namespaces;
 pub use process::Process;
 pub use processes::{Descriptor, Found, signal_process as kill};
+pub use proxy::{Proxy, Way};
 pub use side_log::SideLog;
 pub use slave::Slave;
 pub use source_tree::SourceFile;

@@ -65,6 +65,11 @@ impl Process {
         }));
     }
 
+    /// Its stdin, for someone else to write to.
+    pub fn take_input(&mut self) -> ChildStdin {
+        self.input.take().expect("stdin is taken once")
+    }
+
     /// Ends its input.
     pub fn close_input(&mut self) {
         self.input = None;

@@ -1,10 +1,11 @@
 //! Where cargo puts what is tested. The only place that knows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// The program under test.
+/// The program under test. `torture` is that itself: `cargo run --bin torture` builds no other program.
 pub fn path() -> PathBuf {
-    deps().parent().expect("deps/ is in the profile's directory").join("simplegrid-under-test")
+    let this = std::env::current_exe().expect("a process knows its program");
+    if is_torture(&this) { this } else { profile().join("simplegrid-under-test") }
 }
 
 /// The library of one of the plugins that this package depends on. The one in `deps/` is current after every
@@ -15,8 +16,18 @@ pub fn library(name: &str) -> PathBuf {
     library
 }
 
-/// The directory of this test, which is that of all libraries.
+/// The directory of all libraries.
 pub fn deps() -> PathBuf {
-    let test = std::env::current_exe().expect("a process knows its program");
-    test.parent().expect("a program is in a directory").to_owned()
+    profile().join("deps")
+}
+
+/// The directory of everything that cargo builds the same way: tests are in its `deps/`, programs in itself.
+fn profile() -> PathBuf {
+    let this = std::env::current_exe().expect("a process knows its program");
+    let levels = if is_torture(&this) { 1 } else { 2 };
+    this.ancestors().nth(levels).expect("a program is in the profile's directory, or in its deps/").to_owned()
+}
+
+fn is_torture(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| name == "torture")
 }

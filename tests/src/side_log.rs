@@ -44,6 +44,11 @@ impl SideLog {
         self.0.iter().map(|(record, _)| record.as_str())
     }
 
+    /// What was executed, and by which worker, in the order in which it began.
+    pub fn executions(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.0.iter().map(|(record, worker)| (record.as_str(), *worker))
+    }
+
     /// What each worker executed, in its order.
     pub fn by_worker(&self) -> BTreeMap<u32, Vec<&str>> {
         let mut workers: BTreeMap<u32, Vec<&str>> = BTreeMap::new();

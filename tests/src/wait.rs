@@ -23,13 +23,28 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// # Panics
 /// If it does not come; `what` is named.
 #[track_caller]
-pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_some_within(PATIENCE, what, look)
+}
+
+/// The same, with another patience.
+///
+/// # Panics
+/// If it does not come; `what` is named.
+#[track_caller]
+pub fn until_some_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        assert!(Instant::now() < deadline, "waited {patience:?} in vain: {what}");
         thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Lets time pass, for those whose business is to strike at moments that nothing foretells. A test never waits
+/// with this for something to come true.
+pub fn until_the_next_strike(pause: Duration) {
+    thread::sleep(pause);
 }

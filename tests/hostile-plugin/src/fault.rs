@@ -5,7 +5,7 @@ use std::process::{self, Command, Stdio};
 use std::time::Duration;
 use std::{hint, thread};
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use simplegrid_plugin_api::{Error, Line, Output, Result};
 
@@ -150,7 +150,10 @@ pub fn hang() -> ! {
 }
 
 fn allocate_for_ever() -> ! {
-    setrlimit(Resource::RLIMIT_AS, ALLOCATED_BYTES_MAX, ALLOCATED_BYTES_MAX).expect("a limit may be lowered");
+    // A worker that has a limit already keeps it.
+    let (_, hard) = getrlimit(Resource::RLIMIT_AS).expect("the resource exists");
+    let bytes = hard.min(ALLOCATED_BYTES_MAX);
+    setrlimit(Resource::RLIMIT_AS, bytes, bytes).expect("a limit may be lowered");
     let mut all = Vec::new();
     loop {
         // Not written to, so that the machine does not pay for it.
@@ -158,7 +161,8 @@ fn allocate_for_ever() -> ! {
     }
 }
 
-fn leave_child() -> Result<u32> {
+/// Starts a process that outlives its worker, and returns its number.
+pub fn leave_child() -> Result<u32> {
     let mut command = Command::new("sleep");
     let child = command.arg("600").stdin(Stdio::null()).spawn()?;
     Ok(child.id())

@@ -1,18 +1,22 @@
 //! A task that does whatever a task should not do. Each record says what is to happen with it, see
 //! [`fault`]; arguments spoil the rest of the task's life, see [`args`].
 //!
+//! Records that begin with `@` say who they are, too, and their rows repeat it: see [`tagged`].
+//!
 //! What is executed can be seen from outside, even by tests whose worker does not survive it: see
 //! [`side_log`].
 
 mod args;
 mod fault;
 mod side_log;
+mod tagged;
 
 use simplegrid_plugin_api::{Error, Held, Line, Output, Record, Result, Task};
 
 use args::{Args, Flush, Spoiled};
 use fault::Fault;
 use side_log::SideLog;
+use tagged::Tagged;
 
 /// The task `hostile`.
 #[derive(Debug)]
@@ -36,7 +40,11 @@ impl Task for Hostile {
     }
 
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Line>) -> Result {
-        let earlier = self.log.as_ref().map_or(Ok(0), |log| log.note(record.line()))?;
+        if let Some(tagged) = Tagged::of(record.line()) {
+            let earlier = self.note(tagged.name().as_bytes(), tagged.counts())?;
+            return self.handle_tagged(tagged, earlier, record, output);
+        }
+        let earlier = self.note(record.line(), record.line().starts_with(b"retry-once"))?;
         match Fault::of(record.line()) {
             Fault::RetryOnce if earlier > 0 => output.line(record.line()),
             Fault::RetryOnce => Err(Error::retry("not the first time")),
@@ -66,6 +74,29 @@ impl Task for Hostile {
 }
 
 impl Hostile {
+    fn note(&self, name: &[u8], counts: bool) -> Result<usize> {
+        Ok(self.log.as_ref().map_or(Ok(0), |log| log.note(name, counts))?)
+    }
+
+    fn handle_tagged(
+        &mut self,
+        tagged: Tagged<'_>,
+        earlier: usize,
+        record: Record<'_>,
+        output: &mut Output<Line>,
+    ) -> Result {
+        if tagged.holds() {
+            output.line(&tagged.row(0))?;
+            let last_row = tagged.row(1);
+            self.held.push((record.hold(), last_row));
+            return Ok(());
+        }
+        if tagged.finishes() {
+            self.finish_held(output)?;
+        }
+        tagged.happen(earlier, output)
+    }
+
     fn finish_held(&mut self, output: &mut Output<Line>) -> Result {
         for (held, text) in self.held.drain(..) {
             output.line(&text)?;

@@ -16,12 +16,12 @@ impl SideLog {
         Self(path)
     }
 
-    /// Notes an execution that is about to begin, and says how many of this record there were before, if the
-    /// record is one of those that ask (only those pay for reading the file).
-    pub fn note(&self, record: &[u8]) -> io::Result<usize> {
+    /// Notes an execution that is about to begin, and says how many of this record there were before, if that
+    /// `counts` (only those records pay for reading the file).
+    pub fn note(&self, record: &[u8], counts: bool) -> io::Result<usize> {
         let mut line = record.to_vec();
         line.extend_from_slice(format!("\t{}\n", process::id()).as_bytes());
-        let earlier = if record.starts_with(b"retry-once") { self.count(record)? } else { 0 };
+        let earlier = if counts { self.count(record)? } else { 0 };
         // One write at the end of the file: the lines of several workers do not mix.
         OpenOptions::new().create(true).append(true).open(&self.0)?.write_all(&line)?;
         Ok(earlier)

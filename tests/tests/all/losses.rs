@@ -1,7 +1,7 @@
 //! Processes that are killed or stand still in the middle of a run: nothing is lost, and nothing comes twice.
 
 use nix::sys::signal::Signal;
-use simplegrid_tests::{Grid, Process, Slave, kill, numbered, wait};
+use simplegrid_tests::{Dice, Grid, Process, Slave, kill, numbered, wait};
 
 /// Two slaves that note what they run.
 fn two_slaves(grid: &Grid) -> [Slave; 2] {
@@ -212,22 +212,10 @@ fn workers_of_a_killed_run_end_after_their_record() {
     wait::until("its workers end", || grid.processes().is_empty());
 }
 
-/// A seeded sequence of numbers (xorshift64), so that a failure can be repeated.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
-}
-
 #[test]
 fn whatever_is_killed_in_whatever_order_the_output_is_the_input() {
     let grid = Grid::new();
-    let mut dice = Dice(0x5eed);
+    let mut dice = Dice::new(0x5eed);
     let mut slaves = [grid.noting_slave(), grid.noting_slave(), grid.noting_slave()];
     let input = numbered("sleep 1 ", 4000);
     let master =

@@ -1,9 +1,14 @@
 //! Everything that can only be seen from outside: real processes, real signals, real files.
 
+mod adversary;
+mod corpus;
 mod grid;
 mod hygiene;
+mod journal;
 mod losses;
 mod mended;
+mod million;
+mod namespaces;
 mod partition;
 mod peers;
 mod poison;
@@ -11,4 +16,5 @@ mod registry;
 mod run;
 mod signals;
 mod tidy;
+mod torture;
 mod usage;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use simplegrid_tests::{Grid, program, wait};
+use simplegrid_tests::{Grid, Slave, numbered, program, wait};
 
 /// A slot whose worker was refused used to count as starting for ever, so the end waited for it.
 #[test]
@@ -92,4 +92,55 @@ fn the_output_is_not_the_input() {
     assert_eq!(grid.read("input"), b"a\nb\n", "the input is still there");
     assert!([2, 4].contains(&run.status), "{run:?}");
     assert!(run.errors()[0].contains("input"), "{}", run.stderr);
+}
+
+/// The keys of a slave that drained used to move at once, while it still had records of them in its hands: equal
+/// keys met in two workers, and out of order.
+#[test]
+fn keys_of_a_slave_that_drains_wait_for_what_it_has() {
+    let grid = Grid::new();
+    let slaves = [grid.noting_slave(), grid.noting_slave()];
+    let mut master = grid.master().args("--partition-by field:1").start();
+    slaves.iter().for_each(|slave| grid.wait_for_state(slave.port(), "reserved"));
+    let gate = grid.gate("gate,k");
+    let followers = numbered("follower,k,", 10);
+    master.write(format!("{gate}\n{followers}"));
+    let worker = grid.wait_at_gate("gate,k", 1);
+    let workers = grid.workers();
+    let has_gate = |slave: &&Slave| slave.workers(&workers).iter().any(|found| found.pid == worker);
+    slaves.iter().find(has_gate).expect("a slave has the worker").signal(Signal::SIGTERM);
+    master.wait_for_stderr("is about to end");
+    // The other slave has not stopped, and has what these bring it behind anything that it may have got before.
+    master.write((0..40).map(|key| format!("other,{key}\n")).collect::<String>());
+    master.wait_for_lines(1);
+    assert_eq!(grid.side_log("log").count("follower,k,0"), 0, "the key has met in two workers");
+    grid.open_gate("gate,k");
+    master.finish().expect(0).expect_counts(51, 51, 0);
+    let log = grid.side_log("log");
+    let of_key: Vec<_> = log.records().filter(|record| record.starts_with("follower,")).collect();
+    assert_eq!(of_key, followers.lines().collect::<Vec<_>>(), "the key has come out of order");
+}
+
+/// A record that was held when a neighbour killed the worker had been run, but that was not counted.
+#[test]
+fn executions_of_records_that_were_held_are_counted() {
+    let grid = Grid::new();
+    // Batches are large by the time that these come, so that some of the held ones share theirs with an abort.
+    let input = numbered("ok ", 500) + &"hold 1\nhold 2\nhold 3\nabort\nok\n".repeat(10);
+    let run = grid.run("hostile").task_arg("side-log", grid.path("log")).args("-m 1 --retries 0");
+    let run = run.input(input).finish().expect(1).expect_counts(550, 540, 10);
+    let log = grid.side_log("log");
+    assert!(log.len() > 550, "no worker has died while it held anything");
+    assert_eq!(run.count("retried"), log.len() as u64 - 550, "{}", run.summary());
+}
+
+/// The number of a process that has ended stays until its parent asks how. Its port was refused for so long.
+#[test]
+fn a_killed_slave_that_nobody_has_reaped_does_not_keep_its_port() {
+    let grid = Grid::new();
+    let killed = grid.slave("echo");
+    killed.signal(Signal::SIGKILL);
+    wait::until("it is dead", || grid.processes().is_empty());
+    let again = Slave::start(grid.slave_call("echo").arg("-p").arg(killed.port().to_string()));
+    assert_eq!(grid.state(again.port()), "enabled");
 }

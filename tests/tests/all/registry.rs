@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use simplegrid_tests::{Grid, numbered, wait};
+use nix::sys::signal::Signal;
+use rusqlite::Connection;
+use simplegrid_tests::{Grid, Slave, numbered, wait};
 
 /// All files of the registry: SQLite keeps a journal beside it.
 fn registry_files(grid: &Grid) -> Vec<std::path::PathBuf> {
@@ -61,4 +63,128 @@ fn many_slaves_can_start_at_once() {
     assert_eq!(grid.nodes().iter().filter(|node| node["state"] == "enabled").count(), 6);
     let master = grid.master().args("-m -1 -k").input(numbered("record ", 20_000)).finish().expect(0);
     assert!(master.text() == numbered("record ", 20_000), "the output differs from the input");
+}
+
+/// Changes the registry as a program that is not ours would.
+fn meddle(grid: &Grid, sql: &str) {
+    let registry = Connection::open(grid.path("grid.db")).expect("the file is there");
+    registry.busy_timeout(wait::PATIENCE).expect("a timeout can be set");
+    registry.execute_batch(sql).expect("the statement is right");
+}
+
+#[test]
+fn the_node_of_a_dead_master_is_free_when_its_lease_is_over() {
+    let grid = Grid::new();
+    let slave = grid.noting_slave();
+    let port = slave.port();
+    let mut first = grid.master().start();
+    first.write(format!("{}\n", grid.gate("gate")));
+    grid.wait_at_gate("gate", 1);
+    // The slave cannot see that its master dies, so nobody frees the row but time.
+    slave.signal(Signal::SIGSTOP);
+    first.signal(Signal::SIGKILL);
+    first.wait().expect(-9);
+    let second = grid.master().args("--wait-nodes 60s").input("a\n").start();
+    let lease_until = grid.column(port, "lease_until").as_i64().expect("the row is reserved");
+    let now = || std::time::UNIX_EPOCH.elapsed().expect("the clock is right").as_secs() as i64;
+    wait::until("the lease is over", || now() > lease_until);
+    assert!(second.stdout().is_empty(), "the slave stands still");
+    slave.signal(Signal::SIGCONT);
+    assert_eq!(second.wait().expect(0).text(), "a\n");
+}
+
+#[test]
+fn a_reservation_whose_master_never_came_ends_with_its_lease() {
+    let grid = Grid::new();
+    let slave = grid.slave("echo");
+    meddle(
+        &grid,
+        "UPDATE nodes SET state = 'reserved', reserved_by = 'nobody', lease_until = 1 + unixepoch()",
+    );
+    assert_eq!(grid.state(slave.port()), "reserved");
+    assert_eq!(grid.master().args("--wait-nodes 40s").input("a\n").finish().expect(0).text(), "a\n");
+    grid.wait_for_state(slave.port(), "enabled");
+}
+
+#[test]
+fn a_slave_that_is_killed_in_a_run_takes_part_again_when_it_is_started_again() {
+    let grid = Grid::new();
+    let slave = grid.noting_slave();
+    let port = slave.port().to_string();
+    let mut master = grid.master().args("-k --wait-nodes 40s").start();
+    master.write(format!("{}\n", grid.gate("gate")));
+    grid.wait_at_gate("gate", 1);
+    slave.signal(Signal::SIGKILL);
+    slave.into_process().wait().expect(-9);
+    let _again =
+        Slave::start(grid.slave_call("hostile").task_arg("side-log", grid.path("log")).arg("-p").arg(port));
+    grid.wait_at_gate("gate", 2);
+    grid.open_gate("gate");
+    master.write(numbered("record ", 100));
+    let master = master.finish().expect(0).expect_counts(101, 101, 0);
+    assert!(master.summary().contains("2 nodes used, 1 lost"), "{}", master.summary());
+}
+
+#[test]
+fn the_name_of_a_live_slave_is_refused_to_another() {
+    let grid = Grid::new();
+    let slave = grid.slave("echo");
+    // Another address has the port free, but the row is the same.
+    let second = grid.slave_call("echo").args("--listen 127.0.0.3 --advertise 127.0.0.1 -p");
+    let second = second.arg(slave.port().to_string()).finish();
+    assert!([2, 4].contains(&second.status), "{}", second.stderr);
+    assert!(second.errors()[0].contains(&format!("process {}", slave.pid())), "{}", second.stderr);
+    assert_eq!(grid.state(slave.port()), "enabled");
+    assert_eq!(grid.master().input("a\n").finish().expect(0).text(), "a\n");
+}
+
+#[test]
+fn slaves_that_are_silent_are_pruned_and_those_in_use_stay() {
+    let grid = Grid::new();
+    let (used, dead) = (grid.noting_slave(), grid.noting_slave());
+    let dead_port = dead.port();
+    grid.manage(dead_port, "disable").finish().expect(0);
+    let mut master = grid.master().start();
+    master.write(format!("{}\n", grid.gate("gate")));
+    grid.wait_at_gate("gate", 1);
+    dead.signal(Signal::SIGKILL);
+    dead.into_process().wait().expect(-9);
+    wait::until("the silent row is pruned", || {
+        let pruned = grid.node_manager().args("prune --silent-for 0s").finish().expect(0);
+        assert!(!pruned.text().contains(&used.port().to_string()), "{}", pruned.text());
+        grid.state(dead_port) == "absent"
+    });
+    assert_eq!(grid.state(used.port()), "reserved");
+    grid.open_gate("gate");
+    master.finish().expect(0).expect_counts(1, 1, 0);
+}
+
+#[test]
+fn a_live_slave_that_is_pruned_comes_back() {
+    let grid = Grid::new();
+    let slave = grid.slave("echo");
+    meddle(&grid, "UPDATE nodes SET last_seen = 1");
+    grid.node_manager().args("prune").finish().expect(0);
+    grid.wait_for_state(slave.port(), "enabled");
+    assert_eq!(grid.master().input("a\n").finish().expect(0).text(), "a\n");
+}
+
+#[test]
+fn a_registry_that_is_locked_holds_nothing_up_but_reservations() {
+    let grid = Grid::new();
+    let slave = grid.noting_slave();
+    let mut master = grid.master().arg("-k").start();
+    master.write(format!("{}\n", grid.gate("gate")));
+    grid.wait_at_gate("gate", 1);
+    let lock = Connection::open(grid.path("grid.db")).expect("the file is there");
+    lock.busy_timeout(wait::PATIENCE).expect("a timeout can be set");
+    lock.execute_batch("BEGIN EXCLUSIVE").expect("it can be locked");
+    slave.wait_for_stderr("the registry fails");
+    grid.open_gate("gate");
+    master.write(numbered("record ", 1000));
+    master.wait_for_lines(1001);
+    drop(lock);
+    slave.wait_for_stderr("the registry is back");
+    master.finish().expect(0).expect_counts(1001, 1001, 0);
+    grid.wait_for_state(slave.port(), "enabled");
 }

@@ -1,0 +1,4 @@
+//! Fuzzes `simplegrid_fuzz_targets::message`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| simplegrid_fuzz_targets::message(data));

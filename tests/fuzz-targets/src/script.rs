@@ -1,0 +1,49 @@
+//! Bytes of a fuzzer as a script of choices. When they run out, every further choice is zero.
+
+/// What is left of a script.
+#[derive(Debug, Clone, Copy)]
+pub struct Script<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Script<'a> {
+    /// All choices are still to be made.
+    pub fn new(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+
+    /// Whether nothing is left.
+    pub fn is_over(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next byte.
+    pub fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.rest.split_first() else { return 0 };
+        self.rest = rest;
+        *first
+    }
+
+    /// A number below `limit`, which fits a byte.
+    pub fn below(&mut self, limit: u8) -> u8 {
+        self.byte() % limit.max(1)
+    }
+
+    /// Whether the next byte is odd.
+    pub fn flag(&mut self) -> bool {
+        self.byte() & 1 == 1
+    }
+
+    /// As many bytes as the next byte says, if there are so many.
+    pub fn bytes(&mut self) -> &'a [u8] {
+        let wanted = usize::from(self.byte());
+        let (taken, rest) = self.rest.split_at(wanted.min(self.rest.len()));
+        self.rest = rest;
+        taken
+    }
+
+    /// Everything that is left.
+    pub fn into_rest(self) -> &'a [u8] {
+        self.rest
+    }
+}

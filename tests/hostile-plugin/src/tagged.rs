@@ -1,0 +1,93 @@
+//! Records that say who they are: `@KEY,ID,ORDER,PADDING`. What is noted of them and what they write names their
+//! id and their worker, so that whoever looks at a whole run can tell every row and every execution apart.
+//!
+//! A row is `ID,KEY,PROCESS,INDEX,BYTES`: the record's, the worker's process, which of the record's rows it is,
+//! and how long the record was when it arrived. What follows a further comma is only there to be long.
+
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use simplegrid_plugin_api::{Error, Line, Output, Result};
+
+use crate::fault::Fault;
+
+/// A record that was taken apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Tagged<'a> {
+    key: &'a str,
+    id: &'a str,
+    order: &'a str,
+    bytes: usize,
+}
+
+impl<'a> Tagged<'a> {
+    /// `None` if the record is of the other kind.
+    pub fn of(record: &'a [u8]) -> Option<Self> {
+        let text = str::from_utf8(record).ok()?.strip_prefix('@')?;
+        let mut fields = text.splitn(4, ',');
+        let (key, id, order) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Self { key, id, order, bytes: record.len() })
+    }
+
+    /// What is noted of it.
+    pub fn name(&self) -> String {
+        format!("@{}", self.id)
+    }
+
+    /// Whether what happens depends on how often it was run before.
+    pub fn counts(&self) -> bool {
+        self.order.ends_with("-once")
+    }
+
+    /// Whether it is to be held; it has two rows then, the second of which comes when it is finished.
+    pub fn holds(&self) -> bool {
+        self.order == "hold"
+    }
+
+    /// Whether it finishes what is held.
+    pub fn finishes(&self) -> bool {
+        self.order == "finish"
+    }
+
+    /// One of its rows.
+    pub fn row(&self, index: usize) -> Vec<u8> {
+        format!("{},{},{},{index},{}", self.id, self.key, process::id(), self.bytes).into_bytes()
+    }
+
+    /// Makes happen what it asks for, when it was run so often before.
+    pub fn happen(&self, earlier: usize, output: &mut Output<Line>) -> Result {
+        let (word, number) = self.order.split_once(' ').unwrap_or((self.order, ""));
+        let number = number.parse().unwrap_or(0);
+        match word {
+            "rows" => (0..number).try_for_each(|index| output.line(&self.row(index))),
+            "huge" => output.line(&[self.row(0), b",".to_vec(), vec![b'x'; number]].concat()),
+            "sleep" => {
+                thread::sleep(Duration::from_millis(number as u64));
+                output.line(&self.row(0))
+            }
+            "retry-once" if earlier == 0 => Err(Error::retry("not the first time")),
+            "leak-once" if earlier == 0 => {
+                output.line(b"leaked")?;
+                Err(Error::retry("not the first time, after a row"))
+            }
+            "leak-abort" => {
+                output.line(b"leaked")?;
+                process::abort()
+            }
+            // What else it writes is dropped: its own row says enough.
+            "child" => {
+                crate::fault::leave_child()?;
+                output.line(&self.row(0))
+            }
+            "stdout" => {
+                println!("{}", self.id);
+                output.line(&self.row(0))
+            }
+            _ => match Fault::of(self.order.as_bytes()) {
+                Fault::Echo(_) | Fault::Hold | Fault::Finish | Fault::RetryOnce => output.line(&self.row(0)),
+                fault => fault.happen(output),
+            },
+        }
+    }
+}

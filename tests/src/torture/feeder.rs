@@ -1,0 +1,47 @@
+//! Hands a round's records to the master, in parts if the plan wants that. A thread writes them: a master that
+//! takes none must not keep the round from going on.
+
+use std::io::Write;
+use std::process::ChildStdin;
+use std::sync::mpsc;
+use std::thread;
+
+/// Parts of an input that are still to be written.
+#[derive(Debug)]
+pub struct Feeder {
+    parts: std::vec::IntoIter<(u64, String)>,
+    next: Option<(u64, String)>,
+    writer: Option<mpsc::Sender<String>>,
+}
+
+impl Feeder {
+    /// Writes each part to `input` when the side log has so many bytes.
+    pub fn start(parts: Vec<(u64, String)>, mut input: ChildStdin) -> Self {
+        let (writer, written) = mpsc::channel::<String>();
+        thread::spawn(move || {
+            for part in written {
+                // A master that was told to end reads no more.
+                if input.write_all(part.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut parts = parts.into_iter();
+        let next = parts.next();
+        Self { parts, next, writer: Some(writer) }
+    }
+
+    /// Writes what is due; closes the input after the last part.
+    pub fn step(&mut self, noted_bytes: u64) {
+        while let Some((_, part)) = self.next.take_if(|(from, _)| *from <= noted_bytes) {
+            if let Some(writer) = &self.writer {
+                // A thread that has ended has no reader.
+                let _ = writer.send(part);
+            }
+            self.next = self.parts.next();
+        }
+        if self.next.is_none() {
+            self.writer = None;
+        }
+    }
+}

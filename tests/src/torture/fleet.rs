@@ -1,0 +1,253 @@
+//! The slaves of a round, each behind a proxy. Those that were killed, or could not start because the registry
+//! was locked, are started again as a service manager would, on the same port.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use nix::sys::signal::Signal;
+
+use super::nemesis::plugin;
+use super::plan::Plan;
+use crate::dice::Dice;
+use crate::grid::Grid;
+use crate::process::Process;
+use crate::processes::Found;
+use crate::proxy::Proxy;
+use crate::wait;
+
+/// Where slaves listen.
+const BEHIND: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// Where masters find them: another address of the same machine, with the same port.
+const BEFORE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// Ports below those that the kernel gives to outgoing connections.
+const FIRST_PORT: usize = 15_000;
+const PORTS: usize = 15_000;
+
+/// Slaves of a round at once.
+const MEMBERS_MAX: usize = 5;
+
+/// Starts of a slave that may fail: only a registry that cannot be had is a reason.
+const FAILED_STARTS_MAX: usize = 30;
+
+/// What a member is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// To serve, however often it is killed.
+    Serve,
+    /// To end by itself.
+    End,
+}
+
+#[derive(Debug)]
+struct Member {
+    port: u16,
+    workers: usize,
+    proxy: Proxy,
+    process: Option<Process>,
+    aim: Aim,
+    was_killed: bool,
+    failed_starts: usize,
+}
+
+/// The slaves of a round.
+#[derive(Debug)]
+pub struct Fleet<'g> {
+    grid: &'g Grid,
+    worker_memory: bool,
+    members: Vec<Member>,
+    dice: Dice,
+    complaints: Vec<String>,
+}
+
+impl<'g> Fleet<'g> {
+    /// Starts all slaves of a plan.
+    pub fn start(grid: &'g Grid, plan: &Plan) -> Self {
+        let mut fleet = Self {
+            grid,
+            worker_memory: plan.worker_memory,
+            members: Vec::new(),
+            // Which port is free does not depend on the seed, so it need not follow from it.
+            dice: Dice::new(plan.seed ^ u64::from(std::process::id())),
+            complaints: Vec::new(),
+        };
+        plan.slaves.iter().for_each(|workers| fleet.add(*workers));
+        fleet
+    }
+
+    /// Waits until every slave is ready.
+    pub fn wait_until_ready(&self) {
+        for process in self.members.iter().filter_map(|member| member.process.as_ref()) {
+            process.wait_for_stderr("listening on ");
+        }
+    }
+
+    /// Starts what has ended and should not have.
+    pub fn step(&mut self) {
+        for index in 0..self.members.len() {
+            let member = &mut self.members[index];
+            if member.process.as_mut().is_some_and(Process::is_running) {
+                continue;
+            }
+            self.on_ended(index);
+            if self.members[index].aim == Aim::Serve {
+                self.launch(index);
+            }
+        }
+    }
+
+    /// The n-th of those that serve.
+    pub fn choose(&self, n: usize) -> usize {
+        let serving: Vec<_> =
+            (0..self.members.len()).filter(|index| self.members[*index].aim == Aim::Serve).collect();
+        serving[n % serving.len()]
+    }
+
+    /// A slave's process.
+    pub fn pid(&self, slave: usize) -> Option<i32> {
+        self.members[slave].process.as_ref().map(Process::pid)
+    }
+
+    /// The cable before a slave.
+    pub fn proxy(&self, slave: usize) -> &Proxy {
+        &self.members[slave].proxy
+    }
+
+    /// A worker of a slave.
+    pub fn worker(&self, slave: usize, n: usize) -> Option<i32> {
+        let workers = self.workers(slave);
+        (!workers.is_empty()).then(|| workers[n % workers.len()].pid)
+    }
+
+    /// Kills some workers of a slave, from the n-th on, and says how many.
+    pub fn kill_workers(&self, slave: usize, n: usize, count: usize) -> usize {
+        let workers = self.workers(slave);
+        let from = if workers.is_empty() { 0 } else { n % workers.len() };
+        let victims = &workers[from..workers.len().min(from.saturating_add(count))];
+        victims.iter().for_each(|worker| worker.signal(Signal::SIGKILL));
+        victims.len()
+    }
+
+    /// Kills a slave. It is started again with the next step.
+    pub fn kill(&mut self, slave: usize) {
+        let member = &mut self.members[slave];
+        if let Some(process) = &member.process {
+            process.signal(Signal::SIGKILL);
+            member.was_killed = true;
+        }
+    }
+
+    /// Tells a slave to end, and starts another one in its place.
+    pub fn drain(&mut self, slave: usize) {
+        let member = &mut self.members[slave];
+        member.aim = Aim::End;
+        let workers = member.workers;
+        if let Some(process) = &member.process {
+            process.signal(Signal::SIGTERM);
+        }
+        self.add(workers);
+    }
+
+    /// Starts one more, if there are not too many.
+    pub fn join(&mut self) -> bool {
+        let serving = self.members.iter().filter(|member| member.aim == Aim::Serve).count();
+        let has_room = serving < MEMBERS_MAX;
+        if has_room {
+            self.add(2);
+        }
+        has_room
+    }
+
+    /// Ends all slaves, and says what was wrong with any.
+    pub fn end(&mut self) -> Vec<String> {
+        for member in &mut self.members {
+            member.aim = Aim::End;
+            if let Some(process) = &member.process {
+                process.signal(Signal::SIGTERM);
+            }
+        }
+        for index in 0..self.members.len() {
+            if let Some(process) = &mut self.members[index].process {
+                wait::until("a slave ends", || !process.is_running());
+            }
+            self.on_ended(index);
+        }
+        std::mem::take(&mut self.complaints)
+    }
+
+    /// Whether a slave was killed: then nobody is left to end what its tasks have started.
+    pub fn has_killed_slaves(&self) -> bool {
+        self.members.iter().any(|member| member.was_killed)
+    }
+
+    fn workers(&self, slave: usize) -> Vec<Found> {
+        let pid = self.pid(slave);
+        self.grid.workers().into_iter().filter(|worker| Some(worker.parent) == pid).collect()
+    }
+
+    fn add(&mut self, workers: usize) {
+        let (port, proxy) = self.cable();
+        let member = Member {
+            port,
+            workers,
+            proxy,
+            process: None,
+            aim: Aim::Serve,
+            was_killed: false,
+            failed_starts: 0,
+        };
+        self.members.push(member);
+        self.launch(self.members.len() - 1);
+    }
+
+    /// A port that is free on both sides, and a proxy between them.
+    fn cable(&mut self) -> (u16, Proxy) {
+        wait::until_some("a port is free", || {
+            let port = u16::try_from(FIRST_PORT + self.dice.roll(PORTS)).expect("ports are below 30,000");
+            TcpListener::bind((BEHIND, port)).ok()?;
+            let proxy = Proxy::start((BEFORE, port).into(), (BEHIND, port).into()).ok()?;
+            Some((port, proxy))
+        })
+    }
+
+    fn launch(&mut self, index: usize) {
+        let member = &mut self.members[index];
+        let task = format!("{}", plugin(self.grid).display());
+        let mut call = self
+            .grid
+            .slave_call(&task)
+            .task_arg("side-log", self.grid.path("log"))
+            .args(&format!("-p {} --listen {BEHIND} --advertise {BEFORE}", member.port))
+            .args(&format!("-m {} --drain-timeout 10s", member.workers));
+        if self.worker_memory {
+            call = call.args("--worker-memory 1GiB");
+        }
+        member.process = Some(call.start());
+    }
+
+    /// Judges how a slave has ended.
+    fn on_ended(&mut self, index: usize) {
+        let member = &mut self.members[index];
+        let Some(process) = member.process.take() else { return };
+        let ended = process.wait();
+        if ended.stderr.contains("panicked at host/") || ended.stderr.contains("a report ") {
+            self.complaints.push(format!("a slave has a bug:\n{}", ended.stderr));
+        }
+        let is_right = match ended.status {
+            -9 => member.was_killed,
+            143 => member.aim == Aim::End,
+            // It was told to end before it had begun to listen to signals.
+            -15 => member.aim == Aim::End && ended.stderr.is_empty(),
+            // It did not get the registry; a service manager tries again.
+            2 | 4 => {
+                member.failed_starts += 1;
+                let words = ["locked", "registry", "database", "is in use"];
+                member.failed_starts <= FAILED_STARTS_MAX
+                    && ended.errors().iter().any(|error| words.iter().any(|word| error.contains(word)))
+            }
+            _ => false,
+        };
+        if !is_right {
+            self.complaints.push(format!("a slave has ended with {}:\n{}", ended.status, ended.stderr));
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What breaks things: each strike comes when so much of the work is done, and some are undone a while later.
+
+use std::fmt;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::fleet::Fleet;
+use super::registry::{self, Lock};
+use super::rival::Rival;
+use crate::grid::Grid;
+use crate::processes::signal_process;
+use crate::program;
+use crate::proxy::Way;
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deed {
+    /// A worker is killed.
+    WorkerKill,
+    /// All workers of a slave are killed.
+    WorkersKill,
+    /// A worker stands still for a while.
+    WorkerStop,
+    /// A slave is killed, and started again on the same port.
+    SlaveKill,
+    /// A slave stands still for a while.
+    SlaveStop,
+    /// A slave is told to end, and another one starts.
+    SlaveDrain,
+    /// One more slave starts.
+    SlaveJoin,
+    /// The master stands still for a while.
+    MasterStop,
+    /// A slave's connections are closed.
+    LinkCut,
+    /// They are closed after some bytes more.
+    LinkTruncate,
+    /// Everything between a slave and the master is late for a while.
+    LinkDelay,
+    /// Nothing passes for a while, and nothing closes.
+    LinkStall,
+    /// The same, in one direction.
+    LinkStallOneWay,
+    /// Another program locks the registry for a while.
+    RegistryLock,
+    /// Someone deletes the registry.
+    RegistryDelete,
+    /// A new build of the plugin is put in the place of the old one, and a worker starts with it.
+    PluginReplace,
+    /// Another master wants nodes, too.
+    Rival,
+}
+
+impl Deed {
+    /// All.
+    pub const ALL: [Self; 17] = [
+        Self::WorkerKill,
+        Self::WorkersKill,
+        Self::WorkerStop,
+        Self::SlaveKill,
+        Self::SlaveStop,
+        Self::SlaveDrain,
+        Self::SlaveJoin,
+        Self::MasterStop,
+        Self::LinkCut,
+        Self::LinkTruncate,
+        Self::LinkDelay,
+        Self::LinkStall,
+        Self::LinkStallOneWay,
+        Self::RegistryLock,
+        Self::RegistryDelete,
+        Self::PluginReplace,
+        Self::Rival,
+    ];
+
+    /// Whether no node is lost by it.
+    pub fn spares_nodes(self) -> bool {
+        self.spares_processes() || matches!(self, Self::WorkerKill | Self::WorkersKill | Self::PluginReplace)
+    }
+
+    /// Whether nothing at all is lost by it.
+    pub fn spares_processes(self) -> bool {
+        matches!(self, Self::SlaveDrain | Self::SlaveJoin | Self::RegistryLock | Self::Rival)
+    }
+}
+
+/// A deed at its time.
+#[derive(Debug, Clone, Copy)]
+pub struct Strike {
+    /// When: thousandths of the work.
+    pub at: usize,
+    /// What.
+    pub deed: Deed,
+    /// To whom: the n-th of those that there are then, modulo their number.
+    pub victim: usize,
+    /// How long, where it is undone.
+    pub ms: usize,
+}
+
+impl fmt::Display for Strike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({}ms)@{}", self.deed, self.ms, self.at)
+    }
+}
+
+/// What must be undone.
+#[derive(Debug)]
+enum Undo {
+    Continue(i32),
+    Heal(usize),
+    Unlock(#[allow(dead_code, reason = "it is only there to be dropped")] Lock),
+}
+
+/// Strikes, and what is still to be undone.
+#[derive(Debug)]
+pub struct Nemesis<'g> {
+    grid: &'g Grid,
+    strikes: std::vec::IntoIter<Strike>,
+    next: Option<Strike>,
+    undo: Vec<(Instant, Undo)>,
+    done: Vec<Deed>,
+    rivals: Vec<Rival>,
+}
+
+impl<'g> Nemesis<'g> {
+    /// One that strikes so.
+    pub fn new(grid: &'g Grid, strikes: Vec<Strike>) -> Self {
+        let mut strikes = strikes.into_iter();
+        let next = strikes.next();
+        Self { grid, strikes, next, undo: Vec::new(), done: Vec::new(), rivals: Vec::new() }
+    }
+
+    /// Does what is due, when so many thousandths of the work are done.
+    pub fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: i32) {
+        self.undo_until(Instant::now(), fleet);
+        while let Some(strike) = self.next.filter(|strike| strike.at <= progress) {
+            self.next = self.strikes.next();
+            if self.strike(strike, fleet, master) {
+                self.done.push(strike.deed);
+            }
+        }
+    }
+
+    /// Undoes everything.
+    pub fn rest(&mut self, fleet: &Fleet<'_>) {
+        let last = self.undo.iter().map(|(due, _)| *due).max();
+        self.undo_until(last.unwrap_or_else(Instant::now), fleet);
+    }
+
+    /// What was done.
+    pub fn done(&self) -> &[Deed] {
+        &self.done
+    }
+
+    /// The other masters that were started.
+    pub fn take_rivals(&mut self) -> Vec<Rival> {
+        std::mem::take(&mut self.rivals)
+    }
+
+    fn undo_until(&mut self, now: Instant, fleet: &Fleet<'_>) {
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.undo).into_iter().partition(|(due, _)| *due <= now);
+        self.undo = later;
+        for (_, undo) in due {
+            match undo {
+                Undo::Continue(pid) => signal_process(pid, Signal::SIGCONT),
+                Undo::Heal(slave) => fleet.proxy(slave).heal(),
+                Undo::Unlock(lock) => drop(lock),
+            }
+        }
+    }
+
+    /// Does it, if there is someone to do it to.
+    fn strike(&mut self, strike: Strike, fleet: &mut Fleet<'g>, master: i32) -> bool {
+        let slave = fleet.choose(strike.victim);
+        let for_a_while = Duration::from_millis(strike.ms as u64);
+        let until = Instant::now() + for_a_while;
+        let undo = match strike.deed {
+            Deed::WorkerKill => return fleet.kill_workers(slave, strike.victim, 1) > 0,
+            Deed::WorkersKill => return fleet.kill_workers(slave, 0, usize::MAX) > 0,
+            Deed::WorkerStop => fleet.worker(slave, strike.victim).map(stop),
+            Deed::SlaveKill => {
+                fleet.kill(slave);
+                None
+            }
+            Deed::SlaveStop => fleet.pid(slave).map(stop),
+            Deed::SlaveDrain => {
+                fleet.drain(slave);
+                None
+            }
+            Deed::SlaveJoin => return fleet.join(),
+            Deed::MasterStop => Some(stop(master)),
+            Deed::LinkCut => {
+                fleet.proxy(slave).cut();
+                None
+            }
+            Deed::LinkTruncate => {
+                fleet.proxy(slave).cut_after(strike.ms * 7 + 1);
+                Some(Undo::Heal(slave))
+            }
+            Deed::LinkDelay => {
+                fleet.proxy(slave).delay(Duration::from_millis(strike.victim as u64 % 150));
+                Some(Undo::Heal(slave))
+            }
+            Deed::LinkStall => {
+                fleet.proxy(slave).stall(&[Way::ToSlave, Way::ToMaster]);
+                Some(Undo::Heal(slave))
+            }
+            Deed::LinkStallOneWay => {
+                fleet.proxy(slave).stall(&[[Way::ToSlave, Way::ToMaster][strike.victim % 2]]);
+                Some(Undo::Heal(slave))
+            }
+            Deed::RegistryLock => match Lock::take(self.grid) {
+                Some(lock) => Some(Undo::Unlock(lock)),
+                None => return false,
+            },
+            Deed::RegistryDelete => {
+                registry::delete(self.grid);
+                None
+            }
+            Deed::PluginReplace => {
+                replace_plugin(self.grid, strike.victim);
+                return fleet.kill_workers(slave, strike.victim, 1) > 0;
+            }
+            Deed::Rival => {
+                self.rivals.push(Rival::start(self.grid, self.rivals.len()));
+                None
+            }
+        };
+        self.undo.extend(undo.map(|undo| (until, undo)));
+        true
+    }
+}
+
+fn stop(pid: i32) -> Undo {
+    signal_process(pid, Signal::SIGSTOP);
+    Undo::Continue(pid)
+}
+
+/// Where a round's plugin is.
+pub fn plugin(grid: &Grid) -> std::path::PathBuf {
+    grid.path("libtortured.so")
+}
+
+/// Puts a new build of the plugin in the place of the old one, as an operator should: beside it, and renamed over
+/// it. What follows the end of an ELF file means nothing to a loader, so it makes another build of the same code.
+pub fn replace_plugin(grid: &Grid, build: usize) {
+    let mut library = fs::read(program::library("hostile")).expect("cargo has built it");
+    library.extend_from_slice(format!("build {build}").as_bytes());
+    let new = grid.write("libtortured.so.new", library);
+    fs::rename(new, plugin(grid)).expect("it is in the same directory");
+}

@@ -1,0 +1,174 @@
+//! Everything that a round leaves to chance, thrown before it begins: the same seed and wishes make the same plan.
+
+use std::fmt;
+
+use super::nemesis::{Deed, Strike};
+use super::records::{Mix, Planned};
+use crate::dice::Dice;
+
+/// Where records go, and in which order rows come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Anywhere, in any order.
+    Unordered,
+    /// Anywhere; rows in the order of the records.
+    KeepOrder,
+    /// Equal keys to one worker.
+    Partitioned,
+    /// Equal keys to one worker; rows in the order of the records.
+    PartitionedKeepOrder,
+}
+
+impl Mode {
+    const ALL: [Self; 4] = [Self::Unordered, Self::KeepOrder, Self::Partitioned, Self::PartitionedKeepOrder];
+
+    /// Whether rows come out in the order of the records.
+    pub fn keeps_order(self) -> bool {
+        matches!(self, Self::KeepOrder | Self::PartitionedKeepOrder)
+    }
+
+    /// Whether equal keys meet.
+    pub fn is_partitioned(self) -> bool {
+        matches!(self, Self::Partitioned | Self::PartitionedKeepOrder)
+    }
+
+    /// The flags for it.
+    pub fn flags(self) -> &'static str {
+        match self {
+            Self::Unordered => "",
+            Self::KeepOrder => "-k",
+            Self::Partitioned => "--partition-by field:0",
+            Self::PartitionedKeepOrder => "-k --partition-by field:0",
+        }
+    }
+}
+
+/// What the user asks of all rounds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// How many records a round has; else that is thrown, too.
+    pub records: Option<usize>,
+    /// The mode; else that is thrown.
+    pub mode: Option<Mode>,
+    /// Rounds that take seconds, not minutes: for a suite of tests.
+    pub small: bool,
+}
+
+/// How the records reach the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feeding {
+    /// As a file whose size is known.
+    File,
+    /// Through a pipe, as fast as they are taken.
+    Pipe,
+    /// Through a pipe, in so many parts, each when the one before was run.
+    Parts(usize),
+}
+
+/// A round.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed that it was thrown with.
+    pub seed: u64,
+    /// The input.
+    pub records: Vec<Planned>,
+    /// See there.
+    pub mode: Mode,
+    /// Workers of each slave.
+    pub slaves: Vec<usize>,
+    /// `--retries`.
+    pub retries: usize,
+    /// `--record-timeout`, in milliseconds.
+    pub record_timeout_ms: Option<usize>,
+    /// Whether workers have a limit of memory.
+    pub worker_memory: bool,
+    /// How the records reach the master.
+    pub feeding: Feeding,
+    /// The share of the work, in thousandths, after which the master is told to end.
+    pub drained_at: Option<usize>,
+    /// What is broken, in this order.
+    pub strikes: Vec<Strike>,
+}
+
+impl Plan {
+    /// Throws a round.
+    pub fn throw(seed: u64, wishes: &Wishes) -> Self {
+        let mut dice = Dice::new(seed);
+        let mode = wishes.mode.unwrap_or_else(|| dice.pick(&Mode::ALL));
+        let hangs = dice.once_in(3);
+        let mix = mix(&mut dice, wishes, hangs);
+        let record_timeout_ms = (hangs || dice.once_in(3)).then(|| dice.between(1500, 2500));
+        let slaves = (0..dice.between(1, 3)).map(|_| dice.between(1, 4)).collect();
+        let feeding = match dice.roll(3) {
+            0 => Feeding::File,
+            1 => Feeding::Pipe,
+            _ => Feeding::Parts(dice.between(2, 8)),
+        };
+        let plan = Self {
+            seed,
+            records: mix.throw(&mut dice),
+            mode,
+            slaves,
+            retries: dice.pick(&[0, 1, 2, 2, 5]),
+            record_timeout_ms,
+            worker_memory: dice.once_in(3),
+            feeding,
+            drained_at: dice.once_in(8).then(|| dice.between(100, 900)),
+            strikes: Vec::new(),
+        };
+        Self { strikes: strikes(&mut dice, wishes), ..plan }
+    }
+}
+
+fn mix(dice: &mut Dice, wishes: &Wishes, hangs: bool) -> Mix {
+    let sizes: &[usize] = if wishes.small { &[1, 60, 300, 800] } else { &[1, 300, 2_000, 10_000, 40_000] };
+    let records = wishes.records.unwrap_or_else(|| dice.pick(sizes));
+    Mix {
+        records,
+        keys: dice.pick(&[1, 5, 40, 1000]),
+        // Each poisonous record costs some processes: a few dozen at most.
+        poison_one_in: if dice.once_in(4) { 0 } else { dice.pick(&[12, 60]).max(records / 40) },
+        hangs,
+        held_one_in: dice.pick(&[0, 0, 3, 20]),
+        // A round should last some seconds, or nothing can break in it.
+        slow_one_in: dice.pick(&[4, 10]).max(records / 1500),
+        long_one_in: dice.pick(&[10, 100, 1000]),
+        padding_max: dice.pick(&[100, 5_000, 600_000 / (records / 100).max(1)]).max(21),
+    }
+}
+
+fn strikes(dice: &mut Dice, wishes: &Wishes) -> Vec<Strike> {
+    let count = if wishes.small { dice.between(2, 5) } else { dice.between(3, 12) };
+    // Half of the rounds break few kinds of things, so that the checker may ask more of them.
+    let mut deeds = Deed::ALL.to_vec();
+    match dice.roll(4) {
+        0 => deeds.retain(|deed| deed.spares_nodes()),
+        1 => deeds.retain(|deed| deed.spares_processes()),
+        _ => {}
+    }
+    let mut strikes: Vec<_> = (0..count)
+        .map(|_| Strike {
+            at: dice.roll(950),
+            deed: dice.pick(&deeds),
+            victim: dice.roll(1000),
+            ms: dice.pick(if wishes.small { &[50, 300, 1000, 5500] } else { &[50, 300, 1500, 4000, 7000] }),
+        })
+        .collect();
+    strikes.sort_by_key(|strike| strike.at);
+    strikes
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, mode, slaves, retries, feeding, .. } = self;
+        write!(f, "{} records, {mode:?}, workers {slaves:?}, {retries} retries, {feeding:?}", records.len())?;
+        if let Some(ms) = self.record_timeout_ms {
+            write!(f, ", limit {ms} ms")?;
+        }
+        if let Some(at) = self.drained_at {
+            write!(f, ", drained at {at}‰")?;
+        }
+        write!(f, ";")?;
+        self.strikes.iter().try_for_each(|strike| write!(f, " {strike}"))
+    }
+}

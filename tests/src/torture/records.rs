@@ -1,0 +1,220 @@
+//! What each record asks for, and what must become of it. Mirrors `hostile-plugin/src/tagged.rs`.
+
+use crate::dice::Dice;
+
+/// What a record asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// One row.
+    Ok,
+    /// So many rows.
+    Rows(usize),
+    /// One row, after so many milliseconds.
+    Sleep(usize),
+    /// A row at once, and a second one when it is finished.
+    Hold,
+    /// Finishes what is held.
+    Finish,
+    /// A row with so many bytes more.
+    Huge(usize),
+    /// Leaves a process behind.
+    Child,
+    /// Prints.
+    Stdout,
+    /// Fails the first time.
+    RetryOnce,
+    /// The same, after it has written half a row.
+    LeakOnce,
+    /// Something that always goes wrong.
+    Poison(Poison),
+}
+
+/// What always goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Poison {
+    /// The task panics.
+    Panic,
+    /// The process aborts.
+    Abort,
+    /// It follows a bad pointer.
+    Segv,
+    /// It ends as if all were well.
+    Exit,
+    /// It takes all memory that there is.
+    Oom,
+    /// It never returns.
+    Hang,
+    /// It aborts after half a row.
+    LeakAbort,
+    /// The task says that the record is bad.
+    Reject,
+    /// The same, after half a row.
+    Leak,
+    /// The task asks for retries for ever.
+    Retry,
+}
+
+impl Poison {
+    /// All that do not need a time limit.
+    pub const QUICK: [Self; 9] = [
+        Self::Panic,
+        Self::Abort,
+        Self::Segv,
+        Self::Exit,
+        Self::Oom,
+        Self::LeakAbort,
+        Self::Reject,
+        Self::Leak,
+        Self::Retry,
+    ];
+
+    /// The word for it in a record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Panic => "panic",
+            Self::Abort => "abort",
+            Self::Segv => "segv",
+            Self::Exit => "exit0",
+            Self::Oom => "oom",
+            Self::Hang => "hang",
+            Self::LeakAbort => "leak-abort",
+            Self::Reject => "reject",
+            Self::Leak => "leak",
+            Self::Retry => "retry",
+        }
+    }
+
+    /// The reason that it is reported with, unless something else happened to its last worker.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Panic => "panic",
+            Self::Abort | Self::Segv | Self::Exit | Self::Oom | Self::LeakAbort => "crash",
+            Self::Hang => "timeout",
+            Self::Reject | Self::Leak => "rejected",
+            Self::Retry => "error",
+        }
+    }
+
+    /// Whether its worker does not survive it.
+    pub fn kills(self) -> bool {
+        !matches!(self, Self::Reject | Self::Leak | Self::Retry)
+    }
+}
+
+impl Order {
+    /// How a record says it.
+    fn text(self) -> String {
+        match self {
+            Self::Ok => "ok".to_owned(),
+            Self::Rows(count) => format!("rows {count}"),
+            Self::Sleep(ms) => format!("sleep {ms}"),
+            Self::Hold => "hold".to_owned(),
+            Self::Finish => "finish".to_owned(),
+            Self::Huge(bytes) => format!("huge {bytes}"),
+            Self::Child => "child".to_owned(),
+            Self::Stdout => "stdout".to_owned(),
+            Self::RetryOnce => "retry-once".to_owned(),
+            Self::LeakOnce => "leak-once".to_owned(),
+            Self::Poison(poison) => poison.word().to_owned(),
+        }
+    }
+
+    /// The word by which it is counted.
+    pub fn kind(self) -> String {
+        self.text().split(' ').next().unwrap_or_default().to_owned()
+    }
+
+    /// How many rows it has when it is done.
+    pub fn rows(self) -> usize {
+        match self {
+            Self::Rows(count) => count,
+            Self::Hold => 2,
+            Self::Poison(_) => 0,
+            _ => 1,
+        }
+    }
+
+    /// Whether nothing of the record itself makes it run twice.
+    pub fn is_plain(self) -> bool {
+        !matches!(self, Self::Hold | Self::RetryOnce | Self::LeakOnce | Self::Poison(_))
+    }
+}
+
+/// A record of the input. Its id is its place there.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned {
+    /// What it asks for.
+    pub order: Order,
+    /// Its key.
+    pub key: usize,
+    padding: usize,
+}
+
+impl Planned {
+    /// Its line, without the end.
+    pub fn line(&self, id: usize) -> String {
+        format!("@{},{id},{},{}", self.key, self.order.text(), "x".repeat(self.padding))
+    }
+}
+
+/// How a round's records are mixed.
+#[derive(Debug, Clone, Copy)]
+pub struct Mix {
+    /// How many.
+    pub records: usize,
+    /// How many keys they have.
+    pub keys: usize,
+    /// One in so many is poison; 0 for none.
+    pub poison_one_in: usize,
+    /// Whether some hang: only with a time limit.
+    pub hangs: bool,
+    /// One in so many is held; 0 for none.
+    pub held_one_in: usize,
+    /// One in so many takes its time.
+    pub slow_one_in: usize,
+    /// One in so many has up to so many bytes of padding.
+    pub long_one_in: usize,
+    /// See there.
+    pub padding_max: usize,
+}
+
+impl Mix {
+    /// Throws the records.
+    pub fn throw(&self, dice: &mut Dice) -> Vec<Planned> {
+        // Few hang: each one costs its time limit as often as it is tried.
+        let mut hangs_left = usize::from(self.hangs) * 2;
+        (0..self.records)
+            .map(|_| {
+                let order = self.throw_order(dice, &mut hangs_left);
+                let padding =
+                    if dice.once_in(self.long_one_in) { dice.roll(self.padding_max) } else { dice.roll(20) };
+                Planned { order, key: dice.roll(self.keys), padding }
+            })
+            .collect()
+    }
+
+    fn throw_order(&self, dice: &mut Dice, hangs_left: &mut usize) -> Order {
+        if self.poison_one_in > 0 && dice.once_in(self.poison_one_in) {
+            if *hangs_left > 0 && dice.once_in(4) {
+                *hangs_left -= 1;
+                return Order::Poison(Poison::Hang);
+            }
+            return Order::Poison(dice.pick(&Poison::QUICK));
+        }
+        if self.held_one_in > 0 && dice.once_in(self.held_one_in) {
+            return if dice.once_in(5) { Order::Finish } else { Order::Hold };
+        }
+        if dice.once_in(self.slow_one_in) {
+            return Order::Sleep(dice.between(1, 20));
+        }
+        match dice.roll(200) {
+            0..20 => Order::Rows(dice.roll(4)),
+            20 => Order::Huge(dice.roll(2_000_000)),
+            21 => Order::Child,
+            22..24 => Order::Stdout,
+            24..27 => Order::RetryOnce,
+            27..30 => Order::LeakOnce,
+            _ => Order::Ok,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What may happen to the registry's file: another program locks it, or someone deletes it.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use crate::grid::Grid;
+
+/// A lock that another program holds on the registry. It is given back when this is dropped.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "it is only there to be dropped")] Connection);
+
+impl Lock {
+    /// Takes it; `None` if the file is not there, or someone else has it just now.
+    pub fn take(grid: &Grid) -> Option<Self> {
+        let file = grid.path("grid.db");
+        if !file.exists() {
+            return None;
+        }
+        let connection = Connection::open(file).ok()?;
+        connection.busy_timeout(std::time::Duration::from_millis(200)).ok()?;
+        connection.execute_batch("BEGIN EXCLUSIVE").ok()?;
+        Some(Self(connection))
+    }
+}
+
+/// Deletes the registry, with what SQLite keeps beside it.
+pub fn delete(grid: &Grid) {
+    for file in ["grid.db", "grid.db-wal", "grid.db-shm"] {
+        // One that is not there is deleted already.
+        let _ = fs::remove_file(grid.path(file));
+    }
+}

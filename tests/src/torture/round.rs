@@ -1,0 +1,169 @@
+//! One round: slaves, a master, and what breaks them, from the first process to the last.
+
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::checker::{self, Evidence};
+use super::feeder::Feeder;
+use super::fleet::Fleet;
+use super::nemesis::{Nemesis, replace_plugin};
+use super::plan::{Feeding, Plan, Wishes};
+use super::report::RoundReport;
+use crate::grid::Grid;
+use crate::process::Process;
+use crate::wait;
+
+/// How long a run may take. It takes longer only if it stands still.
+const RUN_MAX: Duration = Duration::from_secs(300);
+
+/// A round that went wrong.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was wrong.
+    pub complaints: Vec<String>,
+    /// What was to happen.
+    pub plan: String,
+    /// Where everything is: input, output, logs.
+    pub directory: PathBuf,
+}
+
+/// Plays a round.
+///
+/// # Errors
+/// What went wrong, and where it can be looked at.
+pub fn round(seed: u64, wishes: &Wishes) -> Result<RoundReport, Failure> {
+    let plan = Plan::throw(seed, wishes);
+    let mut grid = Grid::new();
+    // Waiting in vain is a panic; it must not end the rounds that follow, and its directory is kept, too.
+    let played = panic::catch_unwind(AssertUnwindSafe(|| play(&grid, &plan)));
+    let complaints = match played {
+        Ok((report, complaints)) if complaints.is_empty() => return Ok(report),
+        Ok((_, complaints)) => complaints,
+        Err(panic) => vec![words_of(panic.as_ref())],
+    };
+    Err(Failure { complaints, plan: plan.to_string(), directory: grid.keep() })
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+}
+
+fn play(grid: &Grid, plan: &Plan) -> (RoundReport, Vec<String>) {
+    let began = Instant::now();
+    replace_plugin(grid, 0);
+    let mut fleet = Fleet::start(grid, plan);
+    fleet.wait_until_ready();
+    let mut nemesis = Nemesis::new(grid, plan.strikes.clone());
+    let (master, was_drained) = run(grid, plan, &mut fleet, &mut nemesis);
+    nemesis.rest(&fleet);
+    let mut complaints = Vec::new();
+    let mut rivals = nemesis.take_rivals();
+    wait::until_some_within(RUN_MAX, "other masters end", || {
+        fleet.step();
+        rivals.iter_mut().all(super::rival::Rival::has_ended).then_some(())
+    });
+    complaints.extend(rivals.into_iter().flat_map(super::rival::Rival::judge));
+    wait::until("no row is reserved any more", || reserved_rows(grid) == 0);
+    complaints.extend(fleet.end());
+    if reserved_rows(grid) > 0 {
+        complaints.push(format!("a row is reserved after all: {:?}", grid.nodes()));
+    }
+    complaints.extend(survivors(grid, &fleet));
+    let evidence = Evidence::gather(grid, plan, master, was_drained, nemesis.done());
+    complaints.extend(checker::judge(&evidence));
+    (RoundReport::new(&evidence, began.elapsed()), complaints)
+}
+
+/// Runs the master to its end; the second value says whether it was told to end before.
+fn run<'g>(
+    grid: &'g Grid,
+    plan: &Plan,
+    fleet: &mut Fleet<'g>,
+    nemesis: &mut Nemesis<'g>,
+) -> (crate::call::Finished, bool) {
+    let mut parts = parts(plan);
+    let mut master = start_master(grid, plan, &mut parts);
+    let mut feeder = Feeder::start(parts, master.take_input());
+    let work = work_bytes(plan, plan.records.len()).max(1);
+    let mut was_drained = false;
+    wait::until_some_within(RUN_MAX, "the run ends", || {
+        let noted = fs::metadata(grid.path("log")).map_or(0, |log| log.len());
+        let progress = usize::try_from(noted * 1000 / work).unwrap_or(usize::MAX);
+        feeder.step(noted);
+        nemesis.step(progress, fleet, master.pid());
+        fleet.step();
+        if !was_drained && plan.drained_at.is_some_and(|at| at <= progress) {
+            was_drained = true;
+            master.signal(Signal::SIGTERM);
+        }
+        (!master.is_running()).then_some(())
+    });
+    (master.wait(), was_drained)
+}
+
+fn start_master(grid: &Grid, plan: &Plan, parts: &mut Vec<(u64, String)>) -> Process {
+    let mut call = grid
+        .master()
+        .args("--wait-nodes 60s --reallocate-every 200ms --format lines")
+        .args(plan.mode.flags())
+        .args(&format!("--retries {}", plan.retries))
+        .path("-o", grid.path("output"))
+        .path("--failed", grid.path("failed"))
+        .path("--summary-json", grid.path("summary"));
+    if let Some(ms) = plan.record_timeout_ms {
+        call = call.args(&format!("--record-timeout {ms}ms"));
+    }
+    let input: String = parts.iter().map(|(_, part)| part.as_str()).collect();
+    let input = grid.write("input", input);
+    if plan.feeding == Feeding::File {
+        parts.clear();
+        call = call.arg(input);
+    }
+    call.start()
+}
+
+/// The input, cut into parts, each with the size of the side log at which it is due.
+fn parts(plan: &Plan) -> Vec<(u64, String)> {
+    let count = if let Feeding::Parts(count) = plan.feeding { count } else { 1 };
+    let per_part = plan.records.len().div_ceil(count).max(1);
+    let lines = |first: usize| {
+        let records = plan.records.iter().enumerate().skip(first).take(per_part);
+        records.map(|(id, record)| record.line(id) + "\n").collect()
+    };
+    (0..plan.records.len()).step_by(per_part).map(|first| (work_bytes(plan, first), lines(first))).collect()
+}
+
+/// Bytes that the side log has at least, when each of the first records was run once.
+fn work_bytes(plan: &Plan, records: usize) -> u64 {
+    /// `@`, a tab, a process's number, and the end of the line.
+    const AROUND_ID: usize = 5;
+    let ids = 0..records.min(plan.records.len());
+    ids.map(|id| (id.max(1).ilog10() as usize + 1 + AROUND_ID) as u64).sum()
+}
+
+fn reserved_rows(grid: &Grid) -> usize {
+    grid.nodes().iter().filter(|node| node["state"] == "reserved").count()
+}
+
+/// What is left running. A slave that was killed cannot end what its tasks have left behind; nothing else may stay.
+fn survivors(grid: &Grid, fleet: &Fleet<'_>) -> Vec<String> {
+    let of_tasks = |command: &str| fleet.has_killed_slaves() && command.starts_with("sleep ");
+    let left = || {
+        let all = grid.processes().into_iter();
+        all.filter(|process| !of_tasks(&process.command)).collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + wait::PATIENCE;
+    wait::until_some("all processes end", || {
+        let left = left();
+        if left.is_empty() {
+            return Some(Vec::new());
+        }
+        let say = |process: &crate::processes::Found| format!("a process is left: {process:?}");
+        (Instant::now() > deadline - Duration::from_secs(15)).then(|| left.iter().map(say).collect())
+    })
+}
