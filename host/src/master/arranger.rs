@@ -25,6 +25,8 @@ pub struct Arranger {
     next: Seq,
     waiting: BTreeMap<Seq, Piece>,
     waiting_bytes: usize,
+    /// When so much waits, no more should be read.
+    full_at: usize,
     /// Rows that belong to no record: they come last.
     loose: Vec<Bytes>,
     ready: Vec<Bytes>,
@@ -61,6 +63,7 @@ impl Arranger {
             next: Seq(0),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
+            full_at: WAITING_BYTES_MAX,
             loose: Vec::new(),
             ready: Vec::new(),
         }
@@ -76,6 +79,8 @@ impl Arranger {
                 arranger.waiting.insert(first, piece);
             }
             arranger.release();
+            // What is there from the start must not keep the record from being read that it all waits for.
+            arranger.full_at += arranger.waiting_bytes;
         }
         Self { finished: Some(RangeSet::default()), ..arranger }
     }
@@ -123,7 +128,7 @@ impl Arranger {
 
     /// Whether so much waits that no more should be read.
     pub fn is_full(&self) -> bool {
-        self.waiting_bytes >= WAITING_BYTES_MAX
+        self.waiting_bytes >= self.full_at
     }
 
     /// The rows that may be written now.
@@ -235,6 +240,17 @@ mod tests {
         assert!(arranger.is_full(), "many records without rows fill it, too");
         arranger.finish(Seq(0), 1, []);
         assert!(!arranger.is_full());
+    }
+
+    #[test]
+    fn what_earlier_runs_have_finished_never_keeps_the_next_record_from_being_read() {
+        let mut earlier = RangeSet::default();
+        (0..=(WAITING_BYTES_MAX / PIECE_BYTES) as u64)
+            .for_each(|range| earlier.insert(Seq(1 + 2 * range), 1));
+        let mut arranger = Arranger::resume(true, &earlier);
+        assert!(!arranger.is_full());
+        arranger.finish(Seq(2), 1, [Bytes::from(vec![0; WAITING_BYTES_MAX])]);
+        assert!(arranger.is_full());
     }
 
     #[test]
