@@ -1,5 +1,7 @@
 //! A slave from its start to its end: task, workers, port, row, in that order, and back again.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,6 +21,9 @@ use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
+
+/// How long a port may be in use after its last slave was killed.
+const PORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long the master of a slave that has failed may take to hear of it.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -79,9 +84,23 @@ pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
 
 async fn listen(config: &SlaveConfig) -> anyhow::Result<TcpListener> {
     let address = config.address();
-    TcpListener::bind(address)
+    bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}: choose another --port, or 0 for any free one"))
+}
+
+/// Takes the port. One that is in use is asked for again for a while: a slave that was killed a moment ago has
+/// it until the system is through with it.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && began.elapsed() < PORT_PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            result => return result,
+        }
+    }
 }
 
 async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {

@@ -3,12 +3,13 @@
 //! file in which every execution was noted.
 //!
 //! In the order of a round: [`plan`] throws the dice, [`records`] says what each record asks for and what must
-//! become of it, [`fleet`] has the slaves, [`nemesis`] breaks things, [`round`] brings all together, [`checker`]
-//! judges, [`report`] adds up.
+//! become of it, [`fleet`] has the slaves, [`master`] the master, [`nemesis`] breaks things, [`round`] brings all
+//! together, [`checker`] judges, [`report`] adds up.
 
 mod checker;
 mod feeder;
 mod fleet;
+mod master;
 mod nemesis;
 mod plan;
 mod records;

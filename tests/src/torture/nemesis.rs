@@ -33,6 +33,9 @@ pub enum Deed {
     SlaveJoin,
     /// The master stands still for a while.
     MasterStop,
+    /// The master is killed; with a journal, the same command goes on. In [`Deed::ALL`] it is not: without a
+    /// journal there is nothing to go on from.
+    MasterKill,
     /// A slave's connections are closed.
     LinkCut,
     /// They are closed after some bytes more.
@@ -54,7 +57,7 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// All.
+    /// All that every run must survive.
     pub const ALL: [Self; 17] = [
         Self::WorkerKill,
         Self::WorkersKill,
@@ -133,7 +136,7 @@ impl<'g> Nemesis<'g> {
     }
 
     /// Does what is due, when so many thousandths of the work are done.
-    pub fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: i32) {
+    pub fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: Option<i32>) {
         self.undo_until(Instant::now(), fleet);
         while let Some(strike) = self.next.filter(|strike| strike.at <= progress) {
             self.next = self.strikes.next();
@@ -173,7 +176,7 @@ impl<'g> Nemesis<'g> {
     }
 
     /// Does it, if there is someone to do it to.
-    fn strike(&mut self, strike: Strike, fleet: &mut Fleet<'g>, master: i32) -> bool {
+    fn strike(&mut self, strike: Strike, fleet: &mut Fleet<'g>, master: Option<i32>) -> bool {
         let slave = fleet.choose(strike.victim);
         let for_a_while = Duration::from_millis(strike.ms as u64);
         let until = Instant::now() + for_a_while;
@@ -191,7 +194,12 @@ impl<'g> Nemesis<'g> {
                 None
             }
             Deed::SlaveJoin => return fleet.join(),
-            Deed::MasterStop => Some(stop(master)),
+            Deed::MasterStop => master.map(stop),
+            Deed::MasterKill => {
+                let Some(master) = master else { return false };
+                signal_process(master, Signal::SIGKILL);
+                None
+            }
             Deed::LinkCut => {
                 fleet.proxy(slave).cut();
                 None

@@ -84,6 +84,8 @@ pub struct Plan {
     pub worker_memory: bool,
     /// How the records reach the master.
     pub feeding: Feeding,
+    /// Whether the master keeps a journal, and is started again when it was killed or told to end.
+    pub journal: bool,
     /// The share of the work, in thousandths, after which the master is told to end.
     pub drained_at: Option<usize>,
     /// What is broken, in this order.
@@ -99,7 +101,10 @@ impl Plan {
         let mix = mix(&mut dice, wishes, hangs);
         let record_timeout_ms = (hangs || dice.once_in(3)).then(|| dice.between(1500, 2500));
         let slaves = (0..dice.between(1, 3)).map(|_| dice.between(1, 4)).collect();
+        let journal = dice.once_in(3);
         let feeding = match dice.roll(3) {
+            // Who goes on where another one was killed needs its input again.
+            _ if journal => Feeding::File,
             0 => Feeding::File,
             1 => Feeding::Pipe,
             _ => Feeding::Parts(dice.between(2, 8)),
@@ -113,10 +118,11 @@ impl Plan {
             record_timeout_ms,
             worker_memory: dice.once_in(3),
             feeding,
+            journal,
             drained_at: dice.once_in(8).then(|| dice.between(100, 900)),
             strikes: Vec::new(),
         };
-        Self { strikes: strikes(&mut dice, wishes), ..plan }
+        Self { strikes: strikes(&mut dice, wishes, journal), ..plan }
     }
 }
 
@@ -137,7 +143,7 @@ fn mix(dice: &mut Dice, wishes: &Wishes, hangs: bool) -> Mix {
     }
 }
 
-fn strikes(dice: &mut Dice, wishes: &Wishes) -> Vec<Strike> {
+fn strikes(dice: &mut Dice, wishes: &Wishes, journal: bool) -> Vec<Strike> {
     let count = if wishes.small { dice.between(2, 5) } else { dice.between(3, 12) };
     // Half of the rounds break few kinds of things, so that the checker may ask more of them.
     let mut deeds = Deed::ALL.to_vec();
@@ -145,6 +151,10 @@ fn strikes(dice: &mut Dice, wishes: &Wishes) -> Vec<Strike> {
         0 => deeds.retain(|deed| deed.spares_nodes()),
         1 => deeds.retain(|deed| deed.spares_processes()),
         _ => {}
+    }
+    if journal {
+        // As often as all others together: for what else does it keep one?
+        deeds.extend(vec![Deed::MasterKill; deeds.len()]);
     }
     let mut strikes: Vec<_> = (0..count)
         .map(|_| Strike {
@@ -164,6 +174,9 @@ impl fmt::Display for Plan {
         write!(f, "{} records, {mode:?}, workers {slaves:?}, {retries} retries, {feeding:?}", records.len())?;
         if let Some(ms) = self.record_timeout_ms {
             write!(f, ", limit {ms} ms")?;
+        }
+        if self.journal {
+            write!(f, ", journal")?;
         }
         if let Some(at) = self.drained_at {
             write!(f, ", drained at {at}‰")?;

@@ -37,7 +37,7 @@ impl RoundReport {
             records: evidence.count("read"),
             failures: evidence.failures(),
             executions: evidence.executions(),
-            nodes_lost: evidence.count("nodes_lost"),
+            nodes_lost: evidence.nodes_lost(),
             faults,
             took,
         }

@@ -5,16 +5,14 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use super::checker::{self, Evidence};
-use super::feeder::Feeder;
 use super::fleet::Fleet;
+use super::master::{Master, work_bytes};
 use super::nemesis::{Nemesis, replace_plugin};
-use super::plan::{Feeding, Plan, Wishes};
+use super::plan::{Plan, Wishes};
 use super::report::RoundReport;
+use crate::call::Finished;
 use crate::grid::Grid;
-use crate::process::Process;
 use crate::wait;
 
 /// How long a run may take. It takes longer only if it stands still.
@@ -82,68 +80,23 @@ fn play(grid: &Grid, plan: &Plan) -> (RoundReport, Vec<String>) {
 /// Runs the master to its end; the second value says whether it was told to end before.
 fn run<'g>(
     grid: &'g Grid,
-    plan: &Plan,
+    plan: &'g Plan,
     fleet: &mut Fleet<'g>,
     nemesis: &mut Nemesis<'g>,
-) -> (crate::call::Finished, bool) {
-    let mut parts = parts(plan);
-    let mut master = start_master(grid, plan, &mut parts);
-    let mut feeder = Feeder::start(parts, master.take_input());
+) -> (Finished, bool) {
+    let mut master = Master::start(grid, plan);
     let work = work_bytes(plan, plan.records.len()).max(1);
-    let mut was_drained = false;
-    wait::until_some_within(RUN_MAX, "the run ends", || {
+    let ended = wait::until_some_within(RUN_MAX, "the run ends", || {
         let noted = fs::metadata(grid.path("log")).map_or(0, |log| log.len());
         let progress = usize::try_from(noted * 1000 / work).unwrap_or(usize::MAX);
-        feeder.step(noted);
         nemesis.step(progress, fleet, master.pid());
         fleet.step();
-        if !was_drained && plan.drained_at.is_some_and(|at| at <= progress) {
-            was_drained = true;
-            master.signal(Signal::SIGTERM);
+        if plan.drained_at.is_some_and(|at| at <= progress) {
+            master.drain();
         }
-        (!master.is_running()).then_some(())
+        master.step(noted)
     });
-    (master.wait(), was_drained)
-}
-
-fn start_master(grid: &Grid, plan: &Plan, parts: &mut Vec<(u64, String)>) -> Process {
-    let mut call = grid
-        .master()
-        .args("--wait-nodes 60s --reallocate-every 200ms --format lines")
-        .args(plan.mode.flags())
-        .args(&format!("--retries {}", plan.retries))
-        .path("-o", grid.path("output"))
-        .path("--failed", grid.path("failed"))
-        .path("--summary-json", grid.path("summary"));
-    if let Some(ms) = plan.record_timeout_ms {
-        call = call.args(&format!("--record-timeout {ms}ms"));
-    }
-    let input: String = parts.iter().map(|(_, part)| part.as_str()).collect();
-    let input = grid.write("input", input);
-    if plan.feeding == Feeding::File {
-        parts.clear();
-        call = call.arg(input);
-    }
-    call.start()
-}
-
-/// The input, cut into parts, each with the size of the side log at which it is due.
-fn parts(plan: &Plan) -> Vec<(u64, String)> {
-    let count = if let Feeding::Parts(count) = plan.feeding { count } else { 1 };
-    let per_part = plan.records.len().div_ceil(count).max(1);
-    let lines = |first: usize| {
-        let records = plan.records.iter().enumerate().skip(first).take(per_part);
-        records.map(|(id, record)| record.line(id) + "\n").collect()
-    };
-    (0..plan.records.len()).step_by(per_part).map(|first| (work_bytes(plan, first), lines(first))).collect()
-}
-
-/// Bytes that the side log has at least, when each of the first records was run once.
-fn work_bytes(plan: &Plan, records: usize) -> u64 {
-    /// `@`, a tab, a process's number, and the end of the line.
-    const AROUND_ID: usize = 5;
-    let ids = 0..records.min(plan.records.len());
-    ids.map(|id| (id.max(1).ilog10() as usize + 1 + AROUND_ID) as u64).sum()
+    (ended, master.was_drained())
 }
 
 fn reserved_rows(grid: &Grid) -> usize {

@@ -1,0 +1,117 @@
+//! The master of a round: one process, or with a journal as many as it takes, each of which goes on where the one
+//! before was killed.
+
+use nix::sys::signal::Signal;
+
+use super::feeder::Feeder;
+use super::plan::{Feeding, Plan};
+use crate::call::Finished;
+use crate::grid::Grid;
+use crate::process::Process;
+
+/// What every process of it gets before a record's id in the side log, and after it, at least: `@`, a tab, a
+/// process's number, and the end of the line.
+const AROUND_ID: usize = 5;
+
+/// A master.
+#[derive(Debug)]
+pub struct Master<'g> {
+    grid: &'g Grid,
+    plan: &'g Plan,
+    process: Option<Process>,
+    feeder: Option<Feeder>,
+    /// What the processes have said that are gone.
+    said: String,
+    was_drained: bool,
+}
+
+impl<'g> Master<'g> {
+    /// Starts it.
+    pub fn start(grid: &'g Grid, plan: &'g Plan) -> Self {
+        let parts = parts(plan);
+        grid.write("input", parts.iter().map(|(_, part)| part.as_str()).collect::<String>());
+        let mut master =
+            Self { grid, plan, process: None, feeder: None, said: String::new(), was_drained: false };
+        let mut process = master.call().start();
+        if plan.feeding != Feeding::File {
+            master.feeder = Some(Feeder::start(parts, process.take_input()));
+        }
+        master.process = Some(process);
+        master
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<i32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// Whether it was told to end before its input was over.
+    pub fn was_drained(&self) -> bool {
+        self.was_drained
+    }
+
+    /// Tells it to finish what it has read, once.
+    pub fn drain(&mut self) {
+        if !self.was_drained
+            && let Some(process) = &self.process
+        {
+            self.was_drained = true;
+            process.signal(Signal::SIGTERM);
+        }
+    }
+
+    /// Gives it what is due when the side log has so many bytes, and starts it again where it has a journal and was
+    /// killed or told to end. Returns its end, with all that it has ever said.
+    pub fn step(&mut self, noted_bytes: u64) -> Option<Finished> {
+        if let Some(feeder) = &mut self.feeder {
+            feeder.step(noted_bytes);
+        }
+        if self.process.as_mut().is_some_and(Process::is_running) {
+            return None;
+        }
+        let mut ended = self.process.take()?.wait();
+        self.said.push_str(&ended.stderr);
+        if self.plan.journal && [-9, 143].contains(&ended.status) {
+            self.process = Some(self.call().start());
+            return None;
+        }
+        ended.stderr = std::mem::take(&mut self.said);
+        Some(ended)
+    }
+
+    fn call(&self) -> crate::call::Call<'g> {
+        let (grid, plan) = (self.grid, self.plan);
+        let mut call = grid
+            .master()
+            .args("--wait-nodes 60s --reallocate-every 200ms --format lines")
+            .args(plan.mode.flags())
+            .args(&format!("--retries {}", plan.retries))
+            .path("-o", grid.path("output"))
+            .path("--failed", grid.path("failed"))
+            .path("--summary-json", grid.path("summary"));
+        if let Some(ms) = plan.record_timeout_ms {
+            call = call.args(&format!("--record-timeout {ms}ms"));
+        }
+        if plan.journal {
+            call = call.path("--journal", grid.path("journal"));
+        }
+        if plan.feeding == Feeding::File { call.arg(grid.path("input")) } else { call }
+    }
+}
+
+/// The input, cut into parts, each with the size of the side log at which it is due.
+fn parts(plan: &Plan) -> Vec<(u64, String)> {
+    let count = if let Feeding::Parts(count) = plan.feeding { count } else { 1 };
+    let per_part = plan.records.len().div_ceil(count).max(1);
+    let lines = |first: usize| {
+        let records = plan.records.iter().enumerate().skip(first).take(per_part);
+        records.map(|(id, record)| record.line(id) + "\n").collect()
+    };
+    (0..plan.records.len()).step_by(per_part).map(|first| (work_bytes(plan, first), lines(first))).collect()
+}
+
+/// Bytes that the side log has at least, when each of the first records was run once.
+pub fn work_bytes(plan: &Plan, records: usize) -> u64 {
+    let ids = 0..records.min(plan.records.len());
+    ids.map(|id| (id.max(1).ilog10() as usize + 1 + AROUND_ID) as u64).sum()
+}
