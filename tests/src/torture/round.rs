@@ -43,7 +43,11 @@ pub fn round(seed: u64, wishes: &Wishes) -> Result<RoundReport, Failure> {
         Ok((_, complaints)) => complaints,
         Err(panic) => vec![words_of(panic.as_ref())],
     };
-    Err(Failure { complaints, plan: plan.to_string(), directory: grid.keep() })
+    let failure = Failure { complaints, plan: plan.to_string(), directory: grid.keep() };
+    let words = format!("seed {seed}: {}\n{}\n", failure.plan, failure.complaints.join("\n"));
+    // Whoever looks at the directory later wants to know; who sees the failure itself is told anyway.
+    let _ = fs::write(failure.directory.join("what-was-wrong"), words);
+    Err(failure)
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
