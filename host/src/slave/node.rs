@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -21,6 +21,10 @@ use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
+
+/// Connections that the system keeps until they are accepted. When there are more, it drops what comes, and a
+/// master tries again only after a second: the usual 128 are soon filled.
+const BACKLOG: u32 = 1024;
 
 /// How long a port may be in use after its last slave was killed.
 const PORT_PATIENCE: Duration = Duration::from_secs(2);
@@ -94,13 +98,30 @@ async fn listen(config: &SlaveConfig) -> anyhow::Result<TcpListener> {
 async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let began = Instant::now();
     loop {
-        match TcpListener::bind(address).await {
+        match open_port(address) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && began.elapsed() < PORT_PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             result => return result,
         }
     }
+}
+
+/// A socket on that port that listens.
+fn open_port(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of the last slave there may still be closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The next connection, but none before that time. Cancel safe: what was not accepted waits in the system.
+async fn accept(listener: &TcpListener, not_before: Option<Instant>) -> std::io::Result<TcpStream> {
+    if let Some(not_before) = not_before {
+        tokio::time::sleep_until(not_before.into()).await;
+    }
+    Ok(listener.accept().await?.0)
 }
 
 async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
@@ -182,9 +203,9 @@ impl Node<'_> {
         let mut stats_timer = tokio::time::interval(STATS_EVERY);
         let why = loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let make_room = waiting_room.enter();
+                accepted = accept(&listener, waiting_room.closed_until(Instant::now())) => match accepted {
+                    Ok(stream) => {
+                        let make_room = waiting_room.enter(Instant::now());
                         sessions.spawn(master_listener::serve(stream, door.clone(), make_room));
                     }
                     Err(error) => {

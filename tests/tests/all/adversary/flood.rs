@@ -1,5 +1,9 @@
 //! Hundreds of connections that are no master's.
 
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Instant;
 
 use simplegrid::wire::{Frame, MasterToSlave, Role};
@@ -203,4 +207,38 @@ fn idle_connections_keep_neither_masters_nor_administrators_out() {
     grid.manage(port, "shutdown").finish().expect(0);
     slave.into_process().wait().expect(0);
     drop(idle);
+}
+
+/// Opens idle connections without a pause, and keeps the newest of them, until it is over.
+fn keep_idle_connections_coming(port: u16, is_over: &AtomicBool) {
+    let mut idle = VecDeque::new();
+    // Bounded, should nothing else end it.
+    for _ in 0..100_000 {
+        if is_over.load(Relaxed) {
+            return;
+        }
+        idle.push_back(Peer::connect(port));
+        if idle.len() > 200 {
+            idle.pop_front();
+        }
+    }
+}
+
+#[test]
+fn idle_connections_that_come_again_and_again_keep_no_master_out() {
+    let grid = Grid::new();
+    let slave = grid.slave("echo");
+    let (port, is_over) = (slave.port(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(|| keep_idle_connections_coming(port, &is_over))));
+        slave.wait_for_stderr("more connections were closed");
+        let masters =
+            (0..10).map(|_| grid.master().args("--wait-nodes 30s").input(numbered("record ", 100)).finish());
+        let masters: Vec<_> = masters.collect();
+        is_over.store(true, Relaxed);
+        for master in masters {
+            let master = master.expect(0).expect_counts(100, 100, 0);
+            assert!(!master.stderr.contains("cannot be used"), "it was turned away: {}", master.stderr);
+        }
+    });
 }
