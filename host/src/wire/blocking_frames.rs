@@ -22,6 +22,8 @@ pub struct FrameRef<'a, M> {
     pub table: &'a [u8],
     /// Its body.
     pub body: &'a [u8],
+    /// Whether more than this frame was read: then the peer has sent something else, too.
+    pub more_is_read: bool,
 }
 
 /// Frames in, over a blocking socket. One buffer serves all of them.
@@ -81,8 +83,9 @@ impl BlockingReader {
         };
         let frame = &self.buffer[self.start..self.start + lengths.frame_bytes()];
         self.start += lengths.frame_bytes();
+        let more_is_read = self.start < self.end;
         let (head, table, body) = lengths.parts(frame);
-        Ok(Some(FrameRef { head: postcard::from_bytes(head)?, table, body }))
+        Ok(Some(FrameRef { head: postcard::from_bytes(head)?, table, body, more_is_read }))
     }
 
     /// Something that can tell, while a frame is in hand, whether the peer has sent more.
@@ -91,11 +94,6 @@ impl BlockingReader {
     /// Those of the system.
     pub fn more_input(&self) -> std::io::Result<MoreInput> {
         Ok(MoreInput { socket: self.socket.try_clone()? })
-    }
-
-    /// Whether more than the frame in hand has been read.
-    pub fn has_read_more(&self) -> bool {
-        self.start < self.end
     }
 
     /// The room to make for a frame of which a part is there: it doubles as bytes arrive, and is not made on a
@@ -131,7 +129,7 @@ pub struct MoreInput {
 }
 
 impl MoreInput {
-    /// Whether the peer has sent something that is not yet read.
+    /// Whether the peer has sent something that is not yet read (see [`FrameRef::more_is_read`] for what is).
     ///
     /// # Errors
     /// Those of the system.
@@ -158,6 +156,16 @@ fn read_some(socket: &mut UnixStream, buffer: &mut [u8]) -> std::io::Result<usiz
 mod tests {
     use super::*;
     use crate::wire::MasterToSlave;
+
+    #[test]
+    fn a_frame_tells_whether_another_was_read_with_it() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let mut far = BlockingReader::new(far);
+        let ping = frame::encode_head(&Frame::from(MasterToSlave::Ping(1)));
+        near.write_all(&ping.repeat(2)).unwrap();
+        assert!(far.read_frame::<MasterToSlave>().unwrap().unwrap().more_is_read);
+        assert!(!far.read_frame::<MasterToSlave>().unwrap().unwrap().more_is_read);
+    }
 
     #[test]
     fn frames_of_all_sizes_pass() {

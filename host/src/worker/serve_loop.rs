@@ -68,11 +68,14 @@ struct Batch<'a> {
     base: u32,
     ends: &'a [[u8; 4]],
     data: &'a [u8],
+    /// Another item is here already.
+    more_is_read: bool,
 }
 
 impl<'a> Batch<'a> {
     fn of<M>(frame: &FrameRef<'a, M>, base: u32) -> Self {
-        Self { base, ends: frame.table.as_chunks().0, data: frame.body }
+        let ends = frame.table.as_chunks().0;
+        Self { base, ends, data: frame.body, more_is_read: frame.more_is_read }
     }
 
     /// The records, terminators included; `None` where the table of ends is wrong.
@@ -122,7 +125,7 @@ impl Worker {
                 self.hand_over_part()?;
             }
         }
-        if self.should_flush()? {
+        if self.should_flush(batch.more_is_read)? {
             self.flush(false, batch.ends.len())
         } else {
             self.hand_over(true, batch.ends.len())?;
@@ -145,9 +148,12 @@ impl Worker {
     }
 
     /// A task is asked to finish what it holds when its window is full, or when there is nothing else to do.
-    fn should_flush(&mut self) -> Result<bool, WorkerError> {
+    fn should_flush(&mut self, more_is_read: bool) -> Result<bool, WorkerError> {
         let held = &self.task.host().held;
-        Ok(held.records() > 0 && (held.batches() >= HELD_BATCHES_MAX || !self.more.is_waiting()?))
+        if held.records() == 0 {
+            return Ok(false);
+        }
+        Ok(held.batches() >= HELD_BATCHES_MAX || !(more_is_read || self.more.is_waiting()?))
     }
 
     /// Calls the task's flush, and hands the item over.

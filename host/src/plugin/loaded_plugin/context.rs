@@ -69,11 +69,6 @@ impl<H: TaskHost> Context<H> {
         self.alive.set(true);
     }
 
-    /// The host itself.
-    pub(super) fn host(&mut self) -> &mut H {
-        self.host.get_mut()
-    }
-
     /// Where the host is, without a reference to the context.
     ///
     /// # Safety

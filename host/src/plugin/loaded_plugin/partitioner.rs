@@ -35,13 +35,6 @@ impl LoadedPartitioner {
         (id >= 0).then(|| Self { table, id, context: Box::new(Context::new(KeyHost::default())) })
     }
 
-    /// The same with another separator of fields.
-    #[must_use]
-    pub fn with_separator(mut self, separator: u8) -> Self {
-        self.context.host().splitter = Splitter::new(separator);
-        self
-    }
-
     /// Writes the key of a record to `key`, whatever that was.
     ///
     /// # Errors
