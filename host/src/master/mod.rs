@@ -1,7 +1,7 @@
 //! A master: reads records, has them run by slaves, and writes what comes back.
 //!
-//! In the order of a record's way: `record::reader` → [`dispatcher`] (with `dispatch_state`, where every
-//! decision is) → [`slave_link`] ⇢ and back to [`result_writer`]. `node_keeper` finds and keeps the slaves.
+//! In the order of a record's way: `record::reader` → `dispatcher` (with `dispatch_state`, where every
+//! decision is) → `slave_link` ⇢ and back to `result_writer`. `node_keeper` finds and keeps the slaves.
 
 mod action;
 mod arranger;

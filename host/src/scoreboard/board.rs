@@ -34,7 +34,7 @@ pub struct BoardFull;
 
 /// A mapped scoreboard.
 ///
-/// What a call of the task writes counts only once [`settle`](Self::settle) says so.
+/// What a call of the task writes counts only once [`settle_record`](Self::settle_record) says so.
 #[derive(Debug)]
 pub struct Board {
     map: NonNull<u8>,

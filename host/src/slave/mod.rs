@@ -1,7 +1,7 @@
 //! A slave: owns worker processes and serves one master at a time.
 //!
-//! In the order of a record's way: [`master_listener`] lets a master in, [`master_session`] takes what it
-//! sends, [`worker_pool`] (with `pool_state`, where every decision is) gives it to a [`worker_link`].
+//! In the order of a record's way: `master_listener` lets a master in, `master_session` takes what it
+//! sends, `worker_pool` (with `pool_state`, where every decision is) gives it to a `worker_link`.
 
 mod line_limit;
 mod master_listener;
@@ -18,7 +18,7 @@ mod worker_pool;
 
 pub use line_limit::LineLimit;
 pub use master_session::{SessionEnd, serve};
-pub use prepare::{Prepared, TaskChoice, prepare};
+pub use prepare::{PrepareError, Prepared, TaskChoice, prepare};
 pub use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
 
 use crate::config::SlaveConfig;

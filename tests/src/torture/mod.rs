@@ -2,9 +2,9 @@
 //! that believes nothing but what it sees from outside: the output, the failed records, the summary, and the
 //! file in which every execution was noted.
 //!
-//! In the order of a round: [`plan`] throws the dice, [`records`] says what each record asks for and what must
-//! become of it, [`fleet`] has the slaves, [`master`] the master, [`nemesis`] breaks things, [`round`] brings all
-//! together, [`checker`] judges, [`report`] adds up.
+//! In the order of a round: `plan` throws the dice, `records` says what each record asks for and what must
+//! become of it, `fleet` has the slaves, `master` the master, `nemesis` breaks things, `round` brings all
+//! together, `checker` judges, `report` adds up.
 
 mod checker;
 mod feeder;

@@ -1,9 +1,9 @@
 //! The journal of a run: what a master that was killed needs, to go on where it stood.
 //!
-//! In reading order: [`range_set`] (which records are finished), [`entry`] (what the file holds, byte for
-//! byte), [`identity`] (which run it belongs to), [`stream_head`] (how another standard input is noticed),
-//! [`earlier`] (what a journal says of the runs before), [`run_journal`] (when a run may begin, and when a
-//! checkpoint is due), [`journal_file`] and [`pen`] (the files). The first six do no I/O.
+//! In reading order: `range_set` (which records are finished), `entry` (what the file holds, byte for
+//! byte), `identity` (which run it belongs to), `stream_head` (how another standard input is noticed),
+//! `earlier` (what a journal says of the runs before), `run_journal` (when a run may begin, and when a
+//! checkpoint is due), `journal_file` and `pen` (the files). The first six do no I/O.
 //!
 //! **Invariant:** the journal never claims more than the files hold: rows and failed records are on the disk
 //! before the entry that counts them is written.

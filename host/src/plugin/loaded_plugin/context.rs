@@ -15,7 +15,7 @@ use crate::plugin::{CallError, Cells, TaskHost};
 /// What one task's callbacks work on. It must not move while the plugin has its address.
 ///
 /// The callbacks make a `&mut H` out of a shared `Context`. That is sound because only one can exist: they
-/// run on the thread and during a call that [`Context::host`]'s owner started, which it cannot do while it
+/// run on the thread and during a call that the owner of the task started, which it cannot do while it
 /// lends the host out itself; they do not nest, for an `H` has no way to call its task; and `H` is behind an
 /// `UnsafeCell`, so the compiler assumes nothing about it meanwhile. `stopping` and `log`, which other threads
 /// may call, never touch `H`.
