@@ -1,6 +1,6 @@
 //! One call of the program: put together step by step, and then run to its end or started.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -35,7 +35,9 @@ pub struct Finished {
 
 impl<'g> Call<'g> {
     pub(crate) fn new(grid: &'g Grid, name: &str) -> Self {
-        let mut command = Command::new(program::path());
+        // Whoever runs the tests may have HUP ignored (`nohup`), which programs inherit, and this one respects.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(program::path());
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("SIMPLEGRID_") {
                 command.env_remove(variable);
@@ -95,35 +97,43 @@ impl<'g> Call<'g> {
 
     /// Lets no file that it writes be longer than so many blocks (of 512 or 1024 bytes, as the shell has it), as
     /// if a disk were full.
-    pub fn files_up_to_blocks(mut self, blocks: u32) -> Self {
+    pub fn files_up_to_blocks(self, blocks: u32) -> Self {
         let script = "trap '' XFSZ; ulimit -f \"$1\" && shift && exec \"$@\"";
-        let mut limited = Command::new("sh");
-        limited.args(["-c", script, "sh"]).arg(blocks.to_string());
-        limited.arg(self.command.get_program()).args(self.command.get_args()).process_group(0);
-        for (variable, value) in self.command.get_envs() {
-            match value {
-                Some(value) => limited.env(variable, value),
-                None => limited.env_remove(variable),
-            };
-        }
-        if let Some(directory) = self.command.get_current_dir() {
-            limited.current_dir(directory);
-        }
-        self.command = limited;
-        self
+        let blocks = blocks.to_string();
+        let words = self.words();
+        self.behind(Command::new("sh").args(["-c", script, "sh", &blocks]).args(words))
+    }
+
+    /// Starts it as `nohup` does: with HUP ignored.
+    pub fn without_hangups(self) -> Self {
+        // Behind `env` and what it is told stand the program and its words.
+        let words = self.words().split_off(2);
+        self.behind(Command::new("env").arg("--ignore-signal=HUP").args(words))
     }
 
     /// Runs it in a network namespace.
-    pub fn in_namespace(mut self, name: &str) -> Self {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", name]).arg(self.command.get_program()).args(self.command.get_args());
+    pub fn in_namespace(self, name: &str) -> Self {
+        let words = self.words();
+        self.behind(Command::new("ip").args(["netns", "exec", name]).args(words))
+    }
+
+    /// The whole command line, the program first.
+    fn words(&self) -> Vec<OsString> {
+        let program = std::iter::once(self.command.get_program());
+        program.chain(self.command.get_args()).map(OsStr::to_owned).collect()
+    }
+
+    /// The same in the same surroundings, but started by another command line.
+    fn behind(mut self, line: &Command) -> Self {
+        let mut command = Command::new(line.get_program());
+        command.args(line.get_args()).process_group(0);
         for (variable, value) in self.command.get_envs() {
             match value {
                 Some(value) => command.env(variable, value),
                 None => command.env_remove(variable),
             };
         }
-        command.current_dir(self.grid.path(".")).process_group(0);
+        command.current_dir(self.grid.path("."));
         self.command = command;
         self
     }

@@ -1,10 +1,10 @@
 //! A task that does whatever a task should not do. Each record says what is to happen with it, see
-//! [`fault`]; arguments spoil the rest of the task's life, see [`args`].
+//! `fault`; arguments spoil the rest of the task's life, see `args`.
 //!
-//! Records that begin with `@` say who they are, too, and their rows repeat it: see [`tagged`].
+//! Records that begin with `@` say who they are, too, and their rows repeat it: see `tagged`.
 //!
 //! What is executed can be seen from outside, even by tests whose worker does not survive it: see
-//! [`side_log`].
+//! `side_log`.
 
 mod args;
 mod fault;

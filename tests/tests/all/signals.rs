@@ -221,3 +221,15 @@ fn a_master_that_waits_for_nodes_ends_at_a_signal() {
     master.signal(Signal::SIGTERM);
     master.wait().expect(143);
 }
+
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_stays_so() {
+    let grid = Grid::new();
+    let mut run = grid.run("echo").without_hangups().start();
+    run.write("a\n");
+    run.wait_for_lines(1);
+    run.signal(Signal::SIGHUP);
+    run.write("b\n");
+    run.wait_for_lines(2);
+    run.finish().expect(0).expect_counts(2, 2, 0);
+}
