@@ -197,7 +197,13 @@ impl Books {
     /// A worker is gone: what it had not finished comes back.
     pub fn on_slot_lost(&mut self, slot: SlotId, place: Option<&Place>, lost: &SlotLost) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
-        let in_flush = lost.blame.is_none() && lost.kind != LossKind::Panic;
+        let in_flush = match lost.kind {
+            LossKind::Flush => true,
+            // A time limit ends either a record or a flush.
+            LossKind::Timeout => lost.blame.is_none(),
+            LossKind::Crash | LossKind::Panic => false,
+        };
+        let is_unexplained = lost.kind == LossKind::Crash && lost.blame.is_none();
         for (batch, sent) in self.ledger.remove_slot(slot) {
             for (index, held) in sent.unfinished() {
                 let attempt = sent.attempt(index);
@@ -208,6 +214,8 @@ impl Books {
                     attempt.blamed(reason, lost.message.clone(), place.cloned(), self.retries)
                 } else if held && in_flush {
                     attempt.lost_in_flush(lost.message.clone(), place.cloned(), self.retries)
+                } else if held && is_unexplained {
+                    attempt.lost_with_worker(&lost.message, place.cloned())
                 } else if held {
                     attempt.excused()
                 } else {

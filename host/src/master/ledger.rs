@@ -93,7 +93,7 @@ impl Sent {
 
     /// Whether it is one record that must be alone at its worker.
     pub fn is_alone(&self) -> bool {
-        self.tries.as_ref().is_some_and(|tries| tries.iter().any(|tries| tries.alone))
+        self.tries.as_ref().is_some_and(|tries| tries.iter().any(|tries| tries.is_suspect()))
     }
 
     /// What is known of the attempt at a record.

@@ -27,7 +27,7 @@ impl DispatchState {
     /// Sends a record, or some, for another attempt: to another slot than before, if there is one.
     fn send_retry(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
         let Some(again) = self.retries.peek(now) else { return false };
-        if again.tries.alone {
+        if again.tries.is_suspect() {
             return self.send_alone(now, actions);
         }
         let avoided = again.not_on.filter(|slot| self.slots.has_other(*slot));

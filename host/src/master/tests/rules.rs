@@ -390,3 +390,21 @@ fn queued_records_of_a_lost_node_move_in_order() {
     }
     assert_eq!(records, (0..10).map(|number| format!("a{number}")).collect::<Vec<_>>());
 }
+
+#[test]
+fn who_is_held_while_its_workers_are_killed_from_outside_is_innocent() {
+    let mut run = TestRun::new(rules(), &[1]);
+    warm_up(&mut run, 2);
+    run.read(["1", "2"]);
+    for _ in 0..5 {
+        let batch = run.last_sent();
+        assert_eq!(batch.records, ["1", "2"], "nobody is suspected, so they go together");
+        run.say(&batch, batch.batch, &[held(0), held(1)], true);
+        run.kill(slot(0, 0), LossKind::Crash, None);
+        run.up(slot(0, 0));
+    }
+    let batch = run.last_sent();
+    run.echo(&batch);
+    assert!(run.failed.is_empty(), "{:?}", run.failed);
+    assert_eq!(run.take_written(), "1\n2\n");
+}
