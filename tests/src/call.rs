@@ -111,6 +111,15 @@ impl<'g> Call<'g> {
         self.behind(Command::new("env").arg("--ignore-signal=HUP").args(words))
     }
 
+    /// Lets a shell run it that sees mounts of its own: in the script, `$1` is the directory and the rest the
+    /// command line.
+    pub fn with_mounts_of_its_own(self, script: &str, directory: &Path) -> Self {
+        let words = self.words();
+        let mut line = Command::new("unshare");
+        line.args(["--mount", "sh", "-c", script, "sh"]).arg(directory).args(words);
+        self.behind(&line)
+    }
+
     /// Runs it in a network namespace.
     pub fn in_namespace(self, name: &str) -> Self {
         let words = self.words();
