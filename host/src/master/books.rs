@@ -8,6 +8,7 @@ use super::attempt::{Attempt, Verdict};
 use super::failure::{FailedRecord, Place, Reason};
 use super::journal::{Earlier, RangeSet};
 use super::ledger::{Ledger, Sent};
+use super::strand::Strand;
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::Records;
@@ -169,6 +170,9 @@ impl Books {
                 ..Reported::default()
             };
         }
+        if self.finish_strand(slot, report.batch, table, body) {
+            return Reported::default();
+        }
         let mut verdicts = Vec::new();
         let mut start = 0;
         for outcome in Outcome::all(table) {
@@ -253,10 +257,24 @@ impl Books {
             tracing::error!(%batch, "a report lacks the ends of rows; the rows of its records stay together");
         }
         let mut rows = Some(rows.clone());
-        for index in 0..records {
-            self.arranger.finish(sent.attempt(index).seq, 1, rows.take());
+        for seq in sent.into_seqs() {
+            self.arranger.finish(seq, 1, rows.take());
         }
         Ok(())
+    }
+
+    /// The whole batch is done, and its records do not follow each other: the way of most reports in a partitioned
+    /// run that keeps order. `false`, and nothing has changed, if that is not so.
+    fn finish_strand(&mut self, slot: SlotId, batch: BatchId, table: &Bytes, rows: &Bytes) -> bool {
+        let seqs = self.ledger.get(slot, batch).and_then(Sent::untouched_seqs);
+        if !self.keep_order || !seqs.is_some_and(|seqs| Strand::fits(batch, seqs, table, rows)) {
+            return false;
+        }
+        let Some(sent) = self.ledger.remove(slot, batch) else { return false };
+        self.counts.done += sent.records().len() as u64;
+        self.counts.retried += sent.retried() as u64;
+        self.arranger.finish_strand(Strand::new(sent.into_seqs(), table.clone(), rows.clone()));
+        true
     }
 
     fn on_outcome(

@@ -27,6 +27,7 @@ mod run;
 mod run_end;
 mod slave_link;
 mod slots;
+mod strand;
 mod summary;
 #[cfg(test)]
 mod tests;

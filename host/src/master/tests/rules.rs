@@ -355,6 +355,21 @@ fn equal_keys_meet_in_one_slot_in_the_order_of_the_input() {
 }
 
 #[test]
+fn the_end_of_a_partitioned_run_is_not_cut_into_single_records() {
+    let mut run = TestRun::new(by_first_letter(), &[2]);
+    warm_up(&mut run, 4);
+    run.read_with_rest((0..3000).map(|record| format!("{}{record}", ['a', 'b'][record % 2])), Some(0));
+    run.end_input();
+    let mut batches = 0;
+    while !run.sent.is_empty() {
+        let batch = run.last_sent();
+        run.echo(&batch);
+        batches += 1;
+    }
+    assert!(batches < 30, "no other slot can take a part of the rest, so {batches} batches are too many");
+}
+
+#[test]
 fn a_node_that_joins_a_partitioned_run_waits_until_nothing_is_in_flight() {
     let mut run = TestRun::new(by_first_letter(), &[1]);
     run.read(["a1"]);
