@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
 
 use super::kernels::{self, Kernel};
 use super::records;
@@ -29,6 +30,14 @@ const RECORDS: [usize; 2] = [100_000, 400_000];
 /// Where the baselines are kept.
 pub fn baselines() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("baselines/instructions.json")
+}
+
+/// What was counted once.
+#[derive(Debug, Serialize, Deserialize)]
+struct Baselines {
+    /// What it was built with: another compiler makes other code, whose counts say nothing about a change of ours.
+    compiler: String,
+    counts: BTreeMap<String, f64>,
 }
 
 /// Runs a kernel so often; called under callgrind.
@@ -53,15 +62,24 @@ pub fn check(record: bool) -> anyhow::Result<()> {
         println!("skipped: valgrind is not installed, so no instructions are counted");
         return Ok(());
     }
+    let compiler = compiler()?;
+    if !record {
+        let Baselines { compiler: of_baselines, .. } = read_baselines()?;
+        if of_baselines != compiler {
+            println!("skipped: the baselines are those of {of_baselines}, and this is {compiler}");
+            return Ok(());
+        }
+    }
     let mut counts = BTreeMap::new();
     for kernel in &kernels::ALL {
         counts.insert(kernel.name.to_owned(), of_kernel(kernel)?);
     }
     counts.insert("acknowledged record, whole grid".to_owned(), of_record()?);
     if record {
-        fs::write(baselines(), serde_json::to_string_pretty(&counts)? + "\n")?;
+        let recorded = Baselines { compiler, counts: counts.clone() };
+        fs::write(baselines(), serde_json::to_string_pretty(&recorded)? + "\n")?;
     }
-    let baselines: BTreeMap<String, f64> = serde_json::from_slice(&fs::read(baselines())?)?;
+    let Baselines { counts: baselines, .. } = read_baselines()?;
     let mut worse = Vec::new();
     println!("| | instructions | baseline | |\n|---|--:|--:|---|");
     for (name, count) in &counts {
@@ -73,6 +91,19 @@ pub fn check(record: bool) -> anyhow::Result<()> {
         }
     }
     if worse.is_empty() { Ok(()) } else { bail!("{}", worse.join("; ")) }
+}
+
+fn read_baselines() -> anyhow::Result<Baselines> {
+    let path = baselines();
+    let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))
+}
+
+fn compiler() -> anyhow::Result<String> {
+    let said =
+        Command::new("rustc").arg("--version").output().context("asking the compiler for its version")?;
+    let architecture = std::env::consts::ARCH;
+    Ok(format!("{} on {architecture}", String::from_utf8_lossy(&said.stdout).trim()))
 }
 
 /// Instructions of one call.
