@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::node::{Node, NodeKey, NodeState};
 use super::sqlite::SqliteError;
-use super::url::ServerKind;
+use crate::database::ServerKind;
 
 /// Why an operation on the registry could not be done.
 #[derive(Debug, thiserror::Error)]

@@ -47,4 +47,4 @@ pub use moves::{GIVEN_UP_REST, SILENCE};
 pub use node::{Node, NodeKey, NodeState};
 pub use reservation::Reservation;
 pub use sqlite::SqliteError;
-pub use url::{RegistryUrl, Server, ServerKind, UrlError};
+pub use url::{RegistryUrl, UrlError};

@@ -2,6 +2,7 @@
 
 mod adversary;
 mod corpus;
+mod database_connections;
 mod database_servers;
 mod grid;
 mod hygiene;
