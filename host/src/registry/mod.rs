@@ -37,7 +37,9 @@ mod handle;
 mod moves;
 mod node;
 mod reservation;
+mod schema;
 mod sqlite;
+mod transition;
 mod url;
 
 pub use clock::Clock;
