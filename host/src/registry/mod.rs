@@ -29,8 +29,6 @@
 //! masters never hold one node.
 
 mod clock;
-#[cfg(test)]
-mod contract_tests;
 mod dbi;
 mod error;
 mod handle;
@@ -38,6 +36,7 @@ mod moves;
 mod node;
 mod reservation;
 mod schema;
+mod server;
 mod sqlite;
 mod transition;
 mod url;
@@ -48,5 +47,6 @@ pub use handle::{Announcement, Registry, Stats};
 pub use moves::{GIVEN_UP_REST, SILENCE};
 pub use node::{Node, NodeKey, NodeState};
 pub use reservation::Reservation;
+pub use server::ServerError;
 pub use sqlite::SqliteError;
 pub use url::{RegistryUrl, UrlError};

@@ -99,6 +99,16 @@ pub(super) fn beaten(
     Ok(node)
 }
 
+/// The row of a node that a master has just reserved.
+pub(super) fn reserved(old: Node, reservation: &Reservation, until: i64) -> Node {
+    Node {
+        state: NodeState::Reserved,
+        reserved_by: Some(reservation.as_str().to_owned()),
+        lease_until: Some(until),
+        ..old
+    }
+}
+
 /// The row after a move, if the move may start from its state. A draining node keeps the name of the reservation
 /// that it works for.
 fn moved(old: &Node, verb: Move, rests_until: Option<i64>, now: i64) -> Option<Node> {

@@ -15,6 +15,7 @@ mod partition;
 mod peers;
 mod poison;
 mod registry;
+mod registry_contract;
 mod run;
 mod signals;
 mod tidy;
