@@ -36,8 +36,10 @@ pub enum Trouble {
         /// Whether there was one.
         with_password: bool,
     },
-    /// The server has no such database.
-    #[error("does not exist on that server; create it, or name another")]
+    /// The server has no such database, or does not admit to having it.
+    #[error(
+        "does not exist on that server, or not for this user; create it, grant the right, or name another"
+    )]
     NoSuchDatabase,
     /// It has no TLS, and that was asked for.
     #[error("offers no TLS, and its URL asks for it")]
@@ -164,8 +166,8 @@ impl Trouble {
         let words = one_line(&said.message);
         match said.code {
             1045 | 1698 | 1251 => Self::WrongPassword { with_password: server.password.is_some() },
-            1049 => Self::NoSuchDatabase,
-            1044 | 1142 | 1143 | 1227 => Self::Forbidden { words },
+            1044 | 1049 => Self::NoSuchDatabase,
+            1142 | 1143 | 1227 => Self::Forbidden { words },
             1146 => Self::NoSuchTable { words },
             // Deadlock, lock not available in time, a row of the same key, a table that is being changed.
             1213 | 1205 | 1062 | 1412 | 1020 | 1060 | 1061 | 1050 => Self::Conflict { words },
