@@ -139,7 +139,7 @@ fn a_server_that_lets_nobody_in_is_tried_five_times_and_ends_every_command_with_
                 let finished = finished.expect(4);
                 let errors = finished.errors();
                 assert_eq!(errors.len(), 1, "{}", finished.stderr);
-                assert!(errors[0].contains(word), "{}", finished.stderr);
+                assert_eq!(errors[0].matches(word).count(), 1, "{}", finished.stderr);
                 assert!(!finished.stderr.contains(SECRET), "{}", finished.stderr);
                 assert!(errors[0].contains("after 5 tries"), "{}", finished.stderr);
             }

@@ -6,16 +6,16 @@ use crate::database::DatabaseError;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The server fails, or does not do it.
-    #[error("the registry cannot be used: {0}")]
+    #[error(transparent)]
     Database(#[from] DatabaseError),
 
     /// The same, over and over.
-    #[error("the registry cannot be used, after {tries} tries: {source}")]
+    #[error("the registry cannot be used, after {tries} tries: {last}")]
     GaveUp {
         /// How often it was tried.
         tries: u32,
         /// Why it failed the last time.
-        source: DatabaseError,
+        last: DatabaseError,
     },
 
     /// The connection broke when everything was said but the answer to `COMMIT`.
@@ -81,7 +81,7 @@ impl ServerError {
     pub(in crate::registry) fn is_temporary(&self) -> bool {
         match self {
             Self::Database(error) | Self::Unsure(error) => error.is_temporary(),
-            Self::GaveUp { source, .. } => source.is_temporary(),
+            Self::GaveUp { last, .. } => last.is_temporary(),
             Self::Newer { .. } | Self::ForeignTable { .. } | Self::NotPrepared { .. } => false,
             Self::TooOld { .. } | Self::Stopped => false,
         }
