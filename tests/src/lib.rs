@@ -6,10 +6,15 @@
 
 pub mod bench;
 mod call;
+mod certificates;
+mod database_server;
 mod dice;
 mod failed_record;
 mod grid;
+mod mariadb_server;
 mod namespace;
+mod perl;
+mod postgres_server;
 mod process;
 mod processes;
 pub mod program;
@@ -17,14 +22,18 @@ mod proxy;
 mod side_log;
 mod slave;
 mod source_tree;
+mod throwaway;
 pub mod torture;
 pub mod wait;
 
 pub use call::{Call, Finished};
+pub use certificates::Certificates;
+pub use database_server::{DatabaseServer, Engine, Rows, TestDatabase};
 pub use dice::Dice;
 pub use failed_record::FailedRecord;
 pub use grid::Grid;
 pub use namespace::Namespaces;
+pub use perl::run_perl;
 pub use process::Process;
 pub use processes::{Descriptor, Found, signal_process as kill};
 pub use proxy::{Proxy, Way};

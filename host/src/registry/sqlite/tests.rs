@@ -156,6 +156,22 @@ async fn the_perl_tools_can_go_on_writing_to_a_migrated_table() {
     assert_eq!(registry.beat(&nodes[3].key, stats).await.unwrap().state, NodeState::Reserved);
 }
 
+/// It enables and reserves a node without a look at our columns.
+#[tokio::test]
+async fn a_reservation_of_the_perl_original_is_not_ended_by_an_old_lease() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    let registry = file.open().await.unwrap();
+    registry.announce(&slave("z")).await.unwrap();
+    let perl = Connection::open(file.path()).unwrap();
+    perl.execute_batch("UPDATE nodes SET state = 'enabled', lease_until = 1 WHERE hostname = 'z'").unwrap();
+    let node = registry.beat(&slave("z").key, Stats::default()).await.unwrap();
+    assert_eq!((node.state, node.lease_until), (NodeState::Enabled, None));
+    perl.execute_batch("UPDATE nodes SET state = 'reserved', reserved_by = 'p' WHERE hostname = 'z'")
+        .unwrap();
+    assert!(!registry.free_if_expired(&slave("z").key).await.unwrap());
+    assert_eq!(hostnames(&registry.reserve(&Reservation::new("r"), 9, None, LEASE).await.unwrap()), ["a"]);
+}
+
 #[tokio::test]
 async fn a_row_with_a_state_that_nobody_writes_is_shown_and_can_be_released() {
     let file = TestFile::with_sql(PERL_TABLE);
@@ -358,17 +374,6 @@ async fn a_registry_whose_directory_is_gone_works_again_when_it_is_back() {
     assert!(error.is_temporary(), "{error}");
     fs::rename(&elsewhere, &directory).unwrap();
     assert_eq!(hostnames(&registry.list().await.unwrap()), ["a"]);
-}
-
-#[tokio::test]
-async fn a_server_is_refused_with_what_to_write_instead() {
-    let url: RegistryUrl = "postgres://me:hunter2@h/d".parse().unwrap();
-    let error = Registry::open(&url).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "this build keeps its registry in SQLite and cannot use PostgreSQL (postgres://me@h/d); name a file \
-         that all its masters and slaves can open instead: `sqlite:/path/to/grid.db`"
-    );
 }
 
 /// So that reserving does not take longer the more nodes there are.
