@@ -49,7 +49,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let task =
         TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
     tasks.spawn(link(request(config), prepared, pool.clone(), events_in));
-    let ending = Ending { shutdown_slaves: false };
+    let ending = Ending { shutdown_slaves: false, begins: None };
     let status = master::run_records(&config.run, Some(task), ending, events, shutdown.clone()).await;
     end(&pool, &shutdown).await;
     tasks.shutdown().await;

@@ -14,7 +14,7 @@ use super::link::{Joined, LinkEvent};
 use super::progress::ProgressLine;
 use super::result_writer::WriteFailure;
 use super::results::Results;
-use super::run_end::{RunEnd, RunReport};
+use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::{NodeId, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::{Input, RecordReader, Unusable};
@@ -43,8 +43,8 @@ pub struct RunPlan {
     pub header: bool,
     /// What the user sees of the run.
     pub progress: ProgressLine,
-    /// Whether slaves are to end with the run.
-    pub shutdown_slaves: bool,
+    /// What happens to slaves at the end.
+    pub ending: Ending,
 }
 
 struct Peer {
@@ -78,7 +78,7 @@ struct Dispatcher {
     results: Results,
     header: bool,
     progress: ProgressLine,
-    shutdown_slaves: bool,
+    ending: Ending,
     nodes_used: usize,
     nodes_lost: usize,
     /// Why the last node was lost: what the user needs to know if none comes back.
@@ -96,7 +96,7 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
         results: plan.results,
         header: plan.header,
         progress: plan.progress,
-        shutdown_slaves: plan.shutdown_slaves,
+        ending: plan.ending,
         nodes_used: 0,
         nodes_lost: 0,
         last_loss: None,
@@ -358,19 +358,22 @@ impl Dispatcher {
 
     /// Says goodbye to all nodes, and waits until they are free.
     async fn say_goodbye(&mut self, events: &mut mpsc::Receiver<LinkEvent>, shutdown: &Shutdown) {
-        let goodbye = if self.shutdown_slaves { MasterToSlave::Shutdown } else { MasterToSlave::Bye };
-        let nodes: Vec<_> = self.peers.keys().copied().collect();
-        for node in &nodes {
-            self.send(*node, goodbye.clone().into());
-            if let Some(peer) = self.peers.get_mut(node) {
-                peer.close();
-            }
+        if let Some(begins) = self.ending.begins.take() {
+            // Whoever waited for it may be gone.
+            let _ = begins.send(());
         }
+        let nodes: Vec<_> = self.peers.keys().copied().collect();
+        nodes.into_iter().for_each(|node| self.say_goodbye_to(node));
         let waiting = async {
             while !self.peers.is_empty() {
                 match events.recv().await {
                     Some(LinkEvent::Left(node) | LinkEvent::Lost(node, _)) => {
                         self.peers.remove(&node);
+                    }
+                    // It came too late to be of use. Without a goodbye it would be taken for lost.
+                    Some(LinkEvent::Joined(Joined { node, name, out, hang_up, .. })) => {
+                        self.peers.insert(node, Peer { name, out, hang_up: Some(hang_up) });
+                        self.say_goodbye_to(node);
                     }
                     Some(_) => {}
                     None => return,
@@ -381,6 +384,14 @@ impl Dispatcher {
             () = waiting => {}
             () = tokio::time::sleep(GOODBYE_MAX) => tracing::warn!("some nodes did not answer the goodbye"),
             _ = shutdown.second() => {}
+        }
+    }
+
+    fn say_goodbye_to(&mut self, node: NodeId) {
+        let goodbye = if self.ending.shutdown_slaves { MasterToSlave::Shutdown } else { MasterToSlave::Bye };
+        self.send(node, goodbye.into());
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.close();
         }
     }
 }
