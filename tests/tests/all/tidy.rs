@@ -130,7 +130,7 @@ fn sockets_and_files_are_no_part_of_the_decisions() {
 
 /// All source files of ours.
 fn workspace() -> Vec<SourceFile> {
-    ["host", "plugin-api", "plugins", "tests"]
+    ["host", "plugin-api", "plugin-libs", "plugins", "tests"]
         .iter()
         .flat_map(|directory| SourceFile::below(directory))
         .collect()
