@@ -7,15 +7,16 @@ use simplegrid_network::{LookupError, NameServer, Names};
 use simplegrid_test_servers::DnsServer;
 
 fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+    text.parse().expect("it is an address")
 }
 
 fn names(server: &DnsServer) -> Names {
-    Names::new(Some(NameServer(server.address())), Duration::from_secs(20)).unwrap()
+    Names::new(Some(NameServer(server.address())), Duration::from_secs(20)).expect("it can be asked")
 }
 
 fn hosts(found: Result<Vec<simplegrid_network::MailExchanger>, LookupError>) -> Vec<(u16, String)> {
-    found.unwrap().into_iter().map(|exchanger| (exchanger.preference, exchanger.host)).collect()
+    let found = found.expect("there are some");
+    found.into_iter().map(|exchanger| (exchanger.preference, exchanger.host)).collect()
 }
 
 #[test]
@@ -33,8 +34,10 @@ fn mail_exchangers_come_in_the_order_of_their_preference() {
 
 #[test]
 fn nothing_and_nobody_knows_are_different() {
-    let server =
-        DnsServer::start().address_of("a.test", ip("192.0.2.1")).failing("failing.test").silent("silent.test");
+    let server = DnsServer::start()
+        .address_of("a.test", ip("192.0.2.1"))
+        .failing("failing.test")
+        .silent("silent.test");
     let names = Names::new(Some(NameServer(server.address())), Duration::from_millis(300)).unwrap();
     assert_eq!(
         names.mail_exchangers("a.test").unwrap_err(),

@@ -12,13 +12,10 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{CNAME, MX};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use crate::listener::{Listener, lock};
+use crate::listener::{Listener, PORTS_TRIED_MAX, lock};
 
 /// How many aliases are followed in one answer, as a resolver does; a loop of them ends here.
 const ALIASES_MAX: usize = 10;
-
-/// How often a port is looked for that is free for UDP and TCP.
-const PORTS_TRIED_MAX: usize = 100;
 
 /// What is known of the world.
 #[derive(Debug, Default)]

@@ -12,4 +12,4 @@ mod smtp;
 pub use dns::DnsServer;
 pub use http::{HttpServer, Reply, Request};
 pub use listener::Listener;
-pub use smtp::{Action, SmtpServer, Step, polite};
+pub use smtp::{Action, SmtpServer, Step, neighbours, polite};

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+/// How often a port is looked for that is free twice.
+pub(crate) const PORTS_TRIED_MAX: usize = 100;
+
 /// Listens on the loopback and gives each connection, with its number counted from 0, a thread.
 #[derive(Debug)]
 pub struct Listener {

@@ -1,10 +1,10 @@
 //! A mail server that says what a script says.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crate::listener::{Listener, lock};
+use crate::listener::{Listener, PORTS_TRIED_MAX, lock};
 
 /// What has just happened on a connection.
 #[derive(Debug, Clone, Copy)]
@@ -41,15 +41,8 @@ impl SmtpServer {
         Self::on(TcpListener::bind("127.0.0.1:0").expect("there is a free port"), script)
     }
 
-    /// Starts one at an address: a test with several mail hosts has one port and several addresses.
-    ///
-    /// # Panics
-    /// If that is taken.
-    pub fn at(address: SocketAddr, script: impl Fn(Step<'_>) -> Action + Send + Sync + 'static) -> Self {
-        Self::on(TcpListener::bind(address).expect("the address is free"), script)
-    }
-
-    fn on(socket: TcpListener, script: impl Fn(Step<'_>) -> Action + Send + Sync + 'static) -> Self {
+    /// Starts one on a socket.
+    pub fn on(socket: TcpListener, script: impl Fn(Step<'_>) -> Action + Send + Sync + 'static) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let noted = lines.clone();
         let listener =
@@ -76,6 +69,22 @@ impl SmtpServer {
     pub fn lines_with(&self, word: &str) -> Vec<String> {
         self.lines().into_iter().map(|(_, line)| line).filter(|line| line.starts_with(word)).collect()
     }
+}
+
+/// Sockets with one port and the addresses 127.0.0.1, 127.0.0.2 and so on, for a test with several mail hosts.
+///
+/// # Panics
+/// If no port is free everywhere.
+pub fn neighbours(count: u8) -> Vec<TcpListener> {
+    for _ in 0..PORTS_TRIED_MAX {
+        let first = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let port = first.local_addr().expect("a bound socket has an address").port();
+        let others = (2..=count).map(|number| TcpListener::bind((Ipv4Addr::new(127, 0, 0, number), port)));
+        if let Ok(others) = others.collect::<Result<Vec<_>, _>>() {
+            return std::iter::once(first).chain(others).collect();
+        }
+    }
+    panic!("no port is free at all addresses");
 }
 
 /// What a well-behaved server says. Users whose names begin with `no` do not exist.
