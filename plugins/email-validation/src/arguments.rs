@@ -26,22 +26,22 @@ pub struct Args {
     #[serde(default)]
     pub resolver: Option<NameServer>,
     /// The port of mail servers.
-    #[serde(default = "port", alias = "smtp_port")]
+    #[serde(default = "port")]
     pub smtp_port: u16,
     /// For a connection.
-    #[serde(default = "ten_seconds", alias = "connect_timeout")]
+    #[serde(default = "ten_seconds")]
     pub connect_timeout: Timeout,
     /// For each reply.
-    #[serde(default = "thirty_seconds", alias = "command_timeout")]
+    #[serde(default = "thirty_seconds")]
     pub command_timeout: Timeout,
     /// For each question to the name server.
-    #[serde(default = "ten_seconds", alias = "dns_timeout")]
+    #[serde(default = "ten_seconds")]
     pub dns_timeout: Timeout,
     /// For all mail servers of an address together.
     #[serde(default = "two_minutes")]
     pub timeout: Timeout,
     /// Characters of a message.
-    #[serde(default = "message_characters", alias = "message_max")]
+    #[serde(default = "message_characters")]
     pub message_max: usize,
 }
 

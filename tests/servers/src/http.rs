@@ -1,11 +1,14 @@
 //! A web server that answers what a script says, one request per connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use rustls::{ServerConnection, StreamOwned};
+
+use crate::certificate::Certificate;
 use crate::listener::{Listener, lock};
 
 /// How much of an endless answer is written at most, if nobody hangs up: enough to show in a test that fails.
@@ -79,18 +82,46 @@ pub struct HttpServer {
 impl HttpServer {
     /// Starts one with a script.
     pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("there is a free port"), script)
+    }
+
+    /// Starts one on a socket.
+    pub fn on(socket: TcpListener, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with_streams(socket, script, |stream| Some(Box::new(stream)))
+    }
+
+    /// Starts one that speaks TLS.
+    pub fn tls(
+        certificate: &Certificate,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let config = certificate.config();
+        let socket = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        Self::with_streams(socket, script, move |stream| {
+            let connection = ServerConnection::new(config.clone()).ok()?;
+            Some(Box::new(StreamOwned::new(connection, stream)))
+        })
+    }
+
+    fn with_streams(
+        socket: TcpListener,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+        open: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + Sync + 'static,
+    ) -> Self {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::new(AtomicUsize::new(0));
         let (end, ended) = mpsc::channel();
         let ended = Mutex::new(ended);
         let listener = {
             let (requests, written) = (requests.clone(), written.clone());
-            Listener::start(move |_, mut stream| {
-                let Some(request) = read(&stream) else { return };
+            Listener::on(socket, move |_, stream| {
+                let Some(mut stream) = open(stream) else { return };
+                let Some(request) = read(&mut stream) else { return };
                 let reply = script(&request);
                 lock(&requests).push(request);
                 // An error means that nobody listens any more.
                 let _ = write(&mut stream, reply, &written, &ended);
+                let _ = stream.flush();
             })
         };
         Self { requests, written, _end: end, listener }
@@ -106,6 +137,11 @@ impl HttpServer {
         format!("http://{}{path}", self.address())
     }
 
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.listener.connections()
+    }
+
     /// Everything that was asked.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.requests).clone()
@@ -117,7 +153,12 @@ impl HttpServer {
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Request> {
+/// A connection, be it in TLS or not.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+fn read(stream: &mut dyn Stream) -> Option<Request> {
     let mut lines = BufReader::new(stream.take(64 * 1024)).lines();
     let first = lines.next()?.ok()?;
     let path = first.split(' ').nth(1)?.to_owned();
@@ -126,7 +167,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
 }
 
 fn write(
-    stream: &mut TcpStream,
+    stream: &mut dyn Stream,
     reply: Reply,
     written: &AtomicUsize,
     ended: &Mutex<mpsc::Receiver<()>>,

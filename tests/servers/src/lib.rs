@@ -4,11 +4,13 @@
 //! gone when it is dropped. They know nothing of the project, and nothing of what they are asked by: a server says
 //! what its script says, right or wrong.
 
+mod certificate;
 mod dns;
 mod http;
 mod listener;
 mod smtp;
 
+pub use certificate::Certificate;
 pub use dns::DnsServer;
 pub use http::{HttpServer, Reply, Request};
 pub use listener::Listener;
