@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
@@ -23,6 +23,9 @@ use tokio::runtime::Runtime;
 
 /// How often one server is asked the same question, within the time that a question may take: one packet may get lost.
 const ATTEMPTS: u32 = 2;
+
+/// A host's addresses are two questions.
+const FAMILIES: u32 = 2;
 
 /// Answers that are kept, as long as DNS allows. A worker that sees one domain after the other needs few of them,
 /// and one that sees them mixed must not grow with its input.
@@ -126,7 +129,7 @@ impl Names {
     /// # Errors
     /// See [`LookupError`].
     pub fn mail_exchangers(&self, domain: &str) -> Result<Vec<MailExchanger>, LookupError> {
-        let found = self.lookup(domain, RecordType::MX, "mail exchanger")?;
+        let found = self.lookup(domain, RecordType::MX, "mail exchanger", self.patience)?;
         // A set: a record may be there twice.
         let exchangers: BTreeSet<_> = found.iter().filter_map(exchanger).collect();
         if exchangers.is_empty() {
@@ -140,11 +143,20 @@ impl Names {
     /// # Errors
     /// See [`LookupError`]. If one family has none and the other cannot be looked up, nobody could say.
     pub fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let of = |family| {
-            self.lookup(host, family, "address")
-                .map(|found| found.iter().filter_map(RData::ip_addr).collect())
+        self.addresses_by(host, Instant::now() + FAMILIES * self.patience)
+    }
+
+    /// The same, for one who cannot wait longer than this.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn addresses_by(&self, host: &str, until: Instant) -> Result<Vec<IpAddr>, LookupError> {
+        let of = |family| -> Result<Vec<IpAddr>, LookupError> {
+            let patience = self.patience.min(until.saturating_duration_since(Instant::now()));
+            let found = self.lookup(host, family, "address", patience)?;
+            Ok(found.iter().filter_map(RData::ip_addr).collect())
         };
-        let (four, six): (Result<Vec<_>, _>, Result<Vec<_>, _>) = (of(RecordType::A), of(RecordType::AAAA));
+        let (four, six) = (of(RecordType::A), of(RecordType::AAAA));
         match (four, six) {
             (Ok(four), Ok(six)) if four.is_empty() && six.is_empty() => {
                 Err(LookupError::NoRecords(host.to_owned(), "address"))
@@ -157,12 +169,18 @@ impl Names {
     }
 
     /// The data of all records of one kind that a name has.
-    fn lookup(&self, name: &str, kind: RecordType, what: &'static str) -> Result<Vec<RData>, LookupError> {
+    fn lookup(
+        &self,
+        name: &str,
+        kind: RecordType,
+        what: &'static str,
+        patience: Duration,
+    ) -> Result<Vec<RData>, LookupError> {
         let query = query_name(name)?;
-        let asked = async { tokio::time::timeout(self.patience, self.resolver.lookup(query, kind)).await };
+        let asked = async { tokio::time::timeout(patience, self.resolver.lookup(query, kind)).await };
         let temporary = |why: String| LookupError::Temporary(name.to_owned(), why);
         match self.runtime.block_on(asked) {
-            Err(_) => Err(temporary(format!("no answer within {:?}", self.patience))),
+            Err(_) => Err(temporary(format!("no answer within {patience:?}"))),
             Ok(Ok(found)) => Ok(found
                 .answers()
                 .iter()

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use simplegrid_network::{LookupError, Names};
 use ureq::config::Config;
@@ -14,6 +15,9 @@ use ureq::unversioned::transport::NextTimeout;
 
 /// Addresses of one host that are tried; ureq has room for sixteen.
 const ADDRESSES_MAX: usize = 8;
+
+/// How long a lookup may take if ureq has no end for it, which it always has; forever cannot be added to now.
+const LOOKUP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Looks names up, and leaves out addresses that may not be fetched from.
 pub(crate) struct Gatekeeper {
@@ -36,12 +40,12 @@ impl Gatekeeper {
         Self { names, may_fetch }
     }
 
-    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, GatekeeperError> {
+    fn addresses(&self, host: &str, until: Instant) -> Result<Vec<IpAddr>, GatekeeperError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let mut addresses = match bare.parse() {
             Ok(address) => vec![address],
             // The root, which a name may end in, is no part of what DNS is asked.
-            Err(_) => self.names.addresses(bare.strip_suffix('.').unwrap_or(bare))?,
+            Err(_) => self.names.addresses_by(bare.strip_suffix('.').unwrap_or(bare), until)?,
         };
         addresses.retain(|address| (self.may_fetch)(*address));
         if addresses.is_empty() {
@@ -57,12 +61,13 @@ impl Resolver for Gatekeeper {
         &self,
         uri: &Uri,
         _config: &Config,
-        _timeout: NextTimeout,
+        timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().ok_or_else(|| ureq::Error::BadUri("it has no host".to_owned()))?;
         let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(usual);
-        let addresses = self.addresses(host).map_err(|error| ureq::Error::Other(error.into()))?;
+        let until = Instant::now() + (*timeout.after).min(LOOKUP_MAX);
+        let addresses = self.addresses(host, until).map_err(|error| ureq::Error::Other(error.into()))?;
         let mut resolved = self.empty();
         for address in addresses {
             resolved.push(SocketAddr::new(address, port));

@@ -97,10 +97,12 @@ impl Args {
     }
 }
 
-/// The name of the user that the worker runs as, or the one that is everywhere.
+/// The name of the user that the worker runs as, or the one that is everywhere if that cannot stand in an address.
 fn user() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-    user.map_or_else(|| "postmaster".to_owned(), |user| user.name)
+    let name = user.map(|user| user.name);
+    let is_good = |name: &String| name.is_ascii() && Address::parse(&format!("{name}@localhost")).is_ok();
+    name.filter(is_good).unwrap_or_else(|| "postmaster".to_owned())
 }
 
 fn no_limit() -> i64 {

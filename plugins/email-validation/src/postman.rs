@@ -122,7 +122,9 @@ impl Postman {
         }
         let addresses = match &host.addresses {
             Some(addresses) => addresses.clone(),
-            None => names.addresses(&host.name).map_err(|error| format!("has no address: {error}"))?,
+            None => {
+                names.addresses_by(&host.name, until).map_err(|error| format!("has no address: {error}"))?
+            }
         };
         let mut why = "has no address".to_owned();
         let mut is_silent = true;

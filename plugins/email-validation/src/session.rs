@@ -87,9 +87,12 @@ impl Session {
         }
         match self.try_ask(address, manners, until) {
             Ok(answer) => {
-                // Whatever it says to this, the answer is known.
-                let reset = self.connection.ask("RSET", manners.by(until));
-                (answer, reset.is_ok_and(|reply| reply.is_good()))
+                match self.connection.ask("RSET", manners.by(until)) {
+                    // Then there were two answers, and nobody knows which one was meant.
+                    Err(error @ ConnectionError::OutOfTurn) => (Answer::Broken(error), false),
+                    // Whatever else it says to this, the answer is known.
+                    reset => (answer, reset.is_ok_and(|reply| reply.is_good())),
+                }
             }
             Err(error) => (Answer::Broken(error), false),
         }

@@ -472,6 +472,15 @@ fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() {
     let world = World::that_says("MAIL", say("250 ok\r\n250 ok\r\n"));
     let (score, why) = world.score("nobody@example.test");
     assert!(score == 2 && why.contains("before it is asked"), "{score} {why}");
+    // Two replies to RCPT: nobody knows which one is meant.
+    let world = World::that_says("RCPT", say("250 ok\r\n550 5.1.1 no\r\n"));
+    let (score, why) = world.score("joe@example.test");
+    assert!(score == 2 && why.contains("before it is asked"), "{score} {why}");
+    // Two replies to RSET: the answer before is good, and the next address has a new connection.
+    let world = World::that_says("RSET", say("250 ok\r\n250 ok\r\n"));
+    let mut task = world.task(&[]);
+    assert_eq!((task.score("joe@example.test").0, task.score("nobody@example.test").0), (6, 1));
+    assert_eq!(world.smtp.connections(), 2);
 }
 
 #[test]
