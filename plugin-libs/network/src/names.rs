@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,10 @@ const ANSWERS_KEPT_MAX: u64 = 4096;
 /// A name server to ask instead of the system's, as an argument: `IP`, `IP:PORT` or `[IPV6]:PORT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameServer(pub SocketAddr);
+
+impl NameServer {
+    const LOCAL: Self = Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53));
+}
 
 impl FromStr for NameServer {
     type Err = String;
@@ -103,21 +107,22 @@ pub struct Names {
 }
 
 impl Names {
-    /// Asks `server`, or those that the system is set up with. A question takes `patience` at most.
+    /// Asks `server`, or those that `/etc/resolv.conf` names; if that is not there or names none, the one on this machine,
+    /// as resolv.conf(5) has it. A question takes `patience` at most.
     ///
     /// # Errors
-    /// The system's settings cannot be read, or the process may not have what a runtime needs.
+    /// The process may not have what a runtime needs.
     pub fn new(server: Option<NameServer>, patience: Duration) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| format!("the name lookup cannot start: {error}"))?;
         let provider = TokioRuntimeProvider::default();
+        let by_address =
+            |server| TokioResolver::builder_with_config(config(server), TokioRuntimeProvider::default());
         let mut builder = match server {
-            Some(server) => TokioResolver::builder_with_config(config(server), provider),
-            None => TokioResolver::builder(provider).map_err(|error| {
-                format!("/etc/resolv.conf does not say which name servers to ask: {error}")
-            })?,
+            Some(server) => by_address(server),
+            None => TokioResolver::builder(provider).unwrap_or_else(|_| by_address(NameServer::LOCAL)),
         };
         set(builder.options_mut(), server.is_none(), patience);
         let resolver = builder.build().map_err(|error| format!("the name lookup cannot start: {error}"))?;
@@ -218,6 +223,8 @@ fn config(server: NameServer) -> ResolverConfig {
 fn set(options: &mut ResolverOpts, is_systems: bool, patience: Duration) {
     options.timeout = patience / ATTEMPTS;
     options.attempts = ATTEMPTS as usize - 1;
+    // A server that is named may be anything, and the plain question is one that all understand.
+    options.edns0 &= is_systems;
     options.cache_size = ANSWERS_KEPT_MAX;
     // The system's own names count where its servers do.
     options.use_hosts_file = if is_systems { ResolveHosts::Auto } else { ResolveHosts::Never };
