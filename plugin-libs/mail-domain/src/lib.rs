@@ -1,21 +1,21 @@
 //! The domain of an e-mail address as a partition key, for every plugin that reads addresses.
 //!
 //! Three partitioners, and nothing else. They are here, and not in one of the plugins, because a library can
-//! contain only one `export!`, and so a plugin cannot be made of another one. Whether an address is a good one is not
-//! their business: that is for the task to say, so no record fails here.
+//! contain only one `export!`, and so a plugin cannot be made of another one. Whether an address is a good
+//! one is not their business: that is for the task to say, so no record fails here.
 
 use std::borrow::Cow;
 
 use simplegrid_plugin_api::{Partitioner, Record, Result};
 
-/// Addresses of one domain meet, however it is written: in capitals, with a dot at its end, or in the letters of
-/// its language instead of the ones that go into DNS.
+/// Addresses of one domain meet, however it is written: in capitals, with a dot at its end, or in the letters
+/// of its language instead of the ones that go into DNS.
 #[derive(Debug, Clone, Copy)]
 pub struct ByEmailDomain;
 
 /// Addresses meet whose domains have the last two labels in common, as in Net::SimpleGrid
-/// (`Scheduler/PartitionedStrategy/ByEmailDomain.pm`): those of `a.example.org` and `b.example.org`, but also all
-/// of `co.uk`.
+/// (`Scheduler/PartitionedStrategy/ByEmailDomain.pm`): those of `a.example.org` and `b.example.org`, but also
+/// all of `co.uk`.
 #[derive(Debug, Clone, Copy)]
 pub struct ByEmailDomainTwoLabels;
 
@@ -45,8 +45,9 @@ impl Partitioner for ByRegistrableDomain {
     }
 }
 
-/// What follows the last `@` of the first field (an earlier one may be quoted, and then belongs to the name), as
-/// DNS has it. A field without an `@` is a domain as a whole: its task will find fault with it, wherever it runs.
+/// What follows the last `@` of the first field (an earlier one may be quoted, and then belongs to the name),
+/// as DNS has it. A field without an `@` is a domain as a whole: its task will find fault with it, wherever
+/// it runs.
 fn domain_of<'r>(record: &Record<'r>) -> Cow<'r, [u8]> {
     let address = record.bytes(0).unwrap_or_default();
     let start = memchr::memrchr(b'@', address).map_or(0, |at| at + 1);

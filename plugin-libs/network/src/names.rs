@@ -1,5 +1,5 @@
-//! DNS for a blocking worker: mail exchangers and addresses, and the difference between "there is none" and "nobody
-//! knows at the moment".
+//! DNS for a blocking worker: mail exchangers and addresses, and the difference between "there is none" and
+//! "nobody knows at the moment".
 //!
 //! Aliases (CNAME) are followed. Names are taken as complete: the search list of `/etc/resolv.conf` would make
 //! `joe@exampel` a colleague's address.
@@ -21,14 +21,15 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use serde::{Deserialize, Deserializer, de};
 use tokio::runtime::Runtime;
 
-/// How often one server is asked the same question, within the time that a question may take: one packet may get lost.
+/// How often one server is asked the same question, within the time that a question may take: one packet may
+/// get lost.
 const ATTEMPTS: u32 = 2;
 
 /// A host's addresses are two questions.
 const FAMILIES: u32 = 2;
 
-/// Answers that are kept, as long as DNS allows. A worker that sees one domain after the other needs few of them,
-/// and one that sees them mixed must not grow with its input.
+/// Answers that are kept, as long as DNS allows. A worker that sees one domain after the other needs few of
+/// them, and one that sees them mixed must not grow with its input.
 const ANSWERS_KEPT_MAX: u64 = 4096;
 
 /// A name server to ask instead of the system's, as an argument: `IP`, `IP:PORT` or `[IPV6]:PORT`.
@@ -95,7 +96,8 @@ impl LookupError {
 pub struct MailExchanger {
     /// The lower it is, the sooner this one should be asked.
     pub preference: u16,
-    /// Its name in small letters, without a dot at its end; empty for the root, which says that there is no mail (RFC 7505).
+    /// Its name in small letters, without a dot at its end; empty for the root, which says that there is no
+    /// mail (RFC 7505).
     pub host: String,
 }
 
@@ -107,8 +109,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// Asks `server`, or those that `/etc/resolv.conf` names; if that is not there or names none, the one on this machine,
-    /// as resolv.conf(5) has it. A question takes `patience` at most.
+    /// Asks `server`, or those that `/etc/resolv.conf` names; if that is not there or names none, the one on
+    /// this machine, as resolv.conf(5) has it. A question takes `patience` at most.
     ///
     /// # Errors
     /// The process may not have what a runtime needs.

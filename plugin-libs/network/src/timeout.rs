@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// No timeout of ours is longer: a day is more than any record may take, and sums of a few of them still fit everywhere.
+/// No timeout of ours is longer: a day is more than any record may take, and sums of a few of them still fit
+/// everywhere.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A task's argument that is a timeout: more than nothing, and not more than a day.

@@ -1,7 +1,7 @@
 //! Which addresses may be fetched from. Pure.
 //!
-//! A page may lead anywhere, and a name may have any address: without this, whoever writes a record or a page could
-//! make a worker look into the network that it is in.
+//! A page may lead anywhere, and a name may have any address: without this, whoever writes a record or a page
+//! could make a worker look into the network that it is in.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -41,7 +41,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0x2002, high, low, ..] => is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
         // Protocol assignments with Teredo, ORCHID and benchmarks; documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // Only these are given to anyone: not loopback, unique local, link-local, multicast, or what is still to come.
+        // Only these are given to anyone: not loopback, unique local, link-local, multicast, or what is still
+        // to come.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

@@ -7,7 +7,8 @@ use simplegrid_network::{NameServer, Timeout};
 use simplegrid_plugin_api::{Error, Result};
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-/// Bytes of a page that are read, unless told otherwise. The head of a page that is longer says nothing for people.
+/// Bytes of a page that are read, unless told otherwise. The head of a page that is longer says nothing for
+/// people.
 const SIZE_MAX: u64 = 1024 * 1024;
 
 /// Redirects that are followed, unless told otherwise.

@@ -1,7 +1,7 @@
 //! A response's body without its compression, and not more of it than is wanted.
 //!
-//! Two limits of one size: for what comes over the wire, and for what comes out of it. A page that is longer simply
-//! ends there.
+//! Two limits of one size: for what comes over the wire, and for what comes out of it. A page that is longer
+//! simply ends there.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};

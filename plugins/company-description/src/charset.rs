@@ -1,7 +1,8 @@
 //! A page's bytes as UTF-8, whatever they were.
 //!
-//! Which encoding it is, is decided as browsers do: by a byte order mark, then by the server's word, then by the page's
-//! own. Where all three are silent, the description is UTF-8 if it can be, and Windows-1252 otherwise.
+//! Which encoding it is, is decided as browsers do: by a byte order mark, then by the server's word, then by
+//! the page's own. Where all three are silent, the description is UTF-8 if it can be, and Windows-1252
+//! otherwise.
 
 use std::io::{self, Cursor, Read};
 

@@ -20,7 +20,8 @@ use crate::body::{self, Coding};
 use crate::resolver::{Gatekeeper, GatekeeperError};
 use crate::{charset, meta, target};
 
-/// Bytes of a response's head. It must fit into ureq's buffer (128 KiB), or a longer one looks like a closed connection.
+/// Bytes of a response's head. It must fit into ureq's buffer (128 KiB), or a longer one looks like a closed
+/// connection.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Fetches pages, one after the other.

@@ -1,9 +1,10 @@
 //! What a company's web page says about itself: the text of its `<meta name="description">`.
 //!
-//! A record's first field is a URL or a domain (`target.rs`). It is fetched (`fetch.rs`), from public addresses only
-//! unless that is allowed (`resolver.rs`, `addresses.rs`), uncompressed (`body.rs`), decoded (`charset.rs`) and read as far as the
-//! description (`meta.rs`). This is Net::SimpleGrid's CompanyDescriptionTask, but no record is lost in silence: one whose page
-//! cannot be had is rejected, or tried again.
+//! A record's first field is a URL or a domain (`target.rs`). It is fetched (`fetch.rs`), from public
+//! addresses only unless that is allowed (`resolver.rs`, `addresses.rs`), uncompressed (`body.rs`), decoded
+//! (`charset.rs`) and read as far as the description (`meta.rs`). This is Net::SimpleGrid's
+//! CompanyDescriptionTask, but no record is lost in silence: one whose page cannot be had is rejected, or
+//! tried again.
 
 mod addresses;
 mod arguments;

@@ -1,7 +1,8 @@
 //! Finds what a page says about itself: the first `<meta name="description">` that says anything. Pure.
 //!
-//! What a browser would not show as a tag is none: comments, scripts, styles, the text of a title, `noscript`, and what stands
-//! in a `template`. Where on the page it stands does not matter, as in Net::SimpleGrid.
+//! What a browser would not show as a tag is none: comments, scripts, styles, the text of a title,
+//! `noscript`, and what stands in a `template`. Where on the page it stands does not matter, as in
+//! Net::SimpleGrid.
 
 use std::io::{self, Read};
 

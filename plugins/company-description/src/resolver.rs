@@ -1,7 +1,7 @@
 //! The addresses that a page may be fetched from.
 //!
-//! **Invariant:** ureq connects to what this returns, and to nothing else: no second lookup can say something else, and
-//! each redirect comes through here again.
+//! **Invariant:** ureq connects to what this returns, and to nothing else: no second lookup can say something
+//! else, and each redirect comes through here again.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -17,8 +17,8 @@ pub(crate) enum TargetError {
 
 /// The pages to ask for, the first one first: a second one only if nobody serves the first.
 ///
-/// As in Net::SimpleGrid (`Task/CompanyDescriptionTask.pm`), a domain is asked for over http. If nobody listens there,
-/// https is tried, unless a port is named.
+/// As in Net::SimpleGrid (`Task/CompanyDescriptionTask.pm`), a domain is asked for over http. If nobody
+/// listens there, https is tried, unless a port is named.
 pub(crate) fn targets(text: &str) -> Result<Vec<Url>, TargetError> {
     let text = text.trim();
     if text.is_empty() {

@@ -1,8 +1,8 @@
 //! The domain of an e-mail address.
 //!
-//! A place to start from for a task with arguments, fields and columns: records are CSV whose first field is an
-//! address. The partitioners are those of `plugin-libs/mail-domain`, which has nothing else in it and is a place to
-//! start from for a partitioner.
+//! A place to start from for a task with arguments, fields and columns: records are CSV whose first field is
+//! an address. The partitioners are those of `plugin-libs/mail-domain`, which has nothing else in it and is a
+//! place to start from for a partitioner.
 
 use serde::{Deserialize, Serialize};
 use simplegrid_mail_domain::{ByEmailDomain, ByEmailDomainTwoLabels, ByRegistrableDomain};

@@ -1,7 +1,8 @@
 //! What an e-mail address may look like: the `Mailbox` of RFC 5321, with the letters of RFC 6531.
 //!
-//! No comments, no display names, no folding: those belong to the headers of a message (RFC 5322), not to where it
-//! is sent. Nothing that passes here contains a control character, so it can be put into a command as it is.
+//! No comments, no display names, no folding: those belong to the headers of a message (RFC 5322), not to
+//! where it is sent. Nothing that passes here contains a control character, so it can be put into a command
+//! as it is.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,7 +13,8 @@ const LOCAL_BYTES_MAX: usize = 64;
 /// Bytes of a label (RFC 1035, 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Bytes of a domain as text: the 255 of RFC 5321 (4.5.3.1.2) and RFC 1035 count a length before each label and the root.
+/// Bytes of a domain as text: the 255 of RFC 5321 (4.5.3.1.2) and RFC 1035 count a length before each label
+/// and the root.
 const DOMAIN_BYTES_MAX: usize = 253;
 
 /// Bytes of an address: the 256 of a path (RFC 5321, 4.5.3.1.3) without its brackets.

@@ -51,7 +51,10 @@ impl Args {
         match self.dlimit {
             -1 => Ok(None),
             limit => u64::try_from(limit).map(Some).map_err(|_| {
-                Error::fatal(format_args!("the task argument `dlimit`: {limit} is neither a number of addresses nor -1, which means all"))
+                Error::fatal(format_args!(
+                    "the task argument `dlimit`: {limit} is neither a number of \
+                     addresses nor -1, which means all"
+                ))
             }),
         }
     }
@@ -88,7 +91,8 @@ impl Args {
         match Address::parse(&sender) {
             Ok(address) if !address.needs_utf8() => Ok(address.to_string()),
             Ok(_) => Err(Error::fatal(format_args!(
-                "the task argument `smtpfrom`: `{sender}` must be in ASCII before its @, for not every server can read more"
+                "the task argument `smtpfrom`: `{sender}` must be in ASCII before its @, for not \
+                 every server can read more"
             ))),
             Err(error) => Err(Error::fatal(format_args!(
                 "the task argument `smtpfrom`: `{sender}` is no address, for {error}; write one, or <> for none"
@@ -97,7 +101,8 @@ impl Args {
     }
 }
 
-/// The name of the user that the worker runs as, or the one that is everywhere if that cannot stand in an address.
+/// The name of the user that the worker runs as, or the one that is everywhere if that cannot stand in an
+/// address.
 fn user() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
     let name = user.map(|user| user.name);

@@ -1,4 +1,5 @@
-//! One TCP connection to a mail server: lines out, replies in, and nothing that can take for ever or grow for ever.
+//! One TCP connection to a mail server: lines out, replies in, and nothing that can take for ever or grow for
+//! ever.
 //!
 //! It knows no verbs; the conversation is in `session.rs`.
 
@@ -61,8 +62,8 @@ impl Connection {
 
     /// Says a line, and waits for the reply.
     ///
-    /// What came before it was said is no answer to it: whoever took it for one would mistake each reply for the next
-    /// command's from then on.
+    /// What came before it was said is no answer to it: whoever took it for one would mistake each reply for
+    /// the next command's from then on.
     pub(crate) fn ask(&mut self, line: &str, until: Instant) -> Result<Reply, ConnectionError> {
         debug_assert!(!line.contains(char::is_control), "{line:?}");
         if self.has_something()? {

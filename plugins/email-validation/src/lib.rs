@@ -1,8 +1,8 @@
 //! Whether an e-mail address exists, as far as anyone can tell without writing to it.
 //!
-//! Three questions, each asked only if the one before was answered well: is it an address (`address.rs`), does its
-//! domain take mail (`mail_hosts.rs`), and does the host that takes it know the user (`postman.rs`, `session.rs`,
-//! `verdict.rs`). The answers are a score, as in Net::SimpleGrid's EmailValidationTask.
+//! Three questions, each asked only if the one before was answered well: is it an address (`address.rs`),
+//! does its domain take mail (`mail_hosts.rs`), and does the host that takes it know the user (`postman.rs`,
+//! `session.rs`, `verdict.rs`). The answers are a score, as in Net::SimpleGrid's EmailValidationTask.
 //!
 //! A record always has a row, unless nobody could say whether its domain takes mail: then it is tried again.
 

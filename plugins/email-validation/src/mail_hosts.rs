@@ -28,8 +28,8 @@ pub(crate) enum Route {
     Nowhere(String),
 }
 
-/// Which of several equally preferred hosts comes first. Each worker has an order of its own, so that a domain's hosts share
-/// the work, and keeps it, so that its connections are used again.
+/// Which of several equally preferred hosts comes first. Each worker has an order of its own, so that a
+/// domain's hosts share the work, and keeps it, so that its connections are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Preference(RandomState);
 

@@ -1,5 +1,5 @@
-//! A map that forgets: what was used last stays, what was not used for long goes. So a worker does not grow with its
-//! input.
+//! A map that forgets: what was used last stays, what was not used for long goes. So a worker does not grow
+//! with its input.
 
 use std::collections::HashMap;
 

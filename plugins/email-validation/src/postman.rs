@@ -12,14 +12,15 @@ use crate::memory::Memory;
 use crate::session::{Answer, Manners, Session, SessionError};
 use crate::verdict::Verdict;
 
-/// Connections that a worker keeps. Sorted or partitioned input needs one or two; a server counts those of all workers.
+/// Connections that a worker keeps. Sorted or partitioned input needs one or two; a server counts those of
+/// all workers.
 const SESSIONS_MAX: usize = 4;
 
 /// Addresses of one host that are tried: large ones have dozens, of which one will do.
 const ADDRESSES_MAX: usize = 4;
 
-/// How long a host is left alone that let us wait for a connection or a greeting. Otherwise each address of a dead domain
-/// would take a timeout.
+/// How long a host is left alone that let us wait for a connection or a greeting. Otherwise each address of a
+/// dead domain would take a timeout.
 const SILENT_HOST_REST: Duration = Duration::from_secs(60);
 
 /// Silent hosts that are remembered.

@@ -107,7 +107,8 @@ impl Session {
         let utf8 = if address.needs_utf8() { " SMTPUTF8" } else { "" };
         let reply = self.connection.ask(&format!("MAIL FROM:<{}>{utf8}", manners.from), manners.by(until))?;
         if !reply.is_good() {
-            // What is wrong with the sender or with us is so for all hosts of the domain, unless it is so for now only.
+            // What is wrong with the sender or with us is so for all hosts of the domain, unless it is so for
+            // now only.
             return Ok(match reply.is_permanent() {
                 true => Answer::Verdict(Verdict::NotTold(reply.to_string())),
                 false => Answer::AskAnother(reply),

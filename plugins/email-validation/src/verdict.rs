@@ -16,8 +16,8 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// The one that a reply to RCPT gives.
     ///
-    /// The enhanced code counts if there is one, for the code alone does not tell an unknown user from an unwelcome
-    /// sender: 550 is for both.
+    /// The enhanced code counts if there is one, for the code alone does not tell an unknown user from an
+    /// unwelcome sender: 550 is for both.
     pub(crate) fn of_recipient(reply: &Reply) -> Self {
         // 252 is for servers that take the mail, but cannot say (RFC 5321, 3.5.3).
         if reply.is_good() && reply.code() != 252 {
@@ -32,14 +32,15 @@ impl Verdict {
 
 fn says_no_such_user(reply: &Reply) -> bool {
     match reply.enhanced() {
-        // RFC 3463, 3.2: about the recipient's address. 4 is ambiguous, 5 means that it is good, 7 and 8 are about the
-        // sender's, and 9 about another server. 10 is a domain without mail (RFC 7505).
+        // RFC 3463, 3.2: about the recipient's address. 4 is ambiguous, 5 means that it is good, 7 and 8 are
+        // about the sender's, and 9 about another server. 10 is a domain without mail (RFC 7505).
         Some(code) if code.subject == 1 => matches!(code.detail, 0..=3 | 6 | 10),
         // RFC 3463, 3.3: disabled. A full mailbox (2) is one that exists.
         Some(code) if code.subject == 2 => code.detail == 1,
         // Policy (7), and the rest: systems, networks, protocols.
         Some(_) => false,
-        // Not found, not here, not a name that can be. The others are about this server, this mail or this command.
+        // Not found, not here, not a name that can be. The others are about this server, this mail or this
+        // command.
         None => matches!(reply.code(), 550 | 551 | 553 | 556),
     }
 }

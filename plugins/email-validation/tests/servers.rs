@@ -11,8 +11,8 @@ fn ip(text: &str) -> IpAddr {
     text.parse().expect("it is an address")
 }
 
-/// A mail server with a script, the name server that leads to it as `mx.example.test` for the domain `example.test`,
-/// and a task that asks them.
+/// A mail server with a script, the name server that leads to it as `mx.example.test` for the domain
+/// `example.test`, and a task that asks them.
 struct World {
     dns: DnsServer,
     smtp: SmtpServer,

@@ -1,5 +1,5 @@
-//! Addresses that may not be fetched from, with the loopback in the role of the internet: 127.0.0.1 is public here, and
-//! its neighbour 127.0.0.2 is private.
+//! Addresses that may not be fetched from, with the loopback in the role of the internet: 127.0.0.1 is public
+//! here, and its neighbour 127.0.0.2 is private.
 
 use simplegrid_network::{NameServer, Timeout};
 use simplegrid_test_servers::{DnsServer, HttpServer, Reply, neighbours};
