@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use clap::Args;
 
+use super::sink::SinkFlags;
 use super::value::{self, Pair};
 use super::worker_limits::WorkerLimitFlags;
 
@@ -13,6 +14,8 @@ EXAMPLES:
       Five workers that run the task `echo`, for masters on this machine.
   simplegrid slave -t ./libemail.so:domain --task-arg lower=true -m 16
       Sixteen workers that run the task `domain` of a library, with an argument.
+  simplegrid slave -t echo --sink csv:/srv/rows
+      Puts the rows into files of its own, and sends none to masters.
   simplegrid slave -t echo -p 0 --registry sqlite:/srv/grid.db
       On any free port, in a registry of its own.
 
@@ -56,6 +59,10 @@ pub struct SlaveArgs {
     /// may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub manager_arg: Vec<Pair>,
+
+    /// Where rows go.
+    #[command(flatten)]
+    pub sink: SinkFlags,
 
     /// Kills a worker that takes longer over one record, unless the master sets another limit; 0 for no limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]

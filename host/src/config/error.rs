@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::sink::{DestinationError, SinkUrlError};
+
 /// Why the program does not know what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -143,6 +145,20 @@ pub enum ConfigError {
         flag: &'static str,
         /// The input.
         input: PathBuf,
+    },
+    /// A harvest that can go nowhere.
+    #[error("cannot harvest: {0}")]
+    Harvest(DestinationError),
+    /// A sink that is none.
+    #[error("cannot use --sink: {0}")]
+    Sink(SinkUrlError),
+    /// The file with the sink's password cannot be read.
+    #[error("cannot read --sink-password-file {}", path.display())]
+    SinkPassword {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// A verb for all nodes with the name of one node.
     #[error("`list` and `prune` are about every node: leave out --{flag}")]

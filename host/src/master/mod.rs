@@ -33,7 +33,7 @@ mod tests;
 
 pub use journal::TaskIdentity;
 pub use link::{Joined, LinkEvent, frames_max};
-pub use run::{Ending, LINK_EVENTS, role, run_records, start_runtime};
+pub use run::{Ending, LINK_EVENTS, OpenedRun, open_run, role, run_records, start_runtime};
 
 use std::sync::Arc;
 
@@ -56,13 +56,14 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
     let url =
         crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
+    let opened = open_run(&config.run, None)?;
     let registry = Registry::open(&url).await?;
     let reservation = Reservation::new(&run_id());
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     let keeper = node_keeper::NodeKeeper {
         registry,
         reservation: reservation.clone(),
-        role: role(&config.run, reservation.as_str()),
+        role: role(&config.run, opened.id, reservation.as_str()),
         nodes_max: config.max_reserve.unwrap_or(usize::MAX),
         wait_nodes: config.wait_nodes,
         reallocate_every: config.reallocate_every,
@@ -71,8 +72,8 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     };
     let (over, is_over) = tokio::sync::oneshot::channel();
     let keeping = tokio::spawn(keeper.keep(is_over));
-    let ending = Ending { shutdown_slaves: config.shutdown_slaves };
-    let status = run_records(&config.run, None, ending, events, shutdown).await;
+    let ending = Ending { shutdown_slaves: config.shutdown_slaves, harvest: config.harvest.clone() };
+    let status = run_records(&config.run, opened, ending, events, shutdown).await;
     // The keeper releases every row, however the run has ended.
     let _ = over.send(());
     keeping.await?;

@@ -154,7 +154,7 @@ impl Results {
 
     /// Writes what waits, and the last checkpoint; says how the run ends then.
     pub async fn finish(
-        mut self,
+        &mut self,
         mut end: RunEnd,
         state: &mut DispatchState,
         failure: WriteFailure,
