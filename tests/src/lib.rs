@@ -5,10 +5,14 @@
 //! running, [`Finished`] one that has ended.
 
 mod call;
+mod certificates;
+mod database_server;
 mod dice;
 mod failed_record;
 mod grid;
+mod mariadb_server;
 mod namespace;
+mod postgres_server;
 mod process;
 mod processes;
 pub mod program;
@@ -16,10 +20,13 @@ mod proxy;
 mod side_log;
 mod slave;
 mod source_tree;
+mod throwaway;
 pub mod torture;
 pub mod wait;
 
 pub use call::{Call, Finished};
+pub use certificates::Certificates;
+pub use database_server::{DatabaseServer, Engine, Rows, TestDatabase};
 pub use dice::Dice;
 pub use failed_record::FailedRecord;
 pub use grid::Grid;

@@ -2,6 +2,8 @@
 
 mod adversary;
 mod corpus;
+mod database_connections;
+mod database_servers;
 mod grid;
 mod hygiene;
 mod journal;
@@ -13,6 +15,7 @@ mod partition;
 mod peers;
 mod poison;
 mod registry;
+mod registry_contract;
 mod run;
 mod signals;
 mod tidy;
