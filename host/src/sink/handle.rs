@@ -123,6 +123,7 @@ async fn commit(
                 if was_lost {
                     tracing::info!("the sink is back");
                 }
+                note_repeats(&fates);
                 return Some(Ok(fates));
             }
             Err(StoreError::Broken(message)) => return Some(Err(message)),
@@ -138,6 +139,14 @@ async fn commit(
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
             () = reply.closed() => return None,
         }
+    }
+}
+
+/// Says how many records were there already: whoever looks for a row that is missing, or there twice, wants to know.
+fn note_repeats(fates: &[Fate]) {
+    let there = fates.iter().filter(|fate| **fate == Fate::AlreadyThere).count();
+    if there > 0 {
+        tracing::info!("records of earlier attempts were in the sink already: {there}");
     }
 }
 

@@ -62,7 +62,8 @@ impl Pages {
     /// Fills a page with what the ledger has. A page that is shorter than ours has no bits behind its end.
     pub fn load(&mut self, number: i64, bits: &[u8]) {
         if number == OVER {
-            self.is_over = true;
+            // The row is there from the first commit of a run on; it is filled at the end.
+            self.is_over = !bits.is_empty();
         } else if let Some(page) = self.pages.get_mut(&number) {
             page.bits.iter_mut().zip(bits).for_each(|(ours, theirs)| *ours = *theirs);
         }
@@ -125,6 +126,8 @@ mod tests {
     fn when_a_run_is_over_everything_of_it_is_there() {
         let mut pages = Pages::of([7].into_iter());
         pages.load(OVER, b"");
+        assert!(!pages.has(7));
+        pages.load(OVER, b"\x01");
         assert!(pages.has(7) && pages.has(1 << 40));
     }
 }

@@ -144,7 +144,7 @@ impl SqliteTable {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute(
             &format!(
-                "INSERT INTO {LEDGER_TABLE} (run, page, bits, changed) VALUES (?1, ?2, x'', unixepoch()) \
+                "INSERT INTO {LEDGER_TABLE} (run, page, bits, changed) VALUES (?1, ?2, x'01', unixepoch()) \
                  ON CONFLICT DO NOTHING"
             ),
             params![run, OVER],

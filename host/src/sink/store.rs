@@ -8,8 +8,11 @@ use super::columns::Shape;
 use super::csv_files::CsvFiles;
 use super::destination::Destination;
 use super::group::{Fate, Group};
+use super::mysql::MysqlTable;
+use super::postgres::PostgresTable;
 use super::sqlite::SqliteTable;
 use super::url::SinkUrl;
+use crate::database::ServerKind;
 use crate::ids::RunId;
 use crate::wire::SinkPlace;
 
@@ -48,6 +51,10 @@ pub enum Store {
     Csv(Blocking<CsvFiles>),
     /// A table in a SQLite file.
     Sqlite(Blocking<SqliteTable>, String),
+    /// A table in a PostgreSQL database.
+    Postgres(Box<PostgresTable>),
+    /// A table in a MySQL database.
+    Mysql(Box<MysqlTable>),
 }
 
 /// Opens a sink for rows of that shape. `label` is what its files are called after.
@@ -86,6 +93,12 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
             let name = table.name().to_owned();
             Ok(Store::Sqlite(Blocking::new(table), name))
         }
+        SinkUrl::Server { server, table } => Ok(match server.kind {
+            ServerKind::Postgres => {
+                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape).await?))
+            }
+            ServerKind::Mysql => Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape).await?)),
+        }),
     }
 }
 
@@ -95,6 +108,8 @@ impl Store {
         match self {
             Self::Csv(_) => SinkPlace { name: "CSV files of the slaves".to_owned(), has_files: true },
             Self::Sqlite(_, name) => SinkPlace { name: name.clone(), has_files: false },
+            Self::Postgres(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
+            Self::Mysql(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
         }
     }
 
@@ -102,7 +117,7 @@ impl Store {
     pub fn gather(&self) -> Duration {
         match self {
             Self::Csv(_) => Duration::ZERO,
-            Self::Sqlite(..) => GATHER,
+            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => GATHER,
         }
     }
 
@@ -115,6 +130,8 @@ impl Store {
         match self {
             Self::Csv(files) => files.run(move |files| files.commit(&group)).await,
             Self::Sqlite(table, _) => table.run(move |table| table.commit(&group)).await,
+            Self::Postgres(table) => table.commit(&group).await,
+            Self::Mysql(table) => table.commit(&group).await,
         }
     }
 
@@ -126,6 +143,8 @@ impl Store {
         match self {
             Self::Csv(_) => Ok(()),
             Self::Sqlite(table, _) => table.run(move |table| table.close_run(run)).await,
+            Self::Postgres(table) => table.close_run(run).await,
+            Self::Mysql(table) => table.close_run(run).await,
         }
     }
 
@@ -136,7 +155,7 @@ impl Store {
     pub async fn end_session(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Csv(files) => files.run(CsvFiles::seal).await,
-            Self::Sqlite(..) => Ok(()),
+            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(()),
         }
     }
 
@@ -153,7 +172,7 @@ impl Store {
                     None => Ok(None),
                 }
             }
-            Self::Sqlite(..) => Ok(None),
+            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(None),
         }
     }
 }

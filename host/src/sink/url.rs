@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::database::{AddressError, Server, ServerKind};
+
 /// Where a slave puts rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkUrl {
@@ -14,6 +16,13 @@ pub enum SinkUrl {
     Sqlite {
         /// The file.
         path: PathBuf,
+        /// The table in it.
+        table: TableName,
+    },
+    /// A table in a database on a server.
+    Server {
+        /// The database.
+        server: Server,
         /// The table in it.
         table: TableName,
     },
@@ -65,6 +74,9 @@ pub enum SinkUrlError {
     /// It says something about the sink that means nothing.
     #[error("it has a setting `{0}`, which means nothing here; there is only `table`")]
     UnknownSetting(String),
+    /// It names a server in a way that cannot be used.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// A percent sign without two digits behind it, or bytes that are no text.
     #[error("the name of its table has a broken %-encoding")]
     Encoding,
@@ -78,8 +90,13 @@ impl SinkUrl {
 
     /// The same with a password that is given apart from it. What needs none ignores it.
     #[must_use]
-    pub fn with_password(self, _password: &str) -> Self {
-        self
+    pub fn with_password(self, password: &str) -> Self {
+        match self {
+            Self::Server { server, table } => {
+                Self::Server { server: server.with_credentials(None, Some(password.to_owned())), table }
+            }
+            other => other,
+        }
     }
 }
 
@@ -87,6 +104,9 @@ impl FromStr for SinkUrl {
     type Err = SinkUrlError;
 
     fn from_str(text: &str) -> Result<Self, SinkUrlError> {
+        if let Some(server) = Server::from_url(text) {
+            return of_server(server?);
+        }
         let Some((scheme, rest)) = text.split_once(':') else { return Err(SinkUrlError::Unknown) };
         match scheme.to_ascii_lowercase().as_str() {
             "csv" if rest.is_empty() => {
@@ -99,12 +119,13 @@ impl FromStr for SinkUrl {
     }
 }
 
-/// In a form that can be read back.
+/// In a form that can be read back, but for the password and the settings of a server, which are left out.
 impl fmt::Display for SinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Csv(directory) => write!(f, "csv:{}", directory.display()),
             Self::Sqlite { path, table } => write!(f, "sqlite:{}?table={table}", path.display()),
+            Self::Server { server, table } => write!(f, "{server}?table={table}"),
         }
     }
 }
@@ -116,6 +137,16 @@ impl fmt::Display for TableName {
         }
         f.write_str(&self.table)
     }
+}
+
+fn of_server(mut server: Server) -> Result<SinkUrl, SinkUrlError> {
+    let example = match server.kind {
+        ServerKind::Postgres => "postgres://HOST/DATABASE?table=T",
+        ServerKind::Mysql => "mysql://HOST/DATABASE?table=T",
+    };
+    let table = server.take_setting("table").ok_or(SinkUrlError::NoTable { example })?;
+    server.check()?;
+    Ok(SinkUrl::Server { server, table: TableName::parse(&decoded(&table)?)? })
 }
 
 fn sqlite(rest: &str) -> Result<SinkUrl, SinkUrlError> {
@@ -236,6 +267,28 @@ mod tests {
         assert_eq!(table.quoted('"'), r#""my ""rows""""#);
         assert_eq!(table.ledger().quoted('"'), r#""simplegrid_ledger""#);
         assert_eq!(quoted("a`b", '`'), "`a``b`");
+    }
+
+    #[test]
+    fn a_server_s_password_is_never_shown() {
+        let url = parse("postgres://me:hunter2@h:5433/d?table=s.t&sslmode=require").unwrap();
+        assert_eq!(url.to_string(), "postgres://me@h:5433/d?table=s.t");
+        assert!(!format!("{url:?}").contains("hunter2"));
+        let SinkUrl::Server { server, .. } =
+            parse("mysql://me@h/d?table=t").unwrap().with_password("hunter2")
+        else {
+            panic!("it is a server")
+        };
+        assert_eq!(server.password.as_deref(), Some("hunter2"));
+        for (text, says) in [
+            ("mysql://me:hunter2@h/d", "no table; write mysql://HOST/DATABASE?table=T"),
+            ("postgres://me:hunter2@h/d?table=t&pool=3", "no setting `pool`"),
+            ("postgres://me:hunter2@h?table=t", "no database"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.to_string().contains(says), "{text}: {error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod registry;
 mod registry_contract;
 mod run;
 mod signals;
+mod sinks;
 mod tidy;
 mod torture;
 mod usage;
