@@ -39,8 +39,8 @@ struct AtWorker {
 #[derive(Debug)]
 pub struct Books {
     batches: HashMap<BatchKey, AtWorker>,
-    /// The last worker of each slot that is lost: what is still sent to it is void.
-    lost: HashMap<SlotIndex, Epoch>,
+    /// The worker of each slot, as the master was told: what is sent to another is void.
+    up: HashMap<SlotIndex, Epoch>,
     /// The number of the next rows that belong to no record.
     next_token: u64,
 }
@@ -70,7 +70,7 @@ impl Books {
         random.copy_from_slice(&session.0[..8]);
         // The first record of a page that nobody else has.
         let page = u64::from_le_bytes(random) >> 11;
-        Self { batches: HashMap::new(), lost: HashMap::new(), next_token: TOKENS_FROM | page << 10 }
+        Self { batches: HashMap::new(), up: HashMap::new(), next_token: TOKENS_FROM | page << 10 }
     }
 
     /// A batch goes to a worker.
@@ -81,7 +81,7 @@ impl Books {
         let Some(seqs) = head.seqs.expand(records) else {
             return Err("a batch does not say which numbers its records have");
         };
-        if self.lost.get(&head.slot).is_some_and(|lost| head.epoch <= *lost) {
+        if self.up.get(&head.slot) != Some(&head.epoch) {
             return Ok(());
         }
         let batch = AtWorker {
@@ -111,6 +111,10 @@ impl Books {
             SlaveToMaster::SlotLost(ref lost) => {
                 let blamed = self.on_lost(lost, group);
                 Parcel { blamed, ..Parcel::plain(frame) }
+            }
+            SlaveToMaster::SlotUp { slot, epoch } => {
+                self.up.insert(slot, epoch);
+                Parcel::plain(frame)
             }
             _ => Parcel::plain(frame),
         }
@@ -184,7 +188,7 @@ impl Books {
             Some((blame.batch.0 as u32, group.push(entry)))
         });
         self.batches.retain(|(slot, _), batch| *slot != lost.slot || batch.epoch > lost.epoch);
-        self.lost.insert(lost.slot, lost.epoch);
+        self.up.remove(&lost.slot);
         blamed
     }
 }

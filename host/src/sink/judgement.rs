@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    fn group(entries: &[(u64, EntryTask, &'static str)], units: &[std::ops::Range<usize>]) -> Arc<Group> {
+    fn group(entries: &[(u64, EntryTask, &'static str)], unit: Option<std::ops::Range<usize>>) -> Arc<Group> {
         let mut group = Group::default();
         for (seq, task, rows) in entries {
             group.push(Entry {
@@ -100,7 +100,7 @@ mod tests {
                 rows: [Bytes::new(), Bytes::from_static(rows.as_bytes())],
             });
         }
-        group.units = units.to_vec();
+        group.units.extend(unit);
         Arc::new(group)
     }
 
@@ -117,7 +117,7 @@ mod tests {
     fn what_is_there_is_not_inserted_again() {
         let group = group(
             &[(1, Commit, "a"), (2, Commit, "b"), (3, LookUp, ""), (4, LookUp, ""), (5, Commit, "")],
-            &[],
+            None,
         );
         let mut judgement = judge(&group, &[2, 3]);
         assert_eq!(judgement.to_insert(), [0]);
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_record_that_comes_twice_is_inserted_once() {
-        let group = group(&[(1, Commit, "a"), (1, Commit, "b")], &[]);
+        let group = group(&[(1, Commit, "a"), (1, Commit, "b")], None);
         let mut judgement = judge(&group, &[]);
         assert_eq!(judgement.to_insert(), [0]);
         assert_eq!(judgement.settle().0, [Committed, AlreadyThere]);
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn records_that_share_rows_with_one_that_is_there_run_again_without_it() {
         let entries = [(1, Commit, "sum"), (2, Commit, ""), (3, LookUp, ""), (9, Commit, "x")];
-        let group = group(&entries, &[0..3]);
+        let group = group(&entries, Some(0..3));
         let mut judgement = judge(&group, &[2]);
         assert_eq!(judgement.to_insert(), [3]);
         assert_eq!(judgement.settle().0, [Again, AlreadyThere, Failed, Committed]);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_refusal_concerns_those_who_may_have_a_part_in_it() {
         let entries = [(1, Commit, "sum"), (2, Commit, ""), (3, Commit, "own"), (4, Commit, "")];
-        let group = group(&entries, &[0..3]);
+        let group = group(&entries, Some(0..3));
         let mut judgement = judge(&group, &[]);
         assert_eq!(judgement.to_insert(), [0, 2]);
         judgement.refuse(0, "no".into());
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn nothing_is_inserted_when_the_run_is_over() {
-        let group = group(&[(1, Commit, "a"), (2, LookUp, "")], &[]);
+        let group = group(&[(1, Commit, "a"), (2, LookUp, "")], None);
         let mut pages = Pages::of([1, 2].into_iter());
         pages.is_over = true;
         let mut judgement = Judgement::new(group, pages);

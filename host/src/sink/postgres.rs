@@ -30,6 +30,10 @@ use copy_text::CopyText;
 /// tells whether it has succeeded after all.
 const COMMIT_MAX: Duration = Duration::from_secs(120);
 
+/// What is acknowledged must survive a crash of the server, even if its administrator does not mind.
+const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+                       WHERE current_setting('synchronous_commit') = 'off'";
+
 /// A table in a PostgreSQL database.
 #[derive(Debug)]
 pub struct PostgresTable {
@@ -71,6 +75,10 @@ impl PostgresTable {
     /// If it cannot be used.
     pub async fn open(server: &Server, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
         let mut connection = postgres::connect(server).await.map_err(|error| open_error(&error))?;
+        connection
+            .batch_execute(DURABLE)
+            .await
+            .map_err(|error| open_error(&postgres::in_words(server, &error)))?;
         let ledger = table::make(&mut connection, table, &shape).await.map_err(|error| match error {
             table::MakeError::Unfit(message) => OpenError::Unfit(format!("{server}: {message}")),
             table::MakeError::Database(error) => open_error(&postgres::in_words(server, &error)),
@@ -121,6 +129,7 @@ impl PostgresTable {
         if self.session.as_ref().is_none_or(is_gone) {
             self.session = None;
             let connection = postgres::connect(&self.server).await.map_err(Failure::Connection)?;
+            connection.batch_execute(DURABLE).await?;
             self.session = Some(self.session(connection).await?);
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod files;
 mod harvest;
 mod kills;
+mod late;
 mod outages;
 mod place;
 mod start;

@@ -8,6 +8,8 @@ const SLOT: SlotIndex = SlotIndex(3);
 
 fn books(batches: &[(u64, &[u64])]) -> Books {
     let mut books = Books::new(RunId([1; 16]));
+    let up = SlaveToMaster::SlotUp { slot: SLOT, epoch: Epoch(0) };
+    books.on_frame(up.into(), &mut Group::default());
     for (batch, seqs) in batches {
         give(&mut books, *batch, seqs).unwrap();
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use simplegrid_tests::{Call, Grid, Slave, numbered, wait};
@@ -105,18 +106,20 @@ fn a_slave_that_ends_and_a_run_that_is_interrupted_complete_their_files() {
 }
 
 #[test]
-fn a_full_disk_ends_the_run_and_what_was_written_stays_whole() {
+fn a_full_disk_ends_the_slave_and_what_was_written_stays_whole() {
     let grid = Grid::new();
     let record = "x".repeat(1000);
     let input: String = (0..2000).map(|number| format!("{number} {record}\n")).collect();
-    let run = grid.run("echo").args("--sink csv:rows --wait-nodes 1s").files_up_to_blocks(256);
-    let ended = grid_finish(run, &input);
+    // No signal, but an error, as with a disk that is full. Workers need more than its files may have.
+    let slave = Slave::start(sinking(&grid, "echo").files_up_to_blocks(u32::MAX));
+    let limited =
+        Command::new("prlimit").args(["--fsize=300000", "--pid"]).arg(slave.pid().to_string()).status();
+    assert!(limited.expect("prlimit is there").success());
+    let ended = grid.master().args("--wait-nodes 1s").input(&input).finish().expect(4);
     assert!(ended.errors()[0].contains("its sink: cannot write a file in rows: "), "{}", ended.stderr);
+    let slave = slave.into_process().wait().expect(4);
+    assert!(slave.errors()[0].contains("its sink: cannot write a file in rows: "), "{}", slave.stderr);
     let found = rows(&grid.path("rows"), "line");
     assert!(found.len() as u64 >= ended.count("done") && ended.count("done") < 2000, "{}", ended.stderr);
     assert!(found.iter().all(|row| row.ends_with(&record)), "no row is cut");
-}
-
-fn grid_finish(call: Call<'_>, input: &str) -> simplegrid_tests::Finished {
-    call.input(input).finish().expect(4)
 }

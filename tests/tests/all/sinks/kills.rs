@@ -36,22 +36,24 @@ fn slow(count: usize) -> String {
 #[test]
 fn slaves_that_are_killed_at_any_moment_leave_every_row_once() {
     let grid = Grid::new();
-    let input = slow(9000);
     for (seed, place) in place::all(&grid).iter().enumerate() {
         let start = || Slave::start(sinking(&grid, place, "hostile"));
         let mut slaves = [start(), start()];
-        let mut master =
-            grid.master().args("--reallocate-every 200ms --wait-nodes 30s").input(&input).start();
+        let mut master = grid.master().args("--reallocate-every 200ms --wait-nodes 30s").start();
         let mut dice = Dice::new(seed as u64);
-        wait::until("rows are there", || place.count("found") > 0);
-        for _ in 0..KILLS {
+        let mut input = String::new();
+        for kill in 0..KILLS {
+            let part = numbered(&format!("sleep 1 {kill} "), 300);
+            master.write(&part);
+            input += &part;
             wait::until_the_next_strike(Duration::from_millis(dice.between(20, 160) as u64));
             let victim = dice.roll(2);
             slaves[victim].signal(Signal::SIGKILL);
             slaves[victim] = start();
         }
-        assert!(master.is_running(), "{}: it was over before the last kill", place.name());
-        master.wait().expect(0).expect_counts(9000, 9000, 0);
+        let records = input.lines().count() as u64;
+        let master = master.finish().expect(0).expect_counts(records, records, 0);
+        assert!(master.count("retried") > 0, "{}: no kill has met a record: {}", place.name(), master.stderr);
         place.expect_once("found", "line", input.lines().map(str::to_owned));
     }
 }
@@ -107,8 +109,6 @@ fn a_slave_that_stood_still_and_commits_late_adds_nothing() {
     let grid = Grid::new();
     for place in place::all(&grid) {
         let gate = format!("gate-{}", place.name());
-        let with_log = |call: Call<'static>| call;
-        let _ = with_log;
         let noting = || sinking(&grid, &place, "hostile").task_arg("side-log", grid.path("log")).args("-m 1");
         let (first, proxy) = behind_proxy(noting());
         let mut master = grid.master().args("--reallocate-every 200ms --wait-nodes 30s").start();
@@ -126,7 +126,8 @@ fn a_slave_that_stood_still_and_commits_late_adds_nothing() {
         master.finish().expect(0).expect_counts(1, 1, 0);
         assert_eq!(place.count("found"), 1, "{}", place.name());
         first.signal(Signal::SIGCONT);
-        first.wait_for_stderr(REPEATED);
+        // Whether it commits before it learns that its master is gone is chance; `late.rs` leaves none.
+        first.wait_for_stderr("is lost");
         place.expect_once("found", "line", std::iter::once(record));
         drop(second);
     }
