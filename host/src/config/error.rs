@@ -72,6 +72,14 @@ pub enum ConfigError {
         /// The variable's name.
         variable: String,
     },
+    /// The file with the password has none, or cannot be read.
+    #[error("cannot take a password from {}: {reason}", path.display())]
+    NoPassword {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// There is no registry and no place for the default one.
     #[error(
         "no registry is known, because neither XDG_STATE_HOME nor HOME is set; name one with --registry URL"
@@ -152,14 +160,6 @@ pub enum ConfigError {
     /// A sink that is none.
     #[error("cannot use --sink: {0}")]
     Sink(SinkUrlError),
-    /// The file with the sink's password cannot be read.
-    #[error("cannot read --sink-password-file {}", path.display())]
-    SinkPassword {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
     /// A verb for all nodes with the name of one node.
     #[error("`list` and `prune` are about every node: leave out --{flag}")]
     ListOfOne {

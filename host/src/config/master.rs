@@ -1,5 +1,6 @@
 //! What a master runs with.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Pair, RunSettings, load::Given, manager_args};
@@ -28,6 +29,8 @@ pub struct MasterConfig {
     pub registry: String,
     /// Whether nobody named the registry, so that its directory may have to be made.
     pub registry_is_default: bool,
+    /// The file with the password for the registry's server.
+    pub password_file: Option<PathBuf>,
     /// How long to wait for the first slave.
     pub wait_nodes: Duration,
     /// How often to look for more slaves.
@@ -51,6 +54,7 @@ impl MasterConfig {
             harvest,
             registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
             registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
+            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
             manager_args,
             wait_nodes: args.wait_nodes,
             reallocate_every: args.reallocate_every,

@@ -36,6 +36,8 @@ pub struct SlaveConfig {
     pub registry: String,
     /// Whether nobody named the registry, so that its directory may have to be made.
     pub registry_is_default: bool,
+    /// The file with the password for the registry's server.
+    pub password_file: Option<PathBuf>,
     /// Where rows go, if not to the master.
     pub sink: Option<SinkUrl>,
     /// How long a record may take, unless the master says otherwise.
@@ -56,6 +58,7 @@ impl SlaveConfig {
         Ok(Self {
             registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
             registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
+            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
             hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
             task: args.task,
             task_args: manager_args::without_repeats(args.task_arg),

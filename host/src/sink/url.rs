@@ -88,6 +88,11 @@ impl SinkUrl {
         !matches!(self, Self::Csv(_))
     }
 
+    /// Whether it is on a server, and says no password.
+    pub fn wants_password(&self) -> bool {
+        matches!(self, Self::Server { server, .. } if server.password.is_none())
+    }
+
     /// The same with a password that is given apart from it. What needs none ignores it.
     #[must_use]
     pub fn with_password(self, password: &str) -> Self {

@@ -58,9 +58,18 @@ enum Why {
 /// If it cannot begin.
 pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
-    let url =
-        crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
-    let registry = Registry::open(&url).await?;
+    let password_file = config.password_file.as_deref();
+    let url = crate::config::registry_url(
+        &config.registry,
+        config.registry_is_default,
+        &config.manager_args,
+        password_file,
+    )?;
+    // A server that cannot be reached is tried for a while.
+    let registry = tokio::select! {
+        registry = Registry::open(&url) => registry?,
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    };
     let listener = listen(config).await?;
     let port = listener.local_addr()?.port();
     let prepared = tokio::select! {
@@ -76,6 +85,9 @@ pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
     let registration = Registration::announce(registry, announcement(config, port, &prepared)).await?;
     let (row, row_events) = mpsc::channel(16);
     let mut tasks = JoinSet::new();
+    if let Some(url) = &config.sink {
+        tracing::info!("rows go to {url}");
+    }
     let sink = store.map(|store| sink::start(store, &mut tasks));
     let pool = worker_pool::start(pool_config(config, port, &prepared), sink, &mut tasks);
     let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;

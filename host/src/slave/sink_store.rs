@@ -22,7 +22,6 @@ pub async fn open_sink(
         Err(error) => anyhow::bail!("the sink cannot be used: {error}"),
     };
     let place = store.place();
-    tracing::info!("rows go to {url}");
     prepared.welcome.sink = Some(place);
     Ok(Some(store))
 }

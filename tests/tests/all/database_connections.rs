@@ -109,9 +109,11 @@ async fn every_way_to_fail_has_its_words() {
         let none = database.url().replace(&format!(":{}@", database.password), "@");
         assert_eq!(trouble(has_tls(&none).await), Trouble::WrongPassword { with_password: false });
         let absent = database.url().replace(&database.name, "absent");
-        let absent = trouble(has_tls(&absent).await);
-        // MariaDB says nothing of databases to a user who has no right to them.
-        assert!(matches!(absent, Trouble::NoSuchDatabase | Trouble::Forbidden { .. }), "{absent:?}");
+        assert_eq!(trouble(has_tls(&absent).await), Trouble::NoSuchDatabase);
+        if engine == Engine::Postgres {
+            let rejected = database.url().replace(&format!("{}:", database.username), "rejected:");
+            assert!(matches!(trouble(has_tls(&rejected).await), Trouble::NotLetIn { .. }));
+        }
         let elsewhere = database.url().replace(&format!(":{}/", server.port()), ":1/");
         assert!(matches!(trouble(has_tls(&elsewhere).await), Trouble::Unreachable { .. }));
         let nobody = database.url().replace("127.0.0.1", "no-such-host.invalid");

@@ -16,6 +16,8 @@ mod peers;
 mod poison;
 mod registry;
 mod registry_contract;
+mod registry_schema;
+mod registry_servers;
 mod run;
 mod signals;
 mod sinks;

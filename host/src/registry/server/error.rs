@@ -6,16 +6,16 @@ use crate::database::DatabaseError;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The server fails, or does not do it.
-    #[error("the registry cannot be used: {0}")]
+    #[error(transparent)]
     Database(#[from] DatabaseError),
 
     /// The same, over and over.
-    #[error("the registry cannot be used, after {tries} tries: {source}")]
+    #[error("the registry cannot be used, after {tries} tries: {last}")]
     GaveUp {
         /// How often it was tried.
         tries: u32,
         /// Why it failed the last time.
-        source: DatabaseError,
+        last: DatabaseError,
     },
 
     /// The connection broke when everything was said but the answer to `COMMIT`.
@@ -61,8 +61,8 @@ pub enum ServerError {
 
     /// The server cannot give out rows to several at once.
     #[error(
-        "{server} runs version {version}, which is too old: a registry needs MariaDB 10.6 or MySQL 8.0.1 or later \
-         (for SKIP LOCKED)"
+        "{server} runs version {version}, which is too old: a registry needs PostgreSQL 9.6, MariaDB 10.6, MySQL \
+         8.0.1 or later"
     )]
     TooOld {
         /// The server.
@@ -81,7 +81,7 @@ impl ServerError {
     pub(in crate::registry) fn is_temporary(&self) -> bool {
         match self {
             Self::Database(error) | Self::Unsure(error) => error.is_temporary(),
-            Self::GaveUp { source, .. } => source.is_temporary(),
+            Self::GaveUp { last, .. } => last.is_temporary(),
             Self::Newer { .. } | Self::ForeignTable { .. } | Self::NotPrepared { .. } => false,
             Self::TooOld { .. } | Self::Stopped => false,
         }

@@ -62,9 +62,9 @@ impl Operations {
         let session = loop {
             match open_once(server).await {
                 Ok(session) => break session,
-                Err(ServerError::Database(source)) if source.is_temporary() => {
+                Err(ServerError::Database(last)) if last.is_temporary() => {
                     if tries == OPEN_TRIES {
-                        return Err(ServerError::GaveUp { tries, source }.into());
+                        return Err(ServerError::GaveUp { tries, last }.into());
                     }
                     if tries == 1 {
                         tracing::info!(

@@ -1,5 +1,7 @@
 //! What every registry must do, whatever the database behind it: each contract is a test for each database.
 
+#![expect(clippy::unwrap_used, reason = "these are tests: a value that is missing is a failure")]
+
 /// Makes a test of each contract for each database.
 macro_rules! contracts {
     ($($contract:ident,)+) => {
