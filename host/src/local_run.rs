@@ -55,9 +55,12 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let task =
         TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
     let opened = master::open_run(&config.run, Some(&task))?;
-    tasks.spawn(link(request(config, opened.id), prepared, pool.clone(), events_in));
+    let mut links = JoinSet::new();
+    links.spawn(link(request(config, opened.id), prepared, pool.clone(), events_in));
     let ending = Ending { shutdown_slaves: false, harvest: None };
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
+    // A session that is left in its middle wants nothing more of the sink.
+    links.shutdown().await;
     end(&pool, &shutdown).await;
     if let Some(sink) = &pool.sink {
         // Files are completed, however the run has ended.

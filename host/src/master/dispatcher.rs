@@ -185,7 +185,8 @@ impl Dispatcher {
         if self.peers.values().any(|peer| peer.has_sink) {
             end = self.results.finish(end, &mut self.state, failure).await;
             if takes_leave(&end) {
-                let run_is_over = matches!(end, RunEnd::Finished) || !can_be_resumed;
+                // As long as a journal may go on, its run may, under the same name; even one that has read nothing yet.
+                let run_is_over = matches!(end, RunEnd::Finished) || !self.results.has_journal();
                 self.say_goodbye(&mut events, shutdown, run_is_over).await;
             }
         } else {
@@ -298,9 +299,7 @@ impl Dispatcher {
         let hang_up = Some(hang_up);
         self.peers.insert(node, Peer { name: name.clone(), out, hang_up, has_sink, has_files });
         if is_first {
-            if let Some(sink) = &welcome.sink {
-                self.on_first_sink(sink);
-            }
+            self.on_first_sink(welcome.sink.as_ref());
             let first_line = (self.header && !has_sink).then(|| header_line(&welcome.columns));
             let task = TaskIdentity { name: welcome.task, version: welcome.task_version };
             self.results.on_task(task, first_line)?;

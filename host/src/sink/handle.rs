@@ -1,5 +1,5 @@
 //! The actor that owns a slave's sink: commits one group after the other, again and again while the sink is not
-//! there. Sessions come and go; what was begun is finished all the same, so that a transaction never hangs.
+//! there. Sessions come and go, and it does not outlive their interest: what nobody waits for is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::destination::Destination;
 use super::group::{Fate, Group};
 use super::store::{Store, StoreError};
 use crate::ids::RunId;
+use crate::limits::SILENCE_MAX;
 use crate::wire::{Frame, SinkPlace, SlaveToMaster};
 
 /// Commands that may wait: there is one session at a time, with one commit and one conclusion.
@@ -21,13 +22,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// How often the end of a run is noted in a sink that is not there: nothing is lost without it.
-const CLOSE_TRIES: u32 = 5;
+const CLOSE_TRIES: u32 = 3;
+
+/// How long a server may take for it.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// What a sink is told.
 #[derive(Debug)]
 enum Command {
     Commit { group: Arc<Group>, reply: oneshot::Sender<Result<Vec<Fate>, String>> },
-    Conclude { conclusion: Conclusion, out: mpsc::Sender<Frame<SlaveToMaster>> },
+    Conclude { conclusion: Conclusion, alive: oneshot::Receiver<()>, out: mpsc::Sender<Frame<SlaveToMaster>> },
     EndSession { done: oneshot::Sender<()> },
 }
 
@@ -72,10 +76,17 @@ impl SinkHandle {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Puts away what there is of a run; the answer goes to the master by itself.
-    pub async fn conclude(&self, conclusion: Conclusion, out: mpsc::Sender<Frame<SlaveToMaster>>) {
+    /// Puts away what there is of a run; the answer goes to the master by itself. Nobody waits for a delivery any more
+    /// when what is returned is dropped.
+    pub async fn conclude(
+        &self,
+        conclusion: Conclusion,
+        out: mpsc::Sender<Frame<SlaveToMaster>>,
+    ) -> oneshot::Sender<()> {
+        let (session, alive) = oneshot::channel();
         // An actor that is gone means that the slave ends.
-        let _ = self.commands.send(Command::Conclude { conclusion, out }).await;
+        let _ = self.commands.send(Command::Conclude { conclusion, alive, out }).await;
+        session
     }
 
     /// The session is over, however it ended. Files are complete when this returns.
@@ -96,9 +107,10 @@ async fn work(mut store: Store, mut inbox: mpsc::Receiver<Command>) {
                     let _ = reply.send(result);
                 }
             }
-            Command::Conclude { conclusion, out } => {
-                let answer = conclude(&mut store, conclusion).await;
-                let _ = out.send(answer.into()).await;
+            Command::Conclude { conclusion, mut alive, out } => {
+                let answer = conclude(&mut store, conclusion, &mut alive).await;
+                // A master that is gone needs no answer.
+                let _ = tokio::time::timeout(SILENCE_MAX, out.send(answer.into())).await;
             }
             Command::EndSession { done } => {
                 end_session(&mut store).await;
@@ -118,7 +130,7 @@ async fn commit(
     let mut pause = PAUSE;
     let mut was_lost = false;
     loop {
-        match store.commit(group).await {
+        match commit_once(store, group, reply).await? {
             Ok(fates) => {
                 if was_lost {
                     tracing::info!("the sink is back");
@@ -142,6 +154,21 @@ async fn commit(
     }
 }
 
+/// `None` if nobody waits for it any more, and it could be left in its middle.
+async fn commit_once(
+    store: &mut Store,
+    group: &Arc<Group>,
+    reply: &mut oneshot::Sender<Result<Vec<Fate>, String>>,
+) -> Option<Result<Vec<Fate>, StoreError>> {
+    let can_be_abandoned = store.can_be_abandoned();
+    tokio::select! {
+        committed = store.commit(group) => return Some(committed),
+        () = reply.closed(), if can_be_abandoned => {}
+    }
+    store.abandon();
+    None
+}
+
 /// Says how many records were there already: whoever looks for a row that is missing, or there twice, wants to know.
 fn note_repeats(fates: &[Fate]) {
     let there = fates.iter().filter(|fate| **fate == Fate::AlreadyThere).count();
@@ -150,7 +177,11 @@ fn note_repeats(fates: &[Fate]) {
     }
 }
 
-async fn conclude(store: &mut Store, conclusion: Conclusion) -> SlaveToMaster {
+async fn conclude(
+    store: &mut Store,
+    conclusion: Conclusion,
+    alive: &mut oneshot::Receiver<()>,
+) -> SlaveToMaster {
     let Conclusion { run, run_is_over, harvest } = conclusion;
     let mut problem = None;
     if let Err(error) = store.end_session().await {
@@ -161,11 +192,7 @@ async fn conclude(store: &mut Store, conclusion: Conclusion) -> SlaveToMaster {
     }
     let mut delivered = None;
     if let Some(to) = harvest.filter(|_| problem.is_none()) {
-        let harvested = match to.parse::<Destination>() {
-            Ok(to) => store.harvest(run, &to).await,
-            Err(error) => Err(error.to_string()),
-        };
-        match harvested {
+        match harvest_to(store, run, &to, alive).await {
             Ok(what) => delivered = what,
             Err(message) => problem = Some(format!("the rows were not delivered to {to}: {message}")),
         }
@@ -176,22 +203,50 @@ async fn conclude(store: &mut Store, conclusion: Conclusion) -> SlaveToMaster {
     SlaveToMaster::Concluded { delivered, problem }
 }
 
+/// Delivers the files of a run, as long as its session lives; says what was delivered where.
+async fn harvest_to(
+    store: &mut Store,
+    run: RunId,
+    to: &str,
+    alive: &mut oneshot::Receiver<()>,
+) -> Result<Option<String>, String> {
+    let destination = to.parse::<Destination>().map_err(|error| error.to_string())?;
+    let Some(package) = store.pack(run).await? else { return Ok(None) };
+    tokio::select! {
+        delivered = package.deliver(&destination) => delivered.map(Some),
+        _ = alive => Err("the master is gone".to_owned()),
+    }
+}
+
 /// Notes that a run is over. If that fails, the ledger keeps a few bytes more, and nothing is lost.
 async fn close(store: &mut Store, run: RunId) {
     let mut pause = PAUSE;
-    for _ in 1..CLOSE_TRIES {
-        match store.close_run(run).await {
+    let mut trouble = String::new();
+    for _ in 0..CLOSE_TRIES {
+        match close_once(store, run).await {
             Ok(()) => return,
+            Err(StoreError::Lost(message)) => trouble = message,
             Err(StoreError::Broken(message)) => {
-                tracing::warn!("what the sink's ledger has of this run stays there: {message}");
-                return;
+                trouble = message;
+                break;
             }
-            Err(StoreError::Lost(_)) => tokio::time::sleep(pause).await,
         }
+        tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    if let Err(error) = store.close_run(run).await {
-        tracing::warn!("what the sink's ledger has of this run stays there: {error}");
+    tracing::warn!("what the sink's ledger has of this run stays there: {trouble}");
+}
+
+async fn close_once(store: &mut Store, run: RunId) -> Result<(), StoreError> {
+    if !store.can_be_abandoned() {
+        return store.close_run(run).await;
+    }
+    match tokio::time::timeout(CLOSE_MAX, store.close_run(run)).await {
+        Ok(closed) => closed,
+        Err(_) => {
+            store.abandon();
+            Err(StoreError::Lost(format!("it has not answered for {} s", CLOSE_MAX.as_secs())))
+        }
     }
 }
 

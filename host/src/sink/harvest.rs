@@ -15,9 +15,10 @@ use super::destination::Destination;
 /// Bytes of what `scp` says that are passed on.
 const COMPLAINT_BYTES_MAX: usize = 1024;
 
-/// Files in one file, which is gone when this is.
+/// Files in one file, in a directory of its own, which is gone when this is.
 #[derive(Debug)]
 pub struct Package {
+    directory: PathBuf,
     path: PathBuf,
     name: String,
     files: usize,
@@ -26,10 +27,10 @@ pub struct Package {
 
 impl Drop for Package {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path)
+        if let Err(error) = fs::remove_dir_all(&self.directory)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!("cannot remove {}: {error}", self.path.display());
+            tracing::warn!("cannot remove {}: {error}", self.directory.display());
         }
     }
 }
@@ -41,11 +42,13 @@ impl Package {
     /// For people.
     pub fn pack(directory: &Path, name: &str, files: &[PathBuf]) -> Result<Self, String> {
         let name = format!("{name}.tar.gz");
-        let path = directory.join(format!(".{name}.part"));
+        let directory = directory.join(format!(".{name}.part"));
+        let path = directory.join(&name);
         let failed = |error: io::Error| format!("cannot pack {}: {error}", path.display());
-        let mut package = Self { path: path.clone(), name, files: files.len(), bytes: 0 };
-        let mut tar =
-            tar::Builder::new(GzEncoder::new(File::create(&path).map_err(failed)?, Compression::default()));
+        fs::create_dir_all(&directory).map_err(failed)?;
+        let mut package = Self { directory, path: path.clone(), name, files: files.len(), bytes: 0 };
+        let file = File::create(&path).map_err(failed)?;
+        let mut tar = tar::Builder::new(GzEncoder::new(file, Compression::default()));
         for file in files {
             let name = file.file_name().unwrap_or_default();
             tar.append_path_with_name(file, name).map_err(failed)?;
@@ -92,13 +95,9 @@ impl Package {
     /// `scp`, which finds keys and hosts as its user has set them up. It is never asked for a password, and no
     /// shell of ours sees what it is told.
     async fn send_to(&self, remote: &str) -> Result<(), String> {
-        // Its name there is that of the file here.
-        let there = self.path.with_file_name(&self.name);
-        fs::rename(&self.path, &there)
-            .map_err(|error| format!("cannot rename {}: {error}", self.path.display()))?;
         let sent = Command::new("scp")
             .args(["-B", "-q", "--"])
-            .arg(&there)
+            .arg(&self.path)
             .arg(remote)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -106,9 +105,7 @@ impl Package {
             .kill_on_drop(true)
             .output()
             .await;
-        let renamed = fs::rename(&there, &self.path);
         let output = sent.map_err(|error| format!("cannot start scp: {error}"))?;
-        renamed.map_err(|error| format!("cannot rename {}: {error}", there.display()))?;
         if output.status.success() {
             return Ok(());
         }

@@ -100,6 +100,11 @@ impl MysqlTable {
         Ok(Self { server: server.clone(), shape, name, insert, ledger, session: Some(session) })
     }
 
+    /// Leaves the connection, and whatever is going on in it.
+    pub fn disconnect(&mut self) {
+        self.session = None;
+    }
+
     /// What masters are told.
     pub fn name(&self) -> &str {
         &self.name

@@ -90,6 +90,11 @@ impl PostgresTable {
         Ok(opened)
     }
 
+    /// Leaves the connection, and whatever is going on in it.
+    pub fn disconnect(&mut self) {
+        self.session = None;
+    }
+
     /// What masters are told.
     pub fn name(&self) -> &str {
         &self.name

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::books::{Books, Parcel, settled};
@@ -37,6 +37,8 @@ pub struct SinkSession {
     sink: SinkHandle,
     run: RunId,
     books: Arc<Mutex<Books>>,
+    /// There while the master waits for files; whoever delivers them sees the session's end.
+    concluding: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl SinkSession {
@@ -46,7 +48,7 @@ impl SinkSession {
     /// If the system has no random numbers.
     pub fn new(sink: SinkHandle, run: RunId) -> std::io::Result<Self> {
         let books = Arc::new(Mutex::new(Books::new(RunId::random()?)));
-        Ok(Self { sink, run, books })
+        Ok(Self { sink, run, books, concluding: Mutex::new(None) })
     }
 
     /// A batch is about to go to a worker.
@@ -64,12 +66,9 @@ impl SinkSession {
         harvest: Option<String>,
         out: mpsc::Sender<Frame<SlaveToMaster>>,
     ) {
-        self.sink.conclude(Conclusion { run: self.run, run_is_over, harvest }, out).await;
-    }
-
-    /// The session is over.
-    pub async fn end(&self) {
-        self.sink.end_session().await;
+        let conclusion = Conclusion { run: self.run, run_is_over, harvest };
+        let session = self.sink.conclude(conclusion, out).await;
+        *self.concluding.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
     /// Passes on what comes from the pool, each message when what stands before it is committed, until no more

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::blocking::Blocking;
 use super::columns::Shape;
 use super::csv_files::CsvFiles;
-use super::destination::Destination;
 use super::group::{Fate, Group};
+use super::harvest::Package;
 use super::mysql::MysqlTable;
 use super::postgres::PostgresTable;
 use super::sqlite::SqliteTable;
@@ -159,19 +159,28 @@ impl Store {
         }
     }
 
-    /// Delivers the files of a run; says what was delivered where.
+    /// Whether what it is at may be left in its middle, by [`Store::abandon`]: a server ends a transaction whose
+    /// connection is gone.
+    pub fn can_be_abandoned(&self) -> bool {
+        matches!(self, Self::Postgres(_) | Self::Mysql(_))
+    }
+
+    /// What was begun is not waited for any more.
+    pub fn abandon(&mut self) {
+        match self {
+            Self::Csv(_) | Self::Sqlite(..) => {}
+            Self::Postgres(table) => table.disconnect(),
+            Self::Mysql(table) => table.disconnect(),
+        }
+    }
+
+    /// Packs the files of a run; nothing if there are none.
     ///
     /// # Errors
     /// For people.
-    pub async fn harvest(&mut self, run: RunId, to: &Destination) -> Result<Option<String>, String> {
+    pub async fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
         match self {
-            Self::Csv(files) => {
-                let package = files.run(move |files| files.pack(run)).await?;
-                match package {
-                    Some(package) => package.deliver(to).await.map(Some),
-                    None => Ok(None),
-                }
-            }
+            Self::Csv(files) => files.run(move |files| files.pack(run)).await,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(None),
         }
     }

@@ -84,6 +84,8 @@ pub async fn serve(
         Ok(reason) = closed => SessionEnd::Closed(reason),
         end = pass_on(through_sink.as_ref(), &mut from_pool, &out, pool) => end,
     };
+    // What it still wants of the sink, nobody waits for.
+    drop(through_sink);
     detach(pool).await;
     if matches!(end, SessionEnd::Bye | SessionEnd::Shutdown) {
         // The master may not wait for the answer.

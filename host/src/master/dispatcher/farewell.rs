@@ -54,11 +54,14 @@ impl Dispatcher {
         }
     }
 
-    /// The first node takes part, and has a sink: its rows do not come here.
-    pub(super) fn on_first_sink(&self, sink: &SinkPlace) {
-        tracing::info!("rows go to {}, and not to the output", sink.name);
-        if self.farewell.harvest.is_some() && !sink.has_files {
-            tracing::warn!("there is nothing to harvest: the rows go to {}", sink.name);
+    /// The first node takes part. If it has a sink, the rows of this run do not come here.
+    pub(super) fn on_first_sink(&self, sink: Option<&SinkPlace>) {
+        if let Some(sink) = sink {
+            tracing::info!("rows go to {}, and not to the output", sink.name);
+        }
+        if self.farewell.harvest.is_some() && !sink.is_some_and(|sink| sink.has_files) {
+            let place = sink.map_or("the output", |sink| &sink.name);
+            tracing::warn!("there is nothing to harvest: the rows go to {place}");
         }
     }
 

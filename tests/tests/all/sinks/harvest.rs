@@ -14,7 +14,7 @@ fn slave(grid: &Grid) -> Slave {
 
 /// All rows in the packages of a directory.
 #[track_caller]
-fn unpacked(grid: &Grid, directory: &Path) -> Vec<String> {
+fn unpacked(directory: &Path) -> Vec<String> {
     let mut rows = Vec::new();
     for entry in fs::read_dir(directory).expect("it is there") {
         let path = entry.expect("it can be read").path();
@@ -25,7 +25,6 @@ fn unpacked(grid: &Grid, directory: &Path) -> Vec<String> {
         rows.extend(text.lines().filter(|line| *line != "line").map(str::to_owned));
     }
     rows.sort();
-    let _ = grid;
     rows
 }
 
@@ -49,27 +48,20 @@ fn the_files_of_a_run_are_delivered_to_a_directory() {
     let destination = format!("harvest={}", grid.path("harvest").display());
     let master = grid.master().arg("-i").arg(destination).input(&input).finish().expect(0);
     assert_eq!(master.stderr.matches("delivered 1 file as rows-").count(), 2, "{}", master.stderr);
-    assert_eq!(unpacked(&grid, &grid.path("harvest")), sorted(input.as_bytes()));
+    assert_eq!(unpacked(&grid.path("harvest")), sorted(input.as_bytes()));
 }
 
 #[test]
 fn the_files_of_a_run_are_delivered_through_scp() {
     let grid = Grid::new();
-    let path = fake_scp(&grid, "echo \"$@\" >> ../said; for last; do :; done; cp \"$4\" \"./${last#*:}/\"");
+    let path = fake_scp(&grid, "for last; do :; done; cp \"$4\" \"./${last#*:}/\"");
     fs::create_dir(grid.path("there")).expect("it can be made");
     let call = grid.slave_call("echo").args("--sink csv:rows").env("PATH", &path);
     let _slave = Slave::start(call);
     let input = numbered("", 100);
-    let master = grid.master().args("-i scpto=joe@example:there").input(&input).finish();
-    let said = grid.read("../said");
-    let master = master.expect(0);
-    assert!(
-        master.stderr.contains("to joe@example:there"),
-        "{} {}",
-        master.stderr,
-        String::from_utf8_lossy(&said)
-    );
-    assert_eq!(unpacked(&grid, &grid.path("there")), sorted(input.as_bytes()));
+    let master = grid.master().args("-i scpto=joe@example:there").input(&input).finish().expect(0);
+    assert!(master.stderr.contains("to joe@example:there"), "{}", master.stderr);
+    assert_eq!(unpacked(&grid.path("there")), sorted(input.as_bytes()));
 }
 
 #[test]
@@ -83,6 +75,22 @@ fn a_harvest_that_fails_is_an_exit_status() {
     assert!(master.stderr.contains("1 record read, 1 done, 0 failed"), "{}", master.stderr);
     let master = grid.master().args("-i harvest=/nowhere/at/all").input("a\n").finish().expect(4);
     assert!(master.errors()[0].contains("cannot write into /nowhere/at/all"), "{}", master.stderr);
+    let left = fs::read_dir(grid.path("rows")).expect("it is there").count();
+    assert_eq!(left, 2, "the files of both runs stay, and no package");
+}
+
+#[test]
+fn a_delivery_that_hangs_does_not_keep_the_slave_from_others() {
+    let grid = Grid::new();
+    let path = fake_scp(&grid, "echo $$ > scp-runs; exec sleep 1000");
+    let slave = Slave::start(grid.slave_call("echo").args("--sink csv:rows").env("PATH", &path));
+    let master = grid.master().args("-i harvest=joe@example:there").input("a\n").start();
+    wait::until("scp runs", || !grid.read("scp-runs").is_empty());
+    master.signal(Signal::SIGKILL);
+    grid.wait_for_state(slave.port(), "enabled");
+    grid.master().input("b\n").finish().expect(0);
+    slave.signal(Signal::SIGTERM);
+    slave.into_process().wait().expect(143);
     let left = fs::read_dir(grid.path("rows")).expect("it is there").count();
     assert_eq!(left, 2, "the files of both runs stay, and no package");
 }
@@ -135,5 +143,9 @@ fn there_is_nothing_to_harvest_of_a_table() {
     let grid = Grid::new();
     let _slave = Slave::start(grid.slave_call("echo").args("--sink sqlite:rows.db?table=t"));
     let master = grid.master().args("-i harvest=/tmp").input("a\n").finish().expect(0);
-    assert!(master.stderr.contains("there is nothing to harvest"), "{}", master.stderr);
+    assert!(
+        master.stderr.contains("there is nothing to harvest: the rows go to the table t"),
+        "{}",
+        master.stderr
+    );
 }

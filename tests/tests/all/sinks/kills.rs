@@ -186,3 +186,20 @@ fn a_master_that_is_killed_and_goes_on_finds_what_its_slaves_have_committed() {
         drop(slaves);
     }
 }
+
+#[test]
+fn a_run_that_is_ended_before_it_has_read_anything_is_not_over() {
+    let grid = Grid::new();
+    for place in place::all(&grid) {
+        let name = place.name();
+        let slave = Slave::start(sinking(&grid, &place, "echo"));
+        let files = format!("-o out-{name} --journal journal-{name}");
+        let master = grid.master().args(&files).start();
+        grid.wait_for_state(slave.port(), "reserved");
+        slave.wait_for_stderr("serving");
+        master.signal(Signal::SIGTERM);
+        master.wait().expect(143);
+        grid.master().args(&files).input(numbered("", 10)).finish().expect(0).expect_counts(10, 10, 0);
+        assert_eq!(place.count("found"), 10, "{name}");
+    }
+}

@@ -139,3 +139,22 @@ fn a_drain_commits_what_is_in_flight() {
         assert_eq!(place.count("found") as u64, ended.count("done"), "{}: {}", place.name(), ended.stderr);
     }
 }
+
+#[test]
+fn a_run_whose_database_is_gone_can_be_ended() {
+    let grid = Grid::new();
+    for engine in Engine::available() {
+        let server = DatabaseServer::start(engine).expect("it is installed");
+        let place = Place::Server(engine, server.database());
+        let mut run = grid.run("hostile").arg("--sink").arg(place.sink("found")).start();
+        run.write("sleep 1 0\n");
+        wait::until("a row is there", || place.count("found") > 0);
+        server.freeze();
+        run.write("sleep 1 1\n");
+        run.signal(Signal::SIGTERM);
+        run.wait_for_stderr("once more stops at once");
+        run.signal(Signal::SIGTERM);
+        run.wait().expect(143);
+        server.thaw();
+    }
+}
