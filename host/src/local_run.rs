@@ -57,7 +57,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let opened = master::open_run(&config.run, Some(&task))?;
     let mut links = JoinSet::new();
     links.spawn(link(request(config, opened.id), prepared, pool.clone(), events_in));
-    let ending = Ending { shutdown_slaves: false, harvest: None };
+    let ending = Ending { shutdown_slaves: false, begins: None, harvest: None };
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
     // A session that is left in its middle wants nothing more of the sink.
     links.shutdown().await;

@@ -111,10 +111,26 @@ impl<'g> Call<'g> {
         self.behind(Command::new("env").arg("--ignore-signal=HUP").args(words))
     }
 
+    /// Lets a shell run it that sees mounts of its own: in the script, `$1` is the directory and the rest the
+    /// command line.
+    pub fn with_mounts_of_its_own(self, script: &str, directory: &Path) -> Self {
+        let words = self.words();
+        let mut line = Command::new("unshare");
+        line.args(["--mount", "sh", "-c", script, "sh"]).arg(directory).args(words);
+        self.behind(&line)
+    }
+
     /// Runs it in a network namespace.
     pub fn in_namespace(self, name: &str) -> Self {
         let words = self.words();
         self.behind(Command::new("ip").args(["netns", "exec", name]).args(words))
+    }
+
+    /// Lets another program run it, which gets the command line as its last arguments.
+    pub fn behind_command(self, mut command: Command) -> Self {
+        let words = self.words();
+        command.args(words);
+        self.behind(&command)
     }
 
     /// The whole command line, the program first.
@@ -168,6 +184,11 @@ impl<'g> Call<'g> {
             process.write_all_and_close(input);
         }
         process
+    }
+
+    /// The bare command, for those who handle its streams themselves; nobody ends it for them.
+    pub fn into_command(self) -> Command {
+        self.command
     }
 
     /// Runs it to its end.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::journal::RangeSet;
+use super::strand::Strand;
 use crate::ids::Seq;
 
 /// Bytes of rows that may wait for an older record before no more input is read: a slow record must not fill
@@ -14,7 +15,7 @@ const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What the books of a piece cost beside its rows, roughly: many records without rows must not fill it either.
 const PIECE_BYTES: usize = 128;
 
-/// Rows of fewer bytes are copied when they must wait.
+/// Rows of fewer bytes are copied when they must wait, or when they come out of a strand.
 const SHARED_BYTES_MIN: usize = 8 * 1024;
 
 /// Rows that may be written now, and those that must wait.
@@ -23,16 +24,26 @@ pub struct Arranger {
     keep_order: bool,
     /// The record whose rows come next.
     next: Seq,
-    waiting: BTreeMap<Seq, Piece>,
+    /// What waits, by the record that comes first in it.
+    waiting: BTreeMap<Seq, Waiting>,
     waiting_bytes: usize,
     /// When so much waits, no more should be read.
     full_at: usize,
     /// Rows that belong to no record: they come last.
     loose: Vec<Bytes>,
     ready: Vec<Bytes>,
+    /// Rows that were copied out of strands, and come after those that are ready.
+    gathered: BytesMut,
     /// Records that were finished since this was asked for last, and have no rows that wait; `None` if nobody
     /// asks.
     finished: Option<RangeSet>,
+}
+
+/// What waits for an older record.
+#[derive(Debug)]
+enum Waiting {
+    Piece(Piece),
+    Strand(Strand),
 }
 
 /// The rows of some records that follow each other.
@@ -66,6 +77,7 @@ impl Arranger {
             full_at: WAITING_BYTES_MAX,
             loose: Vec::new(),
             ready: Vec::new(),
+            gathered: BytesMut::new(),
         }
     }
 
@@ -75,8 +87,7 @@ impl Arranger {
         if keep_order {
             for (first, records) in earlier.iter() {
                 let piece = Piece { records, rows: Vec::new() };
-                arranger.waiting_bytes += piece.cost();
-                arranger.waiting.insert(first, piece);
+                arranger.wait(first, piece);
             }
             arranger.release();
             // What is there from the start must not keep the record from being read that it all waits for.
@@ -92,7 +103,7 @@ impl Arranger {
             self.ready.extend(rows);
             self.note(first, records as u64);
         } else if first == self.next {
-            self.ready.extend(rows);
+            rows.for_each(|rows| self.hand_out(rows));
             self.note(first, records as u64);
             self.next = first.plus(records);
             self.release();
@@ -102,10 +113,16 @@ impl Arranger {
                 // Nothing of them waits, so nothing can be lost. That holds for every record that failed.
                 self.note(first, records as u64);
             }
-            let piece = Piece { records: records as u64, rows };
-            self.waiting_bytes += piece.cost();
-            self.waiting.insert(first, piece);
+            self.wait(first, Piece { records: records as u64, rows });
         }
+    }
+
+    /// The records of a strand are finished. Only a run that keeps order has any.
+    pub fn finish_strand(&mut self, strand: Strand) {
+        let Some(first) = strand.next() else { return };
+        self.waiting_bytes += PIECE_BYTES + strand.cost();
+        self.waiting.insert(first, Waiting::Strand(strand));
+        self.release();
     }
 
     /// Rows that a task emitted for the run as a whole.
@@ -133,6 +150,7 @@ impl Arranger {
 
     /// The rows that may be written now.
     pub fn take_ready(&mut self) -> Vec<Bytes> {
+        self.close_gathered();
         std::mem::take(&mut self.ready)
     }
 
@@ -148,13 +166,52 @@ impl Arranger {
 
     fn release(&mut self) {
         while let Some(entry) = self.waiting.first_entry().filter(|entry| *entry.key() == self.next) {
-            let piece = entry.remove();
-            self.next = Seq(self.next.0 + piece.records);
-            self.waiting_bytes -= piece.cost();
-            if !piece.rows.is_empty() {
-                self.note(Seq(self.next.0 - piece.records), piece.records);
+            match entry.remove() {
+                Waiting::Piece(piece) => self.release_piece(piece),
+                Waiting::Strand(strand) => self.release_run(strand),
             }
-            self.ready.extend(piece.rows);
+        }
+    }
+
+    fn release_piece(&mut self, piece: Piece) {
+        self.waiting_bytes -= piece.cost();
+        // Without rows they were noted when they were finished.
+        if !piece.rows.is_empty() {
+            self.note(self.next, piece.records);
+        }
+        self.next = Seq(self.next.0 + piece.records);
+        piece.rows.into_iter().for_each(|rows| self.hand_out(rows));
+    }
+
+    /// Hands out what a strand has now; the rest of it goes on waiting.
+    fn release_run(&mut self, mut strand: Strand) {
+        let (records, rows) = strand.take_run();
+        self.gathered.extend_from_slice(rows);
+        self.note(self.next, records);
+        self.next = Seq(self.next.0 + records);
+        match strand.next() {
+            None => self.waiting_bytes -= PIECE_BYTES + strand.cost(),
+            Some(next) => drop(self.waiting.insert(next, Waiting::Strand(strand))),
+        }
+    }
+
+    fn wait(&mut self, first: Seq, piece: Piece) {
+        self.waiting_bytes += piece.cost();
+        self.waiting.insert(first, Waiting::Piece(piece));
+    }
+
+    fn hand_out(&mut self, rows: Bytes) {
+        if rows.len() < SHARED_BYTES_MIN && !self.gathered.is_empty() {
+            self.gathered.extend_from_slice(&rows);
+        } else {
+            self.close_gathered();
+            self.ready.push(rows);
+        }
+    }
+
+    fn close_gathered(&mut self) {
+        if !self.gathered.is_empty() {
+            self.ready.push(self.gathered.split().freeze());
         }
     }
 
@@ -168,6 +225,7 @@ impl Arranger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scoreboard::{Outcome, Status};
 
     fn rows(arranger: &mut Arranger) -> String {
         arranger.take_ready().iter().map(|rows| String::from_utf8_lossy(rows).into_owned()).collect()
@@ -189,6 +247,30 @@ mod tests {
 
     fn finished(arranger: &mut Arranger) -> Vec<(u64, u64)> {
         arranger.take_finished().iter().map(|(first, records)| (first.0, records)).collect()
+    }
+
+    #[test]
+    fn strands_are_woven_into_each_other_and_into_pieces() {
+        let strand = |seqs: &[u64], rows: &'static str| {
+            let outcome = |(index, end): (usize, u64)| {
+                Outcome { end, batch_low: 0, index: index as u16, status: Status::Done }.to_words()
+            };
+            let ends =
+                (1..=seqs.len() as u64).enumerate().flat_map(outcome).flat_map(u64::to_le_bytes).collect();
+            Strand::new(seqs.iter().copied().map(Seq).collect(), ends, Bytes::from_static(rows.as_bytes()))
+        };
+        let mut arranger = Arranger::resume(true, &RangeSet::default());
+        arranger.finish_strand(strand(&[1, 2, 5, 9], "bcfj"));
+        arranger.finish(Seq(4), 1, [Bytes::from_static(b"e")]);
+        assert_eq!(rows(&mut arranger), "");
+        arranger.finish_strand(strand(&[0, 3], "ad"));
+        assert_eq!(rows(&mut arranger), "abcdef");
+        assert_eq!(finished(&mut arranger), [(0, 6)]);
+        arranger.finish_strand(strand(&[7, 8], "hi"));
+        arranger.finish(Seq(6), 1, []);
+        assert_eq!(rows(&mut arranger), "hij");
+        assert_eq!(finished(&mut arranger), [(6, 4)]);
+        assert_eq!(arranger.waiting_bytes, 0);
     }
 
     #[test]

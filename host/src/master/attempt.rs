@@ -16,11 +16,18 @@ pub struct Tries {
     pub attempts: u32,
     /// Attempts that failed because of the record itself: `--retries` bounds these.
     pub faults: u32,
-    /// Attempts that were lost with a node, or with a worker whose task crashed in `flush`.
+    /// Attempts that were lost with a node, or with a worker that died on none of its records.
     pub losses: u32,
-    /// It was there more than once when a task crashed in `flush`: it must be alone at its worker the next
-    /// time, to be cleared or convicted.
-    pub alone: bool,
+    /// How often it was held when a task crashed in `flush`.
+    pub flush_crashes: u32,
+}
+
+impl Tries {
+    /// Whether it was there more than once when a task crashed in `flush`: it must be alone at its worker the
+    /// next time, to be cleared or convicted.
+    pub fn is_suspect(&self) -> bool {
+        self.flush_crashes > 1
+    }
 }
 
 /// One record on its way to another attempt.
@@ -87,19 +94,29 @@ impl Attempt {
     /// It was held when the task crashed in `flush`, which blames no one. Who is there a second time must be
     /// alone the third time; who was alone is convicted.
     pub fn lost_in_flush(self, message: String, place: Option<Place>, retries: u32) -> Verdict {
-        if self.tries.alone {
+        if self.tries.is_suspect() {
             return self.blamed(Reason::Crash, message, place, retries);
         }
-        let Tries { attempts, losses, .. } = self.tries;
-        let tries = Tries { attempts: attempts + 1, losses: losses + 1, alone: losses > 0, ..self.tries };
+        let Tries { attempts, flush_crashes, .. } = self.tries;
+        let tries = Tries { attempts: attempts + 1, flush_crashes: flush_crashes + 1, ..self.tries };
         Verdict::Again(Again { not_on: None, ..self.again(tries) })
+    }
+
+    /// It was held when its worker died on no record and in no `flush`: killed from outside, or by a thread of its
+    /// task's own.
+    pub fn lost_with_worker(self, message: &str, place: Option<Place>) -> Verdict {
+        self.lost("worker", message, place)
     }
 
     /// Its node is gone.
     pub fn lost_with_node(self, reason: &str, place: Option<Place>) -> Verdict {
+        self.lost("node", reason, place)
+    }
+
+    fn lost(self, with: &str, reason: &str, place: Option<Place>) -> Verdict {
         let tries = Tries { attempts: self.tries.attempts + 1, losses: self.tries.losses + 1, ..self.tries };
         if tries.losses > LOSSES_MAX {
-            let message = format!("it was lost {} times, last because of its node: {reason}", tries.losses);
+            let message = format!("it was lost {} times, last because of its {with}: {reason}", tries.losses);
             return Verdict::Failed(self.failed(Reason::Lost, message, tries.attempts, place));
         }
         Verdict::Again(Again { not_on: None, ..self.again(tries) })
@@ -149,11 +166,25 @@ mod tests {
     #[test]
     fn who_is_in_two_crashed_flushes_is_tried_alone_and_then_convicted() {
         let first = next(attempt(Tries::default()).lost_in_flush(String::new(), None, 0));
-        assert!(!first.alone && first.faults == 0);
+        assert!(!first.is_suspect() && first.faults == 0);
         let second = next(attempt(first).lost_in_flush(String::new(), None, 0));
-        assert!(second.alone && second.faults == 0);
+        assert!(second.is_suspect() && second.faults == 0);
         let third = attempt(second).lost_in_flush("boom".into(), None, 0);
         assert!(matches!(third, Verdict::Failed(FailedRecord { attempts: 3, reason: Reason::Crash, .. })));
+    }
+
+    #[test]
+    fn who_is_held_while_its_worker_is_killed_is_neither_suspect_nor_run_for_ever() {
+        let mut tries = Tries::default();
+        for _ in 0..LOSSES_MAX {
+            tries = next(attempt(tries).lost_with_worker("SIGKILL", None));
+            assert!(!tries.is_suspect() && tries.faults == 0);
+        }
+        let Verdict::Failed(failed) = attempt(tries).lost_with_worker("SIGKILL", None) else {
+            panic!("something about it kills its workers");
+        };
+        assert_eq!((failed.reason, failed.attempts), (Reason::Lost, LOSSES_MAX + 1));
+        assert_eq!(failed.message, "it was lost 11 times, last because of its worker: SIGKILL");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::attempt::{Attempt, Verdict};
 use super::failure::{FailedRecord, Place, Reason};
 use super::journal::{Earlier, RangeSet};
 use super::ledger::{Ledger, Sent};
+use super::strand::Strand;
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::Records;
@@ -169,6 +170,9 @@ impl Books {
                 ..Reported::default()
             };
         }
+        if self.finish_strand(slot, report.batch, table, body) {
+            return Reported::default();
+        }
         let mut verdicts = Vec::new();
         let mut start = 0;
         for outcome in Outcome::all(table) {
@@ -197,7 +201,13 @@ impl Books {
     /// A worker is gone: what it had not finished comes back.
     pub fn on_slot_lost(&mut self, slot: SlotId, place: Option<&Place>, lost: &SlotLost) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
-        let in_flush = lost.blame.is_none() && lost.kind != LossKind::Panic;
+        let in_flush = match lost.kind {
+            LossKind::Flush => true,
+            // A time limit ends either a record or a flush.
+            LossKind::Timeout => lost.blame.is_none(),
+            LossKind::Crash | LossKind::Panic => false,
+        };
+        let is_unexplained = lost.kind == LossKind::Crash && lost.blame.is_none();
         for (batch, sent) in self.ledger.remove_slot(slot) {
             for (index, held) in sent.unfinished() {
                 let attempt = sent.attempt(index);
@@ -208,6 +218,8 @@ impl Books {
                     attempt.blamed(reason, lost.message.clone(), place.cloned(), self.retries)
                 } else if held && in_flush {
                     attempt.lost_in_flush(lost.message.clone(), place.cloned(), self.retries)
+                } else if held && is_unexplained {
+                    attempt.lost_with_worker(&lost.message, place.cloned())
                 } else if held {
                     attempt.excused()
                 } else {
@@ -245,10 +257,24 @@ impl Books {
             tracing::error!(%batch, "a report lacks the ends of rows; the rows of its records stay together");
         }
         let mut rows = Some(rows.clone());
-        for index in 0..records {
-            self.arranger.finish(sent.attempt(index).seq, 1, rows.take());
+        for seq in sent.into_seqs() {
+            self.arranger.finish(seq, 1, rows.take());
         }
         Ok(())
+    }
+
+    /// The whole batch is done, and its records do not follow each other: the way of most reports in a partitioned
+    /// run that keeps order. `false`, and nothing has changed, if that is not so.
+    fn finish_strand(&mut self, slot: SlotId, batch: BatchId, table: &Bytes, rows: &Bytes) -> bool {
+        let seqs = self.ledger.get(slot, batch).and_then(Sent::untouched_seqs);
+        if !self.keep_order || !seqs.is_some_and(|seqs| Strand::fits(batch, seqs, table, rows)) {
+            return false;
+        }
+        let Some(sent) = self.ledger.remove(slot, batch) else { return false };
+        self.counts.done += sent.records().len() as u64;
+        self.counts.retried += sent.retried() as u64;
+        self.arranger.finish_strand(Strand::new(sent.into_seqs(), table.clone(), rows.clone()));
+        true
     }
 
     fn on_outcome(

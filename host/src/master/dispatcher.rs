@@ -18,7 +18,7 @@ use super::link::{Joined, LinkEvent};
 use super::progress::ProgressLine;
 use super::result_writer::WriteFailure;
 use super::results::Results;
-use super::run_end::{RunEnd, RunReport};
+use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::{NodeId, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::{Input, RecordReader, Unusable};
@@ -47,10 +47,8 @@ pub struct RunPlan {
     pub header: bool,
     /// What the user sees of the run.
     pub progress: ProgressLine,
-    /// Whether slaves are to end with the run.
-    pub shutdown_slaves: bool,
-    /// Where the files of the slaves' sinks are to be delivered.
-    pub harvest: Option<String>,
+    /// What happens to slaves at the end.
+    pub ending: Ending,
 }
 
 struct Peer {
@@ -88,7 +86,6 @@ struct Dispatcher {
     results: Results,
     header: bool,
     progress: ProgressLine,
-    shutdown_slaves: bool,
     farewell: Farewell,
     nodes_used: usize,
     nodes_lost: usize,
@@ -107,8 +104,7 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
         results: plan.results,
         header: plan.header,
         progress: plan.progress,
-        shutdown_slaves: plan.shutdown_slaves,
-        farewell: Farewell::new(plan.harvest),
+        farewell: Farewell::new(plan.ending),
         nodes_used: 0,
         nodes_lost: 0,
         last_loss: None,

@@ -94,6 +94,22 @@ impl Sent {
         }
     }
 
+    /// The numbers of its records, if these do not simply follow each other and nothing is known of any yet.
+    pub fn untouched_seqs(&self) -> Option<&[Seq]> {
+        match (&self.seqs, &self.states) {
+            (Seqs::Each(seqs), None) => Some(seqs),
+            _ => None,
+        }
+    }
+
+    /// The numbers of its records.
+    pub fn into_seqs(self) -> Vec<Seq> {
+        match self.seqs {
+            Seqs::From(first) => (0..self.records.len()).map(|index| first.plus(index)).collect(),
+            Seqs::Each(seqs) => seqs,
+        }
+    }
+
     /// How many of its records were executed before.
     pub fn retried(&self) -> usize {
         self.tries.as_ref().map_or(0, |tries| tries.iter().filter(|tries| tries.attempts > 0).count())
@@ -101,7 +117,7 @@ impl Sent {
 
     /// Whether it is one record that must be alone at its worker.
     pub fn is_alone(&self) -> bool {
-        self.tries.as_ref().is_some_and(|tries| tries.iter().any(|tries| tries.alone))
+        self.tries.as_ref().is_some_and(|tries| tries.iter().any(|tries| tries.is_suspect()))
     }
 
     /// What is known of the attempt at a record.

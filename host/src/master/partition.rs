@@ -170,7 +170,7 @@ impl Partition {
         bytes_max: usize,
     ) -> Option<Portion> {
         let queue = self.queues.get_mut(&slot)?;
-        if !is_empty && queue.again.front().is_some_and(|again| again.tries.alone) {
+        if !is_empty && queue.again.front().is_some_and(|again| again.tries.is_suspect()) {
             return None;
         }
         let portion = queue.take(records_max, bytes_max);
@@ -237,11 +237,11 @@ impl Queue {
         let mut bytes = 0;
         while let Some(again) = self.again.front() {
             bytes += again.record.len();
-            let full = batch.len() >= records_max || bytes > bytes_max || again.tries.alone;
+            let full = batch.len() >= records_max || bytes > bytes_max || again.tries.is_suspect();
             if full && !batch.is_empty() {
                 break;
             }
-            let alone = again.tries.alone;
+            let alone = again.tries.is_suspect();
             batch.extend(self.again.pop_front());
             if alone {
                 break;

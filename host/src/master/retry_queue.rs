@@ -77,11 +77,11 @@ impl RetryQueue {
         let mut bytes = 0;
         while let Some(again) = self.ready.front().filter(|again| fits(again)) {
             bytes += again.record.len();
-            let room = batch.len() < records_max && bytes <= bytes_max && !again.tries.alone;
+            let room = batch.len() < records_max && bytes <= bytes_max && !again.tries.is_suspect();
             if !batch.is_empty() && !room {
                 break;
             }
-            let alone = again.tries.alone;
+            let alone = again.tries.is_suspect();
             self.bytes -= again.record.len();
             batch.extend(self.ready.pop_front());
             if alone {
@@ -153,7 +153,7 @@ mod tests {
         let mut queue = RetryQueue::default();
         for seq in 0..5 {
             let mut record = again(seq, 1);
-            record.tries.alone = seq == 2;
+            record.tries.flush_crashes = if seq == 2 { 2 } else { 0 };
             queue.push_ready(record);
         }
         let sizes: Vec<_> = (0..4).map(|_| queue.take(THERE, false, 10, 1000).len()).collect();

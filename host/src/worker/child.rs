@@ -57,7 +57,11 @@ pub fn run() -> anyhow::Result<()> {
                 return match plugin.create(&name, &args, desk) {
                     Ok(task) => {
                         output.send(WorkerToHost::Created)?;
-                        Ok(serve_loop::serve(input, output, task, passed.taken)?)
+                        match serve_loop::serve(input, output, task, passed.taken) {
+                            // Nobody is left who could want to know.
+                            Err(error) if error.is_slave_gone() => Ok(()),
+                            served => Ok(served?),
+                        }
                     }
                     Err(error) => refuse_task(&mut output, &start, &error),
                 };

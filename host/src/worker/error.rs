@@ -21,3 +21,15 @@ pub(super) enum WorkerError {
     #[error("the slave sent {0}")]
     Protocol(&'static str),
 }
+
+impl WorkerError {
+    /// Whether the slave went, maybe in the middle of a frame.
+    pub(super) fn is_slave_gone(&self) -> bool {
+        let error = match self {
+            Self::Frame(FrameError::Truncated) => return true,
+            Self::Frame(FrameError::Io(error)) | Self::Io(error) => error,
+            _ => return false,
+        };
+        matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+    }
+}

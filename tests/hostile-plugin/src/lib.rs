@@ -11,7 +11,7 @@ mod fault;
 mod side_log;
 mod tagged;
 
-use simplegrid_plugin_api::{Error, Held, Line, Output, Record, Result, Task};
+use simplegrid_plugin_api::{Error, Held, Line, Output, Partitioner, Record, Result, Task};
 
 use args::{Args, Flush, Spoiled};
 use fault::Fault;
@@ -24,6 +24,8 @@ pub struct Hostile {
     flush: Flush,
     log: Option<SideLog>,
     held: Vec<(Held, Vec<u8>)>,
+    /// Held, never to be finished: the next flush aborts because of these.
+    deadly: Vec<Held>,
 }
 
 impl Task for Hostile {
@@ -36,7 +38,12 @@ impl Task for Hostile {
 
     fn new(args: Args) -> Result<Self> {
         spoil(args.new, "new")?;
-        Ok(Self { flush: args.flush, log: args.side_log.map(SideLog::at), held: Vec::new() })
+        Ok(Self {
+            flush: args.flush,
+            log: args.side_log.map(SideLog::at),
+            held: Vec::new(),
+            deadly: Vec::new(),
+        })
     }
 
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Line>) -> Result {
@@ -62,6 +69,10 @@ impl Task for Hostile {
     }
 
     fn flush(&mut self, output: &mut Output<Line>, _last: bool) -> Result {
+        if !self.deadly.is_empty() {
+            output.line(b"leaked")?;
+            std::process::abort();
+        }
         match self.flush {
             Flush::Finish => self.finish_held(output),
             Flush::Keep => Ok(()),
@@ -85,6 +96,11 @@ impl Hostile {
         record: Record<'_>,
         output: &mut Output<Line>,
     ) -> Result {
+        if tagged.aborts_flush() {
+            output.line(b"leaked")?;
+            self.deadly.push(record.hold());
+            return Ok(());
+        }
         if tagged.holds() {
             output.line(&tagged.row(0))?;
             let last_row = tagged.row(1);
@@ -115,4 +131,19 @@ fn spoil(how: Option<Spoiled>, place: &str) -> Result {
     }
 }
 
-simplegrid_plugin_api::export! { tasks: { "hostile" => Hostile } }
+/// The partitioner `by-tag`: the key of a record that says who it is.
+#[derive(Debug)]
+pub struct ByTag;
+
+impl Partitioner for ByTag {
+    fn key(&self, record: &Record<'_>, key: &mut Vec<u8>) -> Result {
+        let tagged = Tagged::of(record.line()).ok_or_else(|| Error::reject("it does not say who it is"))?;
+        key.extend_from_slice(tagged.key().as_bytes());
+        Ok(())
+    }
+}
+
+simplegrid_plugin_api::export! {
+    tasks: { "hostile" => Hostile },
+    partitioners: { "by-tag" => ByTag },
+}

@@ -30,6 +30,11 @@ impl<'a> Tagged<'a> {
         Some(Self { key, id, order, bytes: record.len() })
     }
 
+    /// Records with the same one belong together.
+    pub fn key(&self) -> &str {
+        self.key
+    }
+
     /// What is noted of it.
     pub fn name(&self) -> String {
         format!("@{}", self.id)
@@ -43,6 +48,11 @@ impl<'a> Tagged<'a> {
     /// Whether it is to be held; it has two rows then, the second of which comes when it is finished.
     pub fn holds(&self) -> bool {
         self.order == "hold"
+    }
+
+    /// Whether it is to be held, and to crash the flush that it is there for.
+    pub fn aborts_flush(&self) -> bool {
+        self.order == "flush-abort"
     }
 
     /// Whether it finishes what is held.

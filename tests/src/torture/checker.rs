@@ -223,7 +223,7 @@ fn every_record_ends_once(evidence: &Evidence<'_>) -> Vec<String> {
         if failed.is_none() && matches!(record.order, Order::Poison(_)) {
             complaints.push(format!("record {id} ({:?}) is poison, and done", record.order));
         }
-        if failed.is_some_and(|failed| failed.record != record.line(id)) {
+        if failed.is_some_and(|failed| failed.record != evidence.plan.text(id)) {
             complaints.push(format!("record {id} is in the failed file with other bytes: {failed:?}"));
         }
     }
@@ -251,7 +251,7 @@ fn rows_are_whole_and_of_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
             complaints.push(format!("a row of no record: {row:?}"));
             continue;
         };
-        if row.key != record.key || row.bytes != record.line(row.id).len() {
+        if row.key != record.key || row.bytes != evidence.plan.text(row.id).len() {
             complaints.push(format!("the record of {row:?} came with other bytes than were sent"));
         }
         if !executions.contains(&(row.id, row.process)) {

@@ -83,8 +83,8 @@ impl<'g> Master<'g> {
         let (grid, plan) = (self.grid, self.plan);
         let mut call = grid
             .master()
-            .args("--wait-nodes 60s --reallocate-every 200ms --format lines")
-            .args(plan.mode.flags())
+            .args("--wait-nodes 60s --reallocate-every 200ms")
+            .args(&plan.flags())
             .args(&format!("--retries {}", plan.retries))
             .path("-o", grid.path("output"))
             .path("--failed", grid.path("failed"))
@@ -104,8 +104,12 @@ fn parts(plan: &Plan) -> Vec<(u64, String)> {
     let count = if let Feeding::Parts(count) = plan.feeding { count } else { 1 };
     let per_part = plan.records.len().div_ceil(count).max(1);
     let lines = |first: usize| {
-        let records = plan.records.iter().enumerate().skip(first).take(per_part);
-        records.map(|(id, record)| record.line(id) + "\n").collect()
+        let ids = first..plan.records.len().min(first + per_part);
+        ids.fold(String::new(), |mut part, id| {
+            part.push_str(&plan.text(id));
+            part.push(plan.form.end());
+            part
+        })
     };
     (0..plan.records.len()).step_by(per_part).map(|first| (work_bytes(plan, first), lines(first))).collect()
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::nemesis::{Deed, Strike};
-use super::records::{Mix, Planned};
+use super::records::{Form, Mix, Planned};
 use crate::dice::Dice;
+use crate::program::library;
 
 /// Where records go, and in which order rows come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +31,6 @@ impl Mode {
     /// Whether equal keys meet.
     pub fn is_partitioned(self) -> bool {
         matches!(self, Self::Partitioned | Self::PartitionedKeepOrder)
-    }
-
-    /// The flags for it.
-    pub fn flags(self) -> &'static str {
-        match self {
-            Self::Unordered => "",
-            Self::KeepOrder => "-k",
-            Self::Partitioned => "--partition-by field:0",
-            Self::PartitionedKeepOrder => "-k --partition-by field:0",
-        }
     }
 }
 
@@ -74,6 +65,10 @@ pub struct Plan {
     pub records: Vec<Planned>,
     /// See there.
     pub mode: Mode,
+    /// How the records are written.
+    pub form: Form,
+    /// Whether a plugin says what the keys are, where they matter.
+    pub plugin_keys: bool,
     /// Workers of each slave.
     pub slaves: Vec<usize>,
     /// `--retries`.
@@ -99,6 +94,7 @@ impl Plan {
         let mode = wishes.mode.unwrap_or_else(|| dice.pick(&Mode::ALL));
         let hangs = dice.once_in(3);
         let mix = mix(&mut dice, wishes, hangs);
+        let (form, plugin_keys) = (dice.pick(&Form::ALL), dice.once_in(2));
         let record_timeout_ms = (hangs || dice.once_in(3)).then(|| dice.between(1500, 2500));
         let slaves = (0..dice.between(1, 3)).map(|_| dice.between(1, 4)).collect();
         let journal = dice.once_in(3);
@@ -113,6 +109,8 @@ impl Plan {
             seed,
             records: mix.throw(&mut dice),
             mode,
+            form,
+            plugin_keys,
             slaves,
             retries: dice.pick(&[0, 1, 2, 2, 5]),
             record_timeout_ms,
@@ -124,18 +122,41 @@ impl Plan {
         };
         Self { strikes: strikes(&mut dice, wishes, journal), ..plan }
     }
+
+    /// A record as it is sent, without its end.
+    pub fn text(&self, id: usize) -> String {
+        self.records[id].text(id, self.form)
+    }
+
+    /// The flags for the order and the format.
+    pub fn flags(&self) -> String {
+        let mut flags = format!("--format {}", self.form.word());
+        if self.mode.keeps_order() {
+            flags.push_str(" -k");
+        }
+        if self.mode.is_partitioned() {
+            flags.push_str(" --partition-by ");
+            let by_tag = || format!("{}:by-tag", library("hostile").display());
+            flags.push_str(&if self.plugin_keys { by_tag() } else { "field:0".to_owned() });
+        }
+        flags
+    }
 }
 
 fn mix(dice: &mut Dice, wishes: &Wishes, hangs: bool) -> Mix {
     let sizes: &[usize] = if wishes.small { &[1, 60, 300, 800] } else { &[1, 300, 2_000, 10_000, 40_000] };
     let records = wishes.records.unwrap_or_else(|| dice.pick(sizes));
+    let held_one_in = dice.pick(&[0, 0, 3, 20]);
+    // Who is held with one that crashes a flush is tried alone later, which takes a tenth of a second.
+    let may_crash_flushes = held_one_in == 0 || records / held_one_in <= 30;
     Mix {
         records,
         keys: dice.pick(&[1, 5, 40, 1000]),
         // Each poisonous record costs some processes: a few dozen at most.
         poison_one_in: if dice.once_in(4) { 0 } else { dice.pick(&[12, 60]).max(records / 40) },
         hangs,
-        held_one_in: dice.pick(&[0, 0, 3, 20]),
+        flush_aborts: if may_crash_flushes { dice.pick(&[0, 0, 1, 2]) } else { 0 },
+        held_one_in,
         // A round should last some seconds, or nothing can break in it.
         slow_one_in: dice.pick(&[4, 10]).max(records / 1500),
         long_one_in: dice.pick(&[10, 100, 1000]),
@@ -170,8 +191,12 @@ fn strikes(dice: &mut Dice, wishes: &Wishes, journal: bool) -> Vec<Strike> {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records, mode, slaves, retries, feeding, .. } = self;
-        write!(f, "{} records, {mode:?}, workers {slaves:?}, {retries} retries, {feeding:?}", records.len())?;
+        let Self { records, mode, form, slaves, retries, feeding, .. } = self;
+        write!(f, "{} records, {form:?}, {mode:?}, ", records.len())?;
+        write!(f, "workers {slaves:?}, {retries} retries, {feeding:?}")?;
+        if self.mode.is_partitioned() && self.plugin_keys {
+            write!(f, ", keys by a plugin")?;
+        }
         if let Some(ms) = self.record_timeout_ms {
             write!(f, ", limit {ms} ms")?;
         }

@@ -52,6 +52,8 @@ pub enum Poison {
     Leak,
     /// The task asks for retries for ever.
     Retry,
+    /// It is held, and the process aborts in the flush that follows.
+    FlushAbort,
 }
 
 impl Poison {
@@ -81,6 +83,7 @@ impl Poison {
             Self::Reject => "reject",
             Self::Leak => "leak",
             Self::Retry => "retry",
+            Self::FlushAbort => "flush-abort",
         }
     }
 
@@ -88,7 +91,7 @@ impl Poison {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Panic => "panic",
-            Self::Abort | Self::Segv | Self::Exit | Self::Oom | Self::LeakAbort => "crash",
+            Self::Abort | Self::Segv | Self::Exit | Self::Oom | Self::LeakAbort | Self::FlushAbort => "crash",
             Self::Hang => "timeout",
             Self::Reject | Self::Leak => "rejected",
             Self::Retry => "error",
@@ -140,6 +143,45 @@ impl Order {
     }
 }
 
+/// How records are written and told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Each is a line.
+    Lines,
+    /// Each is a row of CSV; its padding is quoted, and holds line ends, commas and quotes.
+    Csv,
+    /// Each ends with a NUL; its padding holds line ends.
+    Nul,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Lines, Self::Csv, Self::Nul];
+
+    /// The word for it on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Csv => "csv",
+            Self::Nul => "nul",
+        }
+    }
+
+    /// What ends a record.
+    pub fn end(self) -> char {
+        if self == Self::Nul { '\0' } else { '\n' }
+    }
+
+    fn padding(self, bytes: usize) -> String {
+        let filled = |pattern: &str| pattern.chars().cycle().take(bytes).collect::<String>();
+        match self {
+            Self::Lines => filled("x"),
+            Self::Csv => format!("\"{}\"", filled("x\n,x").replace(",x", ",\"\"")),
+            Self::Nul => filled("x\nx"),
+        }
+    }
+}
+
 /// A record of the input. Its id is its place there.
 #[derive(Debug, Clone, Copy)]
 pub struct Planned {
@@ -151,9 +193,9 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// Its line, without the end.
-    pub fn line(&self, id: usize) -> String {
-        format!("@{},{id},{},{}", self.key, self.order.text(), "x".repeat(self.padding))
+    /// Its text, without the end.
+    pub fn text(&self, id: usize, form: Form) -> String {
+        format!("@{},{id},{},{}", self.key, self.order.text(), form.padding(self.padding))
     }
 }
 
@@ -168,6 +210,8 @@ pub struct Mix {
     pub poison_one_in: usize,
     /// Whether some hang: only with a time limit.
     pub hangs: bool,
+    /// How many crash a flush: each makes all that are held with it wait for a worker of their own.
+    pub flush_aborts: usize,
     /// One in so many is held; 0 for none.
     pub held_one_in: usize,
     /// One in so many takes its time.
@@ -183,9 +227,13 @@ impl Mix {
     pub fn throw(&self, dice: &mut Dice) -> Vec<Planned> {
         // Few hang: each one costs its time limit as often as it is tried.
         let mut hangs_left = usize::from(self.hangs) * 2;
+        let flush_aborts: Vec<_> = (0..self.flush_aborts).map(|_| dice.roll(self.records)).collect();
         (0..self.records)
-            .map(|_| {
-                let order = self.throw_order(dice, &mut hangs_left);
+            .map(|id| {
+                let mut order = self.throw_order(dice, &mut hangs_left);
+                if flush_aborts.contains(&id) {
+                    order = Order::Poison(Poison::FlushAbort);
+                }
                 let padding =
                     if dice.once_in(self.long_one_in) { dice.roll(self.padding_max) } else { dice.roll(20) };
                 Planned { order, key: dice.roll(self.keys), padding }

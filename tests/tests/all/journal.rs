@@ -274,6 +274,39 @@ fn a_full_disk_ends_a_run_that_goes_on_when_there_is_room() {
     assert!(grid.read("rows") == input.as_bytes(), "the rows differ from the input");
 }
 
+/// Mounts a small disk of its own, which nobody else sees: `$1` is where, and the rest a run that writes there. It
+/// is started a second time when the disk has grown.
+const ON_A_SMALL_DISK: &str = r#"
+    disk=$1; shift
+    mount -t tmpfs -o size=1m tmpfs "$disk" || exit 77
+    "$@"; echo "first $?"
+    ls "$disk" >&2
+    mount -o remount,size=64m "$disk" || exit 77
+    "$@"; echo "second $?"
+    cat "$disk/rows"
+"#;
+
+#[test]
+fn a_small_disk_that_is_full_ends_a_run_that_goes_on_when_it_has_grown() {
+    let grid = Grid::new();
+    let input = numbered("a record of some length ", 200_000);
+    grid.write("input", &input);
+    let disk = grid.path("disk");
+    fs::create_dir(&disk).expect("it can be made");
+    let run =
+        grid.run("echo").arg("-k").path("--journal", disk.join("journal")).path("-o", disk.join("rows"));
+    let run = run.arg(grid.path("input")).with_mounts_of_its_own(ON_A_SMALL_DISK, &disk).finish();
+    if run.status == 77 || run.stderr.contains("unshare") {
+        eprintln!("skipped: only root may mount a small disk: {}", run.stderr);
+        return;
+    }
+    let run = run.expect(0);
+    assert!(run.errors()[0].contains("No space left on device"), "{}", run.stderr);
+    assert!(run.stderr.contains("the same command goes on from here"), "{}", run.stderr);
+    let rows = run.stdout.strip_prefix(&b"first 4\nsecond 0\n"[..]).expect("it ends with 4, and then with 0");
+    assert!(rows == input.as_bytes(), "the rows differ from the input");
+}
+
 #[test]
 fn records_that_failed_can_be_run_again_from_their_file() {
     let grid = Grid::new();

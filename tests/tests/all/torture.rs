@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use simplegrid_tests::torture::{self, Wishes};
 
 /// Rounds of each test.
-const ROUNDS: u64 = 3;
+const ROUNDS: u64 = 6;
 
 /// Plays some rounds, the first with that seed.
 #[track_caller]

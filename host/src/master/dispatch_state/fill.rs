@@ -28,7 +28,7 @@ impl DispatchState {
     /// Sends a record, or some, for another attempt: to another slot than before, if there is one.
     fn send_retry(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
         let Some(again) = self.retries.peek(now) else { return false };
-        if again.tries.alone {
+        if again.tries.is_suspect() {
             return self.send_alone(now, actions);
         }
         let avoided = again.not_on.filter(|slot| self.slots.has_other(*slot));
@@ -61,7 +61,6 @@ impl DispatchState {
     }
 
     fn fill_partitioned(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let bytes_max = self.batch_bytes();
         let Some(partition) = &mut self.partition else { return };
         while self.retries.peek(now).is_some() {
             // In a partitioned run a record goes where its key says, again and again.
@@ -74,7 +73,7 @@ impl DispatchState {
         for slot in partition.slots_to_fill() {
             while self.slots.is_free(slot) {
                 let (empty, records_max) = (self.slots.is_empty_slot(slot), self.slots.batch_records(slot));
-                let sent = match partition.take(slot, empty, records_max, bytes_max) {
+                let sent = match partition.take(slot, empty, records_max, BATCH_BYTES_MAX) {
                     None => break,
                     Some(Portion::Fresh(records, seqs)) => Sent::fresh(slot, records, seqs),
                     Some(Portion::Again(again)) => Sent::again(slot, again),
@@ -105,7 +104,8 @@ impl DispatchState {
         actions.push(Action::Send { slot, epoch, batch, records, with_row_ends, seqs });
     }
 
-    /// The bytes of a batch: fewer when the end of the input is near.
+    /// The bytes of a batch: fewer when the end of the input is near. (Not in a partitioned run: there no other
+    /// slot could take a part of the rest.)
     fn batch_bytes(&self) -> usize {
         let Some(remaining) = self.remaining_bytes else { return BATCH_BYTES_MAX };
         let rest = remaining + self.pending.bytes();

@@ -355,6 +355,21 @@ fn equal_keys_meet_in_one_slot_in_the_order_of_the_input() {
 }
 
 #[test]
+fn the_end_of_a_partitioned_run_is_not_cut_into_single_records() {
+    let mut run = TestRun::new(by_first_letter(), &[2]);
+    warm_up(&mut run, 4);
+    run.read_with_rest((0..3000).map(|record| format!("{}{record}", ['a', 'b'][record % 2])), Some(0));
+    run.end_input();
+    let mut batches = 0;
+    while !run.sent.is_empty() {
+        let batch = run.last_sent();
+        run.echo(&batch);
+        batches += 1;
+    }
+    assert!(batches < 30, "no other slot can take a part of the rest, so {batches} batches are too many");
+}
+
+#[test]
 fn a_node_that_joins_a_partitioned_run_waits_until_nothing_is_in_flight() {
     let mut run = TestRun::new(by_first_letter(), &[1]);
     run.read(["a1"]);
@@ -389,4 +404,22 @@ fn queued_records_of_a_lost_node_move_in_order() {
         run.echo(&batch);
     }
     assert_eq!(records, (0..10).map(|number| format!("a{number}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_is_held_while_its_workers_are_killed_from_outside_is_innocent() {
+    let mut run = TestRun::new(rules(), &[1]);
+    warm_up(&mut run, 2);
+    run.read(["1", "2"]);
+    for _ in 0..5 {
+        let batch = run.last_sent();
+        assert_eq!(batch.records, ["1", "2"], "nobody is suspected, so they go together");
+        run.say(&batch, batch.batch, &[held(0), held(1)], true);
+        run.kill(slot(0, 0), LossKind::Crash, None);
+        run.up(slot(0, 0));
+    }
+    let batch = run.last_sent();
+    run.echo(&batch);
+    assert!(run.failed.is_empty(), "{:?}", run.failed);
+    assert_eq!(run.take_written(), "1\n2\n");
 }

@@ -112,9 +112,18 @@ impl TestRun {
 
     /// Reads lines, if the run wants any.
     pub fn read<S: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = S>) {
+        self.read_with_rest(lines, None);
+    }
+
+    /// The same, when it is known how many bytes follow.
+    pub fn read_with_rest<S: AsRef<str>>(
+        &mut self,
+        lines: impl IntoIterator<Item = S>,
+        remaining_bytes: Option<u64>,
+    ) {
         assert!(self.state.wants_records(), "nothing is read that cannot be placed");
         let records = Records::from_iter(lines.into_iter().map(|line| format!("{}\n", line.as_ref())));
-        let actions = self.state.on_records_read(records, None, self.now);
+        let actions = self.state.on_records_read(records, remaining_bytes, self.now);
         self.take(actions);
     }
 
