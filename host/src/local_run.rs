@@ -37,6 +37,9 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         prepared = slave::prepare(choice) => prepared.map_err(UsageError::mark)?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
+    let task =
+        TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
+    let opened = master::open_run(&config.run, Some(&task))?;
     let store = tokio::select! {
         store = slave::open_sink(sink.as_ref(), NODE_NAME, &mut prepared) => store?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
@@ -52,9 +55,6 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         signal = shutdown.first() => return Ok(signal.exit_status()),
     }
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
-    let task =
-        TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
-    let opened = master::open_run(&config.run, Some(&task))?;
     let mut links = JoinSet::new();
     links.spawn(link(request(config, opened.id), prepared, pool.clone(), events_in));
     let ending = Ending { shutdown_slaves: false, begins: None, harvest: None };
