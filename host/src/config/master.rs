@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use super::{ConfigError, Pair, RunSettings, load::Given, manager_args};
 use crate::cli::MasterArgs;
+use crate::sink::Destination;
+
+/// The names under which `-i` asks for a harvest: ours, and Net::SimpleGrid's.
+const HARVEST: [&str; 2] = ["harvest", "scpto"];
 
 /// What a master runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub struct MasterConfig {
     pub shutdown_slaves: bool,
     /// Commands for each slave before its first record, in the order given.
     pub init_commands: Vec<Pair>,
+    /// Where the files of the slaves' sinks are delivered at the end: the command `harvest`, Perl's `scpto`.
+    pub harvest: Option<String>,
     /// Arguments as Net::SimpleGrid's manager had them, each name once.
     pub manager_args: Vec<Pair>,
     /// The registry's address: a URL, or a DSN as Perl's DBI has it.
@@ -34,11 +40,18 @@ pub struct MasterConfig {
 impl MasterConfig {
     pub(super) fn new(args: MasterArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
         let manager_args = manager_args::without_repeats(args.manager_arg);
+        let (harvests, init_commands): (Vec<_>, Vec<_>) =
+            args.init_slave_cmd.into_iter().partition(|(name, _)| HARVEST.contains(&name.as_str()));
+        let harvest = harvests.into_iter().next_back().map(|(_, destination)| destination);
+        if let Some(destination) = &harvest {
+            destination.parse::<Destination>().map_err(ConfigError::Harvest)?;
+        }
         Ok(Self {
             run: RunSettings::new(args.run, &manager_args, given)?,
             max_reserve: max_reserve(args.max_reserve)?,
             shutdown_slaves: args.shutdown_slaves,
-            init_commands: args.init_slave_cmd,
+            init_commands,
+            harvest,
             registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
             registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
             password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),

@@ -34,7 +34,7 @@ pub fn registry_url(
 }
 
 /// The first line of a file. Its end is no part of the password, whatever editor has written it.
-fn password_in(file: &Path) -> Result<String, ConfigError> {
+pub(super) fn password_in(file: &Path) -> Result<String, ConfigError> {
     let cannot = |reason: String| ConfigError::NoPassword { path: file.to_owned(), reason };
     let text = std::fs::read_to_string(file).map_err(|error| cannot(error.to_string()))?;
     let password = text.lines().next().unwrap_or_default();

@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{ConfigError, Pair, load::Given, manager_args};
+use super::{ConfigError, Pair, load::Given, manager_args, sink};
 use crate::cli::SlaveArgs;
+use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
 
 /// What a slave runs with.
@@ -37,6 +38,8 @@ pub struct SlaveConfig {
     pub registry_is_default: bool,
     /// The file with the password for the registry's server.
     pub password_file: Option<PathBuf>,
+    /// Where rows go, if not to the master.
+    pub sink: Option<SinkUrl>,
     /// How long a record may take, unless the master says otherwise.
     pub record_timeout: Option<Duration>,
     /// How long a drain may take.
@@ -65,6 +68,7 @@ impl SlaveConfig {
             advertise: args.advertise,
             max_workers: args.max_workers,
             limits: args.limits.into(),
+            sink: sink::choose(args.sink)?,
             record_timeout: args.record_timeout.filter(|limit| !limit.is_zero()),
             drain_timeout: args.drain_timeout,
             sample_rate: args.sample_rate_secs,

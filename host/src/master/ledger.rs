@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::attempt::{Again, Attempt, Tries};
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::record::Records;
-use crate::wire::Blame;
+use crate::wire::{Blame, SeqRanges};
 
 /// The numbers of a batch's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,14 @@ impl Sent {
         match (&self.seqs, &self.states) {
             (Seqs::From(first), None) => Some(*first),
             _ => None,
+        }
+    }
+
+    /// The numbers of its records, as they travel.
+    pub fn seq_ranges(&self) -> SeqRanges {
+        match &self.seqs {
+            Seqs::From(first) => SeqRanges::from_first(*first, self.records.len()),
+            Seqs::Each(seqs) => seqs.iter().copied().collect(),
         }
     }
 

@@ -34,7 +34,7 @@ mod tests;
 
 pub use journal::TaskIdentity;
 pub use link::{Joined, LinkEvent, frames_max};
-pub use run::{LINK_EVENTS, role, run_records, start_runtime};
+pub use run::{LINK_EVENTS, OpenedRun, open_run, role, run_records, start_runtime};
 pub use run_end::Ending;
 
 use std::sync::Arc;
@@ -56,6 +56,7 @@ pub fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
 
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
+    let opened = open_run(&config.run, None)?;
     let password_file = config.password_file.as_deref();
     let url = crate::config::registry_url(
         &config.registry,
@@ -74,7 +75,7 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let keeper = node_keeper::NodeKeeper {
         registry,
         reservation: reservation.clone(),
-        role: role(&config.run, reservation.as_str()),
+        role: role(&config.run, opened.id, reservation.as_str()),
         nodes_max: config.max_reserve.unwrap_or(usize::MAX),
         wait_nodes: config.wait_nodes,
         reallocate_every: config.reallocate_every,
@@ -84,8 +85,9 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     };
     let (over, is_over) = tokio::sync::oneshot::channel();
     let keeping = tokio::spawn(keeper.keep(is_over));
-    let ending = Ending { shutdown_slaves: config.shutdown_slaves, begins: Some(leave) };
-    let status = run_records(&config.run, None, ending, events, shutdown).await;
+    let harvest = config.harvest.clone();
+    let ending = Ending { shutdown_slaves: config.shutdown_slaves, begins: Some(leave), harvest };
+    let status = run_records(&config.run, opened, ending, events, shutdown).await;
     // The keeper releases every row, however the run has ended.
     let _ = over.send(());
     keeping.await?;

@@ -16,6 +16,8 @@ pub struct Ending {
     pub shutdown_slaves: bool,
     /// Who is told as soon as the run takes leave of them.
     pub begins: Option<oneshot::Sender<()>>,
+    /// The files of the slaves' sinks are delivered there.
+    pub harvest: Option<String>,
 }
 
 /// How a run ended.
@@ -50,6 +52,17 @@ pub struct RunReport {
     pub nodes_lost: usize,
     /// Whether the same command would go on where this run has ended.
     pub can_be_resumed: bool,
+    /// What the slaves' sinks have said at the end.
+    pub sinks: SinkNews,
+}
+
+/// What is left to tell of the slaves' sinks.
+#[derive(Debug, Default)]
+pub struct SinkNews {
+    /// What was delivered where.
+    pub delivered: Vec<String>,
+    /// What could not be done.
+    pub problems: Vec<String>,
 }
 
 impl From<ReadError> for RunEnd {

@@ -12,6 +12,7 @@ mod prepare;
 mod record_watch;
 mod registration;
 mod sample_rate;
+mod sink_store;
 mod waiting_room;
 mod worker_link;
 mod worker_pool;
@@ -19,6 +20,7 @@ mod worker_pool;
 pub use line_limit::LineLimit;
 pub use master_session::{SessionEnd, serve};
 pub use prepare::{PrepareError, Prepared, TaskChoice, prepare};
+pub use sink_store::open_sink;
 pub use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
 
 use crate::config::SlaveConfig;

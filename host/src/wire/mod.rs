@@ -10,6 +10,7 @@ mod frame_reader;
 mod frame_writer;
 mod handshake;
 mod message;
+mod seq_ranges;
 mod worker_message;
 
 pub use blocking_frames::{BlockingReader, BlockingWriter, FrameRef, MoreInput};
@@ -20,7 +21,8 @@ pub use frame_reader::FrameReader;
 pub use frame_writer::FrameWriter;
 pub use handshake::{HandshakeError, PREAMBLE_BYTES, exchange_preambles};
 pub use message::{
-    BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SlaveToMaster, SlotLost,
-    Welcome,
+    BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SinkPlace, SlaveToMaster,
+    SlotLost, Welcome,
 };
+pub use seq_ranges::{BatchSeqs, SeqRanges};
 pub use worker_message::{HostToWorker, ItemDone, WorkerLimits, WorkerStart, WorkerToHost};

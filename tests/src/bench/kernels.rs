@@ -13,7 +13,7 @@ use simplegrid::plugin::{Cells, LoadedPlugin, TaskHost};
 use simplegrid::record::block::{Block, Piece};
 use simplegrid::record::{Format, Records};
 use simplegrid::schedule::{FieldKey, Rendezvous, node_identity};
-use simplegrid::wire::{BatchHead, Frame, MasterToSlave, ReportHead};
+use simplegrid::wire::{BatchHead, Frame, MasterToSlave, ReportHead, SeqRanges};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::abi;
@@ -61,6 +61,7 @@ fn frame() -> Work {
             epoch: Epoch(0),
             base: records.base(),
             with_row_ends: false,
+            seqs: SeqRanges::default(),
         };
         let (table, body) = (records.ends().clone(), records.data().clone());
         let bytes = codec::encode(&Frame { head: MasterToSlave::Batch(head), table, body });
@@ -114,7 +115,7 @@ impl Run {
         let now = Instant::now();
         let mut run = Self { state: DispatchState::new(rules), now, block, sent: Default::default() };
         for node in (0..nodes).map(NodeId) {
-            let actions = run.state.on_node_joined(node, &format!("node{}:1", node.0), slots, now);
+            let actions = run.state.on_node_joined(node, &format!("node{}:1", node.0), slots, false, now);
             run.perform(actions);
             run.state.on_round_trip(node, Duration::from_micros(100));
             for index in (0..slots).map(SlotIndex) {
@@ -141,7 +142,7 @@ impl Run {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Send { slot, epoch, batch, records, with_row_ends } => {
+                Action::Send { slot, epoch, batch, records, with_row_ends, .. } => {
                     let records = if with_row_ends { records } else { records.slice(0..0) };
                     self.sent.push_back((slot, epoch, batch, records));
                 }

@@ -124,7 +124,7 @@ impl Simulation {
         };
         for node in (0..nodes).map(NodeId) {
             let actions =
-                new.state.on_node_joined(node, &format!("node{}:1", node.0), SLOTS_PER_NODE, new.at());
+                new.state.on_node_joined(node, &format!("node{}:1", node.0), SLOTS_PER_NODE, false, new.at());
             new.perform(actions);
             new.state.on_round_trip(node, ROUND_TRIP);
             for index in (0..SLOTS_PER_NODE).map(SlotIndex) {
