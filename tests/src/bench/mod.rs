@@ -18,6 +18,7 @@ mod records;
 mod sample;
 mod scale;
 mod simulation;
+mod sinks;
 mod sleepy;
 mod startup;
 mod throughput;
@@ -48,12 +49,13 @@ pub struct Wishes {
 type Part = (&'static str, fn(&Wishes, &mut Findings) -> anyhow::Result<()>);
 
 /// All parts. A failure of one ends the benches: half a table would be taken for a whole one.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("throughput", throughput::run),
     ("latency", latency::run),
     ("sleepy", sleepy::run),
     ("memory", memory::run),
     ("startup", startup::run),
+    ("sinks", sinks::run),
     ("scale", scale::run),
     ("simulation", simulation::run),
     ("peers", peers::run),
