@@ -43,6 +43,11 @@ pub struct SlaveArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: IpAddr,
 
+    /// Also takes lines from programs that speak as Net::SimpleGrid's master does, or from `nc`: they are run,
+    /// nothing is answered, and rows go to stdout.
+    #[arg(long)]
+    pub line_protocol: bool,
+
     /// Tells masters to connect to this host name or address, where it differs from what this machine calls
     /// itself.
     #[arg(long, value_name = "HOST")]

@@ -23,6 +23,8 @@ pub struct SlaveConfig {
     pub port: u16,
     /// The address to listen on.
     pub listen: IpAddr,
+    /// Whether clients of Net::SimpleGrid are served, too.
+    pub line_protocol: bool,
     /// The name of the slave's row in the registry: this machine's, with the manager argument `domain`.
     pub hostname: String,
     /// Where masters are told to connect, if the user said so. See [`SlaveConfig::host_for_masters`].
@@ -59,6 +61,7 @@ impl SlaveConfig {
             manager_args,
             port: args.port,
             listen: args.listen,
+            line_protocol: args.line_protocol,
             advertise: args.advertise,
             max_workers: args.max_workers,
             limits: args.limits.into(),

@@ -28,13 +28,18 @@ mod run_end;
 mod slave_link;
 mod slots;
 mod strand;
+mod streamed_run;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use dispatch_state::KeyOf;
 pub use journal::TaskIdentity;
 pub use link::{Joined, LinkEvent, frames_max};
 pub use run::{Ending, LINK_EVENTS, role, run_records, start_runtime};
+pub use run_end::RunEnd;
+pub use streamed_run::{StreamedEnd, StreamedRun, run_stream};
+pub use summary::Summary;
 
 use std::sync::Arc;
 

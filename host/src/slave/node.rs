@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::master_listener::{self, Door, DoorLog};
+use super::line_door::{LineDoor, LineRunner};
+use super::master_listener::{self, Door, DoorLog, EndOrder};
 use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
 use super::registration::{Registration, RowEvent};
 use super::sample_rate::SampleRate;
@@ -54,7 +55,7 @@ enum Why {
 ///
 /// # Errors
 /// If it cannot begin.
-pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
+pub async fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
     let url =
         crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
@@ -71,12 +72,13 @@ pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
     let mut tasks = JoinSet::new();
     let pool = worker_pool::start(pool_config(config, port, &prepared), &mut tasks);
     let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;
+    let lines = config.line_protocol.then(|| LineDoor::new(line_runner, shutdown.clone()));
     let mut node = Node { config, port, shutdown, pool, row, tasks, drain_deadline };
     let why = match node.wait_until_ready().await {
         Ok(()) => {
             registration.enable().await?;
             node.tasks.spawn(registration.keep(row_events));
-            node.serve(listener, prepared).await
+            node.serve(listener, prepared, lines).await
         }
         Err(why) => {
             node.tasks.spawn(registration.keep(row_events));
@@ -177,7 +179,7 @@ impl Node<'_> {
         }
     }
 
-    async fn serve(&mut self, listener: TcpListener, prepared: Prepared) -> Why {
+    async fn serve(&mut self, listener: TcpListener, prepared: Prepared, lines: Option<LineDoor>) -> Why {
         let (draining, is_draining) = watch::channel(false);
         let (end, mut asked_to_end) = mpsc::channel(1);
         let door = Arc::new(Door {
@@ -185,6 +187,8 @@ impl Node<'_> {
             pool: self.pool.clone(),
             row: self.row.clone(),
             occupant: Mutex::new(None),
+            left: Notify::new(),
+            lines,
             draining: is_draining,
             end,
             log: DoorLog::default(),
@@ -196,6 +200,13 @@ impl Node<'_> {
             self.config.listen,
             self.port
         );
+        if door.lines.is_some() && !self.config.listen.is_loopback() {
+            tracing::warn!(
+                "--line-protocol on {}: whoever can reach this port can have records run and end this slave, \
+                 and nothing says who he is; keep it to networks that you trust",
+                self.config.listen
+            );
+        }
         let mut sessions = JoinSet::new();
         let mut waiting_room = WaitingRoom::default();
         let mut status = self.pool.status.clone();
@@ -228,7 +239,10 @@ impl Node<'_> {
                         break Why::Failed(message.clone());
                     }
                 }
-                Some(()) = asked_to_end.recv() => break Why::Asked,
+                Some(order) = asked_to_end.recv() => match order {
+                    EndOrder::Asked => break Why::Asked,
+                    EndOrder::CannotGoOn(message) => break Why::Failed(message),
+                },
                 signal = self.shutdown.first() => break Why::Signal(signal),
             }
         };
