@@ -10,9 +10,7 @@ use crate::limits::RECORD_BYTES_MAX;
 use crate::master::{KeyOf, LINK_EVENTS, RunEnd, StreamedEnd, StreamedRun, run_stream};
 use crate::record::{Format, Records, RecordsBuilder};
 use crate::slave::{Incoming, LineRun, LineRunEnd, LineRunner, RunRequest};
-use crate::wire::{
-    BatchHead, Frame, HASH_PREFIX_BYTES, LineScheduler, MasterToSlave, PeerError, split_hash,
-};
+use crate::wire::{BatchHead, Frame, HASH_PREFIX_BYTES, LineScheduler, MasterToSlave, PeerError, split_hash};
 
 /// How often a line is tried again: as a master does that is not told otherwise.
 const RETRIES: u32 = 2;
@@ -50,9 +48,10 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
         Ok(StreamedEnd { end: RunEnd::OutputClosed, .. }) => LineRunEnd::OutputGone(
             "standard output is closed, and rows of lines have nowhere else to go".to_owned(),
         ),
-        Ok(StreamedEnd { end: RunEnd::CannotGoOn(why) | RunEnd::NoNode(why) | RunEnd::OtherRun(why), summary }) => {
-            LineRunEnd::Broken(format!("{why}; {summary}"))
-        }
+        Ok(StreamedEnd {
+            end: RunEnd::CannotGoOn(why) | RunEnd::NoNode(why) | RunEnd::OtherRun(why),
+            summary,
+        }) => LineRunEnd::Broken(format!("{why}; {summary}")),
         Ok(StreamedEnd { end: RunEnd::Stopped(signal), summary }) => {
             LineRunEnd::Broken(format!("{signal} stopped it; {summary}"))
         }
@@ -115,6 +114,8 @@ mod tests {
         let mut key = Vec::new();
         HashKey.key_into(b"1234      a@example.org", &mut key).unwrap();
         assert_eq!(key, b"1234");
-        assert!(HashKey.key_into(b"a@example.org", &mut key).unwrap_err().contains("does not begin with a hash"));
+        assert!(
+            HashKey.key_into(b"a@example.org", &mut key).unwrap_err().contains("does not begin with a hash")
+        );
     }
 }

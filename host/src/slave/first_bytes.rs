@@ -64,7 +64,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_bytes_tell_who_is_there() {
-        assert!(matches!(caller(&[b"SIMPLEG\x01more"]).await, Caller::Ours(bytes) if &bytes == b"SIMPLEG\x01"));
+        assert!(
+            matches!(caller(&[b"SIMPLEG\x01more"]).await, Caller::Ours(bytes) if &bytes == b"SIMPLEG\x01")
+        );
         assert!(matches!(caller(&[b"SIM", b"PLEG", b"\x07"]).await, Caller::Ours(_)));
         assert!(matches!(caller(&[b"SIMPLE"]).await, Caller::Lines(bytes) if bytes == b"SIMPLE"));
         assert!(matches!(caller(&[b":scheduler=x\n"]).await, Caller::Lines(bytes) if bytes == b":schedul"));

@@ -53,7 +53,10 @@ enum Fed {
 pub async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &LineDoor) {
     let Ok(_place) = lines.places.try_acquire() else {
         if door.log.sessions.allows_one() {
-            tracing::warn!(peer, "{LINE_CLIENTS_MAX} clients with lines are here already; one more is turned away");
+            tracing::warn!(
+                peer,
+                "{LINE_CLIENTS_MAX} clients with lines are here already; one more is turned away"
+            );
         }
         return;
     };
@@ -74,7 +77,9 @@ impl<'a> LineSession<'a> {
         let Some(first) = self.first_record(client).await else {
             // Whoever only gives commands need not wait for a master of ours, which is told; but what other
             // clients have sent before comes first.
-            if self.is_done && let Some(_turn) = self.turn().await {
+            if self.is_done
+                && let Some(_turn) = self.turn().await
+            {
                 self.end_slave().await;
             }
             return;
@@ -196,7 +201,9 @@ impl<'a> LineSession<'a> {
             // It is the one that is in force.
             LineCommand::Scheduler(_) => {}
             LineCommand::NoSuchScheduler { text } => self.log(|name| {
-                tracing::warn!("{name} ask for «{text:.100}», which there is not; the scheduler stays as it is");
+                tracing::warn!(
+                    "{name} ask for «{text:.100}», which there is not; the scheduler stays as it is"
+                );
             }),
             LineCommand::Other { name, value } => on_command(&name, &value, &self.door.log.sessions),
         }

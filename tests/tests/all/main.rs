@@ -5,6 +5,7 @@ mod corpus;
 mod grid;
 mod hygiene;
 mod journal;
+mod line_protocol;
 mod losses;
 mod mended;
 mod million;
