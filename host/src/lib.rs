@@ -17,6 +17,7 @@ pub mod slave;
 pub mod task_command;
 pub mod worker;
 
+pub mod database;
 pub mod plugin;
 pub mod record;
 pub mod registry;

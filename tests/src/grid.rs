@@ -23,6 +23,7 @@ const SHOWN_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct Grid {
     directory: tempfile::TempDir,
+    registry: Option<String>,
     logs: Mutex<Vec<(String, Collected)>>,
 }
 
@@ -37,7 +38,7 @@ impl Grid {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         fs::create_dir(directory.path().join("home")).expect("it can be written");
-        Self { directory, logs: Mutex::default() }
+        Self { directory, registry: None, logs: Mutex::default() }
     }
 
     /// A path in its directory.
@@ -57,9 +58,16 @@ impl Grid {
         fs::read(self.path(name)).unwrap_or_default()
     }
 
+    /// An empty one whose registry is elsewhere.
+    pub fn with_registry(url: impl Into<String>) -> Self {
+        let mut grid = Self::new();
+        grid.registry = Some(url.into());
+        grid
+    }
+
     /// Its registry's URL.
     pub fn registry(&self) -> String {
-        format!("sqlite:{}", self.path("grid.db").display())
+        self.registry.clone().unwrap_or_else(|| format!("sqlite:{}", self.path("grid.db").display()))
     }
 
     /// `simplegrid`, with whatever arguments follow.

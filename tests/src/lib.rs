@@ -5,11 +5,16 @@
 //! running, [`Finished`] one that has ended.
 
 mod call;
+mod certificates;
+mod database_server;
 mod dice;
 mod failed_record;
 mod grid;
 mod line_client;
+mod mariadb_server;
 mod namespace;
+mod perl;
+mod postgres_server;
 mod process;
 mod processes;
 pub mod program;
@@ -17,15 +22,19 @@ mod proxy;
 mod side_log;
 mod slave;
 mod source_tree;
+mod throwaway;
 pub mod torture;
 pub mod wait;
 
 pub use call::{Call, Finished};
+pub use certificates::Certificates;
+pub use database_server::{DatabaseServer, Engine, Rows, TestDatabase};
 pub use dice::Dice;
 pub use failed_record::FailedRecord;
 pub use grid::Grid;
 pub use line_client::{LineClient, send_lines};
 pub use namespace::Namespaces;
+pub use perl::run_perl;
 pub use process::Process;
 pub use processes::{Descriptor, Found, signal_process as kill};
 pub use proxy::{Proxy, Way};

@@ -47,6 +47,14 @@ impl Found {
         pids.filter(|pid| is_marked(*pid)).filter_map(Self::look_at).collect()
     }
 
+    /// All living processes that a process has started.
+    pub fn children_of(parent: i32) -> Vec<Self> {
+        let children = format!("task/{parent}/children");
+        let children = fs::read_to_string(proc_file(parent, &children)).unwrap_or_default();
+        let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        pids.filter_map(Self::look_at).collect()
+    }
+
     /// `None` if it is gone, or only waits to be reaped.
     fn look_at(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(proc_file(pid, "stat")).ok()?;

@@ -1,5 +1,6 @@
 //! The flags of `simplegrid master`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -36,13 +37,18 @@ pub struct MasterArgs {
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub init_slave_cmd: Vec<Pair>,
 
-    /// Looks for slaves in this registry; without it, in one of this user on this machine.
+    /// Looks for slaves in this registry, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without
+    /// it, in a file of this user on this machine.
     #[arg(long, value_name = "URL")]
     pub registry: Option<String>,
 
     /// Sets dsn, username, password, domain or scheduler as Net::SimpleGrid did; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub manager_arg: Vec<Pair>,
+
+    /// Reads the password for the registry's server from the first line of this file.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 
     /// Waits this long for a slave to become free before it gives up.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]

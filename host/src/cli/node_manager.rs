@@ -1,6 +1,7 @@
 //! The flags and verbs of `simplegrid node-manager`. `-h` is the host name, as it was in Net::SimpleGrid, so
 //! help is `--help` only.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -31,13 +32,18 @@ pub struct NodeManagerArgs {
     #[arg(short, long, value_name = "PORT", global = true, required = false, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 
-    /// The registry to look in; without it, one of this user on this machine.
+    /// The registry to look in, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without it, a
+    /// file of this user on this machine.
     #[arg(long, value_name = "URL", global = true)]
     pub registry: Option<String>,
 
     /// Sets dsn, username, password or domain as Net::SimpleGrid did; may be repeated.
     #[arg(long, alias = "manager-args", value_name = "NAME=VALUE", value_parser = value::pair, global = true)]
     pub manager_arg: Vec<Pair>,
+
+    /// Reads the password for the registry's server from the first line of this file.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub password_file: Option<PathBuf>,
 
     /// Prints this help.
     #[arg(long, display_order = 999, action = clap::ArgAction::Help, global = true)]

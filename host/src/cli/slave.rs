@@ -1,6 +1,6 @@
 //! The flags of `simplegrid slave`.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -53,7 +53,8 @@ pub struct SlaveArgs {
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
 
-    /// Offers the workers in this registry; without it, in one of this user on this machine.
+    /// Offers the workers in this registry, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without
+    /// it, in a file of this user on this machine.
     #[arg(long, value_name = "URL")]
     pub registry: Option<String>,
 
@@ -61,6 +62,10 @@ pub struct SlaveArgs {
     /// may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub manager_arg: Vec<Pair>,
+
+    /// Reads the password for the registry's server from the first line of this file.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 
     /// Kills a worker that takes longer over one record, unless the master sets another limit; 0 for no limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]

@@ -70,6 +70,14 @@ pub enum ConfigError {
         /// The variable's name.
         variable: String,
     },
+    /// The file with the password has none, or cannot be read.
+    #[error("cannot take a password from {}: {reason}", path.display())]
+    NoPassword {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// There is no registry and no place for the default one.
     #[error(
         "no registry is known, because neither XDG_STATE_HOME nor HOME is set; name one with --registry URL"

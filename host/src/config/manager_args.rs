@@ -1,6 +1,8 @@
 //! Net::SimpleGrid's `--manager_arg`: names that mean something to the program (dsn, domain, scheduler), and
 //! others that are only passed on.
 
+use std::path::PathBuf;
+
 use super::{
     ConfigError, Pair,
     layers::{Settings, Source},
@@ -35,6 +37,14 @@ pub fn without_repeats(args: Vec<Pair>) -> Vec<Pair> {
 pub fn registry(registry: Option<String>, args: &[Pair], settings: &Settings) -> Result<String, ConfigError> {
     let dsn = value(args, "dsn").filter(|_| outranks(settings, "manager-arg", "registry"));
     dsn.map(str::to_owned).or(registry).ok_or(ConfigError::NoRegistry)
+}
+
+/// The file with the password: `--password-file` or the argument of that name, whichever was said in the stronger
+/// place; in the same place, `--password-file`.
+pub fn password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Settings) -> Option<PathBuf> {
+    let named = value(args, "password-file").or_else(|| value(args, "password_file"));
+    let outranked = flag.is_none() || outranks(settings, "manager-arg", "password-file");
+    named.filter(|_| outranked).map(PathBuf::from).or(flag)
 }
 
 /// Whether neither flag nor argument, in any place, named a registry.

@@ -1,5 +1,6 @@
 //! What a master runs with.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Pair, RunSettings, load::Given, manager_args};
@@ -22,6 +23,8 @@ pub struct MasterConfig {
     pub registry: String,
     /// Whether nobody named the registry, so that its directory may have to be made.
     pub registry_is_default: bool,
+    /// The file with the password for the registry's server.
+    pub password_file: Option<PathBuf>,
     /// How long to wait for the first slave.
     pub wait_nodes: Duration,
     /// How often to look for more slaves.
@@ -38,6 +41,7 @@ impl MasterConfig {
             init_commands: args.init_slave_cmd,
             registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
             registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
+            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
             manager_args,
             wait_nodes: args.wait_nodes,
             reallocate_every: args.reallocate_every,

@@ -21,22 +21,29 @@ fn mask_userinfo(text: &str) -> String {
     }
 }
 
-/// `password=secret`, alone or among the parts of a DSN or a query.
+/// `password=secret`, alone or among the parts of a DSN or a query. What is called so as a whole is masked as a
+/// whole, whatever it holds.
 fn mask_named(text: &str) -> String {
-    text.split_inclusive([';', '&', '?'])
-        .map(|part| {
-            let end = part.trim_end_matches([';', '&', '?']);
-            match end.split_once('=') {
-                Some((name, _)) if is_secret(name) => format!("{name}={MASK}{}", &part[end.len()..]),
-                _ => part.to_owned(),
-            }
-        })
-        .collect()
+    if let Some((name, _)) = text.split_once('=').filter(|(name, _)| is_secret(name)) {
+        return format!("{name}={MASK}");
+    }
+    text.split_inclusive([';', '&', '?', ' ']).map(mask_part).collect()
 }
 
+/// One part. Before the name of the secret there may be the name of the whole: `dsn=dbi:Pg:password=secret`.
+fn mask_part(part: &str) -> String {
+    let end = part.trim_end_matches([';', '&', '?', ' ']);
+    let after_secret = end.match_indices('=').map(|(at, _)| at).find(|at| is_secret(&end[..*at]));
+    match after_secret {
+        Some(at) => format!("{}={MASK}{}", &end[..at], &part[end.len()..]),
+        None => part.to_owned(),
+    }
+}
+
+/// A file with a secret is no secret.
 fn is_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SECRET_NAMES.iter().any(|secret| name.contains(secret))
+    let name = name.to_lowercase().replace('_', "-");
+    !name.ends_with("-file") && SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
 
 #[cfg(test)]
@@ -56,6 +63,10 @@ mod tests {
             ("dbi:mysql:database=g;password=s3cret;port=3306", "dbi:mysql:database=g;password=***;port=3306"),
             ("password=s3cret", "password=***"),
             ("api_token=s3cret=", "api_token=***"),
+            ("dbi:Pg:dbname=g user=me password=s3cret host=h", "dbi:Pg:dbname=g user=me password=*** host=h"),
+            ("dsn=dbi:Pg:password=s3cret;dbname=g", "dsn=dbi:Pg:password=***;dbname=g"),
+            ("password=s3 cr;et", "password=***"),
+            ("password-file=/etc/grid", "password-file=/etc/grid"),
             ("username=grid", "username=grid"),
             ("sqlite:/home/u/grid.db", "sqlite:/home/u/grid.db"),
         ];

@@ -37,6 +37,8 @@ pub struct SlaveConfig {
     pub registry: String,
     /// Whether nobody named the registry, so that its directory may have to be made.
     pub registry_is_default: bool,
+    /// The file with the password for the registry's server.
+    pub password_file: Option<PathBuf>,
     /// How long a record may take, unless the master says otherwise.
     pub record_timeout: Option<Duration>,
     /// How long a drain may take.
@@ -55,6 +57,7 @@ impl SlaveConfig {
         Ok(Self {
             registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
             registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
+            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
             hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
             task: args.task,
             task_args: manager_args::without_repeats(args.task_arg),

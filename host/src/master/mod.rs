@@ -60,9 +60,18 @@ pub fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
 
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
-    let url =
-        crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
-    let registry = Registry::open(&url).await?;
+    let password_file = config.password_file.as_deref();
+    let url = crate::config::registry_url(
+        &config.registry,
+        config.registry_is_default,
+        &config.manager_args,
+        password_file,
+    )?;
+    // A server that cannot be reached is tried for a while.
+    let registry = tokio::select! {
+        registry = Registry::open(&url) => registry?,
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    };
     let reservation = Reservation::new(&run_id());
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     let keeper = node_keeper::NodeKeeper {

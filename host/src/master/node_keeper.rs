@@ -1,7 +1,7 @@
 //! Finds slaves for a run and keeps them: reserves rows of the registry, connects, renews leases, notes who is
 //! lost, and gives everything back at the end. The run itself is none of its business.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ enum Ready {
 struct Keeping {
     keeper: NodeKeeper,
     jobs: JoinSet<Ready>,
-    connecting: usize,
+    connecting: HashSet<NodeKey>,
     linked: HashMap<NodeId, NodeKey>,
     next_node: u32,
     /// The task of the run: the first slave's. A run has one task.
@@ -74,7 +74,7 @@ impl NodeKeeper {
         let mut keeping = Keeping {
             keeper: self,
             jobs: JoinSet::new(),
-            connecting: 0,
+            connecting: HashSet::new(),
             linked: HashMap::new(),
             next_node: 0,
             task: None,
@@ -121,7 +121,7 @@ impl Keeping {
     }
 
     async fn look_for_nodes(&mut self) {
-        let wanted = self.keeper.nodes_max.saturating_sub(self.linked.len() + self.connecting);
+        let wanted = self.keeper.nodes_max.saturating_sub(self.linked.len() + self.connecting.len());
         if wanted == 0 || self.keeper.events.is_closed() {
             return;
         }
@@ -129,7 +129,7 @@ impl Keeping {
         let nodes = registry.reserve(reservation, wanted, self.task.as_deref(), LEASE).await;
         let nodes = self.note_registry(nodes, "reserve nodes").unwrap_or_default();
         for node in nodes {
-            self.connecting += 1;
+            self.connecting.insert(node.key.clone());
             self.jobs.spawn(connect(node, self.keeper.role.clone()));
         }
     }
@@ -139,7 +139,18 @@ impl Keeping {
             return;
         }
         let renewed = self.keeper.registry.renew(&self.keeper.reservation, LEASE).await;
-        self.note_registry(renewed, "renew the reservations");
+        for key in self.note_registry(renewed, "renew the reservations").unwrap_or_default() {
+            self.free_if_stray(&key).await;
+        }
+    }
+
+    /// A node may be reserved without our knowing it, if the answer to the reservation was lost on its way.
+    async fn free_if_stray(&mut self, key: &NodeKey) {
+        if !self.connecting.contains(key) && !self.linked.values().any(|linked| linked == key) {
+            let NodeKeeper { registry, reservation, .. } = &self.keeper;
+            let freed = registry.free_if_reserved_by(key, reservation).await;
+            self.note_registry(freed, "give a node back");
+        }
     }
 
     /// The run goes on without the registry; the log says so once.
@@ -164,11 +175,11 @@ impl Keeping {
     async fn on_ready(&mut self, ready: Ready) {
         match ready {
             Ready::Connected(key, Ok(connection)) => {
-                self.connecting -= 1;
+                self.connecting.remove(&key);
                 self.on_connected(key, *connection).await;
             }
             Ready::Connected(key, Err(error)) => {
-                self.connecting -= 1;
+                self.connecting.remove(&key);
                 self.on_not_connected(&key, &error).await;
             }
             Ready::Ended(node, end) => {

@@ -1,7 +1,8 @@
 //! Perl's way of naming a database, `dbi:DRIVER:SETTINGS`, so that a Net::SimpleGrid command line works
 //! unchanged. It owns that spelling (perldoc DBI, DBD::SQLite, DBD::Pg, DBD::mysql) and nothing else.
 
-use super::url::{RegistryUrl, Server, ServerKind, UrlError, parse_port};
+use super::url::{RegistryUrl, UrlError};
+use crate::database::{AddressError, Server, ServerKind};
 
 /// A database named in what stands after `dbi:`.
 pub(super) fn parse(rest: &str) -> Result<RegistryUrl, UrlError> {
@@ -10,8 +11,8 @@ pub(super) fn parse(rest: &str) -> Result<RegistryUrl, UrlError> {
     let driver = driver.split('(').next().unwrap_or_default();
     match driver.to_ascii_lowercase().as_str() {
         "sqlite" => sqlite(settings),
-        "pg" => server(ServerKind::Postgres, settings).map(RegistryUrl::Server),
-        "mysql" | "mariadb" => server(ServerKind::Mysql, settings).map(RegistryUrl::Server),
+        "pg" => Ok(RegistryUrl::Server(server(ServerKind::Postgres, settings)?)),
+        "mysql" | "mariadb" => Ok(RegistryUrl::Server(server(ServerKind::Mysql, settings)?)),
         // The settings are not repeated: a password may be among them.
         _ => Err(UrlError::Unknown { text: format!("dbi:{driver}:…") }),
     }
@@ -29,38 +30,16 @@ fn is_database(key: &str) -> bool {
 }
 
 /// DBD::mysql separates settings by `:` too, and takes a first word without a key for the database.
-fn server(kind: ServerKind, settings: &str) -> Result<Server, UrlError> {
-    let mut server = Server {
-        kind,
-        host: None,
-        port: None,
-        database: String::new(),
-        username: None,
-        password: None,
-        settings: Vec::new(),
-    };
+fn server(kind: ServerKind, settings: &str) -> Result<Server, AddressError> {
+    let mut server = Server::unnamed(kind);
     let separators: &[char] = if kind == ServerKind::Mysql { &[';', ':'] } else { &[';', ' '] };
     for setting in settings.split(separators).filter(|setting| !setting.is_empty()) {
-        set(&mut server, setting)?;
+        let (key, value) = setting.split_once('=').unwrap_or(("database", setting));
+        server.set(key, value.to_owned())?;
     }
-    if server.database.is_empty() {
-        return Err(UrlError::Missing { part: "database", example: kind.example() });
-    }
+    let server = server.expect_database()?;
+    server.check()?;
     Ok(server)
-}
-
-fn set(server: &mut Server, setting: &str) -> Result<(), UrlError> {
-    let (key, value) = setting.split_once('=').unwrap_or(("database", setting));
-    let value = value.to_owned();
-    match key {
-        key if is_database(key) => server.database = value,
-        "host" | "hostname" => server.host = Some(value),
-        "port" => server.port = Some(parse_port(&value)?),
-        "user" | "username" => server.username = Some(value),
-        "password" => server.password = Some(value),
-        _ => server.settings.push((key.to_owned(), value)),
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -84,6 +63,8 @@ mod tests {
             ("dbi:MariaDB:database=g", "mysql:///g"),
             ("dbi:Pg:dbname=g;host=h;port=5432", "postgres://h:5432/g"),
             ("dbi:Pg:dbname=g host=h", "postgres://h/g"),
+            ("dbi:mysql:database=g;mysql_socket=/run/m.sock;mysql_ssl=1", "mysql:///g"),
+            ("dbi:Pg:dbname=g;host=/run/pg;sslmode=require", "postgres://%2Frun%2Fpg/g"),
         ] {
             assert_eq!(shown(text), url, "{text}");
         }
@@ -98,10 +79,10 @@ mod tests {
     fn what_cannot_be_used_is_refused() {
         let parse = |text: &str| text.parse::<RegistryUrl>();
         assert!(matches!(parse("dbi:Oracle:x"), Err(UrlError::Unknown { .. })));
-        assert!(matches!(parse("dbi:SQLite"), Err(UrlError::Missing { part: "file", .. })));
-        assert!(matches!(parse("dbi:SQLite:dbname="), Err(UrlError::Missing { part: "file", .. })));
+        assert!(matches!(parse("dbi:SQLite"), Err(UrlError::NoFile)));
+        assert!(matches!(parse("dbi:SQLite:dbname="), Err(UrlError::NoFile)));
         assert_eq!(parse("dbi:SQLite:dbname=:memory:"), Err(UrlError::InMemory));
-        assert!(matches!(parse("dbi:mysql:host=h"), Err(UrlError::Missing { part: "database", .. })));
-        assert!(matches!(parse("dbi:Pg:dbname=g;port=x"), Err(UrlError::Bad { part: "port", .. })));
+        assert!(matches!(parse("dbi:mysql:host=h"), Err(UrlError::Server(AddressError::Missing { .. }))));
+        assert!(matches!(parse("dbi:Pg:dbname=g;port=x"), Err(UrlError::Server(AddressError::Bad { .. }))));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::moves::Move;
 use super::node::{Node, NodeKey, NodeState};
+use super::server::ServerError;
 use super::sqlite::SqliteError;
-use super::url::ServerKind;
 
 /// Why an operation on the registry could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -54,21 +54,13 @@ pub enum RegistryError {
         advice: &'static str,
     },
 
-    /// The URL names a kind of database that this build does not speak.
-    #[error(
-        "this build keeps its registry in SQLite and cannot use {kind} ({url}); name a file that all its \
-         masters and slaves can open instead: `sqlite:/path/to/grid.db`"
-    )]
-    NoServers {
-        /// The kind of server.
-        kind: ServerKind,
-        /// The URL, without its password.
-        url: String,
-    },
-
     /// The SQLite file does not do what is asked of it.
     #[error(transparent)]
     Sqlite(#[from] SqliteError),
+
+    /// The server does not do what is asked of it.
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
 impl RegistryError {
@@ -77,6 +69,7 @@ impl RegistryError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Sqlite(error) => error.is_temporary(),
+            Self::Server(error) => error.is_temporary(),
             _ => false,
         }
     }

@@ -8,6 +8,7 @@ use super::error::RegistryError;
 use super::moves::{GIVEN_UP_REST, Move};
 use super::node::{Node, NodeKey};
 use super::reservation::Reservation;
+use super::server::ServerRegistry;
 use super::sqlite::SqliteRegistry;
 use super::url::RegistryUrl;
 
@@ -61,6 +62,7 @@ pub struct Registry {
 #[derive(Debug, Clone)]
 enum Backend {
     Sqlite(SqliteRegistry),
+    Server(ServerRegistry),
 }
 
 impl Registry {
@@ -81,9 +83,7 @@ impl Registry {
             RegistryUrl::Sqlite { path, creates_directory } => {
                 Backend::Sqlite(SqliteRegistry::open(path, *creates_directory).await?)
             }
-            RegistryUrl::Server(server) => {
-                return Err(RegistryError::NoServers { kind: server.kind, url: url.to_string() });
-            }
+            RegistryUrl::Server(server) => Backend::Server(ServerRegistry::open(server).await?),
         };
         Ok(Self { backend, clock })
     }
@@ -100,6 +100,7 @@ impl Registry {
     pub async fn list(&self) -> Result<Vec<Node>, RegistryError> {
         match &self.backend {
             Backend::Sqlite(database) => database.list().await,
+            Backend::Server(server) => server.list().await,
         }
     }
 
@@ -110,6 +111,7 @@ impl Registry {
     pub async fn find(&self, key: &NodeKey) -> Result<Option<Node>, RegistryError> {
         match &self.backend {
             Backend::Sqlite(database) => database.find(key).await,
+            Backend::Server(server) => server.find(key).await,
         }
     }
 
@@ -122,6 +124,7 @@ impl Registry {
     pub async fn announce(&self, announcement: &Announcement) -> Result<(), RegistryError> {
         match &self.backend {
             Backend::Sqlite(database) => database.announce(announcement, self.now()).await,
+            Backend::Server(server) => server.announce(announcement, self.now()).await,
         }
     }
 
@@ -184,6 +187,7 @@ impl Registry {
         let silent_since = now.saturating_sub(i64::try_from(silent_for.as_secs()).unwrap_or(i64::MAX));
         match &self.backend {
             Backend::Sqlite(database) => database.prune(silent_since, now).await,
+            Backend::Server(server) => server.prune(silent_since, now).await,
         }
     }
 
@@ -205,6 +209,9 @@ impl Registry {
             Backend::Sqlite(database) => {
                 database.reserve(reservation, max, task, now, seconds_after(now, lease)).await
             }
+            Backend::Server(server) => {
+                server.reserve(reservation, max, task, now, seconds_after(now, lease)).await
+            }
         }
     }
 
@@ -222,6 +229,7 @@ impl Registry {
         let until = seconds_after(self.now(), lease);
         match &self.backend {
             Backend::Sqlite(database) => database.renew(reservation, until).await,
+            Backend::Server(server) => server.renew(reservation, until).await,
         }
     }
 
@@ -232,6 +240,7 @@ impl Registry {
     pub async fn release_reservation(&self, reservation: &Reservation) -> Result<usize, RegistryError> {
         match &self.backend {
             Backend::Sqlite(database) => database.release_reservation(reservation, self.now()).await,
+            Backend::Server(server) => server.release_reservation(reservation, self.now()).await,
         }
     }
 
@@ -267,6 +276,7 @@ impl Registry {
     pub async fn free_if_expired(&self, key: &NodeKey) -> Result<bool, RegistryError> {
         match &self.backend {
             Backend::Sqlite(database) => database.free_if_expired(key, self.now()).await,
+            Backend::Server(server) => server.free_if_expired(key, self.now()).await,
         }
     }
 
@@ -279,12 +289,14 @@ impl Registry {
     pub async fn beat(&self, key: &NodeKey, stats: Stats) -> Result<Node, RegistryError> {
         match &self.backend {
             Backend::Sqlite(database) => database.beat(key, stats, self.now()).await,
+            Backend::Server(server) => server.beat(key, stats, self.now()).await,
         }
     }
 
     async fn make(&self, verb: Move, key: &NodeKey) -> Result<Node, RegistryError> {
         match &self.backend {
             Backend::Sqlite(database) => database.make(verb, key, self.now()).await,
+            Backend::Server(server) => server.make(verb, key, self.now()).await,
         }
     }
 
@@ -298,6 +310,9 @@ impl Registry {
         match &self.backend {
             Backend::Sqlite(database) => {
                 database.make_if_held(verb, key, reservation, rests_until, self.now()).await
+            }
+            Backend::Server(server) => {
+                server.make_if_held(verb, key, reservation, rests_until, self.now()).await
             }
         }
     }

@@ -29,15 +29,16 @@
 //! masters never hold one node.
 
 mod clock;
-#[cfg(test)]
-mod contract_tests;
 mod dbi;
 mod error;
 mod handle;
 mod moves;
 mod node;
 mod reservation;
+mod schema;
+mod server;
 mod sqlite;
+mod transition;
 mod url;
 
 pub use clock::Clock;
@@ -46,5 +47,6 @@ pub use handle::{Announcement, Registry, Stats};
 pub use moves::{GIVEN_UP_REST, SILENCE};
 pub use node::{Node, NodeKey, NodeState};
 pub use reservation::Reservation;
+pub use server::ServerError;
 pub use sqlite::SqliteError;
-pub use url::{RegistryUrl, Server, ServerKind, UrlError};
+pub use url::{RegistryUrl, UrlError};

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::dbi;
+use crate::database::{AddressError, Server};
 
 /// Names of files that are taken for a registry without `sqlite:` before them.
 const SQLITE_SUFFIXES: [&str; 3] = [".db", ".sqlite", ".sqlite3"];
@@ -26,34 +27,6 @@ pub enum RegistryUrl {
     Server(Server),
 }
 
-/// A database on a server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Which server.
-    pub kind: ServerKind,
-    /// The host; `None` means the server's own default.
-    pub host: Option<String>,
-    /// The port; `None` means the server's own default.
-    pub port: Option<u16>,
-    /// The database.
-    pub database: String,
-    /// The user.
-    pub username: Option<String>,
-    /// The password. It is never shown.
-    pub password: Option<String>,
-    /// Further settings, as they were written.
-    pub settings: Vec<(String, String)>,
-}
-
-/// The kinds of servers that can be named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerKind {
-    /// PostgreSQL.
-    Postgres,
-    /// MySQL or MariaDB.
-    Mysql,
-}
-
 /// Why a text does not say where a registry is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
@@ -66,22 +39,12 @@ pub enum UrlError {
         /// The text, without a password.
         text: String,
     },
-    /// It lacks a part.
-    #[error("the registry URL names no {part}; write `{example}`")]
-    Missing {
-        /// Which part.
-        part: &'static str,
-        /// How it is written.
-        example: &'static str,
-    },
-    /// A part of it cannot be read.
-    #[error("the registry URL has `{value}` for its {part}, which is none")]
-    Bad {
-        /// Which part.
-        part: &'static str,
-        /// What stands there.
-        value: String,
-    },
+    /// It names no file.
+    #[error("the registry names no file; write `sqlite:FILE`")]
+    NoFile,
+    /// It names a server in a way that cannot be used.
+    #[error(transparent)]
+    Server(#[from] AddressError),
     /// It names a database in memory, which no other process could see.
     #[error("a registry in memory would be seen by no other process; name a file: `sqlite:FILE`")]
     InMemory,
@@ -116,9 +79,8 @@ impl RegistryUrl {
     /// and `password=` do. What the URL says itself stays; a SQLite file needs neither.
     #[must_use]
     pub fn with_credentials(mut self, username: Option<String>, password: Option<String>) -> Self {
-        if let Self::Server(server) = &mut self {
-            server.username = server.username.take().or(username);
-            server.password = server.password.take().or(password);
+        if let Self::Server(server) = self {
+            self = Self::Server(server.with_credentials(username, password));
         }
         self
     }
@@ -132,7 +94,7 @@ impl RegistryUrl {
     /// A SQLite file named in a URL or a DBI string.
     pub(super) fn from_sqlite_file(file: &str) -> Result<Self, UrlError> {
         match file {
-            "" => Err(UrlError::Missing { part: "file", example: "sqlite:FILE" }),
+            "" => Err(UrlError::NoFile),
             ":memory:" => Err(UrlError::InMemory),
             file => Ok(Self::sqlite(file)),
         }
@@ -149,15 +111,10 @@ impl FromStr for RegistryUrl {
         if let Some(rest) = strip_scheme(text, "dbi") {
             return dbi::parse(rest);
         }
-        for (scheme, kind) in [
-            ("postgres", ServerKind::Postgres),
-            ("postgresql", ServerKind::Postgres),
-            ("mysql", ServerKind::Mysql),
-            ("mariadb", ServerKind::Mysql),
-        ] {
-            if let Some(rest) = strip_scheme(text, scheme).and_then(|rest| rest.strip_prefix("//")) {
-                return Server::from_url(kind, rest).map(Self::Server);
-            }
+        if let Some(server) = Server::from_url(text) {
+            let server = server?;
+            server.check()?;
+            return Ok(Self::Server(server));
         }
         let is_file = SQLITE_SUFFIXES.iter().any(|suffix| text.ends_with(suffix)) && !text.contains("://");
         if is_file { Ok(Self::sqlite(text)) } else { Err(UrlError::Unknown { text: without_password(text) }) }
@@ -174,128 +131,15 @@ impl fmt::Display for RegistryUrl {
     }
 }
 
-impl Server {
-    /// `[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?SETTING=VALUE&…]`, each part percent-encoded.
-    fn from_url(kind: ServerKind, rest: &str) -> Result<Self, UrlError> {
-        let (rest, settings) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        if database.is_empty() {
-            return Err(UrlError::Missing { part: "database", example: kind.example() });
-        }
-        let (credentials, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (username, password) = match credentials.split_once(':') {
-            Some((username, password)) => (username, Some(password)),
-            None => (credentials, None),
-        };
-        let (host, port) = split_port(address)?;
-        Ok(Self {
-            kind,
-            host: not_empty(decoded(host, "host")?),
-            port,
-            database: decoded(database, "database")?,
-            username: not_empty(decoded(username, "user")?),
-            password: password.map(|password| decoded(password, "password")).transpose()?,
-            settings: settings.split('&').filter_map(|setting| setting.split_once('=')).map(owned).collect(),
-        })
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.kind.scheme())?;
-        if let Some(username) = &self.username {
-            write!(f, "{username}@")?;
-        }
-        match &self.host {
-            Some(host) if host.contains(':') => write!(f, "[{host}]")?,
-            host => f.write_str(host.as_deref().unwrap_or_default())?,
-        }
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        write!(f, "/{}", self.database)
-    }
-}
-
-/// The settings are left out too: some of them are secrets.
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Server({self})")
-    }
-}
-
-impl ServerKind {
-    fn scheme(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Mysql => "mysql",
-        }
-    }
-
-    pub(super) fn example(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres://HOST/DATABASE",
-            Self::Mysql => "mysql://HOST/DATABASE",
-        }
-    }
-}
-
-impl fmt::Display for ServerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Postgres => "PostgreSQL",
-            Self::Mysql => "MySQL",
-        })
-    }
-}
-
 /// What stands after `scheme:`, however the scheme's letters are written.
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (before, after) = text.split_once(':')?;
     before.eq_ignore_ascii_case(scheme).then_some(after)
 }
 
-/// A host and a port, where the host may be an IPv6 address in brackets.
-fn split_port(address: &str) -> Result<(&str, Option<u16>), UrlError> {
-    if let Some((host, after)) = address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return Ok((host, after.strip_prefix(':').map(parse_port).transpose()?));
-    }
-    match address.split_once(':') {
-        Some((host, port)) => Ok((host, Some(parse_port(port)?))),
-        None => Ok((address, None)),
-    }
-}
-
-/// A port, as a number from 1 on.
-pub(super) fn parse_port(text: &str) -> Result<u16, UrlError> {
-    let port = text.parse().ok().filter(|port| *port > 0);
-    port.ok_or_else(|| UrlError::Bad { part: "port", value: text.to_owned() })
-}
-
-/// A part of a URL without its percent-encoding. The message does not repeat the part: it may be a password.
-fn decoded(text: &str, part: &'static str) -> Result<String, UrlError> {
-    let bad = || UrlError::Bad { part, value: "a broken %-encoding".to_owned() };
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        bytes.push(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(bad)?);
-        bytes.extend_from_slice(&piece.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).map_err(|_| bad())
-}
-
 /// A text that could not be understood, fit to be shown: what stands before an `@` may be a password.
 fn without_password(text: &str) -> String {
     text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, after)| format!("…@{after}"))
-}
-
-fn not_empty(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
-fn owned((key, value): (&str, &str)) -> (String, String) {
-    (key.to_owned(), value.to_owned())
 }
 
 #[cfg(test)]
@@ -304,13 +148,6 @@ mod tests {
 
     fn parse(text: &str) -> Result<RegistryUrl, UrlError> {
         text.parse()
-    }
-
-    fn server(text: &str) -> Server {
-        match parse(text).unwrap() {
-            RegistryUrl::Server(server) => server,
-            other => panic!("{text} is {other}"),
-        }
     }
 
     #[test]
@@ -330,22 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn what_it_prints_can_be_read_back() {
+    fn a_server_can_be_named_by_its_url() {
         for text in ["sqlite:/var/grid.db", "postgres://u@h:5/d", "mysql://h/d", "postgres://[::1]:5/d"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
-    }
-
-    #[test]
-    fn a_server_url_is_taken_apart() {
-        let server = server("postgresql://an%40a:p%3Ass@db.example:5433/grid?sslmode=require");
-        assert_eq!(server.kind, ServerKind::Postgres);
-        assert_eq!(server.host.as_deref(), Some("db.example"));
-        assert_eq!(server.port, Some(5433));
-        assert_eq!(server.database, "grid");
-        assert_eq!(server.username.as_deref(), Some("an@a"));
-        assert_eq!(server.password.as_deref(), Some("p:ss"));
-        assert_eq!(server.settings, [("sslmode".to_owned(), "require".to_owned())]);
     }
 
     #[test]
@@ -372,12 +197,13 @@ mod tests {
         for text in ["", "grid", "http://h/grid.db", "ftp:x", "é%", "postgres:grid"] {
             assert!(matches!(parse(text), Err(UrlError::Unknown { .. })), "{text}");
         }
-        assert!(matches!(parse("sqlite:"), Err(UrlError::Missing { part: "file", .. })));
+        assert_eq!(parse("sqlite:"), Err(UrlError::NoFile));
         assert_eq!(parse("sqlite::memory:"), Err(UrlError::InMemory));
-        assert!(matches!(parse("postgres://h"), Err(UrlError::Missing { part: "database", .. })));
-        assert!(matches!(parse("mysql://h:x/d"), Err(UrlError::Bad { part: "port", .. })));
-        assert!(matches!(parse("mysql://h:0/d"), Err(UrlError::Bad { part: "port", .. })));
-        assert!(matches!(parse("mysql://h/%é"), Err(UrlError::Bad { part: "database", .. })));
+        assert!(matches!(parse("postgres://h"), Err(UrlError::Server(AddressError::Missing { .. }))));
+        assert!(matches!(
+            parse("postgres://h/d?table=nodes"),
+            Err(UrlError::Server(AddressError::UnknownSetting { .. }))
+        ));
     }
 
     #[test]

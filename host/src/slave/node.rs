@@ -57,9 +57,18 @@ enum Why {
 /// If it cannot begin.
 pub async fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
-    let url =
-        crate::config::registry_url(&config.registry, config.registry_is_default, &config.manager_args)?;
-    let registry = Registry::open(&url).await?;
+    let password_file = config.password_file.as_deref();
+    let url = crate::config::registry_url(
+        &config.registry,
+        config.registry_is_default,
+        &config.manager_args,
+        password_file,
+    )?;
+    // A server that cannot be reached is tried for a while.
+    let registry = tokio::select! {
+        registry = Registry::open(&url) => registry?,
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    };
     let listener = listen(config).await?;
     let port = listener.local_addr()?.port();
     let prepared = tokio::select! {

@@ -2,6 +2,8 @@
 
 mod adversary;
 mod corpus;
+mod database_connections;
+mod database_servers;
 mod grid;
 mod hygiene;
 mod journal;
@@ -14,6 +16,9 @@ mod partition;
 mod peers;
 mod poison;
 mod registry;
+mod registry_contract;
+mod registry_schema;
+mod registry_servers;
 mod run;
 mod signals;
 mod tidy;

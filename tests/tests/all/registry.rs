@@ -107,6 +107,29 @@ fn a_reservation_whose_master_never_came_ends_with_its_lease() {
 }
 
 #[test]
+fn a_node_that_a_master_does_not_know_it_has_is_given_back() {
+    let grid = Grid::new();
+    let (first, second) = (grid.noting_slave(), grid.noting_slave());
+    let mut master = grid.master().args("-m 1").start();
+    master.write(format!("{}\n", grid.gate("gate")));
+    grid.wait_at_gate("gate", 1);
+    let held = if grid.state(first.port()) == "reserved" { &first } else { &second };
+    let other = if held.port() == first.port() { second.port() } else { first.port() };
+    // As if the answer to a reservation had been lost.
+    meddle(
+        &grid,
+        &format!(
+            "UPDATE nodes SET state = 'reserved', lease_until = 600 + unixepoch(),
+                 reserved_by = (SELECT max(reserved_by) FROM nodes) WHERE port = {other}"
+        ),
+    );
+    grid.wait_for_state(other, "enabled");
+    assert_eq!(grid.state(held.port()), "reserved");
+    grid.open_gate("gate");
+    master.finish().expect(0).expect_counts(1, 1, 0);
+}
+
+#[test]
 fn a_slave_that_is_killed_in_a_run_takes_part_again_when_it_is_started_again() {
     let grid = Grid::new();
     let slave = grid.noting_slave();

@@ -12,8 +12,8 @@ const LONGER: [(&str, &str); 0] = [];
 const COMMANDS: [&str; 6] = ["local_run", "master", "node_manager", "slave", "task_command", "worker"];
 
 /// What they build on, which knows none of them.
-const FOUNDATIONS: [&str; 9] =
-    ["registry", "schedule", "sink", "wire", "record", "plugin", "scoreboard", "ids", "limits"];
+const FOUNDATIONS: [&str; 10] =
+    ["database", "registry", "schedule", "sink", "wire", "record", "plugin", "scoreboard", "ids", "limits"];
 
 /// Commands that import another one all the same, each with the reason.
 const IMPORTS: [(&str, &str, &str); 4] = [
@@ -99,9 +99,19 @@ fn clap_is_known_to_the_command_line_only() {
 
 #[test]
 fn sql_is_known_to_the_registry_and_the_sinks_only() {
-    expect_only_in(&["rusqlite", "tokio_postgres", "mysql_async"], |file| {
-        matches!(file.module(), Some("registry" | "sink"))
+    expect_only_in(&["rusqlite"], |file| matches!(file.module(), Some("registry" | "sink")));
+    expect_only_in(&["tokio_postgres", "mysql_async"], |file| {
+        matches!(file.module(), Some("registry" | "sink" | "database"))
     });
+    expect_only_in(&["rustls"], |file| file.module() == Some("database"));
+}
+
+#[test]
+fn servers_are_known_without_what_is_on_them() {
+    let files: Vec<_> = host().into_iter().filter(|file| file.module() == Some("database")).collect();
+    let wrong = files.iter().filter(|file| ["registry", "sink"].iter().any(|other| imports(file, other)));
+    let wrong: Vec<_> = wrong.map(|file| &file.path).collect();
+    assert!(!files.is_empty() && wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]

@@ -4,19 +4,12 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::database::Failure;
-use crate::registry::error::RegistryError;
 use crate::registry::handle::{Announcement, Stats};
 use crate::registry::moves::{Move, oldest_sign_of_life};
 use crate::registry::node::{Node, NodeKey, NodeState};
 use crate::registry::reservation::Reservation;
-
-/// All columns, in the order in which `node_from_row` reads them.
-const COLUMNS: &str = "hostname, port, start_time, state, reserved_by, children, task, task_version, \
-     advertise, lease_until, last_seen, done, failed, rate, pid, version";
-
-/// The state of a row as `NodeState::from_column` sees it.
-const STATE: &str =
-    "CASE WHEN state IN ('disabled', 'enabled', 'reserved', 'cleanup') THEN state ELSE 'invalid' END";
+use crate::registry::schema::COLUMNS;
+use crate::registry::transition;
 
 /// All nodes, by host name and port.
 pub(super) fn list(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Node>> {
@@ -32,58 +25,32 @@ pub(super) fn find(tx: &Transaction<'_>, key: &NodeKey) -> rusqlite::Result<Opti
 
 /// Puts a slave's row into the table, disabled, unless a process that may be alive has one of the same key.
 pub(super) fn announce(tx: &Transaction<'_>, new: &Announcement, now: i64) -> Result<(), Failure> {
-    match find(tx, &new.key)? {
-        Some(old) if is_alive(&old, new, now) => return Err(live(old, now).into()),
-        Some(_) => {}
-        None => {
-            tx.execute(
-                "INSERT INTO nodes (hostname, port) VALUES (?1, ?2)",
-                params![new.key.hostname, new.key.port],
-            )?;
-        }
+    let old = find(tx, &new.key)?;
+    let is_new = old.is_none();
+    let node = transition::announced(old, new, now)?;
+    if is_new {
+        let key = params![node.key.hostname, node.key.port];
+        tx.execute("INSERT INTO nodes (hostname, port) VALUES (?1, ?2)", key)?;
     }
     tx.prepare_cached(
-        "UPDATE nodes SET state = 'disabled', reserved_by = '', lease_until = NULL, last_seen = :now,
-             children = :children, task = :task, task_version = :task_version, advertise = :advertise,
-             done = 0, failed = 0, rate = 0, pid = :pid, version = :version
+        "UPDATE nodes SET children = :children, task = :task, task_version = :task_version,
+             advertise = :advertise, version = :version
          WHERE hostname = :hostname AND port = :port",
     )?
     .execute(named_params! {
-        ":hostname": new.key.hostname, ":port": new.key.port, ":now": now, ":children": new.children,
-        ":task": new.task, ":task_version": new.task_version, ":advertise": new.advertise, ":pid": new.pid,
-        ":version": new.version,
+        ":hostname": node.key.hostname, ":port": node.key.port, ":children": node.children,
+        ":task": node.task, ":task_version": node.task_version, ":advertise": node.advertise,
+        ":version": node.version,
     })?;
-    Ok(())
-}
-
-/// A row without a process has been retired, or is the Perl original's: its port tells whether it is in use.
-fn is_alive(old: &Node, new: &Announcement, now: i64) -> bool {
-    let is_another = old.pid.is_some() && old.pid != new.dead_pid && old.pid != Some(new.pid);
-    is_another && old.last_seen.is_some() && !old.is_silent(now)
-}
-
-fn live(node: Node, now: i64) -> RegistryError {
-    RegistryError::Live {
-        pid: node.pid,
-        seen_seconds_ago: node.last_seen.map_or(0, |seen| now.saturating_sub(seen).max(0)),
-        state: node.state,
-        key: node.key,
-    }
+    write_figures(tx, &node)?;
+    Ok(write_state(tx, &node)?)
 }
 
 /// Moves a node, or says why it may not be moved. A node that is already there is left as it is.
 pub(super) fn make(tx: &Transaction<'_>, verb: Move, key: &NodeKey, now: i64) -> Result<Node, Failure> {
-    if verb == Move::Enable && find(tx, key)?.is_some_and(|node| node.has_ended()) {
-        return Err(RegistryError::Ended { key: key.clone() }.into());
-    }
-    if let Some(node) = change(tx, verb, key, None, None, now)? {
-        return Ok(node);
-    }
-    match find(tx, key)? {
-        None => Err(RegistryError::NoSuchNode { key: key.clone() }.into()),
-        Some(node) if node.state == verb.to() => Ok(node),
-        Some(node) => Err(RegistryError::not_allowed(node, verb).into()),
-    }
+    let node = transition::made(find(tx, key)?, key, verb, now)?;
+    write_state(tx, &node)?;
+    Ok(node)
 }
 
 /// Moves a node if a reservation holds it.
@@ -95,44 +62,52 @@ pub(super) fn make_if_held(
     rests_until: Option<i64>,
     now: i64,
 ) -> rusqlite::Result<bool> {
-    Ok(change(tx, verb, key, Some(reservation), rests_until, now)?.is_some())
-}
-
-/// The one statement that makes a move: it names the states it may start from and the holder, so that it does
-/// nothing if either is not so any more. A draining node keeps the name of the reservation it works for.
-fn change(
-    tx: &Transaction<'_>,
-    verb: Move,
-    key: &NodeKey,
-    holder: Option<&Reservation>,
-    rests_until: Option<i64>,
-    now: i64,
-) -> rusqlite::Result<Option<Node>> {
-    let sql = format!(
-        "UPDATE nodes SET state = :to, lease_until = :rests_until,
-             reserved_by = CASE WHEN :to = 'cleanup' THEN reserved_by ELSE '' END,
-             start_time = CASE WHEN :to = 'enabled' THEN :now ELSE start_time END,
-             pid = CASE WHEN :is_retired THEN NULL ELSE pid END
-         WHERE hostname = :hostname AND port = :port AND {STATE} IN ({})
-             AND (:holder IS NULL OR reserved_by = :holder)
-         RETURNING {COLUMNS}",
-        quoted(verb.from())
-    );
-    let parameters = named_params! {
-        ":hostname": key.hostname, ":port": key.port, ":to": verb.to().as_str(), ":rests_until": rests_until,
-        ":now": now, ":is_retired": verb == Move::Retire, ":holder": holder.map(Reservation::as_str),
-    };
-    tx.prepare_cached(&sql)?.query_row(parameters, node_from_row).optional()
+    let node = transition::made_if_held(find(tx, key)?, reservation, verb, rests_until, now);
+    node.as_ref().map_or(Ok(()), |node| write_state(tx, node))?;
+    Ok(node.is_some())
 }
 
 /// Frees a node whose lease has run out.
 pub(super) fn free_if_expired(tx: &Transaction<'_>, key: &NodeKey, now: i64) -> rusqlite::Result<bool> {
-    match find(tx, key)? {
-        Some(node) if node.lease_until.is_some_and(|until| until < now) => {
-            Ok(change(tx, Move::Free, key, None, None, now)?.is_some())
-        }
-        _ => Ok(false),
+    let node = transition::freed_if_expired(find(tx, key)?, now);
+    node.as_ref().map_or(Ok(()), |node| write_state(tx, node))?;
+    Ok(node.is_some())
+}
+
+/// Notes a sign of life and a slave's figures, and brings a node back that was given up and has rested.
+pub(super) fn beat(tx: &Transaction<'_>, key: &NodeKey, stats: Stats, now: i64) -> Result<Node, Failure> {
+    let old = find(tx, key)?;
+    let state = old.as_ref().map(|node| node.state);
+    let node = transition::beaten(old, key, stats, now)?;
+    write_figures(tx, &node)?;
+    if Some(node.state) != state {
+        write_state(tx, &node)?;
     }
+    Ok(node)
+}
+
+/// Writes what a move changes. The transaction has had the file to itself since the row was read.
+fn write_state(tx: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
+    let sql = "UPDATE nodes SET state = :state, reserved_by = :reserved_by, start_time = :start_time,
+             lease_until = :lease_until, pid = :pid
+         WHERE hostname = :hostname AND port = :port";
+    let parameters = named_params! {
+        ":hostname": node.key.hostname, ":port": node.key.port, ":state": node.state.as_str(),
+        ":reserved_by": node.reserved_by.as_deref().unwrap_or_default(), ":start_time": node.start_time,
+        ":lease_until": node.lease_until, ":pid": node.pid,
+    };
+    tx.prepare_cached(sql)?.execute(parameters).map(drop)
+}
+
+/// Writes what a sign of life changes.
+fn write_figures(tx: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
+    let sql = "UPDATE nodes SET last_seen = :last_seen, done = :done, failed = :failed, rate = :rate
+         WHERE hostname = :hostname AND port = :port";
+    let parameters = named_params! {
+        ":hostname": node.key.hostname, ":port": node.key.port, ":last_seen": node.last_seen,
+        ":done": node.done.map(saturated), ":failed": node.failed.map(saturated), ":rate": node.rate,
+    };
+    tx.prepare_cached(sql)?.execute(parameters).map(drop)
 }
 
 /// Deletes the rows whose slaves have been silent since then, unless a master renews its hold on them. Rows of
@@ -223,29 +198,6 @@ pub(super) fn release_reservation(
          WHERE state = 'reserved' AND reserved_by = ?1",
     )?
     .execute(params![reservation.as_str(), now])
-}
-
-/// Notes a sign of life and a slave's figures, and brings a node back that was given up and has rested.
-pub(super) fn beat(tx: &Transaction<'_>, key: &NodeKey, stats: Stats, now: i64) -> Result<Node, Failure> {
-    let sql = format!(
-        "UPDATE nodes SET last_seen = :now, done = :done, failed = :failed, rate = :rate
-         WHERE hostname = :hostname AND port = :port RETURNING {COLUMNS}"
-    );
-    let parameters = named_params! {
-        ":hostname": key.hostname, ":port": key.port, ":now": now, ":done": saturated(stats.done),
-        ":failed": saturated(stats.failed), ":rate": stats.rate,
-    };
-    let node = tx.prepare_cached(&sql)?.query_row(parameters, node_from_row).optional()?;
-    let node = node.ok_or_else(|| RegistryError::NoSuchNode { key: key.clone() })?;
-    let has_rested = node.lease_until.is_some_and(|rests_until| rests_until < now);
-    if node.state == NodeState::Invalid && has_rested {
-        return make(tx, Move::Recover, key, now);
-    }
-    Ok(node)
-}
-
-fn quoted(states: &[NodeState]) -> String {
-    states.iter().map(|state| format!("'{state}'")).collect::<Vec<_>>().join(", ")
 }
 
 fn saturated(count: u64) -> i64 {

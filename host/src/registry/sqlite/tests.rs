@@ -360,17 +360,6 @@ async fn a_registry_whose_directory_is_gone_works_again_when_it_is_back() {
     assert_eq!(hostnames(&registry.list().await.unwrap()), ["a"]);
 }
 
-#[tokio::test]
-async fn a_server_is_refused_with_what_to_write_instead() {
-    let url: RegistryUrl = "postgres://me:hunter2@h/d".parse().unwrap();
-    let error = Registry::open(&url).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "this build keeps its registry in SQLite and cannot use PostgreSQL (postgres://me@h/d); name a file \
-         that all its masters and slaves can open instead: `sqlite:/path/to/grid.db`"
-    );
-}
-
 /// So that reserving does not take longer the more nodes there are.
 #[test]
 fn masters_find_free_nodes_by_an_index_and_without_sorting() {

@@ -1,0 +1,194 @@
+//! What the settings of a database's URL ask for: TLS, and where the socket is. It owns their names, which are those
+//! of libpq, of MySQL's client and of Perl's DBD::mysql; it opens nothing.
+
+use std::path::PathBuf;
+
+use super::address_error::AddressError;
+use super::server::{Server, ServerKind};
+use super::tls::TlsMode;
+
+/// What may be said of PostgreSQL, in the words of libpq. Parts of the URL may be written as settings, too.
+const POSTGRES: [&str; 6] = ["host", "password", "port", "sslmode", "sslrootcert", "user"];
+
+/// What may be said of MySQL, in the words of its client, and of DBD::mysql.
+const MYSQL: [&str; 11] = [
+    "host",
+    "password",
+    "port",
+    "socket",
+    "ssl-ca",
+    "ssl-mode",
+    "user",
+    "mysql_socket",
+    "mysql_ssl",
+    "mysql_ssl_ca_file",
+    "mysql_ssl_verify_server_cert",
+];
+
+/// The ways to ask for TLS, strongest last.
+const MODES: &str = "disable, prefer, require, verify-ca or verify-full";
+const MYSQL_MODES: &str = "disabled, preferred, required, verify_ca or verify_identity";
+const SWITCH: &str = "0 or 1";
+
+/// How a connection is made, beyond host, port and user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ConnectionSettings {
+    /// Whether there is TLS, and what of the certificate is checked.
+    pub(super) tls: TlsMode,
+    /// The certificates of those who may have signed the server's.
+    pub(super) authorities: Option<PathBuf>,
+    /// MySQL's socket; that of PostgreSQL is named by its host.
+    pub(super) socket: Option<PathBuf>,
+}
+
+impl ConnectionSettings {
+    /// What the settings of a server ask for.
+    pub(super) fn of(server: &Server) -> Result<Self, AddressError> {
+        let mut asked = Asked::default();
+        for (name, value) in &server.settings {
+            match server.kind {
+                ServerKind::Postgres => asked.postgres(name, value)?,
+                ServerKind::Mysql => asked.mysql(name, value)?,
+            }
+        }
+        let Asked { mode, authorities, socket, verify } = asked;
+        let tls = match (mode.unwrap_or(TlsMode::Prefer), verify) {
+            (TlsMode::Disable, _) => TlsMode::Disable,
+            (mode, true) => mode.max(TlsMode::VerifyFull),
+            // As libpq has it: whoever names authorities wants them to be asked.
+            (TlsMode::Require, _) if authorities.is_some() => TlsMode::VerifyCa,
+            (mode, false) => mode,
+        };
+        if tls >= TlsMode::VerifyCa && authorities.is_none() {
+            let setting = match server.kind {
+                ServerKind::Postgres => "sslrootcert",
+                ServerKind::Mysql => "ssl-ca",
+            };
+            return Err(AddressError::NoAuthority { kind: server.kind, setting });
+        }
+        Ok(Self { tls, authorities, socket })
+    }
+}
+
+#[derive(Default)]
+struct Asked {
+    mode: Option<TlsMode>,
+    authorities: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    verify: bool,
+}
+
+impl Asked {
+    fn postgres(&mut self, name: &str, value: &str) -> Result<(), AddressError> {
+        let kind = ServerKind::Postgres;
+        match name {
+            "sslmode" => self.mode = Some(mode(kind, name, value, MODES)?),
+            "sslrootcert" => self.authorities = Some(PathBuf::from(value)),
+            _ => return Err(unknown(kind, name, &POSTGRES)),
+        }
+        Ok(())
+    }
+
+    fn mysql(&mut self, name: &str, value: &str) -> Result<(), AddressError> {
+        let kind = ServerKind::Mysql;
+        match name {
+            "ssl-mode" | "ssl_mode" => self.mode = Some(mode(kind, name, value, MYSQL_MODES)?),
+            "ssl-ca" | "ssl_ca" | "mysql_ssl_ca_file" => self.authorities = Some(PathBuf::from(value)),
+            "socket" | "mysql_socket" => self.socket = Some(PathBuf::from(value)),
+            "mysql_ssl" => {
+                let asked = if switch(name, value)? { TlsMode::Require } else { TlsMode::Disable };
+                self.mode = Some(asked);
+            }
+            "mysql_ssl_verify_server_cert" => self.verify = switch(name, value)?,
+            _ => return Err(unknown(kind, name, &MYSQL)),
+        }
+        Ok(())
+    }
+}
+
+/// The words of both worlds, however their letters are written.
+fn mode(kind: ServerKind, name: &str, value: &str, expected: &'static str) -> Result<TlsMode, AddressError> {
+    Ok(match value.to_ascii_lowercase().replace('_', "-").as_str() {
+        "disable" | "disabled" => TlsMode::Disable,
+        "prefer" | "preferred" => TlsMode::Prefer,
+        "require" | "required" => TlsMode::Require,
+        "verify-ca" => TlsMode::VerifyCa,
+        "verify-full" | "verify-identity" => TlsMode::VerifyFull,
+        _ => return Err(bad(kind, name, value, expected)),
+    })
+}
+
+fn switch(name: &str, value: &str) -> Result<bool, AddressError> {
+    match value {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err(bad(ServerKind::Mysql, name, value, SWITCH)),
+    }
+}
+
+fn bad(kind: ServerKind, name: &str, value: &str, expected: &'static str) -> AddressError {
+    AddressError::BadSetting { kind, name: name.to_owned(), value: value.to_owned(), expected }
+}
+
+fn unknown(kind: ServerKind, name: &str, known: &[&'static str]) -> AddressError {
+    AddressError::UnknownSetting { kind, name: name.to_owned(), known: known.to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(url: &str) -> Result<ConnectionSettings, AddressError> {
+        ConnectionSettings::of(&Server::from_url(url).expect("it is a server").unwrap())
+    }
+
+    #[test]
+    fn every_way_to_ask_for_tls_is_understood() {
+        use TlsMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
+        for (url, tls) in [
+            ("postgres://h/d", Prefer),
+            ("postgres://h/d?sslmode=disable", Disable),
+            ("postgres://h/d?sslmode=require", Require),
+            ("postgres://h/d?sslmode=require&sslrootcert=/ca", VerifyCa),
+            ("postgres://h/d?sslmode=verify-ca&sslrootcert=/ca", VerifyCa),
+            ("postgres://h/d?sslrootcert=/ca&sslmode=verify-full", VerifyFull),
+            ("mysql://h/d", Prefer),
+            ("mysql://h/d?ssl-mode=DISABLED", Disable),
+            ("mysql://h/d?ssl_mode=Required", Require),
+            ("mysql://h/d?ssl-mode=VERIFY_CA&ssl-ca=/ca", VerifyCa),
+            ("mysql://h/d?ssl-mode=VERIFY_IDENTITY&ssl_ca=/ca", VerifyFull),
+            ("mysql://h/d?mysql_ssl=0", Disable),
+            ("mysql://h/d?mysql_ssl=1", Require),
+            ("mysql://h/d?mysql_ssl=1&mysql_ssl_ca_file=/ca&mysql_ssl_verify_server_cert=1", VerifyFull),
+        ] {
+            assert_eq!(of(url).map(|settings| settings.tls), Ok(tls), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_obeyed_is_refused_with_what_can() {
+        let words = |url: &str| of(url).unwrap_err().to_string();
+        assert_eq!(
+            words("postgres://h/d?sslcert=x"),
+            "there is no setting `sslcert` for a PostgreSQL URL; there are host, password, port, sslmode, \
+             sslrootcert, user"
+        );
+        assert_eq!(
+            words("postgres://h/d?sslmode=on"),
+            "the PostgreSQL URL has `on` for `sslmode`; it can be disable, prefer, require, verify-ca or \
+             verify-full"
+        );
+        assert!(words("mysql://h/d?sslmode=require").contains("ssl-mode"));
+        assert!(words("mysql://h/d?mysql_ssl=yes").contains("0 or 1"));
+        assert!(words("mysql://h/d?ssl-mode=verify_ca").contains("`ssl-ca=FILE`"));
+        assert!(words("postgres://h/d?sslmode=verify-full").contains("`sslrootcert=FILE`"));
+    }
+
+    #[test]
+    fn a_socket_can_be_named() {
+        for name in ["socket", "mysql_socket"] {
+            let settings = of(&format!("mysql:///d?{name}=/run/my.sock")).unwrap();
+            assert_eq!(settings.socket, Some(PathBuf::from("/run/my.sock")));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Connecting to PostgreSQL. What is said over the connection is the business of whoever asked for it.
+
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::connection_settings::ConnectionSettings;
+use super::database_error::{DatabaseError, Trouble};
+use super::server::Server;
+use super::tls::{self, TlsMode};
+use super::{CONNECT_MAX, current_user};
+
+/// Where its port is if nobody says otherwise, and where distributions put its socket.
+const PORT: u16 = 5432;
+const SOCKET_DIRECTORIES: [&str; 2] = ["/run/postgresql", "/tmp"];
+
+/// How long a connection may be quiet until the system asks whether the other end is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// A connection: what carries its bytes ends with it.
+#[derive(Debug)]
+pub struct PostgresConnection {
+    client: Client,
+    _carrier: JoinSet<()>,
+}
+
+/// Connects.
+///
+/// # Errors
+/// In words that name the server and say what to do.
+pub async fn connect(server: &Server) -> Result<PostgresConnection, DatabaseError> {
+    let connecting = tokio::time::timeout(CONNECT_MAX, connect_patiently(server));
+    let silent = Trouble::Silent { seconds: CONNECT_MAX.as_secs() };
+    connecting.await.unwrap_or(Err(silent)).map_err(|trouble| DatabaseError::new(server, trouble))
+}
+
+/// What a failure of a statement means.
+pub fn in_words(server: &Server, error: &tokio_postgres::Error) -> DatabaseError {
+    DatabaseError::new(server, Trouble::of_postgres(server, error))
+}
+
+async fn connect_patiently(server: &Server) -> Result<PostgresConnection, Trouble> {
+    let settings =
+        ConnectionSettings::of(server).map_err(|error| Trouble::Other { words: error.to_string() })?;
+    let config = config(server)?;
+    let Some(host) = server.host.as_deref().filter(|host| !host.starts_with('/')) else {
+        return connect_locally(server, config).await;
+    };
+    connect_over_tcp(server, &settings, config, host).await
+}
+
+/// Over the socket that is named, or the usual one, or as a last resort the loopback address. A socket needs no TLS.
+async fn connect_locally(server: &Server, mut config: Config) -> Result<PostgresConnection, Trouble> {
+    let port = server.port.unwrap_or(PORT);
+    let named = server.host.as_deref().map(PathBuf::from);
+    let usual = || {
+        SOCKET_DIRECTORIES
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.join(format!(".s.PGSQL.{port}")).exists())
+    };
+    match named.or_else(usual) {
+        Some(directory) => config.host_path(directory),
+        None => config.host("localhost"),
+    };
+    connect_plainly(server, &config).await
+}
+
+async fn connect_over_tcp(
+    server: &Server,
+    settings: &ConnectionSettings,
+    mut config: Config,
+    host: &str,
+) -> Result<PostgresConnection, Trouble> {
+    config.host(host);
+    let authorities: Option<&Path> = settings.authorities.as_deref();
+    if settings.tls == TlsMode::Disable {
+        return connect_plainly(server, &config).await;
+    }
+    let tls =
+        tls::client_config(settings.tls, authorities).map_err(|reason| Trouble::Authorities { reason })?;
+    config.ssl_mode(if settings.tls == TlsMode::Prefer { SslMode::Prefer } else { SslMode::Require });
+    match config.connect(MakeRustlsConnect::new(tls)).await {
+        Ok((client, connection)) => Ok(carried(client, connection)),
+        Err(error) => match Trouble::of_postgres(server, &error) {
+            // As libpq does it: TLS that does not work is no TLS, if it is only preferred.
+            Trouble::Tls { .. } if settings.tls == TlsMode::Prefer => connect_plainly(server, &config).await,
+            trouble => Err(trouble),
+        },
+    }
+}
+
+async fn connect_plainly(server: &Server, config: &Config) -> Result<PostgresConnection, Trouble> {
+    let mut config = config.clone();
+    config.ssl_mode(SslMode::Disable);
+    let (client, connection) =
+        config.connect(NoTls).await.map_err(|error| Trouble::of_postgres(server, &error))?;
+    Ok(carried(client, connection))
+}
+
+fn config(server: &Server) -> Result<Config, Trouble> {
+    let mut config = Config::new();
+    config
+        .dbname(&server.database)
+        .port(server.port.unwrap_or(PORT))
+        .application_name("simplegrid")
+        .keepalives_idle(KEEPALIVE);
+    match server.username.clone().or_else(current_user) {
+        Some(user) => config.user(user),
+        None => return Err(Trouble::WrongPassword { with_password: false }),
+    };
+    if let Some(password) = &server.password {
+        config.password(password);
+    }
+    Ok(config)
+}
+
+/// The client, with the task that reads and writes for it. What goes wrong there, the client is told.
+fn carried<F>(client: Client, connection: F) -> PostgresConnection
+where
+    F: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+{
+    let mut carrier = JoinSet::new();
+    carrier.spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("a connection to PostgreSQL has ended: {error}");
+        }
+    });
+    PostgresConnection { client, _carrier: carrier }
+}
+
+impl Deref for PostgresConnection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for PostgresConnection {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}

@@ -1,0 +1,129 @@
+//! What a row becomes when something happens to it: the rules that every database obeys, without one. Reading the row
+//! and writing it back is the databases' part, in one transaction.
+
+use super::error::RegistryError;
+use super::handle::{Announcement, Stats};
+use super::moves::Move;
+use super::node::{Node, NodeKey, NodeState};
+use super::reservation::Reservation;
+
+/// The row of a slave that makes itself known, unless a process that may be alive has the old one.
+pub(super) fn announced(old: Option<Node>, new: &Announcement, now: i64) -> Result<Node, RegistryError> {
+    let start_time = match old {
+        Some(old) if is_alive(&old, new, now) => return Err(live(old, now)),
+        Some(old) => old.start_time,
+        None => None,
+    };
+    Ok(Node {
+        key: new.key.clone(),
+        start_time,
+        state: NodeState::Disabled,
+        reserved_by: None,
+        children: Some(new.children),
+        task: Some(new.task.clone()),
+        task_version: new.task_version.clone(),
+        advertise: new.advertise.clone(),
+        lease_until: None,
+        last_seen: Some(now),
+        done: Some(0),
+        failed: Some(0),
+        rate: Some(0.0),
+        pid: Some(new.pid),
+        version: Some(new.version.clone()),
+    })
+}
+
+/// A row without a process has been retired, or is the Perl original's: its port tells whether it is in use.
+fn is_alive(old: &Node, new: &Announcement, now: i64) -> bool {
+    let is_another = old.pid.is_some() && old.pid != new.dead_pid && old.pid != Some(new.pid);
+    is_another && old.last_seen.is_some() && !old.is_silent(now)
+}
+
+fn live(node: Node, now: i64) -> RegistryError {
+    RegistryError::Live {
+        pid: node.pid,
+        seen_seconds_ago: node.last_seen.map_or(0, |seen| now.saturating_sub(seen).max(0)),
+        state: node.state,
+        key: node.key,
+    }
+}
+
+/// The row after a move that someone asked for by name. One that is already there stays as it is.
+pub(super) fn made(old: Option<Node>, key: &NodeKey, verb: Move, now: i64) -> Result<Node, RegistryError> {
+    let old = old.ok_or_else(|| RegistryError::NoSuchNode { key: key.clone() })?;
+    if verb == Move::Enable && old.has_ended() {
+        return Err(RegistryError::Ended { key: key.clone() });
+    }
+    match moved(&old, verb, None, now) {
+        Some(node) => Ok(node),
+        None if old.state == verb.to() => Ok(old),
+        None => Err(RegistryError::not_allowed(old, verb)),
+    }
+}
+
+/// The row after a move that the holder of a reservation makes; nothing if it does not hold the node.
+pub(super) fn made_if_held(
+    old: Option<Node>,
+    reservation: &Reservation,
+    verb: Move,
+    rests_until: Option<i64>,
+    now: i64,
+) -> Option<Node> {
+    let held = old.filter(|node| node.reserved_by.as_deref() == Some(reservation.as_str()))?;
+    moved(&held, verb, rests_until, now)
+}
+
+/// The row of a node whose lease has run out, freed; nothing if it has not.
+pub(super) fn freed_if_expired(old: Option<Node>, now: i64) -> Option<Node> {
+    let expired = old.filter(|node| node.lease_until.is_some_and(|until| until < now))?;
+    moved(&expired, Move::Free, None, now)
+}
+
+/// The row after a sign of life. A node that was given up and has rested is enabled again.
+pub(super) fn beaten(
+    old: Option<Node>,
+    key: &NodeKey,
+    stats: Stats,
+    now: i64,
+) -> Result<Node, RegistryError> {
+    let mut node = old.ok_or_else(|| RegistryError::NoSuchNode { key: key.clone() })?;
+    node.last_seen = Some(now);
+    // No database has a wider integer, nor does every one have what is no number.
+    node.done = Some(stats.done.min(i64::MAX as u64));
+    node.failed = Some(stats.failed.min(i64::MAX as u64));
+    node.rate = Some(if stats.rate.is_finite() { stats.rate } else { 0.0 });
+    let has_rested = node.lease_until.is_some_and(|rests_until| rests_until < now);
+    if node.state == NodeState::Invalid && has_rested {
+        return Ok(moved(&node, Move::Recover, None, now).unwrap_or(node));
+    }
+    Ok(node)
+}
+
+/// The row of a node that a master has just reserved.
+pub(super) fn reserved(old: Node, reservation: &Reservation, until: i64) -> Node {
+    Node {
+        state: NodeState::Reserved,
+        reserved_by: Some(reservation.as_str().to_owned()),
+        lease_until: Some(until),
+        ..old
+    }
+}
+
+/// The row after a move, if the move may start from its state. A draining node keeps the name of the reservation
+/// that it works for.
+fn moved(old: &Node, verb: Move, rests_until: Option<i64>, now: i64) -> Option<Node> {
+    if !verb.from().contains(&old.state) {
+        return None;
+    }
+    let mut node = Node { state: verb.to(), lease_until: rests_until, ..old.clone() };
+    if node.state != NodeState::Cleanup {
+        node.reserved_by = None;
+    }
+    if node.state == NodeState::Enabled {
+        node.start_time = Some(now);
+    }
+    if verb == Move::Retire {
+        node.pid = None;
+    }
+    Some(node)
+}

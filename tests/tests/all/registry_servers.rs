@@ -1,0 +1,148 @@
+//! Whole grids with their registry on a database server, and what happens to the server meanwhile.
+
+use simplegrid_tests::{DatabaseServer, Engine, Finished, Grid, TestDatabase, numbered, wait};
+
+/// Nobody may ever see a password: every one of the tests' databases contains this.
+const SECRET: &str = "hunter2";
+
+fn grid_on(database: &TestDatabase<'_>) -> Grid {
+    Grid::with_registry(database.url())
+}
+
+#[test]
+fn a_grid_runs_on_a_server_from_one_end_to_the_other() {
+    for engine in Engine::available() {
+        let server = DatabaseServer::shared(engine).expect("it is installed");
+        let grid = grid_on(&server.database());
+        let (first, second) = (grid.slave("echo"), grid.slave("echo"));
+        let master = grid.master().arg("-k").input(numbered("record ", 20_000)).finish().expect(0);
+        assert!(master.text() == numbered("record ", 20_000), "the output differs from the input");
+        assert!(master.summary().contains("2 nodes used, 0 lost"), "{}", master.summary());
+        grid.manage(first.port(), "disable").finish().expect(0);
+        assert_eq!(grid.state(first.port()), "disabled");
+        grid.manage(first.port(), "enable").finish().expect(0);
+        for slave in [first, second] {
+            grid.manage(slave.port(), "shutdown").finish().expect(0);
+            assert_eq!(grid.state(slave.port()), "disabled");
+            slave.into_process().wait().expect(0);
+        }
+        let pruned = grid.node_manager().args("prune --silent-for 0s").finish().expect(0);
+        assert!(!pruned.stderr.contains(SECRET), "{}", pruned.stderr);
+    }
+}
+
+/// Disturbs the server in the middle of a run, and expects that the run does not notice and the slave's row comes
+/// back.
+fn disturb(engine: Engine, disturb: impl FnOnce(&mut DatabaseServer, &dyn Fn())) {
+    let Some(mut server) = DatabaseServer::start(engine) else { return };
+    let (url, name) = {
+        let database = server.database();
+        (database.url(), database.name)
+    };
+    let grid = Grid::with_registry(url);
+    let slave = grid.noting_slave();
+    let mut master = grid.master().arg("-k").start();
+    master.write(format!("{}\n", grid.gate("gate")));
+    grid.wait_at_gate("gate", 1);
+    let goes_on = || {
+        slave.wait_for_stderr("the registry fails");
+        grid.open_gate("gate");
+    };
+    disturb(&mut server, &goes_on);
+    grid.open_gate("gate");
+    master.write(numbered("record ", 1000));
+    master.wait_for_lines(1001);
+    slave.wait_for_stderr("the registry is back");
+    // While the master is there, the row says so again.
+    let seen = || server.administer(Some(&name), "SELECT max(last_seen), max(state) FROM nodes");
+    let before = seen();
+    wait::until("the slave is heard of again", || seen()[0][0] > before[0][0]);
+    let log = master.stderr();
+    master.finish().expect(0).expect_counts(1001, 1001, 0);
+    grid.wait_for_state(slave.port(), "enabled");
+    assert!(!log.contains(SECRET) && !slave.stderr().contains(SECRET), "{log}{}", slave.stderr());
+    assert_eq!(grid.master().input("a\n").finish().expect(0).text(), "a\n");
+}
+
+#[test]
+fn a_server_that_is_restarted_in_mid_run_is_not_noticed_by_the_run() {
+    for engine in Engine::available() {
+        disturb(engine, |server, goes_on| {
+            server.stop();
+            goes_on();
+            server.start_again();
+        });
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_in_mid_run_is_not_noticed_by_the_run() {
+    for engine in Engine::available() {
+        disturb(engine, |server, goes_on| {
+            server.kill();
+            goes_on();
+            server.start_again();
+        });
+    }
+}
+
+#[test]
+fn a_server_that_stands_still_in_mid_run_is_not_noticed_by_the_run() {
+    for engine in Engine::available() {
+        disturb(engine, |server, goes_on| {
+            server.freeze();
+            goes_on();
+            server.thaw();
+        });
+    }
+}
+
+#[test]
+fn a_table_that_is_dropped_in_mid_run_is_made_again_and_the_slaves_row_with_it() {
+    for engine in Engine::available() {
+        let server = DatabaseServer::shared(engine).expect("it is installed");
+        let database = server.database();
+        let grid = grid_on(&database);
+        let slave = grid.noting_slave();
+        let mut master = grid.master().start();
+        master.write(format!("{}\n", grid.gate("gate")));
+        grid.wait_at_gate("gate", 1);
+        database.query("DROP TABLE nodes");
+        slave.wait_for_stderr("it is entered again");
+        grid.wait_for_state(slave.port(), "disabled");
+        grid.open_gate("gate");
+        master.finish().expect(0).expect_counts(1, 1, 0);
+        grid.wait_for_state(slave.port(), "enabled");
+        assert_eq!(grid.master().input("a\n").finish().expect(0).text(), "a\n");
+    }
+}
+
+/// Each command, with a registry that it cannot use.
+fn every_command(url: &str) -> [Finished; 3] {
+    let grid = Grid::with_registry(url);
+    let calls = [grid.master().input("a\n"), grid.slave_call("echo"), grid.node_manager().arg("list")];
+    // They wait, so all at once.
+    let running = calls.map(|call| call.start());
+    running.map(|process| process.finish())
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_tried_five_times_and_ends_every_command_with_4() {
+    for engine in Engine::available() {
+        let server = DatabaseServer::shared(engine).expect("it is installed");
+        let database = server.database();
+        let wrong = database.url().replace(":hunter2-", ":hunter2-wrong-");
+        let gone = database.url().replace(&format!(":{}/", server.port()), ":1/");
+        let absent = database.url().replace(&format!("/{}", database.name), "/absent");
+        for (url, word) in [(wrong, "password"), (gone, "cannot be reached"), (absent, "does not exist")] {
+            for finished in every_command(&url) {
+                let finished = finished.expect(4);
+                let errors = finished.errors();
+                assert_eq!(errors.len(), 1, "{}", finished.stderr);
+                assert_eq!(errors[0].matches(word).count(), 1, "{}", finished.stderr);
+                assert!(!finished.stderr.contains(SECRET), "{}", finished.stderr);
+                assert!(errors[0].contains("after 5 tries"), "{}", finished.stderr);
+            }
+        }
+    }
+}
