@@ -92,6 +92,11 @@ pub(super) fn beaten(
     node.done = Some(stats.done.min(i64::MAX as u64));
     node.failed = Some(stats.failed.min(i64::MAX as u64));
     node.rate = Some(if stats.rate.is_finite() { stats.rate } else { 0.0 });
+    // The Perl original enables a node and leaves our columns alone. A lease that has nothing to do with the next
+    // reservation must not end it.
+    if node.state == NodeState::Enabled {
+        node.lease_until = None;
+    }
     let has_rested = node.lease_until.is_some_and(|rests_until| rests_until < now);
     if node.state == NodeState::Invalid && has_rested {
         return Ok(moved(&node, Move::Recover, None, now).unwrap_or(node));

@@ -1,6 +1,7 @@
 //! Whole grids with their registry on a database server, and what happens to the server meanwhile.
 
-use simplegrid_tests::{DatabaseServer, Engine, Finished, Grid, TestDatabase, numbered, wait};
+use nix::sys::signal::Signal;
+use simplegrid_tests::{DatabaseServer, Engine, Finished, Grid, Slave, TestDatabase, numbered, wait};
 
 /// Nobody may ever see a password: every one of the tests' databases contains this.
 const SECRET: &str = "hunter2";
@@ -144,5 +145,94 @@ fn a_server_that_lets_nobody_in_is_tried_five_times_and_ends_every_command_with_
                 assert!(errors[0].contains("after 5 tries"), "{}", finished.stderr);
             }
         }
+    }
+}
+
+/// What every process of a grid shows to those who look at it from outside.
+fn shown_by_processes(grid: &Grid) -> String {
+    let mut shown = String::new();
+    for process in grid.processes() {
+        shown += &format!("{}\n", process.command);
+        if process.is_worker() {
+            shown += &process.environment().join("\n");
+        }
+    }
+    shown
+}
+
+/// Perl's way to name a server, its user and the password, each in a place of its own.
+#[test]
+fn a_password_can_come_from_many_places_and_is_never_shown() {
+    for engine in Engine::available() {
+        let server = DatabaseServer::shared(engine).expect("it is installed");
+        let database = server.database();
+        let grid = Grid::with_registry(database.bare_url());
+        let file = grid.write("password", format!("{}\n", database.password)).display().to_string();
+        let user = format!("username={}", database.username);
+        let secret = format!("{user}\npassword={}", database.password);
+        let dsn = format!("dsn={}", database.dsn());
+        let slaves = [
+            grid.slave_call("echo").env("SIMPLEGRID_MANAGER_ARG", &secret),
+            grid.slave_call("echo").arg("--manager-arg").arg(&user).arg("--password-file").arg(&file),
+            grid.slave_call("echo").env("SIMPLEGRID_MANAGER_ARG", format!("{user}\npassword-file={file}")),
+            grid.slave_call("echo").env("SIMPLEGRID_MANAGER_ARG", format!("{dsn}\n{secret}")),
+            grid.slave_call("echo").env("SIMPLEGRID_REGISTRY", database.url()),
+        ];
+        let slaves = slaves.map(|call| Slave::start(call.env("SIMPLEGRID_LOG", "trace")));
+        let mut shown = shown_by_processes(&grid);
+        assert!(shown.matches("simplegrid worker").count() >= 10, "{shown}");
+        let master = grid.master().args("-vv -m -1").arg("--manager-arg").arg(&user);
+        let master = master.env("SIMPLEGRID_PASSWORD_FILE", &file).input("a\n").finish().expect(0);
+        assert!(master.summary().contains("5 nodes used"), "{}", master.summary());
+        let config =
+            grid.simplegrid().arg("config").env("SIMPLEGRID_MANAGER_ARG", format!("{dsn}\n{secret}"));
+        let config = config.env("SIMPLEGRID_REGISTRY", database.url()).finish().expect(0);
+        assert!(config.text().contains("***") && config.text().contains(&database.name), "{}", config.text());
+        shown += &config.text();
+        shown += &master.stderr;
+        slaves.iter().for_each(|slave| shown += &slave.stderr());
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
+}
+
+#[test]
+fn a_password_file_that_cannot_be_used_is_named() {
+    let grid = Grid::with_registry("postgres://u@127.0.0.1:1/d");
+    let call = grid.node_manager().arg("list").arg("--password-file").arg("/nowhere/at-all");
+    let finished = call.finish().expect(2);
+    assert!(finished.errors()[0].contains("/nowhere/at-all"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_server_that_is_not_there() {
+    let grid = Grid::with_registry("mysql://u@127.0.0.1:1/d");
+    for (call, name) in [(grid.master(), "master"), (grid.slave_call("echo"), "slave")] {
+        let process = call.start();
+        process.wait_for_stderr("the registry does not answer");
+        process.signal(Signal::SIGTERM);
+        assert_eq!(process.wait().status, 143, "{name}");
+    }
+}
+
+/// A server that takes no connection without TLS, and whose certificate is looked at.
+#[test]
+fn a_grid_uses_tls_where_the_url_asks_for_it() {
+    for engine in Engine::available() {
+        let server = DatabaseServer::shared(engine).expect("it is installed");
+        let database = server.database();
+        let file = Grid::new();
+        let ca = file.write("ca.crt", &server.certificates().authority).display().to_string();
+        let settings = match engine {
+            Engine::Postgres => format!("sslmode=verify-full&sslrootcert={ca}"),
+            Engine::Mariadb => {
+                server.administer(None, &format!("ALTER USER `{}`@`%` REQUIRE SSL", database.username));
+                format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}")
+            }
+        };
+        let url = database.url().replace("127.0.0.1", "localhost");
+        let grid = Grid::with_registry(format!("{url}?{settings}"));
+        let slave = grid.slave("echo");
+        assert_eq!(grid.master().input("a\n").finish().expect(0).text(), "a\n");
+        assert_eq!(grid.state(slave.port()), "enabled");
     }
 }

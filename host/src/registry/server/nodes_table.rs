@@ -118,10 +118,10 @@ pub(super) async fn beat(
     now: i64,
 ) -> Result<Node, Failure> {
     let old = hold(session, key).await?;
-    let state = old.as_ref().map(|node| node.state);
+    let before = old.as_ref().map(|node| (node.state, node.lease_until));
     let node = transition::beaten(old, key, stats, now)?;
     write_figures(session, &node).await?;
-    if Some(node.state) != state {
+    if before != Some((node.state, node.lease_until)) {
         write_state(session, &node).await?;
     }
     Ok(node)

@@ -77,10 +77,10 @@ pub(super) fn free_if_expired(tx: &Transaction<'_>, key: &NodeKey, now: i64) -> 
 /// Notes a sign of life and a slave's figures, and brings a node back that was given up and has rested.
 pub(super) fn beat(tx: &Transaction<'_>, key: &NodeKey, stats: Stats, now: i64) -> Result<Node, Failure> {
     let old = find(tx, key)?;
-    let state = old.as_ref().map(|node| node.state);
+    let before = old.as_ref().map(|node| (node.state, node.lease_until));
     let node = transition::beaten(old, key, stats, now)?;
     write_figures(tx, &node)?;
-    if Some(node.state) != state {
+    if before != Some((node.state, node.lease_until)) {
         write_state(tx, &node)?;
     }
     Ok(node)

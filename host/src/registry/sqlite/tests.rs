@@ -156,6 +156,22 @@ async fn the_perl_tools_can_go_on_writing_to_a_migrated_table() {
     assert_eq!(registry.beat(&nodes[3].key, stats).await.unwrap().state, NodeState::Reserved);
 }
 
+/// It enables and reserves a node without a look at our columns.
+#[tokio::test]
+async fn a_reservation_of_the_perl_original_is_not_ended_by_an_old_lease() {
+    let file = TestFile::with_sql(PERL_TABLE);
+    let registry = file.open().await.unwrap();
+    registry.announce(&slave("z")).await.unwrap();
+    let perl = Connection::open(file.path()).unwrap();
+    perl.execute_batch("UPDATE nodes SET state = 'enabled', lease_until = 1 WHERE hostname = 'z'").unwrap();
+    let node = registry.beat(&slave("z").key, Stats::default()).await.unwrap();
+    assert_eq!((node.state, node.lease_until), (NodeState::Enabled, None));
+    perl.execute_batch("UPDATE nodes SET state = 'reserved', reserved_by = 'p' WHERE hostname = 'z'")
+        .unwrap();
+    assert!(!registry.free_if_expired(&slave("z").key).await.unwrap());
+    assert_eq!(hostnames(&registry.reserve(&Reservation::new("r"), 9, None, LEASE).await.unwrap()), ["a"]);
+}
+
 #[tokio::test]
 async fn a_row_with_a_state_that_nobody_writes_is_shown_and_can_be_released() {
     let file = TestFile::with_sql(PERL_TABLE);

@@ -1,11 +1,15 @@
 //! What every registry must do when many use it at once, each with a connection of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
 use simplegrid::registry::{Node, Registry, RegistryUrl, Stats};
 
 use super::test_grid::{LEASE, Place, TestGrid, announcement, key, reservation};
 
 contracts! {
     two_masters_that_race_for_the_last_node_never_both_get_it,
+    a_master_gets_the_last_node_though_its_slave_beats,
     many_masters_share_many_nodes_and_no_node_is_held_twice,
     many_slaves_beat_at_once_and_none_fails,
 }
@@ -28,9 +32,9 @@ async fn two_masters_that_race_for_the_last_node_never_both_get_it(place: &Place
     let registry = Registry::open(&grid.url).await.unwrap();
     registry.announce(&announcement(1)).await.unwrap();
     registry.enable(&key(1)).await.unwrap();
-    let barrier = std::sync::Arc::new(std::sync::Barrier::new(2));
+    let barrier = Arc::new(std::sync::Barrier::new(2));
     let masters = ["m", "n"].map(|name| {
-        let barrier = std::sync::Arc::clone(&barrier);
+        let barrier = Arc::clone(&barrier);
         on_another_connection(&grid.url, move |registry| async move {
             // Nothing is unwrapped between the barriers: a panic would leave the other master waiting for ever.
             let mut won = Vec::new();
@@ -96,4 +100,34 @@ async fn many_slaves_beat_at_once_and_none_fails(place: &Place) {
         .collect();
     slaves.into_iter().for_each(|slave| slave.join().unwrap());
     assert_eq!(grid.node(1).await.done, Some(99));
+}
+
+/// A beat locks the row for a moment, which is no reason to find nothing.
+async fn a_master_gets_the_last_node_though_its_slave_beats(place: &Place) {
+    const ROUNDS: usize = 300;
+    let grid = TestGrid::new(place).await;
+    let registry = Registry::open(&grid.url).await.unwrap();
+    registry.announce(&announcement(1)).await.unwrap();
+    registry.enable(&key(1)).await.unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let slave = on_another_connection(&grid.url, move |registry| async move {
+        let mut beats = Vec::new();
+        while !over.load(SeqCst) {
+            beats.push(registry.beat(&key(1), Stats::default()).await.map(drop));
+        }
+        beats
+    });
+    let mut reserved = Vec::new();
+    for _ in 0..ROUNDS {
+        reserved.push(registry.reserve(&reservation("m"), 1, None, LEASE).await);
+        registry.release_reservation(&reservation("m")).await.unwrap();
+    }
+    is_over.store(true, SeqCst);
+    let beats = slave.join().unwrap();
+    assert!(beats.len() > ROUNDS / 10, "only {} beats", beats.len());
+    beats.into_iter().for_each(|beat| beat.unwrap());
+    for (round, nodes) in reserved.into_iter().enumerate() {
+        assert_eq!(nodes.unwrap().len(), 1, "round {round}");
+    }
 }
