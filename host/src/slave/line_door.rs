@@ -69,4 +69,9 @@ impl LineDoor {
     pub fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
         Self { runner, shutdown, places: Semaphore::new(LINE_CLIENTS_MAX), turn: Mutex::new(()) }
     }
+
+    /// How many clients are there.
+    pub fn clients(&self) -> usize {
+        LINE_CLIENTS_MAX - self.places.available_permits()
+    }
 }

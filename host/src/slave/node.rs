@@ -240,7 +240,7 @@ impl Node<'_> {
                     break Why::Failed("a part of it has ended by itself".to_owned());
                 }
                 _ = stats_timer.tick() => {
-                    samples.on_time(&self.pool, &self.row);
+                    samples.on_time(&self.pool, &self.row, door.lines.as_ref().map(LineDoor::clients));
                     door.log.on_second();
                 }
                 Ok(status) = status.wait_for(|status| matches!(status, PoolStatus::Failed { .. })) => {
@@ -282,7 +282,7 @@ impl Node<'_> {
             _ = self.shutdown.second() => self.kill_workers().await,
         }
         // A row task that is gone has nothing to write into.
-        let _ = self.row.send(RowEvent::Stats(stats(&self.pool))).await;
+        let _ = self.row.send(RowEvent::Stats(stats(&self.pool), None)).await;
         drop(self.row);
         while let Some(ended) = self.tasks.join_next().await {
             propagate_panic(ended);
@@ -321,12 +321,12 @@ impl Samples {
         Self { every, last_logged: now, row_rate: SampleRate::new(now), log_rate: SampleRate::new(now) }
     }
 
-    fn on_time(&mut self, pool: &PoolHandle, row: &mpsc::Sender<RowEvent>) {
+    fn on_time(&mut self, pool: &PoolHandle, row: &mpsc::Sender<RowEvent>, line_clients: Option<usize>) {
         let now = Instant::now();
         let mut stats = stats(pool);
         stats.rate = self.row_rate.sample(stats, now);
         // A full channel means that the registry is slow: the next figures will do.
-        let _ = row.try_send(RowEvent::Stats(stats));
+        let _ = row.try_send(RowEvent::Stats(stats, line_clients));
         if !self.every.is_zero() && now.duration_since(self.last_logged) >= self.every {
             self.last_logged = now;
             let rate = self.log_rate.sample(stats, now);

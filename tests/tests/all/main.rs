@@ -14,6 +14,7 @@ mod million;
 mod namespaces;
 mod partition;
 mod peers;
+mod perl_clients;
 mod poison;
 mod registry;
 mod registry_contract;
