@@ -58,16 +58,16 @@ pub struct NodeManagerArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum NodeVerb {
     /// Lets masters reserve the slave
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "ENABLE")]
     Enable,
     /// Keeps masters from reserving the slave
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "DISABLE")]
     Disable,
     /// Takes the slave from a master that is gone, and enables it
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "RELEASE")]
     Release,
     /// Ends the slave once its records in flight are finished
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "SHUTDOWN")]
     Shutdown,
     /// Removes the rows of slaves that have not been seen for long
     #[command(disable_help_flag = true)]

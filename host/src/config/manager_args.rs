@@ -12,6 +12,9 @@ use crate::cli::Scheduler;
 /// The prefixes of Perl's schedulers: the master's, and their counterparts in the slave.
 const PERL_SCHEDULERS: [&str; 2] = ["Net::SimpleGrid::Scheduler::", "Net::SimpleGrid::ProcessScheduler::"];
 
+/// The package of Perl's task classes.
+const PERL_TASKS: &str = "Net::SimpleGrid::Task::";
+
 /// The last value that was given for a name: Perl made a hash of them.
 pub fn value<'a>(args: &'a [Pair], name: &str) -> Option<&'a str> {
     args.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
@@ -73,6 +76,15 @@ pub fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>), Config
     }
 }
 
+/// A task by the name that the user gave: the original's task classes stand for the libraries that do their work.
+pub fn task(name: String) -> String {
+    match name.strip_prefix(PERL_TASKS) {
+        Some("EmailValidationTask") => "email-validation".to_owned(),
+        Some("CompanyDescriptionTask") => "company-description".to_owned(),
+        _ => name,
+    }
+}
+
 /// A host name with the argument `domain` behind it, unless it has it already or is an address.
 pub fn qualified(hostname: &str, args: &[Pair]) -> String {
     match value(args, "domain").map(|domain| domain.trim_start_matches('.')) {
@@ -100,6 +112,13 @@ mod tests {
         let args = pairs(&[("a", "1"), ("b", "2"), ("a", "3")]);
         assert_eq!(value(&args, "a"), Some("3"));
         assert_eq!(without_repeats(args), pairs(&[("a", "3"), ("b", "2")]));
+    }
+
+    #[test]
+    fn the_classes_of_the_originals_tasks_are_known() {
+        assert_eq!(task("Net::SimpleGrid::Task::EmailValidationTask".into()), "email-validation");
+        assert_eq!(task("Net::SimpleGrid::Task::CompanyDescriptionTask".into()), "company-description");
+        assert_eq!(task("word-count:words".into()), "word-count:words");
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl SlaveConfig {
             registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
             password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
             hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
-            task: args.task,
+            task: manager_args::task(args.task),
             task_args: manager_args::without_repeats(args.task_arg),
             manager_args,
             port: args.port,

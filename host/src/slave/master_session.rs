@@ -7,7 +7,7 @@ use super::line_limit::LineLimit;
 use super::worker_link::WorkerId;
 use super::worker_pool::{PoolCommand, PoolHandle, RunRequest};
 use crate::wire::{
-    BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster,
+    BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes,
 };
 
 /// Where a session's frames come from: a connection, or a master in the same process.
@@ -85,6 +85,8 @@ pub async fn detach(pool: &PoolHandle) {
 }
 
 async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle, lines: &LineLimit) -> SessionEnd {
+    // Whether the slave is to end with the session (`-i done=1`), as in the original.
+    let mut ends_slave = false;
     loop {
         let frame = match incoming.next().await {
             Ok(Some(frame)) => frame,
@@ -105,9 +107,13 @@ async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle, lines: &LineLimi
             // The connection has answered these already.
             MasterToSlave::Ping(_) | MasterToSlave::Pong(_) => true,
             MasterToSlave::Command { name, value } => {
+                if name.eq_ignore_ascii_case("done") {
+                    ends_slave = is_yes(&value);
+                }
                 on_command(&name, &value, lines);
                 true
             }
+            MasterToSlave::Bye if ends_slave => return SessionEnd::Shutdown,
             MasterToSlave::Bye => return SessionEnd::Bye,
             MasterToSlave::Shutdown => return SessionEnd::Shutdown,
             MasterToSlave::Hello(_) => {
@@ -135,7 +141,7 @@ pub fn on_command(name: &str, value: &str, lines: &LineLimit) {
     }
     let (name, value) = (&*format!("{name:.100}"), &*format!("{value:.100}"));
     match name {
-        "done" => tracing::info!(value, "the master announces that it will be done"),
+        "done" => tracing::info!(value, "the master says whether this slave is to end with its run"),
         "scheduler" => tracing::info!(scheduler = value, "the master schedules"),
         _ => tracing::warn!(name, value, "unknown administrative command; ignored"),
     }

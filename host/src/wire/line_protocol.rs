@@ -64,7 +64,7 @@ impl LineCommand {
         let name = String::from_utf8_lossy(&rest[..equals]).into_owned();
         let value = String::from_utf8_lossy(&rest[equals + 1..]).into_owned();
         Some(match name.to_lowercase().as_str() {
-            "done" => Self::Done(is_true(&value)),
+            "done" => Self::Done(is_yes(&value)),
             "scheduler" => match scheduler(&value) {
                 Some(scheduler) => Self::Scheduler(scheduler),
                 None => Self::NoSuchScheduler { text: format!("{name}={value}") },
@@ -91,8 +91,9 @@ pub fn split_hash(line: &[u8]) -> Result<(&[u8], &[u8]), NoHash> {
     Ok((hash, record))
 }
 
-/// What Perl takes for true, after the original's own look for a «no» and a «yes» anywhere in the word.
-fn is_true(value: &str) -> bool {
+/// Whether the value of the command `done` says yes: what Perl takes for true, after the original's own look for a «no»
+/// and a «yes» anywhere in the word.
+pub fn is_yes(value: &str) -> bool {
     let word = value.to_lowercase();
     !(word.contains("no") || word.is_empty() || word == "0")
 }

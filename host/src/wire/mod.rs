@@ -20,7 +20,9 @@ pub use frame::{Frame, FrameError, FrameLimits};
 pub use frame_reader::FrameReader;
 pub use frame_writer::FrameWriter;
 pub use handshake::{HandshakeError, PREAMBLE_BYTES, answer_preamble, exchange_preambles};
-pub use line_protocol::{HASH_PREFIX_BYTES, LineCommand, LineScheduler, NoHash, may_be_preamble, split_hash};
+pub use line_protocol::{
+    HASH_PREFIX_BYTES, LineCommand, LineScheduler, NoHash, is_yes, may_be_preamble, split_hash,
+};
 pub use message::{
     BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SlaveToMaster, SlotLost,
     Welcome,

@@ -12,6 +12,7 @@ mod losses;
 mod mended;
 mod million;
 mod namespaces;
+mod original;
 mod partition;
 mod peers;
 mod perl_clients;
