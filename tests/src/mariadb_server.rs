@@ -57,7 +57,7 @@ innodb-buffer-pool-size = 16M
 innodb-log-file-size = 8M
 innodb-log-buffer-size = 2M
 key-buffer-size = 1M
-max-connections = 100
+max-connections = 400
 ssl-cert = {directory}/server.crt
 ssl-key = {directory}/server.key
 "

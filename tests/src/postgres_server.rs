@@ -12,6 +12,7 @@ use crate::throwaway::{Throwaway, find_program};
 /// The administrator needs no password, but must be on this machine and able to open the socket.
 const WHO_MAY_CONNECT: &str = "local all postgres trust
 local all all scram-sha-256
+host all rejected 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
 ";
 
@@ -54,7 +55,7 @@ synchronous_commit = off
 full_page_writes = off
 autovacuum = off
 shared_buffers = 16MB
-max_connections = 100
+max_connections = 400
 ssl = on
 ssl_cert_file = '{directory}/server.crt'
 ssl_key_file = '{directory}/server.key'

@@ -36,6 +36,12 @@ pub enum Trouble {
         /// Whether there was one.
         with_password: bool,
     },
+    /// It does not let the user in, whatever the password.
+    #[error("does not let this user in: {words}")]
+    NotLetIn {
+        /// In its own words.
+        words: String,
+    },
     /// The server has no such database, or does not admit to having it.
     #[error(
         "does not exist on that server, or not for this user; create it, grant the right, or name another"
@@ -106,10 +112,8 @@ impl DatabaseError {
             Trouble::Unreachable { .. } | Trouble::Silent { .. } | Trouble::NotNow { .. } => true,
             Trouble::Lost { .. } | Trouble::Conflict { .. } | Trouble::NoSuchTable { .. } => true,
             // A server that is being restored or set up again may say any of these for a while.
-            Trouble::WrongPassword { .. }
-            | Trouble::NoSuchDatabase
-            | Trouble::NoTls
-            | Trouble::Tls { .. } => true,
+            Trouble::WrongPassword { .. } | Trouble::NotLetIn { .. } | Trouble::NoSuchDatabase => true,
+            Trouble::NoTls | Trouble::Tls { .. } => true,
             Trouble::Authorities { .. } | Trouble::Forbidden { .. } | Trouble::Other { .. } => false,
         }
     }
@@ -121,7 +125,8 @@ impl Trouble {
         let Some(said) = error.as_db_error() else { return Self::without_an_answer(error) };
         let words = one_line(said.message());
         match said.code().code() {
-            "28P01" | "28000" => Self::WrongPassword { with_password: server.password.is_some() },
+            "28P01" => Self::WrongPassword { with_password: server.password.is_some() },
+            "28000" => Self::NotLetIn { words },
             "3D000" => Self::NoSuchDatabase,
             "42501" => Self::Forbidden { words },
             "42P01" => Self::NoSuchTable { words },
@@ -165,7 +170,8 @@ impl Trouble {
         };
         let words = one_line(&said.message);
         match said.code {
-            1045 | 1698 | 1251 => Self::WrongPassword { with_password: server.password.is_some() },
+            1130 | 1251 | 1698 => Self::NotLetIn { words },
+            1045 => Self::WrongPassword { with_password: server.password.is_some() },
             1044 | 1049 => Self::NoSuchDatabase,
             1142 | 1143 | 1227 => Self::Forbidden { words },
             1146 => Self::NoSuchTable { words },

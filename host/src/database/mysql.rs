@@ -76,11 +76,13 @@ fn opts(server: &Server) -> OptsBuilder {
         .client_found_rows(true)
 }
 
-/// The socket that is named, or the usual one if nobody says where the server is.
+/// The socket that is named; or the usual one, if it is there and is what is meant. To all clients of MySQL `localhost`
+/// means the socket. Here it does not where the port is another one, or where TLS is a must.
 fn socket(server: &Server, settings: &ConnectionSettings) -> Option<PathBuf> {
     let usual = || SOCKETS.iter().map(PathBuf::from).find(|socket| socket.exists());
-    let anywhere = server.host.is_none() && server.port.is_none();
-    settings.socket.clone().or_else(|| anywhere.then(usual).flatten())
+    let is_local = server.host.as_deref().is_none_or(|host| host == "localhost");
+    let is_meant = is_local && server.port.unwrap_or(PORT) == PORT && settings.tls < TlsMode::Require;
+    settings.socket.clone().or_else(|| is_meant.then(usual).flatten())
 }
 
 fn ssl_opts(settings: &ConnectionSettings) -> Result<SslOpts, Trouble> {

@@ -48,27 +48,24 @@ async fn connect_patiently(server: &Server) -> Result<PostgresConnection, Troubl
     let settings =
         ConnectionSettings::of(server).map_err(|error| Trouble::Other { words: error.to_string() })?;
     let config = config(server)?;
-    let Some(host) = server.host.as_deref().filter(|host| !host.starts_with('/')) else {
-        return connect_locally(server, config).await;
-    };
-    connect_over_tcp(server, &settings, config, host).await
+    match (socket_directory(server), &server.host) {
+        (Some(directory), _) => {
+            let mut config = config;
+            // A socket needs no TLS.
+            connect_plainly(server, config.host_path(directory)).await
+        }
+        (None, Some(host)) => connect_over_tcp(server, &settings, config, host).await,
+        (None, None) => connect_over_tcp(server, &settings, config, "localhost").await,
+    }
 }
 
-/// Over the socket that is named, or the usual one, or as a last resort the loopback address. A socket needs no TLS.
-async fn connect_locally(server: &Server, mut config: Config) -> Result<PostgresConnection, Trouble> {
-    let port = server.port.unwrap_or(PORT);
-    let named = server.host.as_deref().map(PathBuf::from);
-    let usual = || {
-        SOCKET_DIRECTORIES
-            .iter()
-            .map(PathBuf::from)
-            .find(|path| path.join(format!(".s.PGSQL.{port}")).exists())
-    };
-    match named.or_else(usual) {
-        Some(directory) => config.host_path(directory),
-        None => config.host("localhost"),
-    };
-    connect_plainly(server, &config).await
+/// The directory of the socket, if one is named; or the usual one, if it is there and nobody says where the server is.
+fn socket_directory(server: &Server) -> Option<PathBuf> {
+    let file = format!(".s.PGSQL.{}", server.port.unwrap_or(PORT));
+    match &server.host {
+        Some(host) => host.starts_with('/').then(|| PathBuf::from(host)),
+        None => SOCKET_DIRECTORIES.iter().map(PathBuf::from).find(|directory| directory.join(&file).exists()),
+    }
 }
 
 async fn connect_over_tcp(

@@ -110,6 +110,10 @@ async fn every_way_to_fail_has_its_words() {
         assert_eq!(trouble(has_tls(&none).await), Trouble::WrongPassword { with_password: false });
         let absent = database.url().replace(&database.name, "absent");
         assert_eq!(trouble(has_tls(&absent).await), Trouble::NoSuchDatabase);
+        if engine == Engine::Postgres {
+            let rejected = database.url().replace(&format!("{}:", database.username), "rejected:");
+            assert!(matches!(trouble(has_tls(&rejected).await), Trouble::NotLetIn { .. }));
+        }
         let elsewhere = database.url().replace(&format!(":{}/", server.port()), ":1/");
         assert!(matches!(trouble(has_tls(&elsewhere).await), Trouble::Unreachable { .. }));
         let nobody = database.url().replace("127.0.0.1", "no-such-host.invalid");

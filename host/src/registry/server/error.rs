@@ -61,8 +61,8 @@ pub enum ServerError {
 
     /// The server cannot give out rows to several at once.
     #[error(
-        "{server} runs version {version}, which is too old: a registry needs MariaDB 10.6 or MySQL 8.0.1 or later \
-         (for SKIP LOCKED)"
+        "{server} runs version {version}, which is too old: a registry needs PostgreSQL 9.6, MariaDB 10.6, MySQL \
+         8.0.1 or later"
     )]
     TooOld {
         /// The server.

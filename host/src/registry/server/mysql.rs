@@ -1,5 +1,7 @@
 //! What only MySQL and MariaDB do: how values travel to them, and how they are asked about their tables.
 
+use std::fmt;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
 
@@ -18,10 +20,16 @@ const MYSQL_MIN: (u16, u16, u16) = (8, 0, 1);
 const MIGRATION_LOCK: &str = "CONCAT('simplegrid.', LEFT(DATABASE(), 50))";
 
 /// A connection to MySQL or MariaDB.
-#[derive(Debug)]
 pub(super) struct MysqlSession {
     server: Server,
     connection: Conn,
+}
+
+/// The library would show its settings, and with them the password.
+impl fmt::Debug for MysqlSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MysqlSession({})", self.server)
+    }
 }
 
 impl MysqlSession {

@@ -10,6 +10,9 @@ use super::value::{Row, Value};
 use crate::database::postgres::{PostgresConnection, connect, in_words};
 use crate::database::{DatabaseError, Server};
 
+/// The first version that has all that is needed here, as it numbers itself: 9.6.
+const VERSION_MIN: i64 = 90_600;
+
 /// Held while the schema is changed, so that only one process does it: any number that no one else uses.
 const MIGRATION_LOCK: i64 = 0x5349_4d50_4c45; // "SIMPLE"
 
@@ -23,8 +26,14 @@ pub(super) struct PostgresSession {
 }
 
 impl PostgresSession {
-    pub(super) async fn open(server: &Server) -> Result<Self, DatabaseError> {
+    pub(super) async fn open(server: &Server) -> Result<Self, ServerError> {
         let mut session = Self { server: server.clone(), connection: connect(server).await? };
+        let version = session.rows("SELECT current_setting('server_version_num')::int", &[]).await?;
+        if version.first().and_then(|row| row[0].integer()).is_some_and(|number| number < VERSION_MIN) {
+            let version = session.rows("SELECT current_setting('server_version')", &[]).await?;
+            let version = version.first().and_then(|row| row[0].text()).unwrap_or_default().to_owned();
+            return Err(ServerError::TooOld { server: server.to_string(), version });
+        }
         let settings = format!(
             "SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET default_transaction_isolation = 'read committed';
              SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; SET client_min_messages = warning"

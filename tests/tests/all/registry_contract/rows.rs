@@ -15,6 +15,8 @@ contracts! {
     a_row_whose_process_was_found_dead_is_taken_over_at_once,
     a_slave_that_shut_down_stays_listed_and_may_start_again_at_once,
     every_illegal_move_is_refused_and_changes_nothing,
+    what_nobody_waits_for_any_more_is_done_all_the_same,
+    a_registry_shows_no_password,
     every_verb_says_so_if_there_is_no_such_node,
     refusals_say_who_holds_the_node_and_what_to_do,
     rows_of_slaves_that_were_silent_for_long_are_pruned,
@@ -190,4 +192,21 @@ async fn a_silent_row_that_a_master_still_renews_is_not_pruned(place: &Place) {
     grid.clock.advance(Duration::from_secs(60));
     grid.registry.renew(&reservation("m"), LEASE).await.unwrap();
     assert!(grid.registry.prune(Duration::from_secs(30)).await.unwrap().is_empty());
+}
+
+async fn what_nobody_waits_for_any_more_is_done_all_the_same(place: &Place) {
+    let grid = TestGrid::with_nodes(place, &[1]).await;
+    let key = key(1);
+    // Hardly ever is it done before the first look at it.
+    let _ = tokio::time::timeout(Duration::ZERO, grid.registry.disable(&key)).await;
+    let deadline = std::time::Instant::now() + simplegrid_tests::wait::PATIENCE;
+    while grid.state(1).await != NodeState::Disabled {
+        assert!(std::time::Instant::now() < deadline, "it was never done");
+    }
+}
+
+async fn a_registry_shows_no_password(place: &Place) {
+    let grid = TestGrid::new(place).await;
+    let shown = format!("{:?} {:?} {}", grid.registry, grid.url, grid.url);
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
