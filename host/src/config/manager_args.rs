@@ -32,29 +32,6 @@ pub fn without_repeats(args: Vec<Pair>) -> Vec<Pair> {
     unique
 }
 
-/// The registry's address: `--registry` or the argument `dsn`, whichever was said in the stronger place; in
-/// the same place, `--registry`.
-///
-/// # Errors
-/// If there is neither.
-pub fn registry(registry: Option<String>, args: &[Pair], settings: &Settings) -> Result<String, ConfigError> {
-    let dsn = value(args, "dsn").filter(|_| outranks(settings, "manager-arg", "registry"));
-    dsn.map(str::to_owned).or(registry).ok_or(ConfigError::NoRegistry)
-}
-
-/// The file with the password: `--password-file` or the argument of that name, whichever was said in the stronger
-/// place; in the same place, `--password-file`.
-pub fn password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Settings) -> Option<PathBuf> {
-    let named = value(args, "password-file").or_else(|| value(args, "password_file"));
-    let outranked = flag.is_none() || outranks(settings, "manager-arg", "password-file");
-    named.filter(|_| outranked).map(PathBuf::from).or(flag)
-}
-
-/// Whether neither flag nor argument, in any place, named a registry.
-pub fn registry_is_default(args: &[Pair], settings: &Settings) -> bool {
-    *settings.source("registry") == Source::Default && value(args, "dsn").is_none()
-}
-
 /// Whether the first key was set in a stronger place than the second.
 pub fn outranks(settings: &Settings, first: &str, second: &str) -> bool {
     settings.source(first).rank() > settings.source(second).rank()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Pair, RunSettings, load::Given, manager_args};
+use super::{ConfigError, Pair, RegistryChoice, RunSettings, load::Given, manager_args};
 use crate::cli::MasterArgs;
 
 /// What a master runs with.
@@ -19,12 +19,8 @@ pub struct MasterConfig {
     pub init_commands: Vec<Pair>,
     /// Arguments as Net::SimpleGrid's manager had them, each name once.
     pub manager_args: Vec<Pair>,
-    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
-    pub registry: String,
-    /// Whether nobody named the registry, so that its directory may have to be made.
-    pub registry_is_default: bool,
-    /// The file with the password for the registry's server.
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    pub registry: RegistryChoice,
     /// How long to wait for the first slave.
     pub wait_nodes: Duration,
     /// How often to look for more slaves.
@@ -39,9 +35,13 @@ impl MasterConfig {
             max_reserve: max_reserve(args.max_reserve)?,
             shutdown_slaves: args.shutdown_slaves,
             init_commands: args.init_slave_cmd,
-            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
-            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
-            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
+            registry: RegistryChoice::new(
+                args.registry,
+                args.registry_server,
+                args.password_file,
+                &manager_args,
+                &given.settings,
+            )?,
             manager_args,
             wait_nodes: args.wait_nodes,
             reallocate_every: args.reallocate_every,

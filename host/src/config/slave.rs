@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ConfigError, Pair, load::Given, manager_args};
+use super::{ConfigError, Pair, RegistryChoice, load::Given, manager_args};
 use crate::cli::SlaveArgs;
 use crate::wire::WorkerLimits;
 
@@ -33,12 +33,8 @@ pub struct SlaveConfig {
     pub max_workers: u16,
     /// What a worker may take of the machine.
     pub limits: WorkerLimits,
-    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
-    pub registry: String,
-    /// Whether nobody named the registry, so that its directory may have to be made.
-    pub registry_is_default: bool,
-    /// The file with the password for the registry's server.
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    pub registry: RegistryChoice,
     /// How long a record may take, unless the master says otherwise.
     pub record_timeout: Option<Duration>,
     /// How long a drain may take.
@@ -55,9 +51,13 @@ impl SlaveConfig {
     pub(super) fn new(args: SlaveArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
         let manager_args = manager_args::without_repeats(args.manager_arg);
         Ok(Self {
-            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
-            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
-            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
+            registry: RegistryChoice::new(
+                args.registry,
+                args.registry_server,
+                args.password_file,
+                &manager_args,
+                &given.settings,
+            )?,
             hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
             task: manager_args::task(args.task),
             task_args: manager_args::without_repeats(args.task_arg),

@@ -57,13 +57,7 @@ enum Why {
 /// If it cannot begin.
 pub async fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
-    let password_file = config.password_file.as_deref();
-    let url = crate::config::registry_url(
-        &config.registry,
-        config.registry_is_default,
-        &config.manager_args,
-        password_file,
-    )?;
+    let url = config.registry.url(&config.manager_args)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
         registry = Registry::open(&url) => registry?,

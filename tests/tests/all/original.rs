@@ -1,7 +1,7 @@
 //! Small behaviours of Net::SimpleGrid that its users count on, whatever else is different.
 
 use nix::sys::signal::Signal;
-use simplegrid_tests::{Call, Grid, Slave, numbered, wait};
+use simplegrid_tests::{Call, DatabaseServer, Engine, Grid, Slave, numbered, wait};
 
 /// The rates in the lines about them.
 fn sample_rates(log: &str) -> Vec<f64> {
@@ -140,6 +140,31 @@ fn a_master_can_shut_its_slaves_down() {
         }
         ports.iter().for_each(|port| assert_eq!(grid.state(*port), "disabled", "{flag}"));
     }
+}
+
+/// As `conf/server.addr` and the variable `SADDR` did for the original's scripts.
+#[test]
+fn the_registrys_server_is_named_in_a_file_or_by_the_environment() {
+    for engine in Engine::available() {
+        let server = DatabaseServer::shared(engine).expect("it is installed");
+        let here = format!("127.0.0.1:{}", server.port());
+        // A name that leads nowhere, by RFC 2606.
+        let grid = Grid::with_registry(server.database().url().replace(&here, "nowhere.invalid"));
+        let file = format!("@{}", grid.write("server.addr", format!("{here}\n")).display());
+        let slave = Slave::start(grid.slave_call("echo").args("--registry-server").arg(&file));
+        let master = grid.master().env("SIMPLEGRID_REGISTRY_SERVER", &here).input("a\n");
+        assert_eq!(master.finish().expect(0).text(), "a\n");
+        let words = format!("list --json --registry-server {file}");
+        assert!(
+            grid.node_manager().args(&words).finish().expect(0).text().contains(&slave.port().to_string())
+        );
+        // In the address alone, the server is not found; a name that is none is the user's error.
+        let wrong = grid.node_manager().args("list --registry-server user:hunter2@h").finish().expect(2);
+        assert!(wrong.stderr.contains("write HOST or HOST:PORT") && !wrong.stderr.contains("hunter2"));
+    }
+    let grid = Grid::new();
+    let wrong = grid.node_manager().args("list --registry-server h").finish().expect(2);
+    assert!(wrong.errors()[0].contains("the registry is a file"), "{}", wrong.stderr);
 }
 
 /// Adds what each of the original's command lines has.
