@@ -23,6 +23,7 @@ pub mod record;
 pub mod registry;
 pub mod schedule;
 pub mod scoreboard;
+pub mod sink;
 pub mod wire;
 
 pub mod ids;

@@ -11,8 +11,10 @@ use tokio::task::JoinSet;
 
 use crate::config::LocalRunConfig;
 use crate::exit_code::{ExitStatus, UsageError};
+use crate::ids::RunId;
 use crate::master::{self, Ending, LINK_EVENTS, TaskIdentity};
 use crate::shutdown::Shutdown;
+use crate::sink::{self, SinkUrl};
 use crate::slave::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus, Prepared, RunRequest, TaskChoice};
 use link::{LocalLink, NODE_NAME};
 
@@ -26,16 +28,21 @@ pub fn run(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
 
 async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
-    let LocalRunConfig { run, task, task_args, workers, limits } = config;
-    let task_path = &run.task_path;
-    let choice =
-        TaskChoice { task, task_args, manager_args: &[], task_path, limits: *limits, slots: *workers };
-    let prepared = tokio::select! {
+    let LocalRunConfig { run, task, task_args, workers, limits, sink } = config;
+    let (task_path, limits, slots) = (&run.task_path, *limits, *workers);
+    let marks_null = sink.as_ref().is_some_and(SinkUrl::is_table);
+    let choice = TaskChoice { task, task_args, manager_args: &[], task_path, limits, slots, marks_null };
+    let mut prepared = tokio::select! {
         prepared = slave::prepare(choice) => prepared.map_err(UsageError::mark)?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
+    let store = tokio::select! {
+        store = slave::open_sink(sink.as_ref(), NODE_NAME, &mut prepared) => store?,
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    };
     let mut tasks = JoinSet::new();
-    let pool = slave::start(pool_config(config, &prepared), &mut tasks);
+    let sink = store.map(|store| sink::start(store, &mut tasks));
+    let pool = slave::start(pool_config(config, &prepared), sink, &mut tasks);
     tokio::select! {
         ready = wait_until_ready(&pool) => {
             ready.map_err(|message| UsageError::mark(anyhow::anyhow!(message)))?;
@@ -46,17 +53,25 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     let task =
         TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
+    let opened = master::open_run(&config.run, Some(&task))?;
     let link = LocalLink {
-        request: request(config),
+        request: request(config, opened.id),
         welcome: prepared.welcome,
         pool: pool.clone(),
         commands: Vec::new(),
         events: events_in,
     };
-    tasks.spawn(link::carry(link, |frames| frames));
-    let ending = Ending { shutdown_slaves: false };
-    let status = master::run_records(&config.run, Some(task), ending, events, shutdown.clone()).await;
+    let mut links = JoinSet::new();
+    links.spawn(link::carry(link, |frames| frames));
+    let ending = Ending { shutdown_slaves: false, harvest: None };
+    let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
+    // A session that is left in its middle wants nothing more of the sink.
+    links.shutdown().await;
     end(&pool, &shutdown).await;
+    if let Some(sink) = &pool.sink {
+        // Files are completed, however the run has ended.
+        sink.end_session().await;
+    }
     tasks.shutdown().await;
     status
 }
@@ -72,8 +87,8 @@ fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
 }
 
 /// What a master would ask of a slave for this run.
-fn request(config: &LocalRunConfig) -> RunRequest {
-    RunRequest { format: config.run.format.into(), record_timeout: config.run.record_timeout }
+fn request(config: &LocalRunConfig, run: RunId) -> RunRequest {
+    RunRequest { run, format: config.run.format.into(), record_timeout: config.run.record_timeout }
 }
 
 async fn wait_until_ready(pool: &PoolHandle) -> Result<(), String> {

@@ -40,6 +40,7 @@ async fn load(library: &Path) -> Result<Manifest, LaunchError> {
         task_args: Vec::new(),
         manager_args: Vec::new(),
         limits: WorkerLimits::default(),
+        marks_null: false,
     };
     worker::probe(&start).await
 }

@@ -33,7 +33,8 @@ pub struct MasterArgs {
     #[arg(short, long)]
     pub shutdown_slaves: bool,
 
-    /// Sends each slave a command before its first record; may be repeated.
+    /// Sends each slave a command before its first record; may be repeated. harvest=DEST (or scpto=DEST) has the
+    /// files of slaves with a CSV sink delivered after the last: to a directory, or to USER@HOST:DIRECTORY.
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub init_slave_cmd: Vec<Pair>,
 

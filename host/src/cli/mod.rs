@@ -6,6 +6,7 @@
 mod master;
 mod node_manager;
 mod run;
+mod sink;
 mod slave;
 mod spelling;
 mod task;
@@ -16,6 +17,7 @@ mod worker_limits;
 pub use master::MasterArgs;
 pub use node_manager::{NodeManagerArgs, NodeVerb};
 pub use run::{RunArgs, RunFlags};
+pub use sink::SinkFlags;
 pub use slave::SlaveArgs;
 pub use task::{TaskArgs, TaskVerb};
 pub use value::{InputFormat, Pair, Progress, Scheduler};

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
+use super::sink::SinkFlags;
 use super::value::{self, InputFormat, Pair, Progress, Scheduler};
 use super::worker_limits::WorkerLimitFlags;
 
@@ -40,6 +41,10 @@ pub struct RunArgs {
     /// What its workers may take.
     #[command(flatten)]
     pub limits: WorkerLimitFlags,
+
+    /// Where rows go.
+    #[command(flatten)]
+    pub sink: SinkFlags,
 
     /// What every run has.
     #[command(flatten)]

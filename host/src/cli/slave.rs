@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
+use super::sink::SinkFlags;
 use super::value::{self, Pair};
 use super::worker_limits::WorkerLimitFlags;
 
@@ -13,6 +14,8 @@ EXAMPLES:
       Five workers that run the task `echo`, for masters on this machine.
   simplegrid slave -t ./libemail.so:domain --task-arg lower=true -m 16
       Sixteen workers that run the task `domain` of a library, with an argument.
+  simplegrid slave -t echo --sink csv:/srv/rows
+      Puts the rows into files of its own, and sends none to masters.
   simplegrid slave -t echo -p 0 --registry sqlite:/srv/grid.db
       On any free port, in a registry of its own.
 
@@ -71,6 +74,10 @@ pub struct SlaveArgs {
     /// Reads the password for the registry's server from the first line of this file.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+
+    /// Where rows go.
+    #[command(flatten)]
+    pub sink: SinkFlags,
 
     /// Kills a worker that takes longer over one record, unless the master sets another limit; 0 for no limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::sink::{DestinationError, SinkUrlError};
+
 /// Why the program does not know what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -171,6 +173,12 @@ pub enum ConfigError {
         /// The input.
         input: PathBuf,
     },
+    /// A harvest that can go nowhere.
+    #[error("cannot harvest: {0}")]
+    Harvest(DestinationError),
+    /// A sink that is none.
+    #[error("cannot use --sink: {0}")]
+    Sink(SinkUrlError),
     /// A verb for all nodes with the name of one node.
     #[error("`list` and `prune` are about every node: leave out --{flag}")]
     ListOfOne {

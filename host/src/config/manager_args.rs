@@ -1,12 +1,7 @@
 //! Net::SimpleGrid's `--manager_arg`: names that mean something to the program (dsn, domain, scheduler), and
 //! others that are only passed on.
 
-use std::path::PathBuf;
-
-use super::{
-    ConfigError, Pair,
-    layers::{Settings, Source},
-};
+use super::{ConfigError, Pair, layers::Settings};
 use crate::cli::Scheduler;
 
 /// The prefixes of Perl's schedulers: the master's, and their counterparts in the slave.

@@ -1,10 +1,10 @@
 //! What a master runs with.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Pair, RegistryChoice, RunSettings, load::Given, manager_args};
 use crate::cli::MasterArgs;
+use crate::sink::{Destination, HARVEST};
 
 /// What a master runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct MasterConfig {
     pub shutdown_slaves: bool,
     /// Commands for each slave before its first record, in the order given.
     pub init_commands: Vec<Pair>,
+    /// Where the files of the slaves' sinks are delivered at the end: the command `harvest`, Perl's `scpto`.
+    pub harvest: Option<String>,
     /// Arguments as Net::SimpleGrid's manager had them, each name once.
     pub manager_args: Vec<Pair>,
     /// Where the registry is.
@@ -30,11 +32,18 @@ pub struct MasterConfig {
 impl MasterConfig {
     pub(super) fn new(args: MasterArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
         let manager_args = manager_args::without_repeats(args.manager_arg);
+        let (harvests, init_commands): (Vec<_>, Vec<_>) =
+            args.init_slave_cmd.into_iter().partition(|(name, _)| HARVEST.contains(&name.as_str()));
+        let harvest = harvests.into_iter().next_back().map(|(_, destination)| destination);
+        if let Some(destination) = &harvest {
+            destination.parse::<Destination>().map_err(ConfigError::Harvest)?;
+        }
         Ok(Self {
             run: RunSettings::new(args.run, &manager_args, given)?,
             max_reserve: max_reserve(args.max_reserve)?,
             shutdown_slaves: args.shutdown_slaves,
-            init_commands: args.init_slave_cmd,
+            init_commands,
+            harvest,
             registry: RegistryChoice::new(
                 args.registry,
                 args.registry_server,

@@ -19,6 +19,7 @@ mod registry;
 mod report;
 mod run;
 mod secrets;
+mod sink;
 mod slave;
 mod task;
 #[cfg(test)]

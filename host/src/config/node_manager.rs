@@ -1,6 +1,5 @@
 //! What the node manager runs with.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Pair, RegistryChoice, layers::Source, load::Given, manager_args};

@@ -70,8 +70,7 @@ impl RegistryChoice {
         let url = url.with_credentials(value("username"), value("password"));
         match (&url, &self.password_file) {
             (RegistryUrl::Server(server), Some(file)) if server.password.is_none() => {
-                let cannot = |reason| ConfigError::NoPassword { path: file.to_owned(), reason };
-                let password = first_line_of(file).map_err(cannot).map_err(UsageError::mark)?;
+                let password = password_in(file).map_err(UsageError::mark)?;
                 Ok(url.with_credentials(None, Some(password)))
             }
             _ => Ok(url),
@@ -142,6 +141,11 @@ fn first_line_of(file: &Path) -> Result<String, String> {
         Some(line) if !line.is_empty() => Ok(line.to_owned()),
         _ => Err("its first line is empty".to_owned()),
     }
+}
+
+/// The password in a file.
+pub(super) fn password_in(file: &Path) -> Result<String, ConfigError> {
+    first_line_of(file).map_err(|reason| ConfigError::NoPassword { path: file.to_owned(), reason })
 }
 
 #[cfg(test)]

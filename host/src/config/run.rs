@@ -4,9 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     ConfigError, InputFormat, Pair, Progress, Scheduler, load::Given, manager_args, output_files, partition,
+    sink,
 };
 use crate::cli::{RunArgs, RunFlags};
 use crate::record::{FailedLines, Format};
+use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
 
 /// What every run has: how records are read, scheduled and tried, and where rows go.
@@ -60,6 +62,8 @@ pub struct LocalRunConfig {
     pub workers: u16,
     /// What a worker may take of the machine.
     pub limits: WorkerLimits,
+    /// Where rows go, if not to the output.
+    pub sink: Option<SinkUrl>,
 }
 
 /// The format of records on their way through a run.
@@ -114,6 +118,7 @@ impl LocalRunConfig {
             task_args: manager_args::without_repeats(args.task_arg),
             workers: args.max_workers.unwrap_or(1),
             limits: args.limits.into(),
+            sink: sink::choose(args.sink)?,
         })
     }
 }

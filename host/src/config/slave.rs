@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{ConfigError, Pair, RegistryChoice, load::Given, manager_args};
+use super::{ConfigError, Pair, RegistryChoice, load::Given, manager_args, sink};
 use crate::cli::SlaveArgs;
+use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
 
 /// What a slave runs with.
@@ -35,6 +36,8 @@ pub struct SlaveConfig {
     pub limits: WorkerLimits,
     /// Where the registry is.
     pub registry: RegistryChoice,
+    /// Where rows go, if not to the master.
+    pub sink: Option<SinkUrl>,
     /// How long a record may take, unless the master says otherwise.
     pub record_timeout: Option<Duration>,
     /// How long a drain may take.
@@ -68,6 +71,7 @@ impl SlaveConfig {
             advertise: args.advertise,
             max_workers: args.max_workers,
             limits: args.limits.into(),
+            sink: sink::choose(args.sink)?,
             record_timeout: args.record_timeout.filter(|limit| !limit.is_zero()),
             drain_timeout: args.drain_timeout,
             sample_rate: args.sample_rate_secs,

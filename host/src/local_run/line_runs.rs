@@ -6,9 +6,11 @@ use std::pin::Pin;
 use tokio::sync::mpsc;
 
 use super::link::{self, LocalLink};
+use crate::ids::RunId;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::master::{KeyOf, LINK_EVENTS, RunEnd, StreamedEnd, StreamedRun, run_stream};
 use crate::record::{Format, Records, RecordsBuilder};
+use crate::sink::{Destination, HARVEST};
 use crate::slave::{Incoming, LineRun, LineRunEnd, LineRunner, RunRequest};
 use crate::wire::{BatchHead, Frame, HASH_PREFIX_BYTES, LineScheduler, MasterToSlave, PeerError, split_hash};
 
@@ -27,6 +29,11 @@ impl LineRunner for LineRuns {
 
 async fn run_lines(run: LineRun) -> LineRunEnd {
     let LineRun { lines, scheduler, commands, pool, welcome, shutdown } = run;
+    let run = match RunId::random() {
+        Ok(run) => run,
+        Err(error) => return LineRunEnd::Broken(format!("there are no random numbers: {error}")),
+    };
+    let (harvest, commands) = take_harvest(commands);
     let is_partitioned = scheduler == LineScheduler::Partitioned;
     let stream = StreamedRun {
         records: lines,
@@ -34,10 +41,11 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
         key_of: is_partitioned.then(|| Box::new(HashKey) as Box<dyn KeyOf>),
         retries: RETRIES,
         record_bytes_max: RECORD_BYTES_MAX,
+        harvest,
     };
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     // Without a limit of the run's own, the slave's counts.
-    let request = RunRequest { format: Format::Lines, record_timeout: None };
+    let request = RunRequest { run, format: Format::Lines, record_timeout: None };
     let link = LocalLink { request, welcome, pool, commands, events: events_in };
     let carrying = link::carry(link, |frames| WithoutHashes { frames, is_partitioned });
     let (end, ()) = tokio::join!(run_stream(stream, events, shutdown), carrying);
@@ -56,6 +64,23 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
             LineRunEnd::Broken(format!("{signal} stopped it; {summary}"))
         }
         Err(error) => LineRunEnd::Broken(format!("{error:#}")),
+    }
+}
+
+/// Takes out where files of a sink are to be delivered (`-i scpto=DEST`): the last word counts, as on a command line.
+fn take_harvest(commands: Vec<(String, String)>) -> (Option<String>, Vec<(String, String)>) {
+    let is_harvest = |(name, _): &(String, String)| HARVEST.contains(&name.as_str());
+    let (harvests, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_harvest);
+    let (name, destination) = match harvests.into_iter().next_back() {
+        Some(harvest) => harvest,
+        None => return (None, others),
+    };
+    match destination.parse::<Destination>() {
+        Ok(_) => (Some(destination), others),
+        Err(error) => {
+            tracing::warn!("«{name}={destination:.100}» is ignored: {error:.200}");
+            (None, others)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::failure::FailedRecord;
 use crate::ids::{BatchId, Epoch, NodeId, SlotId};
 use crate::record::Records;
+use crate::wire::SeqRanges;
 
 /// What the dispatcher must do next. The order of actions is the order of effects.
 #[derive(Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub enum Action {
         records: Records,
         /// Whether its rows must be told apart.
         with_row_ends: bool,
+        /// The numbers of its records, if the slave needs them.
+        seqs: SeqRanges,
     },
     /// Ask a slot's task to finish what it holds, because the run ends there.
     Flush {

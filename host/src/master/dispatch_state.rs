@@ -119,8 +119,15 @@ impl DispatchState {
     }
 
     /// A slave takes part from now on. Its slots are down until it says otherwise.
-    pub fn on_node_joined(&mut self, node: NodeId, name: &str, slots: u16, now: Instant) -> Vec<Action> {
-        self.slots.add_node(node, name.to_owned(), slots);
+    pub fn on_node_joined(
+        &mut self,
+        node: NodeId,
+        name: &str,
+        slots: u16,
+        has_sink: bool,
+        now: Instant,
+    ) -> Vec<Action> {
+        self.slots.add_node(node, name.to_owned(), slots, has_sink);
         if let Some(partition) = &mut self.partition {
             partition.join(name, self.slots.of_node(node));
         }

@@ -1,11 +1,15 @@
 //! The actor around the run's decisions: events in, actions out. All state of the run is in
 //! `dispatch_state.rs`; this performs, and blocks nowhere.
 
+mod farewell;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
+
+use farewell::Farewell;
 
 use super::dispatch_state::{Action, DispatchState};
 use super::failure::Reason;
@@ -45,12 +49,18 @@ pub struct RunPlan {
     pub progress: ProgressLine,
     /// Whether slaves are to end with the run.
     pub shutdown_slaves: bool,
+    /// Where the files of the slaves' sinks are to be delivered.
+    pub harvest: Option<String>,
 }
 
 struct Peer {
     name: String,
     out: mpsc::Sender<Frame<MasterToSlave>>,
     hang_up: Option<oneshot::Sender<String>>,
+    /// It puts rows into a sink of its own,
+    has_sink: bool,
+    /// which has files that were not delivered yet.
+    has_files: bool,
 }
 
 impl Peer {
@@ -79,6 +89,7 @@ struct Dispatcher {
     header: bool,
     progress: ProgressLine,
     shutdown_slaves: bool,
+    farewell: Farewell,
     nodes_used: usize,
     nodes_lost: usize,
     /// Why the last node was lost: what the user needs to know if none comes back.
@@ -97,6 +108,7 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
         header: plan.header,
         progress: plan.progress,
         shutdown_slaves: plan.shutdown_slaves,
+        farewell: Farewell::new(plan.harvest),
         nodes_used: 0,
         nodes_lost: 0,
         last_loss: None,
@@ -107,16 +119,13 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
     } else {
         dispatcher.work(&mut events, &mut write_failure, &shutdown).await
     };
-    if !matches!(end, RunEnd::Stopped(_) | RunEnd::CannotGoOn(_) | RunEnd::NoNode(_)) {
-        dispatcher.say_goodbye(&mut events, &shutdown).await;
-    }
-    // From here on no slave is wanted any more.
-    drop(events);
     dispatcher.progress.clear();
-    let Dispatcher { mut state, results, nodes_used, nodes_lost, .. } = dispatcher;
-    let can_be_resumed = results.can_be_resumed();
-    let end = results.finish(end, &mut state, write_failure).await;
-    RunReport { end, counts: state.counts(), nodes_used, nodes_lost, can_be_resumed }
+    dispatcher.end(end, events, write_failure, &shutdown).await
+}
+
+/// Whether slaves are told goodbye, or the links are only closed.
+fn takes_leave(end: &RunEnd) -> bool {
+    !matches!(end, RunEnd::Stopped(_) | RunEnd::CannotGoOn(_) | RunEnd::NoNode(_))
 }
 
 /// Whether the loop goes on.
@@ -161,6 +170,42 @@ impl Dispatcher {
             }
         }
         draining.map_or(RunEnd::Finished, RunEnd::Drained)
+    }
+
+    /// Takes leave of the slaves, and writes what is left to write. With sinks the writing comes first: they forget
+    /// the run, and may do so only when its journal says that it is over.
+    async fn end(
+        mut self,
+        mut end: RunEnd,
+        mut events: mpsc::Receiver<LinkEvent>,
+        failure: WriteFailure,
+        shutdown: &Shutdown,
+    ) -> RunReport {
+        let can_be_resumed = self.results.can_be_resumed();
+        if self.peers.values().any(|peer| peer.has_sink) {
+            end = self.results.finish(end, &mut self.state, failure).await;
+            if takes_leave(&end) {
+                // As long as a journal may go on, its run may, under the same name; even one that has read nothing yet.
+                let run_is_over = matches!(end, RunEnd::Finished) || !self.results.has_journal();
+                self.say_goodbye(&mut events, shutdown, run_is_over).await;
+            }
+        } else {
+            if takes_leave(&end) {
+                self.say_goodbye(&mut events, shutdown, true).await;
+            }
+            // From here on no slave is wanted any more.
+            drop(events);
+            end = self.results.finish(end, &mut self.state, failure).await;
+        }
+        let Self { state, farewell, nodes_used, nodes_lost, .. } = self;
+        RunReport {
+            end,
+            counts: state.counts(),
+            nodes_used,
+            nodes_lost,
+            can_be_resumed,
+            sinks: farewell.news,
+        }
     }
 
     fn wants_input(&self) -> bool {
@@ -249,14 +294,18 @@ impl Dispatcher {
         tracing::debug!(node = name, slots = welcome.slots, task = welcome.task, "a node takes part");
         let (is_first, slots) = (self.nodes_used == 0, welcome.slots);
         // In any case it is a peer from now on, who can be told that the run is over.
-        self.peers.insert(node, Peer { name: name.clone(), out, hang_up: Some(hang_up) });
+        let (has_sink, has_files) =
+            (welcome.sink.is_some(), welcome.sink.as_ref().is_some_and(|s| s.has_files));
+        let hang_up = Some(hang_up);
+        self.peers.insert(node, Peer { name: name.clone(), out, hang_up, has_sink, has_files });
         if is_first {
-            let first_line = self.header.then(|| header_line(&welcome.columns));
+            self.on_first_sink(welcome.sink.as_ref());
+            let first_line = (self.header && !has_sink).then(|| header_line(&welcome.columns));
             let task = TaskIdentity { name: welcome.task, version: welcome.task_version };
             self.results.on_task(task, first_line)?;
         }
         self.nodes_used += 1;
-        Ok(self.state.on_node_joined(node, &name, slots, now))
+        Ok(self.state.on_node_joined(node, &name, slots, has_sink, now))
     }
 
     fn on_said(&mut self, node: NodeId, frame: Frame<SlaveToMaster>, now: Instant) -> Step {
@@ -271,8 +320,14 @@ impl Dispatcher {
             SlaveToMaster::SlotUp { slot, epoch } => {
                 self.state.on_slot_up(SlotId { node, index: slot }, epoch, now)
             }
+            SlaveToMaster::Concluded { delivered, problem } => {
+                self.on_concluded(node, delivered, problem, MasterToSlave::Bye);
+                return Ok(());
+            }
+            // It has nothing of this run any more, and its link ends with its goodbye.
+            _ if self.is_concluding(node) => return Ok(()),
             SlaveToMaster::SlotLost(mut lost) => {
-                shorten(&mut lost.message);
+                shorten(&mut lost.message, MESSAGE_BYTES_MAX);
                 tracing::warn!(node = self.name(node), slot = %lost.slot, "a worker was lost: {}", lost.message);
                 self.state.on_slot_lost(node, &lost, now)
             }
@@ -281,12 +336,12 @@ impl Dispatcher {
                 self.state.on_node_draining(node, now)
             }
             SlaveToMaster::Failed { mut message } => {
-                shorten(&mut message);
+                shorten(&mut message, MESSAGE_BYTES_MAX);
                 self.on_lost(node, &message, now)
             }
             other => {
                 let mut reason = format!("it broke the protocol with {other:?}");
-                shorten(&mut reason);
+                shorten(&mut reason, MESSAGE_BYTES_MAX);
                 self.on_lost(node, &reason, now)
             }
         };
@@ -304,6 +359,7 @@ impl Dispatcher {
         tracing::warn!(node = peer.name, "a node was lost: {reason}");
         peer.hang_up(reason);
         self.nodes_lost += 1;
+        self.farewell.on_lost(node, &peer);
         self.last_loss = Some(format!("{} was lost: {reason}", peer.name));
         true
     }
@@ -315,9 +371,10 @@ impl Dispatcher {
     fn perform(&mut self, actions: Vec<Action>) -> Step {
         for action in actions {
             match action {
-                Action::Send { slot, epoch, batch, records, with_row_ends } => {
+                Action::Send { slot, epoch, batch, records, with_row_ends, seqs } => {
                     let (slot, node) = (slot.index, slot.node);
-                    let head = BatchHead { batch, slot, epoch, base: records.base(), with_row_ends };
+                    let base = records.base();
+                    let head = BatchHead { batch, slot, epoch, base, with_row_ends, seqs };
                     let (table, body) = (records.ends().clone(), records.data().clone());
                     self.send(node, Frame { head: MasterToSlave::Batch(head), table, body });
                 }
@@ -349,45 +406,11 @@ impl Dispatcher {
         }
         // A link that is closed is about to be reported lost.
     }
-
-    /// Says goodbye to one node; its link ends with its answer.
-    fn let_go(&mut self, node: NodeId) {
-        self.send(node, MasterToSlave::Bye.into());
-        self.peers.remove(&node);
-    }
-
-    /// Says goodbye to all nodes, and waits until they are free.
-    async fn say_goodbye(&mut self, events: &mut mpsc::Receiver<LinkEvent>, shutdown: &Shutdown) {
-        let goodbye = if self.shutdown_slaves { MasterToSlave::Shutdown } else { MasterToSlave::Bye };
-        let nodes: Vec<_> = self.peers.keys().copied().collect();
-        for node in &nodes {
-            self.send(*node, goodbye.clone().into());
-            if let Some(peer) = self.peers.get_mut(node) {
-                peer.close();
-            }
-        }
-        let waiting = async {
-            while !self.peers.is_empty() {
-                match events.recv().await {
-                    Some(LinkEvent::Left(node) | LinkEvent::Lost(node, _)) => {
-                        self.peers.remove(&node);
-                    }
-                    Some(_) => {}
-                    None => return,
-                }
-            }
-        };
-        tokio::select! {
-            () = waiting => {}
-            () = tokio::time::sleep(GOODBYE_MAX) => tracing::warn!("some nodes did not answer the goodbye"),
-            _ = shutdown.second() => {}
-        }
-    }
 }
 
 /// Cuts what a slave says for people: one that is none of ours may say a mebibyte at once.
-fn shorten(message: &mut String) {
-    let end = (0..=MESSAGE_BYTES_MAX.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
+fn shorten(message: &mut String, bytes_max: usize) {
+    let end = (0..=bytes_max.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
     message.truncate(end.unwrap_or(0));
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::attempt::{Again, Attempt, Tries};
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::record::Records;
-use crate::wire::Blame;
+use crate::wire::{Blame, SeqRanges};
 
 /// The numbers of a batch's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,14 @@ impl Sent {
         match self.seqs {
             Seqs::From(first) => (0..self.records.len()).map(|index| first.plus(index)).collect(),
             Seqs::Each(seqs) => seqs,
+        }
+    }
+
+    /// The numbers of its records, as they travel.
+    pub fn seq_ranges(&self) -> SeqRanges {
+        match &self.seqs {
+            Seqs::From(first) => SeqRanges::from_first(*first, self.records.len()),
+            Seqs::Each(seqs) => seqs.iter().copied().collect(),
         }
     }
 

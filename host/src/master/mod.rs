@@ -36,7 +36,7 @@ mod tests;
 pub use dispatch_state::KeyOf;
 pub use journal::TaskIdentity;
 pub use link::{Joined, LinkEvent, frames_max};
-pub use run::{Ending, LINK_EVENTS, role, run_records, start_runtime};
+pub use run::{Ending, LINK_EVENTS, OpenedRun, open_run, role, run_records, start_runtime};
 pub use run_end::RunEnd;
 pub use streamed_run::{StreamedEnd, StreamedRun, run_stream};
 pub use summary::Summary;
@@ -60,6 +60,7 @@ pub fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
 
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
+    let opened = open_run(&config.run, None)?;
     let url = config.registry.url(&config.manager_args)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
@@ -71,7 +72,7 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let keeper = node_keeper::NodeKeeper {
         registry,
         reservation: reservation.clone(),
-        role: role(&config.run, reservation.as_str()),
+        role: role(&config.run, opened.id, reservation.as_str()),
         nodes_max: config.max_reserve.unwrap_or(usize::MAX),
         wait_nodes: config.wait_nodes,
         reallocate_every: config.reallocate_every,
@@ -80,8 +81,8 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     };
     let (over, is_over) = tokio::sync::oneshot::channel();
     let keeping = tokio::spawn(keeper.keep(is_over));
-    let ending = Ending { shutdown_slaves: config.shutdown_slaves };
-    let status = run_records(&config.run, None, ending, events, shutdown).await;
+    let ending = Ending { shutdown_slaves: config.shutdown_slaves, harvest: config.harvest.clone() };
+    let status = run_records(&config.run, opened, ending, events, shutdown).await;
     // The keeper releases every row, however the run has ended.
     let _ = over.send(());
     keeping.await?;

@@ -61,8 +61,10 @@ struct Keeping {
     connecting: HashSet<NodeKey>,
     linked: HashMap<NodeId, NodeKey>,
     next_node: u32,
-    /// The task of the run: the first slave's. A run has one task.
+    /// The task of the run: the first slave's. A run has one task,
     task: Option<String>,
+    /// and its rows go to one place: none if they come to the master.
+    sink: Option<Option<String>>,
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
     registry_is_down: bool,
@@ -78,6 +80,7 @@ impl NodeKeeper {
             linked: HashMap::new(),
             next_node: 0,
             task: None,
+            sink: None,
             last_trouble: None,
             registry_is_down: false,
         };
@@ -205,10 +208,15 @@ impl Keeping {
         let task = self.task.get_or_insert_with(|| welcome.task.clone());
         if *task != welcome.task {
             tracing::warn!("{key} runs the task {}, this run {task}: not used", welcome.task);
-            let NodeKeeper { registry, reservation, .. } = &self.keeper;
-            let freed = registry.free_if_reserved_by(&key, reservation).await;
-            self.note_registry(freed, "give a node back");
-            return;
+            return self.do_without(&key).await;
+        }
+        let its_sink = welcome.sink.as_ref().map(|sink| sink.name.clone());
+        let sink = self.sink.get_or_insert_with(|| its_sink.clone());
+        if *sink != its_sink {
+            let name = |sink: &Option<String>| sink.clone().unwrap_or_else(|| "the master".to_owned());
+            let (its, ours) = (name(&its_sink), name(sink));
+            tracing::warn!("rows of {key} go to {its}, those of this run to {ours}: not used");
+            return self.do_without(&key).await;
         }
         let node = NodeId(self.next_node);
         self.next_node += 1;
@@ -229,6 +237,13 @@ impl Keeping {
                 Ready::Ended(node, end)
             });
         }
+    }
+
+    /// Gives a node back that was reserved and fits not.
+    async fn do_without(&mut self, key: &NodeKey) {
+        let NodeKeeper { registry, reservation, .. } = &self.keeper;
+        let freed = registry.free_if_reserved_by(key, reservation).await;
+        self.note_registry(freed, "give a node back");
     }
 
     async fn on_not_connected(&mut self, key: &NodeKey, error: &ConnectError) {

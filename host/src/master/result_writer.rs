@@ -215,7 +215,7 @@ impl ResultWriter {
     ///
     /// # Errors
     /// If not all could be written.
-    pub async fn finish(mut self, mut failure: WriteFailure) -> Result<(), WriteError> {
+    pub async fn finish(&mut self, mut failure: WriteFailure) -> Result<(), WriteError> {
         self.lots = None;
         if let Some(thread) = self.thread.take() {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;

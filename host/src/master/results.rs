@@ -62,6 +62,11 @@ impl Results {
         self.journal.as_ref().is_some_and(|journal| journal.run.has_begun() && !journal.complete)
     }
 
+    /// Whether there is a journal.
+    pub fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
     /// Whether more results may be taken.
     pub fn has_room(&self) -> bool {
         self.writer.has_room()
@@ -154,7 +159,7 @@ impl Results {
 
     /// Writes what waits, and the last checkpoint; says how the run ends then.
     pub async fn finish(
-        mut self,
+        &mut self,
         mut end: RunEnd,
         state: &mut DispatchState,
         failure: WriteFailure,

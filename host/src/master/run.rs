@@ -18,6 +18,7 @@ use super::run_end::{RunEnd, RunReport};
 use super::summary::{self, Summary};
 use crate::config::{InputFormat, Progress, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
+use crate::ids::RunId;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::record::{Format, InputSource, ReadLimits, RecordReader};
 use crate::shutdown::Shutdown;
@@ -27,10 +28,12 @@ use crate::wire::Role;
 pub const LINK_EVENTS: usize = 16;
 
 /// What happens to slaves when the run is over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Ending {
     /// They end, too.
     pub shutdown_slaves: bool,
+    /// The files of their sinks are delivered there.
+    pub harvest: Option<String>,
 }
 
 /// The runtime of a master: one thread for all links, because a link only passes buffers on.
@@ -42,36 +45,62 @@ pub fn start_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// How a master introduces itself to its slaves.
-pub fn role(settings: &RunSettings, reservation: &str) -> Role {
+pub fn role(settings: &RunSettings, run: RunId, reservation: &str) -> Role {
     Role::Master {
         reservation: reservation.to_owned(),
         format: Format::from(settings.format),
         record_timeout_ms: settings.record_timeout.map(|limit| limit.as_millis() as u64),
+        run,
     }
 }
 
-/// Runs the input over the slaves that join through `events`, and says how it went. `task` is the one that the
-/// command names, if it names one.
+/// A run whose inputs and journal are open.
+#[derive(Debug)]
+pub struct OpenedRun {
+    inputs: Vec<InputSource>,
+    journal: Option<Opened>,
+    /// Its name.
+    pub id: RunId,
+}
+
+/// Opens the inputs and the journal of a run. `task` is the one that the command names, if it names one.
+///
+/// # Errors
+/// If one of them cannot be used.
+pub fn open_run(settings: &RunSettings, task: Option<&TaskIdentity>) -> anyhow::Result<OpenedRun> {
+    let inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
+    let journal = open_journal(settings, &inputs, task)?;
+    let id = match &journal {
+        Some(journal) => journal.file.run(),
+        None => RunId::random()?,
+    };
+    Ok(OpenedRun { inputs, journal, id })
+}
+
+/// Runs the input over the slaves that join through `events`, and says how it went.
 ///
 /// # Errors
 /// If the run cannot begin.
 pub async fn run_records(
     settings: &RunSettings,
-    task: Option<TaskIdentity>,
+    opened: OpenedRun,
     ending: Ending,
     events: mpsc::Receiver<LinkEvent>,
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
-    let inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
-    let journal = open_journal(settings, &inputs, task.as_ref())?;
+    let OpenedRun { inputs, journal, .. } = opened;
     let plan = plan(settings, inputs, journal, ending).map_err(UsageError::mark)?;
     let was_complete = plan.results.is_complete();
     let report = dispatcher::run(plan, events, shutdown).await;
     if let RunEnd::CannotGoOn(message) | RunEnd::NoNode(message) | RunEnd::OtherRun(message) = &report.end {
         eprintln!("simplegrid: error: {message}");
     }
+    for problem in &report.sinks.problems {
+        eprintln!("simplegrid: error: {problem}");
+    }
     if !settings.quiet {
+        report.sinks.delivered.iter().for_each(|delivered| eprintln!("simplegrid: {delivered}"));
         say_how_to_go_on(&report, was_complete);
     }
     let summary = Summary::new(&report, began.elapsed().max(Duration::from_nanos(1)));
@@ -136,6 +165,7 @@ fn plan(
         header: settings.header,
         progress: ProgressLine::new(visible),
         shutdown_slaves: ending.shutdown_slaves,
+        harvest: ending.harvest,
     })
 }
 

@@ -39,6 +39,17 @@ pub struct RunReport {
     pub nodes_lost: usize,
     /// Whether the same command would go on where this run has ended.
     pub can_be_resumed: bool,
+    /// What the slaves' sinks have said at the end.
+    pub sinks: SinkNews,
+}
+
+/// What is left to tell of the slaves' sinks.
+#[derive(Debug, Default)]
+pub struct SinkNews {
+    /// What was delivered where.
+    pub delivered: Vec<String>,
+    /// What could not be done.
+    pub problems: Vec<String>,
 }
 
 impl From<ReadError> for RunEnd {

@@ -25,6 +25,10 @@ const VAIN_FLUSHES_MAX: u32 = 3;
 /// blame. A slave whose workers do not start gives up by itself long before.
 const VAIN_LOSSES_MAX: u32 = 16;
 
+/// What a commit adds to a round trip of a slave with a sink: its reports wait for it, its answers to pings do
+/// not. Ten milliseconds are a few of gathering and one wait for a disk.
+const COMMIT_GUESS: Duration = Duration::from_millis(10);
+
 /// A round trip, until one was measured.
 const ROUND_TRIP_GUESS: Duration = Duration::from_micros(100);
 
@@ -60,6 +64,8 @@ struct Node {
     name: String,
     /// It wants no new batches.
     draining: bool,
+    /// It puts rows into a sink of its own.
+    has_sink: bool,
     round_trip: Duration,
     slots: u16,
     /// Workers in a row that were lost without a record that has ended, or is to blame.
@@ -85,9 +91,10 @@ pub struct Slots {
 
 impl Slots {
     /// Adds a node and its slots, which are down at first.
-    pub fn add_node(&mut self, id: NodeId, name: String, slots: u16) {
-        self.nodes
-            .insert(id, Node { name, draining: false, round_trip: ROUND_TRIP_GUESS, slots, vain_losses: 0 });
+    pub fn add_node(&mut self, id: NodeId, name: String, slots: u16, has_sink: bool) {
+        let round_trip = ROUND_TRIP_GUESS + if has_sink { COMMIT_GUESS } else { Duration::ZERO };
+        let node = Node { name, draining: false, has_sink, round_trip, slots, vain_losses: 0 };
+        self.nodes.insert(id, node);
         for slot in self.of_node(id) {
             self.slots.insert(slot, Slot::default());
         }
@@ -122,6 +129,11 @@ impl Slots {
     /// What people call a node.
     pub fn node_name(&self, id: NodeId) -> Option<&str> {
         self.nodes.get(&id).map(|node| node.name.as_str())
+    }
+
+    /// Whether a node puts rows into a sink of its own.
+    pub fn has_sink(&self, id: NodeId) -> bool {
+        self.nodes.get(&id).is_some_and(|node| node.has_sink)
     }
 
     /// Whether a slot that is known has no worker.
@@ -173,6 +185,7 @@ impl Slots {
     /// A round trip to a node was measured.
     pub fn set_round_trip(&mut self, id: NodeId, measured: Duration) {
         if let Some(node) = self.nodes.get_mut(&id) {
+            let measured = measured + if node.has_sink { COMMIT_GUESS } else { Duration::ZERO };
             node.round_trip = (node.round_trip * 3 + measured) / 4;
         }
     }

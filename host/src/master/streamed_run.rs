@@ -29,6 +29,8 @@ pub struct StreamedRun {
     pub retries: u32,
     /// The longest record that is run.
     pub record_bytes_max: usize,
+    /// Where the files of a sink are delivered at the end, if anywhere.
+    pub harvest: Option<String>,
 }
 
 /// How such a run ended.
@@ -50,7 +52,7 @@ pub async fn run_stream(
     shutdown: Shutdown,
 ) -> anyhow::Result<StreamedEnd> {
     let began = Instant::now();
-    let StreamedRun { records, format, key_of, retries, record_bytes_max } = run;
+    let StreamedRun { records, format, key_of, retries, record_bytes_max, harvest } = run;
     let (writer, write_failure) = ResultWriter::start(Place::new(None)?, None)?;
     let plan = RunPlan {
         state: DispatchState::new(RunRules { retries, keep_order: false, format, key_of }),
@@ -61,8 +63,11 @@ pub async fn run_stream(
         header: false,
         progress: ProgressLine::new(false),
         shutdown_slaves: false,
+        harvest,
     };
     let report = dispatcher::run(plan, events, shutdown).await;
+    report.sinks.delivered.iter().for_each(|delivered| tracing::info!("{delivered}"));
+    report.sinks.problems.iter().for_each(|problem| tracing::error!("{problem}"));
     let summary = Summary::new(&report, began.elapsed().max(Duration::from_nanos(1)));
     Ok(StreamedEnd { end: report.end, summary })
 }

@@ -87,6 +87,8 @@ pub fn exit_status(report: &RunReport) -> ExitStatus {
     /// SIGPIPE: what a filter ends with when its reader is gone.
     const PIPE: u8 = 13;
     match &report.end {
+        // Records that are done whose rows are not where they should be.
+        RunEnd::Finished if !report.sinks.problems.is_empty() => ExitStatus::CannotGoOn,
         RunEnd::Finished if report.counts.failed == 0 => ExitStatus::Done,
         RunEnd::Finished => ExitStatus::SomeFailed,
         RunEnd::Drained(signal) | RunEnd::Stopped(signal) => signal.exit_status(),
@@ -100,10 +102,18 @@ pub fn exit_status(report: &RunReport) -> ExitStatus {
 #[cfg(test)]
 mod tests {
     use super::super::books::Counts;
+    use super::super::run_end::SinkNews;
     use super::*;
 
     fn summary(counts: Counts, end: RunEnd) -> Summary {
-        let report = RunReport { end, counts, nodes_used: 1, nodes_lost: 0, can_be_resumed: false };
+        let report = RunReport {
+            end,
+            counts,
+            nodes_used: 1,
+            nodes_lost: 0,
+            can_be_resumed: false,
+            sinks: SinkNews::default(),
+        };
         Summary::new(&report, Duration::from_secs(2))
     }
 

@@ -189,8 +189,9 @@ async fn let_in_ours(
         Role::Master { reservation, .. } if reservation.len() > RESERVATION_BYTES_MAX => {
             Err(Closed::LongName(reservation.len()))
         }
-        Role::Master { reservation, format, record_timeout_ms } => {
-            let run = RunRequest { format, record_timeout: record_timeout_ms.map(Duration::from_millis) };
+        Role::Master { reservation, format, record_timeout_ms, run } => {
+            let record_timeout = record_timeout_ms.map(Duration::from_millis);
+            let run = RunRequest { run, format, record_timeout };
             let guard = match occupy(door, &reservation) {
                 Ok(guard) => guard,
                 Err(refusal) => {

@@ -6,9 +6,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::line_limit::LineLimit;
 use super::worker_link::WorkerId;
 use super::worker_pool::{PoolCommand, PoolHandle, RunRequest};
+use crate::sink::{SinkSession, SinkTrouble};
 use crate::wire::{
     BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes,
 };
+
+/// Messages that may wait before a sink: enough for the next commit. More wait in the pool's outbox, which is bounded
+/// by bytes.
+const FRAMES_TO_SINK: usize = 8;
+
+/// Bytes of a record's end in the table of a batch.
+const RECORD_END_BYTES: usize = 4;
 
 /// Where a session's frames come from: a connection, or a master in the same process.
 pub trait Incoming {
@@ -60,13 +68,24 @@ pub async fn serve(
     lines: &LineLimit,
 ) -> SessionEnd {
     let (close, closed) = oneshot::channel();
-    if pool.commands.send(PoolCommand::Attach { run, out: out.clone(), close }).await.is_err() {
+    // Without a sink, what the pool says goes to the master as it is.
+    let through_sink = match pool.sink.as_ref().map(|sink| SinkSession::new(sink.clone(), run.run)) {
+        None => None,
+        Some(Ok(session)) => Some(session),
+        Some(Err(error)) => return SessionEnd::Closed(format!("this slave has no random numbers: {error}")),
+    };
+    let (to_sink, mut from_pool) = mpsc::channel(FRAMES_TO_SINK);
+    let pool_out = if through_sink.is_some() { to_sink } else { out.clone() };
+    if pool.commands.send(PoolCommand::Attach { run, out: pool_out, close }).await.is_err() {
         return SessionEnd::Lost(None);
     }
     let end = tokio::select! {
-        end = relay(&mut incoming, pool, lines) => end,
+        end = relay(&mut incoming, pool, through_sink.as_ref(), &out, lines) => end,
         Ok(reason) = closed => SessionEnd::Closed(reason),
+        end = pass_on(through_sink.as_ref(), &mut from_pool, &out, pool) => end,
     };
+    // What it still wants of the sink, nobody waits for.
+    drop(through_sink);
     detach(pool).await;
     if matches!(end, SessionEnd::Bye | SessionEnd::Shutdown) {
         // The master may not wait for the answer.
@@ -75,16 +94,47 @@ pub async fn serve(
     end
 }
 
-/// Makes the pool forget the run.
+/// Passes on what the pool says, through the sink; never ends if there is none, or if all is said.
+async fn pass_on(
+    session: Option<&SinkSession>,
+    from_pool: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
+    out: &mpsc::Sender<Frame<SlaveToMaster>>,
+    pool: &PoolHandle,
+) -> SessionEnd {
+    if let Some(session) = session {
+        match session.pass_on(from_pool, out).await {
+            Ok(()) => {}
+            Err(SinkTrouble::MasterGone) => return SessionEnd::Lost(None),
+            Err(trouble @ SinkTrouble::Sink(_)) => {
+                let message = trouble.to_string();
+                // Nobody who is gone must be told.
+                let _ = out.send(SlaveToMaster::Failed { message: message.clone() }.into()).await;
+                let _ = pool.commands.send(PoolCommand::GiveUp { message }).await;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Makes the pool forget the run, and the sink complete what it has of it.
 pub async fn detach(pool: &PoolHandle) {
     let (done, detached) = oneshot::channel();
     if pool.commands.send(PoolCommand::Detach(done)).await.is_ok() {
         // A pool that ends instead is free of the run, too.
         let _ = detached.await;
     }
+    if let Some(sink) = &pool.sink {
+        sink.end_session().await;
+    }
 }
 
-async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle, lines: &LineLimit) -> SessionEnd {
+async fn relay(
+    incoming: &mut impl Incoming,
+    pool: &PoolHandle,
+    through_sink: Option<&SinkSession>,
+    out: &mpsc::Sender<Frame<SlaveToMaster>>,
+    lines: &LineLimit,
+) -> SessionEnd {
     // Whether the slave is to end with the session (`-i done=1`), as in the original.
     let mut ends_slave = false;
     loop {
@@ -95,7 +145,14 @@ async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle, lines: &LineLimi
         };
         let sent = match frame.head {
             MasterToSlave::Batch(head) => {
+                if let Some(session) = through_sink
+                    && let Err(reason) = session.on_batch(&head, frame.table.len() / RECORD_END_BYTES)
+                {
+                    return SessionEnd::Closed(reason.to_owned());
+                }
                 let BatchHead { batch, base, with_row_ends, .. } = head;
+                // A sink must know whose rows are whose.
+                let with_row_ends = with_row_ends || through_sink.is_some();
                 let item = HostToWorker::Batch { item: batch, base, with_row_ends };
                 let item = Frame { head: item, table: frame.table, body: frame.body };
                 work(pool, WorkerId::new(head.slot, head.epoch), item).await
@@ -111,6 +168,16 @@ async fn relay(incoming: &mut impl Incoming, pool: &PoolHandle, lines: &LineLimi
                     ends_slave = is_yes(&value);
                 }
                 on_command(&name, &value, lines);
+                true
+            }
+            MasterToSlave::Conclude { run_is_over, harvest } => {
+                match through_sink {
+                    Some(session) => session.conclude(run_is_over, harvest, out.clone()).await,
+                    None => {
+                        let problem = Some("it has no sink".to_owned());
+                        let _ = out.send(SlaveToMaster::Concluded { delivered: None, problem }.into()).await;
+                    }
+                }
                 true
             }
             MasterToSlave::Bye if ends_slave => return SessionEnd::Shutdown,

@@ -17,6 +17,7 @@ mod prepare;
 mod record_watch;
 mod registration;
 mod sample_rate;
+mod sink_store;
 mod waiting_room;
 mod worker_link;
 mod worker_pool;
@@ -25,6 +26,7 @@ pub use line_door::{LineRun, LineRunEnd, LineRunner};
 pub use line_limit::LineLimit;
 pub use master_session::{Incoming, SessionEnd, serve};
 pub use prepare::{PrepareError, Prepared, TaskChoice, prepare};
+pub use sink_store::open_sink;
 pub use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
 
 use crate::config::SlaveConfig;

@@ -16,12 +16,14 @@ use super::master_listener::{self, Door, DoorLog, EndOrder};
 use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
 use super::registration::{Registration, RowEvent};
 use super::sample_rate::SampleRate;
+use super::sink_store::open_sink;
 use super::waiting_room::WaitingRoom;
 use super::worker_pool::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus};
 use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
+use crate::sink::{self, SinkUrl};
 
 /// Connections that the system keeps until they are accepted. When there are more, it drops what comes, and a
 /// master tries again only after a second: the usual 128 are soon filled.
@@ -69,11 +71,20 @@ pub async fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyh
         prepared = prepare_task(config) => prepared,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
-    let prepared = prepared.map_err(UsageError::mark)?;
+    let mut prepared = prepared.map_err(UsageError::mark)?;
+    let label = label(config, port);
+    let store = tokio::select! {
+        store = open_sink(config.sink.as_ref(), &label, &mut prepared) => store?,
+        signal = shutdown.first() => return Ok(signal.exit_status()),
+    };
     let registration = Registration::announce(registry, announcement(config, port, &prepared)).await?;
     let (row, row_events) = mpsc::channel(16);
     let mut tasks = JoinSet::new();
-    let pool = worker_pool::start(pool_config(config, port, &prepared), &mut tasks);
+    if let Some(url) = &config.sink {
+        tracing::info!("rows go to {url}");
+    }
+    let sink = store.map(|store| sink::start(store, &mut tasks));
+    let pool = worker_pool::start(pool_config(config, port, &prepared), sink, &mut tasks);
     let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;
     let lines = config.line_protocol.then(|| LineDoor::new(line_runner, shutdown.clone()));
     let mut node = Node { config, port, shutdown, pool, row, tasks, drain_deadline };
@@ -130,9 +141,15 @@ async fn accept(listener: &TcpListener, not_before: Option<Instant>) -> std::io:
 }
 
 async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
-    let SlaveConfig { task, task_args, manager_args, task_path, limits, max_workers, .. } = config;
-    prepare(TaskChoice { task, task_args, manager_args, task_path, limits: *limits, slots: *max_workers })
-        .await
+    let SlaveConfig { task, task_args, manager_args, task_path, limits, max_workers, sink, .. } = config;
+    let marks_null = sink.as_ref().is_some_and(SinkUrl::is_table);
+    let (limits, slots) = (*limits, *max_workers);
+    prepare(TaskChoice { task, task_args, manager_args, task_path, limits, slots, marks_null }).await
+}
+
+/// What this slave is called.
+fn label(config: &SlaveConfig, port: u16) -> String {
+    format!("{}:{port}", config.host_for_masters())
 }
 
 fn announcement(config: &SlaveConfig, port: u16, prepared: &Prepared) -> Announcement {
@@ -152,7 +169,7 @@ fn pool_config(config: &SlaveConfig, port: u16, prepared: &Prepared) -> PoolConf
     PoolConfig {
         slots: config.max_workers,
         start: prepared.start.clone(),
-        node: format!("{}:{port}", config.host_for_masters()),
+        node: label(config, port),
         record_timeout: config.record_timeout,
         logs_losses: true,
     }
@@ -278,6 +295,8 @@ impl Node<'_> {
         // A row task that is gone has nothing to write into.
         let _ = self.row.send(RowEvent::Stats(stats(&self.pool), None)).await;
         drop(self.row);
+        // It completes its files, and ends.
+        self.pool.sink = None;
         while let Some(ended) = self.tasks.join_next().await {
             propagate_panic(ended);
         }

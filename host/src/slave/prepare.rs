@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::Pair;
 use crate::plugin::{self, LoadError, OutputKind, TaskManifest};
+use crate::sink::Shape;
 use crate::wire::{Welcome, WorkerLimits, WorkerStart};
 use crate::worker::{LaunchError, WorkerLabel, WorkerProcess};
 
@@ -26,6 +27,8 @@ pub struct Prepared {
     pub start: WorkerStart,
     /// What masters are told.
     pub welcome: Welcome,
+    /// What its rows look like.
+    pub shape: Shape,
 }
 
 /// What the user said about a task.
@@ -43,6 +46,8 @@ pub struct TaskChoice<'a> {
     pub limits: WorkerLimits,
     /// How many workers will run it.
     pub slots: u16,
+    /// Whether NULL and the empty text must be told apart.
+    pub marks_null: bool,
 }
 
 /// Finds a task and prepares it.
@@ -57,6 +62,7 @@ pub async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
         task_args: choice.task_args.to_vec(),
         manager_args: choice.manager_args.to_vec(),
         limits: choice.limits,
+        marks_null: choice.marks_null,
     };
     let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
     let mut process = WorkerProcess::spawn(&label).map_err(LaunchError::from)?;
@@ -67,7 +73,7 @@ pub async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
     if let Some(task) = manifest.task(&start.task) {
         start.task.clone_from(&task.name);
         let welcome = welcome(task, &manifest.version, choice.slots);
-        return Ok(Prepared { start, welcome });
+        return Ok(Prepared { start, welcome, shape: Shape::of(task) });
     }
     Err(LaunchError::Protocol("it loaded a library without the task".to_owned()).into())
 }
@@ -83,5 +89,6 @@ fn welcome(task: &TaskManifest, version: &str, slots: u16) -> Welcome {
         columns,
         slots,
         program: env!("CARGO_PKG_VERSION").to_owned(),
+        sink: None,
     }
 }

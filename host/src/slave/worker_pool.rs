@@ -14,10 +14,11 @@ use tokio::time::MissedTickBehavior;
 
 use super::pool_state::{Action, PoolState};
 use super::worker_link::{self, LinkSettings, Steering, WorkerEvent, WorkerId};
-use crate::ids::{Epoch, SlotIndex};
+use crate::ids::{Epoch, RunId, SlotIndex};
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::record::Format;
 use crate::scoreboard::{Outcome, Status};
+use crate::sink::SinkHandle;
 use crate::wire::{Frame, HostToWorker, ItemDone, SlaveToMaster, WorkerStart};
 use crate::worker::{LaunchError, WorkerLabel};
 
@@ -53,6 +54,8 @@ pub struct PoolConfig {
 /// What a master's run asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct RunRequest {
+    /// Its name.
+    pub run: RunId,
     /// How its records end.
     pub format: Format,
     /// The limit of one record.
@@ -81,6 +84,11 @@ pub enum PoolCommand {
     Stop,
     /// All workers must end at once.
     Kill,
+    /// The slave cannot go on, for a reason outside its workers.
+    GiveUp {
+        /// Why.
+        message: String,
+    },
 }
 
 /// How a pool is.
@@ -108,6 +116,8 @@ pub struct PoolHandle {
     pub status: watch::Receiver<PoolStatus>,
     /// What it has done.
     pub counters: Arc<Counters>,
+    /// Where the rows of its workers go, if not to the master.
+    pub sink: Option<SinkHandle>,
 }
 
 /// Records that ended in a pool's workers, over all runs.
@@ -136,7 +146,7 @@ impl Counters {
 }
 
 /// Starts a pool; it runs in `tasks`.
-pub fn start(config: PoolConfig, tasks: &mut JoinSet<()>) -> PoolHandle {
+pub fn start(config: PoolConfig, sink: Option<SinkHandle>, tasks: &mut JoinSet<()>) -> PoolHandle {
     let room = usize::from(config.slots) * (BATCHES_PER_SLOT_MAX + 1) + 16;
     let (commands, inbox) = mpsc::channel(room);
     let (status, status_out) = watch::channel(PoolStatus::Starting);
@@ -157,7 +167,7 @@ pub fn start(config: PoolConfig, tasks: &mut JoinSet<()>) -> PoolHandle {
         counters: counters.clone(),
     };
     tasks.spawn(pool.work(actions, inbox, events));
-    PoolHandle { commands, status: status_out, counters }
+    PoolHandle { commands, status: status_out, counters, sink }
 }
 
 /// How a worker link is steered.
@@ -243,6 +253,10 @@ impl Pool {
             PoolCommand::Hurry => self.state.on_hurry(),
             PoolCommand::Stop => self.state.on_stop(),
             PoolCommand::Kill => self.state.on_kill(),
+            PoolCommand::GiveUp { message } => {
+                self.give_up(message);
+                Vec::new()
+            }
         }
     }
 

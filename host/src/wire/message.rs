@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BatchId, Epoch, SlotIndex};
+use super::seq_ranges::SeqRanges;
+use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
 use crate::record::Format;
 
 /// From a master, or from whoever administers a slave.
@@ -36,6 +37,13 @@ pub enum MasterToSlave {
     Bye,
     /// The slave must end, after a drain.
     Shutdown,
+    /// The run gets no more from this slave: its sink must put away what it has. Only for slaves with a sink.
+    Conclude {
+        /// Nothing of this run will ever be run again, anywhere.
+        run_is_over: bool,
+        /// Where the files of the run are to be delivered, if the sink has files.
+        harvest: Option<String>,
+    },
 }
 
 /// Who connects.
@@ -58,6 +66,8 @@ pub enum Role {
         format: Format,
         /// Milliseconds that one record may take; overrides the slave's own limit.
         record_timeout_ms: Option<u64>,
+        /// The run, by a name that it keeps when it goes on after a crash.
+        run: RunId,
     },
     /// To give a command. Always let in.
     Administrator,
@@ -76,6 +86,8 @@ pub struct BatchHead {
     pub base: u32,
     /// Whether its report must say where each record's rows end, even if all are done.
     pub with_row_ends: bool,
+    /// The numbers of its records in the run's input, if the slave has a sink; else nothing.
+    pub seqs: SeqRanges,
 }
 
 /// From a slave.
@@ -109,6 +121,13 @@ pub enum SlaveToMaster {
     Pong(u64),
     /// The answer to `Bye`: the slave is free. The last message.
     Bye,
+    /// The answer to `Conclude`.
+    Concluded {
+        /// Where the files of the run were delivered, if they were.
+        delivered: Option<String>,
+        /// What could not be done.
+        problem: Option<String>,
+    },
 }
 
 /// What a slave is.
@@ -124,6 +143,17 @@ pub struct Welcome {
     pub slots: u16,
     /// The version of its program, for the log.
     pub program: String,
+    /// Where it puts rows; none if they go to the master.
+    pub sink: Option<SinkPlace>,
+}
+
+/// Where a slave puts rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkPlace {
+    /// What people call it. Two slaves of one run must have the same.
+    pub name: String,
+    /// Whether it has files, which can be harvested.
+    pub has_files: bool,
 }
 
 /// Why a hello was not granted.

@@ -11,6 +11,7 @@ mod frame_writer;
 mod handshake;
 mod line_protocol;
 mod message;
+mod seq_ranges;
 mod worker_message;
 
 pub use blocking_frames::{BlockingReader, BlockingWriter, FrameRef, MoreInput};
@@ -24,7 +25,8 @@ pub use line_protocol::{
     HASH_PREFIX_BYTES, LineCommand, LineScheduler, NoHash, is_yes, may_be_preamble, split_hash,
 };
 pub use message::{
-    BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SlaveToMaster, SlotLost,
-    Welcome,
+    BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SinkPlace, SlaveToMaster,
+    SlotLost, Welcome,
 };
+pub use seq_ranges::{BatchSeqs, SeqRanges};
 pub use worker_message::{HostToWorker, ItemDone, WorkerLimits, WorkerStart, WorkerToHost};

@@ -56,6 +56,8 @@ pub struct WorkerStart {
     pub manager_args: Vec<(String, String)>,
     /// What the process may take.
     pub limits: WorkerLimits,
+    /// Whether its rows must tell an empty text from NULL: the one is quoted, the other is nothing.
+    pub marks_null: bool,
 }
 
 /// What a worker process may take of the machine.

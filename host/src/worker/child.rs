@@ -53,7 +53,7 @@ pub fn run() -> anyhow::Result<()> {
                 Err(error) => return refuse_task(&mut output, &start, &error),
             },
             Some(HostToWorker::Create) => {
-                let desk = Desk::new(board, raw, stopping);
+                let desk = Desk::new(board, raw, start.marks_null, stopping);
                 return match plugin.create(&name, &args, desk) {
                     Ok(task) => {
                         output.send(WorkerToHost::Created)?;

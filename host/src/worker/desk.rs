@@ -17,6 +17,8 @@ pub(super) struct Desk {
     pub(super) held: Held,
     /// Rows are lines as they are, not CSV.
     raw: bool,
+    /// An empty text is told from NULL in every row.
+    marks_null: bool,
     /// The item in hand.
     item: BatchId,
     /// The record in hand, if a record is.
@@ -40,11 +42,12 @@ fn record_id(batch_low: u32, index: u16) -> u64 {
 }
 
 impl Desk {
-    pub(super) fn new(board: Board, raw: bool, stopping: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(board: Board, raw: bool, marks_null: bool, stopping: Arc<AtomicBool>) -> Self {
         Self {
             board,
             held: Held::default(),
             raw,
+            marks_null,
             item: BatchId(0),
             in_hand: None,
             finished_rows: 0,
@@ -195,7 +198,7 @@ impl Desk {
 
     fn write_row(&mut self, cells: Cells<'_>) -> Result<(), BoardFull> {
         self.row.clear();
-        csv_row(cells, self.raw, &mut self.row);
+        csv_row(cells, self.raw, self.marks_null, &mut self.row);
         self.board.write(&self.row)
     }
 }
@@ -233,7 +236,10 @@ impl TaskHost for Desk {
 }
 
 /// One row as CSV (RFC 4180, lines end with LF), or as a line if the task is a raw one.
-fn csv_row(cells: Cells<'_>, raw: bool, row: &mut Vec<u8>) {
+/// An empty text that could be taken for something else has quotes: for an empty line if it is alone, and for NULL
+/// if that matters.
+fn csv_row(cells: Cells<'_>, raw: bool, marks_null: bool, row: &mut Vec<u8>) {
+    let marks_empty = marks_null || cells.len() == 1;
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             row.push(b',');
@@ -241,7 +247,7 @@ fn csv_row(cells: Cells<'_>, raw: bool, row: &mut Vec<u8>) {
         let text = cell.unwrap_or_default();
         if raw {
             row.extend_from_slice(text);
-        } else if needs_quotes(text) || (cells.len() == 1 && cell.is_some() && text.is_empty()) {
+        } else if needs_quotes(text) || (marks_empty && cell.is_some() && text.is_empty()) {
             quote(text, row);
         } else {
             row.extend_from_slice(text);

@@ -383,3 +383,40 @@ fn a_row_shows_whether_the_slave_can_be_had() {
     wait::until("the row counts it", || grid.column(slave.port(), "done") == 1);
     assert_eq!(grid.state(slave.port()), "enabled");
 }
+
+#[test]
+fn rows_go_to_the_sink_if_the_slave_has_one() {
+    let grid = Grid::new();
+    let sink = format!("--sink=sqlite:{}?table=rows", grid.path("rows.db").display());
+    let slave = Slave::start(echo_call(&grid).arg(sink));
+    send_lines(slave.port(), numbered("a", 5000));
+    send_lines(slave.port(), PARTITIONED.to_owned() + "7         b\n8         c\n");
+    slave.wait_for_stderr("are done: 2 records read, 2 done, 0 failed");
+    let rows = rusqlite::Connection::open(grid.path("rows.db")).expect("the sink has made it");
+    let count = |sql: &str| rows.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("it is a table");
+    assert_eq!(count("SELECT count(*) FROM rows"), 5002);
+    assert_eq!(count("SELECT count(DISTINCT line) FROM rows"), 5002);
+    assert_eq!(count("SELECT count(*) FROM rows WHERE line IN ('b', 'c')"), 2);
+    assert_eq!(slave.stdout(), b"");
+}
+
+#[test]
+fn a_client_can_have_the_files_of_a_sink_delivered() {
+    let grid = Grid::new();
+    let (rows, delivered) = (grid.path("rows"), grid.path("delivered"));
+    std::fs::create_dir(&rows).expect("the directory is new");
+    std::fs::create_dir(&delivered).expect("the directory is new");
+    let slave = Slave::start(echo_call(&grid).arg(format!("--sink=csv:{}", rows.display())));
+    send_lines(
+        slave.port(),
+        format!(":scpto=relative\n:scpto={}\n", delivered.display()) + &numbered("a", 100),
+    );
+    slave.wait_for_stderr("are done: 100 records read, 100 done, 0 failed");
+    let packages = std::fs::read_dir(&delivered).expect("it is there");
+    let names: Vec<_> = packages.map(|entry| entry.expect("it is there").file_name()).collect();
+    assert!(names.len() == 1 && names[0].to_string_lossy().ends_with(".tar.gz"), "{names:?}");
+    // A place that is none is said, and costs no line.
+    send_lines(slave.port(), ":scpto=relative\nb\n");
+    slave.wait_for_stderr("«scpto=relative» is ignored");
+    slave.wait_for_stderr("are done: 1 record read, 1 done, 0 failed");
+}

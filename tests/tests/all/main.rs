@@ -23,6 +23,7 @@ mod registry_schema;
 mod registry_servers;
 mod run;
 mod signals;
+mod sinks;
 mod tidy;
 mod torture;
 mod usage;

@@ -32,7 +32,8 @@ fn the_perl_command_lines_are_understood() {
     assert_eq!(master.registry.address, "dbi:mysql:g@h:3306");
     assert_eq!(master.run.scheduler, Scheduler::Partitioned);
     assert_eq!(master.run.partition_by.as_deref(), Some("email-domain:by-email-domain"));
-    assert_eq!((master.max_reserve, master.init_commands), (Some(10), vec![pair("scpto", "u@h:d")]));
+    assert_eq!((master.max_reserve, master.harvest.as_deref()), (Some(10), Some("u@h:d")));
+    assert!(master.init_commands.is_empty(), "a harvest is no command for the start");
     let manager =
         user.node_manager(&["--hostname", "h", "--port", "7", "--manager_args=dsn=x.db", "disable"]);
     assert_eq!(

@@ -8,6 +8,7 @@ use crate::ids::BatchId;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::master::ledger::{Sent, Seqs};
 use crate::master::partition::Portion;
+use crate::wire::SeqRanges;
 
 /// Parts that the rest of a file is cut into for each slot: its end is shared out in small batches, so that
 /// no slot is left with a long last one.
@@ -97,8 +98,10 @@ impl DispatchState {
     fn push_send(&mut self, batch: BatchId, sent: Sent, actions: &mut Vec<Action>) {
         let (slot, records) = (sent.slot, sent.records().clone());
         let with_row_ends = self.books.needs_row_ends(&sent);
+        let seqs = if self.slots.has_sink(slot.node) { sent.seq_ranges() } else { SeqRanges::default() };
         self.books.ledger.add(batch, sent);
-        actions.push(Action::Send { slot, epoch: self.slots.epoch(slot), batch, records, with_row_ends });
+        let epoch = self.slots.epoch(slot);
+        actions.push(Action::Send { slot, epoch, batch, records, with_row_ends, seqs });
     }
 
     /// The bytes of a batch: fewer when the end of the input is near. (Not in a partitioned run: there no other

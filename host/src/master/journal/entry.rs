@@ -13,7 +13,7 @@ use super::earlier::Earlier;
 use super::identity::{RunIdentity, TaskIdentity};
 use super::range_set::RangeSet;
 use super::stream_head::StreamHead;
-use crate::ids::Seq;
+use crate::ids::{RunId, Seq};
 use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
 use crate::master::books::Progress;
 
@@ -21,10 +21,13 @@ use crate::master::books::Progress;
 const MAGIC: &[u8; 8] = b"SGRIDJNL";
 
 /// The version of this format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
-/// Magic, version, length of the header, and the low half of the xxh3 of those.
-const PREAMBLE_BYTES: usize = 8 + 4 + 4 + 4;
+/// Magic, version, the run, length of the header, and the low half of the xxh3 of those.
+const PREAMBLE_BYTES: usize = 8 + 4 + 16 + 4 + 4;
+
+/// Those of the first version, which named no run.
+const FIRST_PREAMBLE_BYTES: usize = 8 + 4 + 4 + 4;
 
 /// Length and checksum before the payload of an entry.
 const FRAME_BYTES: usize = 4 + 8;
@@ -94,6 +97,8 @@ impl Checkpoint {
 /// What a journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
+    /// The run's name; `None` if the journal is empty.
+    pub run: Option<RunId>,
     /// Which run it belongs to; `None` if that run had not begun.
     pub header: Option<Header>,
     /// What its checkpoints say together.
@@ -122,15 +127,26 @@ pub enum Damage {
 }
 
 /// The bytes with which a journal begins.
-pub fn encode_header(header: &Header) -> io::Result<Vec<u8>> {
+pub fn encode_header(run: RunId, header: &Header) -> io::Result<Vec<u8>> {
     let entry = encode_entry(header, 0)?;
-    let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + entry.len());
-    bytes.extend(MAGIC);
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(((entry.len() - FRAME_BYTES) as u32).to_le_bytes());
-    bytes.extend(preamble_sum(&bytes).to_le_bytes());
+    let mut bytes = encode_preamble(run, entry.len() - FRAME_BYTES);
     bytes.extend(entry);
     Ok(bytes)
+}
+
+/// The bytes of a journal whose run has a name and nothing else yet.
+pub fn encode_name(run: RunId) -> Vec<u8> {
+    encode_preamble(run, 0)
+}
+
+fn encode_preamble(run: RunId, header_bytes: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + FRAME_BYTES + header_bytes);
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(run.0);
+    bytes.extend((header_bytes as u32).to_le_bytes());
+    bytes.extend(preamble_sum(&bytes).to_le_bytes());
+    bytes
 }
 
 /// The bytes of an entry that follows on `index` others.
@@ -155,8 +171,13 @@ pub fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If it is none, or its header is damaged, or it cannot be read.
 pub fn read(mut journal: impl Read) -> Result<Contents, Damage> {
-    let not_begun = Contents { header: None, earlier: Earlier::default(), intact_bytes: 0, entries: 0 };
-    let Some(header_bytes) = read_preamble(&mut journal)? else { return Ok(not_begun) };
+    let mut not_begun =
+        Contents { run: None, header: None, earlier: Earlier::default(), intact_bytes: 0, entries: 0 };
+    let Some((run, header_bytes)) = read_preamble(&mut journal)? else { return Ok(not_begun) };
+    not_begun.run = Some(run);
+    if header_bytes == 0 {
+        return Ok(not_begun);
+    }
     let header = match read_payload(&mut journal, 0, Some(header_bytes))? {
         Payload::Missing => return Ok(not_begun),
         Payload::Whole(payload) => postcard::from_bytes(&payload).ok(),
@@ -176,25 +197,37 @@ pub fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     Ok(contents)
 }
 
-/// The length of the header; `None` if the journal ends before it is said.
-fn read_preamble(journal: &mut impl Read) -> Result<Option<usize>, Damage> {
+/// The run, and the length of the header, which is 0 as long as there is none; `None` if the journal ends before
+/// they are said.
+fn read_preamble(journal: &mut impl Read) -> Result<Option<(RunId, usize)>, Damage> {
     let preamble = read_up_to(journal, PREAMBLE_BYTES)?;
     let magic = &preamble[..preamble.len().min(MAGIC.len())];
     if !MAGIC.starts_with(magic) {
         return Err(Damage::NotAJournal);
     }
+    if is_of_the_first_version(&preamble) {
+        return Err(Damage::OtherVersion(1));
+    }
     if preamble.len() < PREAMBLE_BYTES {
         return Ok(None);
     }
     let number = |at: usize| u32::from_le_bytes(preamble[at..at + 4].try_into().expect("it has four bytes"));
-    let (version, header_bytes, sum) = (number(8), number(12), number(16));
-    if sum != preamble_sum(&preamble[..16]) {
+    let (version, header_bytes, sum) = (number(8), number(28), number(32));
+    if sum != preamble_sum(&preamble[..32]) {
         return Err(Damage::Header);
     }
     if version != VERSION {
         return Err(Damage::OtherVersion(version));
     }
-    Ok(Some(header_bytes as usize))
+    let run = RunId(preamble[12..28].try_into().expect("it has sixteen bytes"));
+    Ok(Some((run, header_bytes as usize)))
+}
+
+/// Whether a journal begins as those of the first version do.
+fn is_of_the_first_version(preamble: &[u8]) -> bool {
+    preamble.len() >= FIRST_PREAMBLE_BYTES
+        && preamble[8..12] == 1_u32.to_le_bytes()
+        && preamble[16..20] == preamble_sum(&preamble[..16]).to_le_bytes()
 }
 
 /// What comes next in a journal.

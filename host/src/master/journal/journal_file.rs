@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -9,12 +10,14 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::entry::{self, Checkpoint, Contents, Damage, Header, VERSION};
 use super::error::JournalError;
+use crate::ids::RunId;
 
 /// A journal that belongs to this process until it ends.
 #[derive(Debug)]
 pub struct JournalFile {
     path: PathBuf,
     file: Flock<File>,
+    run: RunId,
     /// Bytes that are whole entries.
     intact_bytes: u64,
     /// How many entries that is, the header included.
@@ -22,7 +25,9 @@ pub struct JournalFile {
 }
 
 impl JournalFile {
-    /// Opens a journal, or makes one, and reads it. Nothing is changed in it yet.
+    /// Opens a journal, or makes one, and reads it. Nothing is changed in it yet, but that an empty one gets a name
+    /// for its run: it is on the disk before anything is run under that name, because what has been put into a
+    /// database under it must be found again.
     ///
     /// # Errors
     /// If it is in use, no journal, damaged at its beginning, or cannot be read and written.
@@ -37,7 +42,25 @@ impl JournalFile {
         })?;
         let contents = entry::read(BufReader::new(&*file)).map_err(|damage| of_damage(damage, path))?;
         let Contents { intact_bytes, entries, .. } = contents;
-        Ok((Self { path: path.to_owned(), file, intact_bytes, entries }, contents))
+        let run = match contents.run {
+            Some(run) => run,
+            None => Self::name_run(&file).map_err(failed)?,
+        };
+        Ok((Self { path: path.to_owned(), file, run, intact_bytes, entries }, contents))
+    }
+
+    fn name_run(file: &File) -> io::Result<RunId> {
+        let run = RunId::random()?;
+        // What is there is a beginning that was cut off.
+        file.set_len(0)?;
+        file.write_all_at(&entry::encode_name(run), 0)?;
+        file.sync_all()?;
+        Ok(run)
+    }
+
+    /// The run's name.
+    pub fn run(&self) -> RunId {
+        self.run
     }
 
     /// The file's name, as the user gave it.
@@ -50,11 +73,12 @@ impl JournalFile {
     /// # Errors
     /// If the file cannot be written.
     pub fn begin(&mut self, header: &Header) -> io::Result<()> {
-        self.file.set_len(self.intact_bytes)?;
         self.file.seek(SeekFrom::Start(self.intact_bytes))?;
         if self.entries == 0 {
-            self.append_bytes(&entry::encode_header(header)?)?;
+            // Over the name, which stays the same at every moment.
+            self.append_bytes(&entry::encode_header(self.run, header)?)?;
         }
+        self.file.set_len(self.intact_bytes)?;
         self.file.sync_all()
     }
 

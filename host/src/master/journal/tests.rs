@@ -13,10 +13,12 @@ use super::identity::{InputIdentity, RunIdentity};
 use super::journal_file::JournalFile;
 use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
-use crate::ids::Seq;
+use crate::ids::{RunId, Seq};
 use crate::master::books::Progress;
 use crate::master::result_writer::{Place, ResultWriter, WriteError};
 use crate::record::{Input, Records};
+
+const RUN: RunId = RunId([7; 16]);
 
 fn run_identity() -> RunIdentity {
     let input = InputIdentity {
@@ -57,7 +59,7 @@ fn checkpoint(first: u64, records: u64, done: u64) -> Checkpoint {
 
 /// A journal with so many checkpoints of ten records, and where its entries end.
 fn journal(checkpoints: u64) -> (Vec<u8>, Vec<usize>) {
-    let mut bytes = entry::encode_header(&header()).unwrap();
+    let mut bytes = entry::encode_header(RUN, &header()).unwrap();
     let mut ends = vec![bytes.len()];
     for index in 0..checkpoints {
         let checkpoint = checkpoint(index * 10, 10, (index + 1) * 10);
@@ -74,6 +76,7 @@ fn expected(entries: usize, ends: &[usize]) -> Contents {
         assert!(earlier.add(&checkpoint((index - 1) * 10, 10, index * 10)));
     }
     Contents {
+        run: Some(RUN),
         header: Some(header()),
         earlier,
         intact_bytes: ends[entries - 1] as u64,
@@ -135,7 +138,7 @@ proptest! {
         let failed = failed.min(newly.len());
         let progress = Progress { done: newly.len() - failed, newly, failed, retried: 3 };
         let checkpoint = Checkpoint::new(&progress, 7, true).with_output_bytes(99);
-        let mut bytes = entry::encode_header(&header()).unwrap();
+        let mut bytes = entry::encode_header(RUN, &header()).unwrap();
         bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
         let Progress { newly: finished, done, failed, retried } = progress;
         let earlier =
@@ -290,7 +293,7 @@ async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_
     let files = Files::new();
     let rows = files.path("rows");
     fs::write(&rows, "what some other run has left").unwrap();
-    let (writer, failure) = files.writer(&rows);
+    let (mut writer, failure) = files.writer(&rows);
     writer.begin(Box::new(header()), 0);
     writer.write(vec!["a\n".into(), "b\n".into()]);
     writer.checkpoint(checkpoint(0, 2, 2));
@@ -300,7 +303,7 @@ async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_
     assert_eq!((written, earlier.done, earlier.output_bytes), (header(), 2, 4));
     assert!(fs::read_to_string(&rows).unwrap().starts_with("a\nb\nrows that"));
 
-    let (writer, failure) = files.writer(&rows);
+    let (mut writer, failure) = files.writer(&rows);
     writer.begin(Box::new(header()), earlier.output_bytes);
     writer.write(vec!["c\n".into()]);
     writer.checkpoint(checkpoint(2, 1, 3));
@@ -314,10 +317,32 @@ async fn nothing_is_changed_before_the_run_begins() {
     let files = Files::new();
     let rows = files.path("rows");
     fs::write(&rows, "precious").unwrap();
-    let (writer, failure) = files.writer(&rows);
+    let (mut writer, failure) = files.writer(&rows);
     writer.finish(failure).await.unwrap();
     assert_eq!(fs::read_to_string(&rows).unwrap(), "precious");
-    assert_eq!(fs::read(files.path("j")).unwrap(), b"");
+    assert_eq!((files.contents().header, files.contents().entries), (None, 0));
+}
+
+#[test]
+fn a_run_has_its_name_from_the_moment_its_journal_is_opened() {
+    let files = Files::new();
+    let (mut journal, contents) = JournalFile::open(&files.path("j")).unwrap();
+    let run = journal.run();
+    assert_eq!((contents.run, files.contents().run), (None, Some(run)));
+    journal.begin(&header()).unwrap();
+    journal.append(&checkpoint(0, 1, 1)).unwrap();
+    assert_eq!((files.contents().run, files.contents().entries), (Some(run), 2));
+    drop(journal);
+    assert_eq!(JournalFile::open(&files.path("j")).unwrap().0.run(), run);
+    let other = Files::new();
+    assert_ne!(JournalFile::open(&other.path("j")).unwrap().0.run(), run);
+}
+
+#[test]
+fn a_journal_of_the_first_version_is_told_from_a_damaged_one() {
+    let mut bytes = b"SGRIDJNL\x01\0\0\0\x10\0\0\0".to_vec();
+    bytes.extend((xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, 0) as u32).to_le_bytes());
+    assert!(matches!(entry::read(&bytes[..]), Err(Damage::OtherVersion(1))));
 }
 
 /// A pen over a full disk: whichever of its files is on it, the error names that one.
@@ -339,7 +364,7 @@ fn a_full_disk_is_told_with_the_name_of_its_file() {
     // A device has no length to set, which shows that nothing is written where nothing can be gone on with.
     let error = pen_with(journal, full, None).begin(&header(), 0).unwrap_err();
     assert!(error.to_string().starts_with("cannot write /dev/full: "), "{error}");
-    assert_eq!(fs::read(files.path("j")).unwrap(), b"");
+    assert_eq!((files.contents().header, files.contents().entries), (None, 0));
 }
 
 #[tokio::test]
@@ -349,7 +374,7 @@ async fn when_rows_cannot_be_written_no_checkpoint_counts_them() {
     let (journal, _) = JournalFile::open(&files.path("j")).unwrap();
     let pen = pen_with(journal, &rows, None);
     // The rows go to a full disk, and everything else would work.
-    let (writer, failure) =
+    let (mut writer, failure) =
         ResultWriter::start(Place::new(Some(Path::new("/dev/full"))).unwrap(), Some(pen)).unwrap();
     writer.begin(Box::new(header()), 0);
     writer.write(vec!["a\n".into()]);

@@ -97,7 +97,7 @@ impl TestRun {
     }
 
     pub fn join(&mut self, node: u32, slots: u16) {
-        let actions = self.state.on_node_joined(NodeId(node), &format!("n{node}:1"), slots, self.now);
+        let actions = self.state.on_node_joined(NodeId(node), &format!("n{node}:1"), slots, false, self.now);
         self.take(actions);
         for index in 0..slots {
             self.up(slot(node, index));
@@ -235,7 +235,7 @@ impl TestRun {
         for action in actions {
             assert!(!self.finished, "nothing happens after the end, but {action:?}");
             match action {
-                Action::Send { slot, epoch, batch, records, with_row_ends } => {
+                Action::Send { slot, epoch, batch, records, with_row_ends, .. } => {
                     let text = |record| String::from_utf8_lossy(Format::Lines.content(record)).into_owned();
                     let records = records.iter().map(text).collect();
                     self.sent.push(SentBatch { slot, epoch, batch, records, with_row_ends });

@@ -78,7 +78,7 @@ impl Grid {
     }
 
     fn join(&mut self, node: NodeId) {
-        let actions = self.state.on_node_joined(node, &format!("n{}:1", node.0), SLOTS, self.now);
+        let actions = self.state.on_node_joined(node, &format!("n{}:1", node.0), SLOTS, false, self.now);
         self.take(actions);
         for index in (0..SLOTS).map(SlotIndex) {
             let actions = self.state.on_slot_up(SlotId { node, index }, Epoch(0), self.now);
@@ -182,7 +182,7 @@ impl Grid {
     fn take(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Send { slot, epoch, batch, records, with_row_ends } => {
+                Action::Send { slot, epoch, batch, records, with_row_ends, .. } => {
                     let records = Some(records.iter().map(<[u8]>::to_vec).collect());
                     self.sent(Item { slot, epoch, batch, records, with_row_ends });
                 }

@@ -7,7 +7,8 @@ use simplegrid::ids::{BatchId, Epoch, SlotIndex};
 use simplegrid::registry::{Announcement, NodeKey, Registry};
 use simplegrid::scoreboard::{Outcome, Status};
 use simplegrid::wire::{
-    BatchHead, Frame, LossKind, MasterToSlave, Refusal, ReportHead, SlaveToMaster, SlotLost, Welcome,
+    BatchHead, Frame, LossKind, MasterToSlave, Refusal, ReportHead, SeqRanges, SlaveToMaster, SlotLost,
+    Welcome,
 };
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::{Grid, numbered, wait};
@@ -34,9 +35,9 @@ const BADNESSES: [Badness; 17] = [
     (
         "another version",
         |peer| {
-            peer.send(b"SIMPLEG\x02");
+            peer.send(b"SIMPLEG\x03");
         },
-        "speaks version 2",
+        "speaks version 3",
     ),
     ("no slots", |peer| welcome(peer, 0), "0 slots"),
     ("too many slots", |peer| welcome(peer, u16::MAX), "65535 slots"),
@@ -70,7 +71,14 @@ fn welcome(peer: &mut Peer, slots: u16) {
     let columns = Vec::new();
     say(
         peer,
-        SlaveToMaster::Welcome(Welcome { task, task_version: "1".to_owned(), columns, slots, program }),
+        SlaveToMaster::Welcome(Welcome {
+            task,
+            task_version: "1".to_owned(),
+            columns,
+            slots,
+            program,
+            sink: None,
+        }),
     );
     up(peer, 0, 0);
     up(peer, 1, 0);
@@ -95,7 +103,7 @@ fn report(
     said: &[(u64, u16, Status)],
     body: &[u8],
 ) {
-    let BatchHead { batch, slot, epoch, .. } = *to;
+    let BatchHead { batch, slot, epoch, .. } = to.clone();
     let head = SlaveToMaster::Report(ReportHead { slot, epoch, batch, all_done, last, busy_ns: 1 });
     let outcomes = said.iter().map(|(end, index, status)| Outcome {
         end: *end,
@@ -168,7 +176,8 @@ fn hold_for_ever(peer: &mut Peer) {
                 say(peer, SlaveToMaster::Draining);
             }
             MasterToSlave::Flush { batch, slot, epoch } => {
-                let head = BatchHead { batch, slot, epoch, base: 0, with_row_ends: false };
+                let seqs = SeqRanges::default();
+                let head = BatchHead { batch, slot, epoch, base: 0, with_row_ends: false, seqs };
                 report(peer, &head, false, true, &[], b"");
             }
             _ => {}

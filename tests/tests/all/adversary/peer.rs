@@ -3,14 +3,14 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use simplegrid::ids::{BatchId, Epoch, SlotIndex};
+use simplegrid::ids::{BatchId, Epoch, RunId, SlotIndex};
 use simplegrid::record::Format;
-use simplegrid::wire::{BatchHead, Frame, Hello, MasterToSlave, Role, SlaveToMaster};
+use simplegrid::wire::{BatchHead, Frame, Hello, MasterToSlave, Role, SeqRanges, SlaveToMaster};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::wait;
 
 /// The first bytes of our protocol.
-pub const PREAMBLE: &[u8] = b"SIMPLEG\x01";
+pub const PREAMBLE: &[u8] = b"SIMPLEG\x02";
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -67,7 +67,14 @@ impl Peer {
     /// Sends a batch. `false` if the connection is closed.
     pub fn send_batch(&mut self, batch: u64, slot: u16, epoch: u32, ends: &[u32], body: &[u8]) -> bool {
         let (batch, slot, epoch) = (BatchId(batch), SlotIndex(slot), Epoch(epoch));
-        let head = MasterToSlave::Batch(BatchHead { batch, slot, epoch, base: 0, with_row_ends: false });
+        let head = MasterToSlave::Batch(BatchHead {
+            batch,
+            slot,
+            epoch,
+            base: 0,
+            with_row_ends: false,
+            seqs: SeqRanges::default(),
+        });
         let table: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
         self.send(&codec::encode(&Frame { head, table: table.into(), body: body.to_vec().into() }))
     }
@@ -114,5 +121,10 @@ impl Peer {
 
 /// The role of a master.
 pub fn master(reservation: &str) -> Role {
-    Role::Master { reservation: reservation.to_owned(), format: Format::Lines, record_timeout_ms: None }
+    Role::Master {
+        reservation: reservation.to_owned(),
+        format: Format::Lines,
+        record_timeout_ms: None,
+        run: RunId::default(),
+    }
 }

@@ -1,0 +1,59 @@
+//! Finds what a database refuses among much that it takes: tries all at once, then halves. Pure.
+
+use std::ops::Range;
+
+/// What is still to be tried.
+#[derive(Debug)]
+pub struct Bisection {
+    waiting: Vec<Range<usize>>,
+}
+
+impl Bisection {
+    /// So many things, in pieces of `at_once` at most.
+    pub fn new(things: usize, at_once: usize) -> Self {
+        let starts = (0..things).step_by(at_once.max(1));
+        let waiting = starts.map(|start| start..things.min(start + at_once.max(1))).rev().collect();
+        Self { waiting }
+    }
+
+    /// The next things that are to be tried together. They come in order.
+    pub fn next(&mut self) -> Option<Range<usize>> {
+        self.waiting.pop()
+    }
+
+    /// These were refused, and nothing of them was taken. Returns the one that is to blame, if it was alone.
+    pub fn on_refused(&mut self, tried: Range<usize>) -> Option<usize> {
+        if tried.len() <= 1 {
+            return Some(tried.start);
+        }
+        let middle = tried.start + tried.len() / 2;
+        self.waiting.push(middle..tried.end);
+        self.waiting.push(tried.start..middle);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bad_ones_are_found_and_all_others_are_taken_in_order() {
+        for bad in [vec![], vec![0], vec![99], vec![3, 4, 50]] {
+            let mut bisection = Bisection::new(100, 64);
+            let (mut taken, mut refused, mut tries) = (Vec::new(), Vec::new(), 0);
+            while let Some(range) = bisection.next() {
+                tries += 1;
+                if bad.iter().any(|bad| range.contains(bad)) {
+                    refused.extend(bisection.on_refused(range));
+                } else {
+                    taken.extend(range);
+                }
+            }
+            assert_eq!(refused, bad);
+            assert_eq!(taken, (0..100).filter(|thing| !bad.contains(thing)).collect::<Vec<_>>());
+            assert!(tries <= 2 + bad.len() * 14, "{tries} tries for {bad:?}");
+        }
+        assert!(Bisection::new(0, 10).next().is_none());
+    }
+}

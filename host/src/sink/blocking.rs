@@ -1,0 +1,33 @@
+//! What blocks, used from a task: each call runs on a thread that may wait for a disk.
+
+use tokio::task::spawn_blocking;
+
+/// Something whose methods block.
+#[derive(Debug)]
+pub struct Blocking<T>(Option<T>);
+
+impl<T: Send + 'static> Blocking<T> {
+    /// Takes it over.
+    pub fn new(thing: T) -> Self {
+        Self(Some(thing))
+    }
+
+    /// Does something with it, elsewhere. Not cancel safe: what is begun must be waited for.
+    ///
+    /// # Panics
+    /// If `work` does.
+    pub async fn run<R: Send + 'static>(&mut self, work: impl FnOnce(&mut T) -> R + Send + 'static) -> R {
+        let mut thing = self.0.take().expect("what is begun is waited for");
+        let working = spawn_blocking(move || {
+            let result = work(&mut thing);
+            (thing, result)
+        });
+        match working.await {
+            Ok((thing, result)) => {
+                self.0 = Some(thing);
+                result
+            }
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The records that are at a slave's workers, by their numbers in the run, and the rows of those that are held;
+//! what a report means for the sink, and what is left of it for the master. Pure.
+//!
+//! **Invariant:** no record is reported as done unless its entry was committed, or was there already.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::group::{Entry, EntryTask, Fate, Group};
+use super::pages::TOKENS_FROM;
+use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
+use crate::scoreboard::{Outcome, Status};
+use crate::wire::{BatchHead, BatchSeqs, Frame, ReportHead, SlaveToMaster, SlotLost};
+
+/// What a batch is called in outcomes.
+type BatchKey = (SlotIndex, u32);
+
+/// A batch of which records have not ended.
+#[derive(Debug)]
+struct AtWorker {
+    id: BatchId,
+    epoch: Epoch,
+    seqs: BatchSeqs,
+    records: usize,
+    /// Records that have ended.
+    ended: usize,
+    /// Its last report was seen.
+    is_over: bool,
+    /// Something was said of single records of it.
+    is_touched: bool,
+    /// The master must be told of each record.
+    with_row_ends: bool,
+    /// The rows of records that are held.
+    held: HashMap<u16, Bytes>,
+}
+
+/// All records of a session that have not ended.
+#[derive(Debug)]
+pub struct Books {
+    batches: HashMap<BatchKey, AtWorker>,
+    /// The worker of each slot, as the master was told: what is sent to another is void.
+    up: HashMap<SlotIndex, Epoch>,
+    /// The number of the next rows that belong to no record.
+    next_token: u64,
+}
+
+/// A message on its way to the master, which waits for a commit.
+#[derive(Debug)]
+pub struct Parcel {
+    frame: Frame<SlaveToMaster>,
+    /// What a report said of each record, and its entry in the group; none for those that are held.
+    outcomes: Vec<(Outcome, Option<usize>)>,
+    /// The report is about all records of its batch, in order, and the only one.
+    is_whole: bool,
+    /// The entry of the record that a worker died on.
+    blamed: Option<(u32, usize)>,
+}
+
+impl Parcel {
+    fn plain(frame: Frame<SlaveToMaster>) -> Self {
+        Self { frame, outcomes: Vec::new(), is_whole: false, blamed: None }
+    }
+}
+
+impl Books {
+    /// Empty ones. `session` tells this session's rows without a record from those of all others.
+    pub fn new(session: RunId) -> Self {
+        let mut random = [0; 8];
+        random.copy_from_slice(&session.0[..8]);
+        // The first record of a page that nobody else has.
+        let page = u64::from_le_bytes(random) >> 11;
+        Self { batches: HashMap::new(), up: HashMap::new(), next_token: TOKENS_FROM | page << 10 }
+    }
+
+    /// A batch goes to a worker.
+    ///
+    /// # Errors
+    /// The rule that the master has broken with it.
+    pub fn on_batch(&mut self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
+        let Some(seqs) = head.seqs.expand(records) else {
+            return Err("a batch does not say which numbers its records have");
+        };
+        if self.up.get(&head.slot) != Some(&head.epoch) {
+            return Ok(());
+        }
+        let batch = AtWorker {
+            id: head.batch,
+            epoch: head.epoch,
+            seqs,
+            records,
+            ended: 0,
+            is_over: false,
+            is_touched: false,
+            with_row_ends: head.with_row_ends,
+            held: HashMap::new(),
+        };
+        match self.batches.insert((head.slot, head.batch.0 as u32), batch) {
+            None => Ok(()),
+            Some(_) => Err("it uses the number of a batch twice"),
+        }
+    }
+
+    /// A worker, or the pool, has something for the master: what must be committed before goes into the group.
+    pub fn on_frame(&mut self, frame: Frame<SlaveToMaster>, group: &mut Group) -> Parcel {
+        match frame.head {
+            SlaveToMaster::Report(ref head) => {
+                let head = head.clone();
+                self.on_report(&head, frame, group)
+            }
+            SlaveToMaster::SlotLost(ref lost) => {
+                let blamed = self.on_lost(lost, group);
+                Parcel { blamed, ..Parcel::plain(frame) }
+            }
+            SlaveToMaster::SlotUp { slot, epoch } => {
+                self.up.insert(slot, epoch);
+                Parcel::plain(frame)
+            }
+            _ => Parcel::plain(frame),
+        }
+    }
+
+    fn on_report(&mut self, head: &ReportHead, frame: Frame<SlaveToMaster>, group: &mut Group) -> Parcel {
+        let Frame { head: message, table, body } = frame;
+        let said = match table.is_empty() && head.all_done {
+            true => self.all_done(head, body.len() as u64),
+            false => Outcome::all(&table).map_while(|outcome| outcome).collect(),
+        };
+        let mut reading = Reading { books: self, slot: head.slot, group, unit: None };
+        let mut outcomes = Vec::with_capacity(said.len());
+        let mut start = 0;
+        for outcome in said.into_iter().take_while(|outcome| outcome.end <= body.len() as u64) {
+            let Some(span) = (start <= outcome.end).then(|| body.slice(start as usize..outcome.end as usize))
+            else {
+                break;
+            };
+            start = outcome.end;
+            // What is said of a record that is not there is not passed on: the master judges what is missing.
+            outcomes.extend(reading.on_outcome(outcome, span));
+        }
+        reading.end(body.slice(start as usize..));
+        let is_whole = self.end_report(head, &outcomes);
+        let frame = Frame { head: message, table: Bytes::new(), body: Bytes::new() };
+        Parcel { frame, outcomes, is_whole, blamed: None }
+    }
+
+    /// The outcomes that the short form of a report stands for. Workers of a slave with a sink are asked not to
+    /// use it, since it does not say whose rows are whose.
+    fn all_done(&self, head: &ReportHead, end: u64) -> Vec<Outcome> {
+        let batch_low = head.batch.0 as u32;
+        let records = self.batches.get(&(head.slot, batch_low)).map_or(0, |batch| batch.records);
+        (0..records)
+            .map(|index| Outcome { end, batch_low, index: index as u16, status: Status::Done })
+            .collect()
+    }
+
+    /// Forgets what has ended. Returns whether the report was about the whole of its batch.
+    fn end_report(&mut self, head: &ReportHead, outcomes: &[(Outcome, Option<usize>)]) -> bool {
+        let key = (head.slot, head.batch.0 as u32);
+        let mut is_whole = false;
+        if let Some(batch) = self.batches.get_mut(&key).filter(|batch| batch.id == head.batch) {
+            let in_order = outcomes.iter().enumerate().all(|(index, (outcome, entry))| {
+                outcome.is_of(head.batch) && usize::from(outcome.index) == index && entry.is_some()
+            });
+            let is_all = in_order && outcomes.len() == batch.records && !batch.with_row_ends;
+            is_whole = head.last && is_all && !batch.is_touched;
+            (batch.is_touched, batch.is_over) = (true, batch.is_over || head.last);
+        }
+        let slots = outcomes.iter().map(|(outcome, _)| (head.slot, outcome.batch_low));
+        let mut last = None;
+        for key in slots.chain([key]) {
+            if last.replace(key) != Some(key) {
+                let is_through = |batch: &AtWorker| batch.is_over && batch.ended >= batch.records;
+                if self.batches.get(&key).is_some_and(is_through) {
+                    self.batches.remove(&key);
+                }
+            }
+        }
+        is_whole
+    }
+
+    /// A worker is gone, with all that it had. The record that it died on may have been committed before.
+    fn on_lost(&mut self, lost: &SlotLost, group: &mut Group) -> Option<(u32, usize)> {
+        let blamed = lost.blame.and_then(|blame| {
+            let batch = self.batches.get(&(lost.slot, blame.batch.0 as u32))?;
+            let seq = batch.seqs.get(blame.index)?;
+            let entry = Entry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), Bytes::new()] };
+            Some((blame.batch.0 as u32, group.push(entry)))
+        });
+        self.batches.retain(|(slot, _), batch| *slot != lost.slot || batch.epoch > lost.epoch);
+        self.up.remove(&lost.slot);
+        blamed
+    }
+}
+
+/// Rows of fewer bytes are copied when they must wait, so that they do not keep a whole report alive.
+const SHARED_BYTES_MIN: usize = 8 * 1024;
+
+fn unshared(rows: Bytes) -> Bytes {
+    if rows.len() < SHARED_BYTES_MIN { Bytes::copy_from_slice(&rows) } else { rows }
+}
+
+/// One report, while it is read.
+struct Reading<'a> {
+    books: &'a mut Books,
+    slot: SlotIndex,
+    group: &'a mut Group,
+    /// Where the entries begin that one call has finished.
+    unit: Option<usize>,
+}
+
+impl Reading<'_> {
+    fn on_outcome(&mut self, outcome: Outcome, span: Bytes) -> Option<(Outcome, Option<usize>)> {
+        let batch = self.books.batches.get_mut(&(self.slot, outcome.batch_low))?;
+        let seq = batch.seqs.get(outcome.index).filter(|_| usize::from(outcome.index) < batch.records)?;
+        if outcome.status == Status::Held {
+            batch.held.insert(outcome.index, unshared(span));
+            batch.is_touched = true;
+            // A call that holds its record may have finished others.
+            self.close_unit();
+            return Some((outcome, None));
+        }
+        let held = batch.held.remove(&outcome.index);
+        batch.ended += 1;
+        let was_held = held.is_some();
+        let entry = match outcome.status {
+            Status::Done => Entry { seq, task: EntryTask::Commit, rows: [held.unwrap_or_default(), span] },
+            _ => Entry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), span] },
+        };
+        let index = self.group.push(entry);
+        if was_held {
+            self.unit.get_or_insert(index);
+        } else {
+            // The record in hand ends the call.
+            self.close_unit();
+        }
+        Some((outcome, Some(index)))
+    }
+
+    /// The report is over. Rows that belong to no record belong to the call that has finished the last ones.
+    fn end(&mut self, loose: Bytes) {
+        if !loose.is_empty() {
+            let seq = self.books.next_token;
+            self.books.next_token = TOKENS_FROM | (seq + 1);
+            self.group.push(Entry { seq, task: EntryTask::Commit, rows: [Bytes::new(), loose] });
+        }
+        self.close_unit();
+    }
+
+    fn close_unit(&mut self) {
+        let end = self.group.entries.len();
+        if let Some(start) = self.unit.take().filter(|start| end - start > 1) {
+            self.group.units.push(start..end);
+        }
+    }
+}
+
+/// What is left of a message for the master, when what it waited for is committed. The record that a worker died
+/// on is reported as done, if it is.
+pub fn settled(parcel: Parcel, group: &Group, fates: &[Fate]) -> Vec<Frame<SlaveToMaster>> {
+    let Parcel { frame, outcomes, is_whole, blamed } = parcel;
+    match frame.head {
+        SlaveToMaster::Report(head) => vec![report(head, &outcomes, is_whole, group, fates)],
+        SlaveToMaster::SlotLost(ref lost) => {
+            let blamed = blamed.filter(|(_, entry)| fates[*entry] == Fate::AlreadyThere);
+            let done = blamed.zip(lost.blame).map(|((batch_low, _), blame)| {
+                let outcome = Outcome { end: 0, batch_low, index: blame.index, status: Status::Done };
+                let head = ReportHead {
+                    slot: lost.slot,
+                    epoch: lost.epoch,
+                    batch: blame.batch,
+                    all_done: false,
+                    last: false,
+                    busy_ns: 0,
+                };
+                Frame { head: SlaveToMaster::Report(head), table: table([outcome]), body: Bytes::new() }
+            });
+            done.into_iter().chain([frame]).collect()
+        }
+        _ => vec![frame],
+    }
+}
+
+fn report(
+    head: ReportHead,
+    outcomes: &[(Outcome, Option<usize>)],
+    is_whole: bool,
+    group: &Group,
+    fates: &[Fate],
+) -> Frame<SlaveToMaster> {
+    let is_in = |entry: &Option<usize>| {
+        entry.is_some_and(|entry| matches!(fates[entry], Fate::Committed | Fate::AlreadyThere))
+    };
+    if is_whole && outcomes.iter().all(|(_, entry)| is_in(entry)) {
+        let head = ReportHead { all_done: true, ..head };
+        return Frame { head: SlaveToMaster::Report(head), table: Bytes::new(), body: Bytes::new() };
+    }
+    let mut body = Vec::new();
+    let mut judged = Vec::with_capacity(outcomes.len());
+    for (outcome, entry) in outcomes {
+        let mut status = outcome.status;
+        match entry.map(|entry| (&fates[entry], &group.entries[entry])) {
+            None => {}
+            Some((Fate::Committed | Fate::AlreadyThere, _)) => status = Status::Done,
+            Some((Fate::Refused(message), _)) => {
+                status = Status::Rejected;
+                body.extend_from_slice(cut(message).as_bytes());
+            }
+            Some((Fate::Again, _)) => {
+                status = Status::Fatal;
+                body.extend_from_slice(
+                    b"its rows may be mixed with those of a record that is in the sink already",
+                );
+            }
+            Some((Fate::Failed, entry)) => body.extend_from_slice(&entry.rows[1]),
+        }
+        judged.push(Outcome { end: body.len() as u64, status, ..*outcome });
+    }
+    let head = ReportHead { all_done: false, ..head };
+    Frame { head: SlaveToMaster::Report(head), table: table(judged), body: body.into() }
+}
+
+fn cut(message: &str) -> &str {
+    let bytes = message.len().min(crate::limits::MESSAGE_BYTES_MAX);
+    let end = (0..=bytes).rev().find(|end| message.is_char_boundary(*end));
+    &message[..end.unwrap_or(0)]
+}
+
+fn table(outcomes: impl IntoIterator<Item = Outcome>) -> Bytes {
+    let words = outcomes.into_iter().flat_map(Outcome::to_words);
+    words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Rows in the form in which a server takes them, cut into rows and records. Pure; the form is the server's file to
+//! say.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::columns::{Column, Shape};
+use super::group::Group;
+use super::rows::{Cell, each_row};
+
+/// How a server wants a row.
+pub trait RowForm {
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// What is wrong with a cell, if the server could not take it.
+    fn push_row(&self, cells: &[Cell<'_>], columns: &[Column], out: &mut Vec<u8>) -> Result<(), String>;
+}
+
+/// The rows of some entries of a group.
+#[derive(Debug)]
+pub struct Encoded {
+    bytes: Bytes,
+    /// Where each row ends.
+    ends: Vec<usize>,
+    /// The entries, and which rows are theirs.
+    entries: Vec<(usize, Range<usize>)>,
+    /// Entries that cannot be encoded, and why.
+    pub refused: Vec<(usize, String)>,
+}
+
+impl Encoded {
+    /// Encodes the rows of these entries.
+    pub fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
+        let (mut bytes, mut ends) = (Vec::with_capacity(group.bytes + group.bytes / 8), Vec::new());
+        let (mut entries, mut refused) = (Vec::with_capacity(indexes.len()), Vec::new());
+        for index in indexes {
+            let (first_byte, first_row) = (bytes.len(), ends.len());
+            let mut encode = |rows: &Bytes| {
+                each_row(rows, shape.raw, &mut Vec::new(), |cells| {
+                    if let Some(message) = shape.mismatch(cells.len()) {
+                        return Err(message);
+                    }
+                    form.push_row(cells, &shape.columns, &mut bytes)?;
+                    ends.push(bytes.len());
+                    Ok(())
+                })
+            };
+            let encoded = group.entries[*index].rows.iter().try_for_each(&mut encode);
+            match encoded {
+                Ok(()) => entries.push((*index, first_row..ends.len())),
+                Err(message) => {
+                    bytes.truncate(first_byte);
+                    ends.truncate(first_row);
+                    refused.push((*index, message));
+                }
+            }
+        }
+        Self { bytes: bytes.into(), ends, entries, refused }
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The place of an entry in its group.
+    pub fn index(&self, entry: usize) -> usize {
+        self.entries[entry].0
+    }
+
+    /// The rows of some entries that follow each other, as bytes.
+    pub fn bytes_of(&self, entries: Range<usize>) -> Bytes {
+        self.bytes_of_rows(self.rows_of(entries))
+    }
+
+    /// The same, in pieces of at most so many bytes, unless one row alone has more.
+    pub fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
+        let rows = self.rows_of(entries);
+        let mut pieces = Vec::new();
+        let mut first = rows.start;
+        for row in rows.clone() {
+            if row > first && self.ends[row] - self.start(first) > bytes_max {
+                pieces.push(self.bytes_of_rows(first..row));
+                first = row;
+            }
+        }
+        if first < rows.end {
+            pieces.push(self.bytes_of_rows(first..rows.end));
+        }
+        pieces
+    }
+
+    fn rows_of(&self, entries: Range<usize>) -> Range<usize> {
+        match (self.entries[entries.clone()].first(), self.entries[entries].last()) {
+            (Some((_, first)), Some((_, last))) => first.start..last.end,
+            _ => 0..0,
+        }
+    }
+
+    fn bytes_of_rows(&self, rows: Range<usize>) -> Bytes {
+        if rows.is_empty() {
+            return Bytes::new();
+        }
+        self.bytes.slice(self.start(rows.start)..self.ends[rows.end - 1])
+    }
+
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::group::{Entry, EntryTask};
+    use super::*;
+    use crate::plugin::Kind;
+
+    /// Cells between bars; one that is `bad` cannot be written.
+    struct Bars;
+
+    impl RowForm for Bars {
+        fn push_row(&self, cells: &[Cell<'_>], _: &[Column], out: &mut Vec<u8>) -> Result<(), String> {
+            for cell in cells {
+                out.push(b'|');
+                let text = cell.as_deref().unwrap_or(b"-");
+                if text == b"bad" {
+                    return Err("it is bad".to_owned());
+                }
+                out.extend_from_slice(text);
+            }
+            Ok(())
+        }
+    }
+
+    fn encoded(rows: &[&str]) -> Encoded {
+        let mut group = Group::default();
+        for rows in rows {
+            let rows = [Bytes::new(), Bytes::copy_from_slice(rows.as_bytes())];
+            group.push(Entry { seq: 0, task: EntryTask::Commit, rows });
+        }
+        let shape = Shape { columns: vec![Column { name: "a".into(), kind: Kind::Text }], raw: false };
+        let indexes: Vec<_> = (0..rows.len()).collect();
+        Encoded::new(&group, &indexes, &shape, &Bars)
+    }
+
+    #[test]
+    fn rows_are_found_by_their_entries() {
+        let encoded = encoded(&["1\n2\n", "x\nbad\n", "3\n", "1,2\n", "", "4\n"]);
+        let says = |index: usize, text: &str| (index, text.to_owned());
+        let refused = [says(1, "it is bad"), says(3, "a row of it has 2 cells, and the task 1 columns")];
+        assert_eq!(encoded.refused, refused);
+        let indexes: Vec<_> = (0..encoded.len()).map(|entry| encoded.index(entry)).collect();
+        assert_eq!(indexes, [0, 2, 4, 5]);
+        assert_eq!(encoded.bytes_of(0..4), "|1|2|3|4");
+        assert_eq!(encoded.bytes_of(1..2), "|3");
+        assert_eq!(encoded.bytes_of(2..3), "");
+        assert_eq!(encoded.bytes_of(2..4), "|4");
+        assert_eq!(encoded.pieces_of(0..4, 5), ["|1|2", "|3|4"]);
+        assert_eq!(encoded.pieces_of(0..2, 1), ["|1", "|2", "|3"]);
+        assert!(encoded.pieces_of(2..3, 9).is_empty());
+    }
+}

@@ -1,0 +1,98 @@
+//! What is committed together: records that have ended, with their rows, of several reports of several workers.
+//! Pure.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::ids::RunId;
+
+/// A record that has ended, or rows that belong to none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The record's number in the run's input; a number of its own for rows that belong to no record.
+    pub seq: u64,
+    /// What is to be done with it.
+    pub task: EntryTask,
+    /// The rows of a record that is done, in two pieces: those from when it was held, and the others.
+    pub rows: [Bytes; 2],
+}
+
+/// What is to be done with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryTask {
+    /// It is done: its rows are inserted, unless they are there already.
+    Commit,
+    /// It has failed: it is only looked up whether an earlier attempt was committed.
+    LookUp,
+}
+
+impl Entry {
+    /// Whether there is something to insert.
+    pub fn has_rows(&self) -> bool {
+        self.rows.iter().any(|rows| !rows.is_empty())
+    }
+
+    /// Bytes of its rows.
+    pub fn bytes(&self) -> usize {
+        self.rows.iter().map(Bytes::len).sum()
+    }
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Its rows are in the sink from now on.
+    Committed,
+    /// They were there already, from an earlier attempt.
+    AlreadyThere,
+    /// The sink refuses them.
+    Refused(String),
+    /// Its rows may be mixed with those of a record that was there already: it must be run again, without that one.
+    Again,
+    /// It has failed, and no earlier attempt was committed.
+    Failed,
+}
+
+/// Entries that are committed together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// The run.
+    pub run: RunId,
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Entries that a task has finished in one call. Which rows came from which of their records is not known:
+    /// a sum over several is among the rows of the first. Those in no range stand alone.
+    pub units: Vec<Range<usize>>,
+    /// Bytes of rows.
+    pub bytes: usize,
+}
+
+impl Group {
+    /// An empty one.
+    pub fn new(run: RunId) -> Self {
+        Self { run, ..Self::default() }
+    }
+
+    /// Adds an entry, and says where it is.
+    pub fn push(&mut self, entry: Entry) -> usize {
+        self.bytes += entry.bytes();
+        self.entries.push(entry);
+        self.entries.len() - 1
+    }
+
+    /// The entries in the pieces that belong together.
+    pub fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut at = 0;
+        let mut units = self.units.iter().cloned().peekable();
+        std::iter::from_fn(move || {
+            let piece = match units.next_if(|unit| unit.start == at) {
+                Some(unit) => unit,
+                None if at < self.entries.len() => at..at + 1,
+                None => return None,
+            };
+            at = piece.end;
+            Some(piece)
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! Where a slave puts rows, if they do not go back to the master: files of CSV, or a table of a database.
+//!
+//! In the order of a report's way: `session` gathers what workers report, `books` knows which records that is
+//! about, a `group` of them goes through the `handle` to the `store`, and what is left of the reports goes on to
+//! the master when the group is committed. `judgement` decides what of a group is inserted, by what the ledger
+//! (`pages`) has of its records.
+//!
+//! **Invariant:** a record is reported as done only after its rows are in the sink (`books`).
+
+mod bisection;
+mod blocking;
+mod books;
+mod columns;
+mod csv_files;
+mod destination;
+mod encoded;
+mod group;
+mod handle;
+mod harvest;
+mod judgement;
+mod mysql;
+mod pages;
+mod part_file;
+mod postgres;
+mod rows;
+mod session;
+mod sqlite;
+mod store;
+mod table_shape;
+mod url;
+
+pub use columns::Shape;
+pub use destination::{Destination, DestinationError, HARVEST};
+pub use handle::{SinkHandle, start};
+pub use session::{SinkSession, SinkTrouble};
+pub use store::{OpenError, Store, open};
+pub use url::{SinkUrl, SinkUrlError};

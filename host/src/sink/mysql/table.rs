@@ -1,0 +1,111 @@
+//! The table in MySQL: made once, by whichever slave comes first, and looked at.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
+
+use crate::plugin::Kind;
+use crate::sink::columns::{Column, Shape};
+use crate::sink::table_shape::{FoundColumn, Names, check};
+use crate::sink::url::{TableName, quoted};
+
+/// Why the table cannot be used.
+#[derive(Debug)]
+pub enum MakeError {
+    /// It is there, and is not what is needed.
+    Unfit(String),
+    /// The database failed.
+    Database(Error),
+}
+
+impl From<Error> for MakeError {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// A column as the database describes it: name, type, whole type, may be NULL, has a default, more.
+type Described = (String, String, String, String, bool, String);
+
+/// Makes the table if it is not there, and looks at it.
+pub async fn make(connection: &mut Conn, table: &TableName, shape: &Shape) -> Result<(), MakeError> {
+    let mut engine = engine(connection, table).await?;
+    if engine.is_none() {
+        connection.query_drop(create_table(table, shape)).await?;
+        engine = self::engine(connection, table).await?;
+    }
+    if engine.is_some_and(|(_, has_transactions)| !has_transactions) {
+        return Err(MakeError::Unfit(format!(
+            "the table {table} has no transactions, so that rows could be there twice or half; ALTER TABLE … \
+             ENGINE = InnoDB"
+        )));
+    }
+    let found = found_columns(connection, table).await?;
+    check(&table.to_string(), &found, shape, Names::AnyCase).map_err(MakeError::Unfit)
+}
+
+/// What stands before the rows of a statement.
+pub fn insert_statement(table: &TableName, shape: &Shape) -> String {
+    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '`')).collect();
+    format!("INSERT INTO {} ({}) VALUES ", table.quoted('`'), names.join(","))
+}
+
+/// What the table is kept in, and whether that has transactions; nothing if there is no such table.
+async fn engine(connection: &mut Conn, table: &TableName) -> Result<Option<(String, bool)>, Error> {
+    let sql = "SELECT t.table_type, coalesce(e.transactions, 'YES') = 'YES' FROM information_schema.tables t \
+               LEFT JOIN information_schema.engines e ON e.engine = t.engine \
+               WHERE t.table_schema = coalesce(?, database()) AND t.table_name = ?";
+    connection.exec_first(sql, (&table.schema, &table.table)).await
+}
+
+fn create_table(table: &TableName, shape: &Shape) -> String {
+    let column = |column: &Column| {
+        let declared = match column.kind {
+            Kind::Bool => "BOOLEAN",
+            Kind::Int => "BIGINT",
+            Kind::Float => "DOUBLE",
+            Kind::Bytes => "LONGBLOB",
+            Kind::Text => "LONGTEXT",
+        };
+        format!("{} {declared} NULL", quoted(&column.name, '`'))
+    };
+    let columns: Vec<_> = shape.columns.iter().map(column).collect();
+    let (name, columns) = (table.quoted('`'), columns.join(", "));
+    format!("CREATE TABLE IF NOT EXISTS {name} ({columns}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4")
+}
+
+async fn found_columns(connection: &mut Conn, table: &TableName) -> Result<Vec<FoundColumn>, Error> {
+    let sql = "SELECT column_name, data_type, column_type, is_nullable, column_default IS NOT NULL, extra \
+               FROM information_schema.columns WHERE table_schema = coalesce(?, database()) AND table_name = ? \
+               ORDER BY ordinal_position";
+    let described: Vec<Described> = connection.exec(sql, (&table.schema, &table.table)).await?;
+    Ok(described.into_iter().map(found_column).collect())
+}
+
+fn found_column((name, data_type, declared, nullable, has_default, extra): Described) -> FoundColumn {
+    let extra = extra.to_lowercase();
+    let is_generated = extra.contains("generated") && !extra.contains("default_generated");
+    let fills_itself =
+        is_generated || extra.contains("auto_increment") || extra.contains("default_generated");
+    FoundColumn {
+        name,
+        takes: if is_generated { Vec::new() } else { takes(&data_type.to_lowercase()) },
+        declared,
+        is_needed: nullable.eq_ignore_ascii_case("no") && !has_default && !fills_itself,
+    }
+}
+
+/// The kinds of values that a type takes.
+fn takes(data_type: &str) -> Vec<Kind> {
+    match data_type {
+        "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => vec![Kind::Int, Kind::Bool],
+        "decimal" | "numeric" => vec![Kind::Int, Kind::Float, Kind::Bool],
+        "float" | "double" | "real" => vec![Kind::Float],
+        "bit" => vec![Kind::Bool],
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+            vec![Kind::Text, Kind::Int, Kind::Float, Kind::Bool]
+        }
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => vec![Kind::Bytes],
+        // Dates, enums, documents, addresses: all of them are written as text, and judged row by row.
+        _ => vec![Kind::Text],
+    }
+}

@@ -1,0 +1,133 @@
+//! The ledger of a sink: which records of a run have been committed, a bit for each, in pages. Pure.
+
+use std::collections::BTreeMap;
+
+/// Records of a page. Large enough that the pages of a million records are a thousand rows, small enough that
+/// two slaves seldom want the same.
+pub const RECORDS_PER_PAGE: u64 = 1024;
+
+/// Bytes of a page.
+pub const PAGE_BYTES: usize = RECORDS_PER_PAGE as usize / 8;
+
+/// In place of a page's number: the run is over, and nothing of it may be committed any more.
+pub const OVER: i64 = -1;
+
+/// Numbers from here on are none of records, but of rows that belong to no record.
+pub const TOKENS_FROM: u64 = 1 << 63;
+
+/// The pages that a group is about.
+#[derive(Debug, Default)]
+pub struct Pages {
+    pages: BTreeMap<i64, Page>,
+    /// The run is over: everything of it counts as committed.
+    pub is_over: bool,
+}
+
+#[derive(Debug)]
+struct Page {
+    bits: [u8; PAGE_BYTES],
+    changed: bool,
+}
+
+/// The page of a record.
+pub fn page_of(seq: u64) -> i64 {
+    // At most 2^54.
+    (seq / RECORDS_PER_PAGE) as i64
+}
+
+fn place(seq: u64) -> (usize, u8) {
+    let bit = seq % RECORDS_PER_PAGE;
+    ((bit / 8) as usize, 1 << (bit % 8))
+}
+
+impl Pages {
+    /// The empty pages of these records.
+    pub fn of(seqs: impl Iterator<Item = u64>) -> Self {
+        let mut pages = BTreeMap::new();
+        let mut last = None;
+        for page in seqs.map(page_of) {
+            // Most records follow one that has the same page.
+            if last.replace(page) != Some(page) {
+                pages.entry(page).or_insert(Page { bits: [0; PAGE_BYTES], changed: false });
+            }
+        }
+        Self { pages, is_over: false }
+    }
+
+    /// Their numbers, lowest first: the order in which they are locked.
+    pub fn numbers(&self) -> Vec<i64> {
+        self.pages.keys().copied().collect()
+    }
+
+    /// Fills a page with what the ledger has. A page that is shorter than ours has no bits behind its end.
+    pub fn load(&mut self, number: i64, bits: &[u8]) {
+        if number == OVER {
+            // The row is there from the first commit of a run on; it is filled at the end.
+            self.is_over = !bits.is_empty();
+        } else if let Some(page) = self.pages.get_mut(&number) {
+            page.bits.iter_mut().zip(bits).for_each(|(ours, theirs)| *ours = *theirs);
+        }
+    }
+
+    /// Whether a record was committed.
+    pub fn has(&self, seq: u64) -> bool {
+        let (byte, bit) = place(seq);
+        self.is_over || self.pages.get(&page_of(seq)).is_some_and(|page| page.bits[byte] & bit != 0)
+    }
+
+    /// Notes that a record is committed.
+    pub fn add(&mut self, seq: u64) {
+        let (byte, bit) = place(seq);
+        if let Some(page) = self.pages.get_mut(&page_of(seq)) {
+            page.bits[byte] |= bit;
+            page.changed = true;
+        }
+    }
+
+    /// Takes back that a record is committed.
+    pub fn remove(&mut self, seq: u64) {
+        let (byte, bit) = place(seq);
+        if let Some(page) = self.pages.get_mut(&page_of(seq)) {
+            page.bits[byte] &= !bit;
+        }
+    }
+
+    /// The pages that have changed since they were loaded.
+    pub fn changed(&self) -> impl Iterator<Item = (i64, &[u8])> {
+        self.pages.iter().filter(|(_, page)| page.changed).map(|(number, page)| (*number, &page.bits[..]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_knows_its_records() {
+        let seqs = [0, 1023, 1024, TOKENS_FROM + 5, u64::MAX];
+        let mut pages = Pages::of(seqs.into_iter());
+        assert_eq!(pages.numbers(), [0, 1, 1 << 53, (1 << 54) - 1]);
+        for seq in seqs {
+            assert!(!pages.has(seq));
+            pages.add(seq);
+            assert!(pages.has(seq));
+        }
+        assert!(!pages.has(1) && !pages.has(1025));
+        let stored: Vec<_> = pages.changed().map(|(number, bits)| (number, bits.to_vec())).collect();
+        let mut again = Pages::of(seqs.into_iter().chain([1, 1025]));
+        for (number, bits) in &stored {
+            again.load(*number, bits);
+        }
+        assert!(seqs.into_iter().all(|seq| again.has(seq)) && !again.has(1) && !again.has(1025));
+        assert_eq!(again.changed().count(), 0);
+    }
+
+    #[test]
+    fn when_a_run_is_over_everything_of_it_is_there() {
+        let mut pages = Pages::of([7].into_iter());
+        pages.load(OVER, b"");
+        assert!(!pages.has(7));
+        pages.load(OVER, b"\x01");
+        assert!(pages.has(7) && pages.has(1 << 40));
+    }
+}

@@ -1,0 +1,82 @@
+//! Rows in the text form of PostgreSQL's COPY (its manual, chapter COPY, «Text Format»). Pure.
+
+use crate::plugin::Kind;
+use crate::sink::columns::Column;
+use crate::sink::encoded::RowForm;
+use crate::sink::rows::Cell;
+
+/// The text form.
+#[derive(Debug)]
+pub struct CopyText;
+
+impl RowForm for CopyText {
+    fn push_row(&self, cells: &[Cell<'_>], columns: &[Column], out: &mut Vec<u8>) -> Result<(), String> {
+        for (index, (cell, column)) in cells.iter().zip(columns).enumerate() {
+            if index > 0 {
+                out.push(b'\t');
+            }
+            match cell.as_deref() {
+                None => out.extend_from_slice(b"\\N"),
+                Some(bytes) if column.kind == Kind::Bytes => push_bytes(bytes, out),
+                Some(text) => push_text(text, column, out)?,
+            }
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+/// In hexadecimal; the first backslash is COPY's own.
+fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(b"\\\\x");
+    for byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
+fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), String> {
+    if str::from_utf8(text).is_err() {
+        return Err(format!("column `{}`: its text is not valid UTF-8", column.name));
+    }
+    for byte in text {
+        match byte {
+            0 => return Err(format!("column `{}`: PostgreSQL has no NUL in texts", column.name)),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            byte => out.push(*byte),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    fn row(cells: &[Option<&[u8]>], kind: Kind) -> Result<String, String> {
+        let columns: Vec<_> = cells.iter().map(|_| Column { name: "c".into(), kind }).collect();
+        let cells: Vec<_> = cells.iter().map(|cell| cell.map(Cow::Borrowed)).collect();
+        let mut out = Vec::new();
+        CopyText.push_row(&cells, &columns, &mut out).map(|()| String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn what_copy_would_take_for_something_else_is_escaped() {
+        assert_eq!(
+            row(&[Some(b"a\tb\\.\r\n"), None, Some(b"")], Kind::Text).unwrap(),
+            "a\\tb\\\\.\\r\\n\t\\N\t\n"
+        );
+        assert_eq!(row(&[Some(b"\\N")], Kind::Text).unwrap(), "\\\\N\n");
+        assert_eq!(row(&[Some(b"\0\xff'")], Kind::Bytes).unwrap(), "\\\\x00ff27\n");
+        assert_eq!(row(&[Some(b"\xff")], Kind::Text).unwrap_err(), "column `c`: its text is not valid UTF-8");
+        assert_eq!(
+            row(&[Some(b"a\0")], Kind::Text).unwrap_err(),
+            "column `c`: PostgreSQL has no NUL in texts"
+        );
+    }
+}

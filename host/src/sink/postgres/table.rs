@@ -1,0 +1,125 @@
+//! The table and the ledger in PostgreSQL: made once, by whichever slave comes first, and looked at.
+
+use tokio_postgres::{Error, Transaction};
+
+use crate::database::postgres::PostgresConnection;
+use crate::plugin::Kind;
+use crate::sink::columns::{Column, Shape};
+use crate::sink::table_shape::{FoundColumn, Names, check};
+use crate::sink::url::{TableName, quoted};
+
+/// Slaves that start at once make a table one after the other: this, and the table's name, is what they lock.
+const LOCK: i64 = 0x51_4d_47_52_49_44;
+
+/// Why the table cannot be used.
+#[derive(Debug)]
+pub enum MakeError {
+    /// It is there, and has another shape.
+    Unfit(String),
+    /// The database failed.
+    Database(Error),
+}
+
+impl From<Error> for MakeError {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Makes what is not there, and returns the ledger's name.
+pub async fn make(
+    connection: &mut PostgresConnection,
+    table: &TableName,
+    shape: &Shape,
+) -> Result<String, MakeError> {
+    let transaction = connection.transaction().await?;
+    let name = table.quoted('"');
+    transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&name, &LOCK]).await?;
+    // Who may not create anything may still use what is there.
+    if !is_there(&transaction, &name).await? {
+        transaction.batch_execute(&create_table(table, shape)).await?;
+    }
+    let found = found_columns(&transaction, &name).await?;
+    check(&table.to_string(), &found, shape, Names::Exact).map_err(MakeError::Unfit)?;
+    let ledger = table.ledger().quoted('"');
+    transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&ledger, &LOCK]).await?;
+    if !is_there(&transaction, &ledger).await? {
+        transaction
+            .batch_execute(&format!(
+                "CREATE TABLE {ledger} (run text NOT NULL, page bigint NOT NULL, bits bytea NOT NULL, \
+                 changed timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (run, page))"
+            ))
+            .await?;
+    }
+    let insert = format!(
+        "INSERT INTO {ledger} (run, page, bits) VALUES ('', 0, decode(md5(random()::text || clock_timestamp()), 'hex')) \
+         ON CONFLICT DO NOTHING"
+    );
+    transaction.execute(&insert, &[]).await?;
+    let select = format!("SELECT left(encode(bits, 'hex'), 16) FROM {ledger} WHERE run = '' AND page = 0");
+    let ledger = transaction.query_one(&select, &[]).await?.try_get(0)?;
+    transaction.commit().await?;
+    Ok(ledger)
+}
+
+/// The statement that inserts rows.
+pub fn copy_statement(table: &TableName, shape: &Shape) -> String {
+    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '"')).collect();
+    format!("COPY {} ({}) FROM STDIN", table.quoted('"'), names.join(", "))
+}
+
+async fn is_there(transaction: &Transaction<'_>, name: &str) -> Result<bool, Error> {
+    transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await?.try_get(0)
+}
+
+fn create_table(table: &TableName, shape: &Shape) -> String {
+    let column = |column: &Column| {
+        let declared = match column.kind {
+            Kind::Bool => "boolean",
+            Kind::Int => "bigint",
+            Kind::Float => "double precision",
+            Kind::Bytes => "bytea",
+            Kind::Text => "text",
+        };
+        format!("{} {declared}", quoted(&column.name, '"'))
+    };
+    let columns: Vec<_> = shape.columns.iter().map(column).collect();
+    format!("CREATE TABLE {} ({})", table.quoted('"'), columns.join(", "))
+}
+
+async fn found_columns(transaction: &Transaction<'_>, name: &str) -> Result<Vec<FoundColumn>, Error> {
+    // The type behind a domain decides what it takes; what else the domain wants, rows will tell.
+    let sql = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), \
+               coalesce(b.typname, t.typname)::text, coalesce(b.typcategory, t.typcategory)::text, \
+               a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', \
+               a.attgenerated <> '' OR a.attidentity = 'a' \
+               FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+               LEFT JOIN pg_type b ON b.oid = t.typbasetype \
+               WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+    let rows = transaction.query(sql, &[&name]).await?;
+    let column = |row: &tokio_postgres::Row| -> Result<FoundColumn, Error> {
+        let (base, category): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+        let is_made_by_itself: bool = row.try_get(5)?;
+        Ok(FoundColumn {
+            name: row.try_get(0)?,
+            declared: row.try_get(1)?,
+            takes: if is_made_by_itself { Vec::new() } else { takes(&base, &category) },
+            is_needed: row.try_get(4)?,
+        })
+    };
+    rows.iter().map(column).collect()
+}
+
+/// The kinds of values that a type takes, by its name and its category (the manual of PostgreSQL, `pg_type`).
+fn takes(base: &str, category: &str) -> Vec<Kind> {
+    match (base, category) {
+        ("bytea", _) => vec![Kind::Bytes],
+        (_, "S") => vec![Kind::Text, Kind::Int, Kind::Float, Kind::Bool],
+        (_, "B") => vec![Kind::Bool],
+        ("numeric", _) => vec![Kind::Int, Kind::Float],
+        ("float4" | "float8", _) => vec![Kind::Float],
+        (_, "N") => vec![Kind::Int],
+        // Dates, addresses, identifiers, documents: all of them are written as text, and judged row by row.
+        _ => vec![Kind::Text],
+    }
+}

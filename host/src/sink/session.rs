@@ -1,0 +1,125 @@
+//! What stands between a slave's workers and a master's link, if the slave has a sink: gathers reports, has their
+//! rows committed, and passes on what is left. Decides nothing (see `books` and `judgement`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::books::{Books, Parcel, settled};
+use super::group::Group;
+use super::handle::{Conclusion, SinkHandle};
+use crate::ids::RunId;
+use crate::wire::{BatchHead, Frame, SlaveToMaster};
+
+/// Bytes of rows, and records, that are committed together at most: enough that the cost of a commit vanishes,
+/// and few enough that what waits for it stays small.
+pub(super) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+const GROUP_ENTRIES_MAX: usize = 128 * 1024;
+
+/// Messages that are gathered at most.
+const PARCELS_MAX: usize = 256;
+
+/// Why a session with a sink cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkTrouble {
+    /// The sink takes no more.
+    #[error("its sink: {0}")]
+    Sink(String),
+    /// Nobody listens any more.
+    #[error("the master is gone")]
+    MasterGone,
+}
+
+/// One master's run, on its way into the sink.
+#[derive(Debug)]
+pub struct SinkSession {
+    sink: SinkHandle,
+    run: RunId,
+    books: Arc<Mutex<Books>>,
+    /// There while the master waits for files; whoever delivers them sees the session's end.
+    concluding: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl SinkSession {
+    /// A session that has nothing yet.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub fn new(sink: SinkHandle, run: RunId) -> std::io::Result<Self> {
+        let books = Arc::new(Mutex::new(Books::new(RunId::random()?)));
+        Ok(Self { sink, run, books, concluding: Mutex::new(None) })
+    }
+
+    /// A batch is about to go to a worker.
+    ///
+    /// # Errors
+    /// The rule that the master has broken with it.
+    pub fn on_batch(&self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner).on_batch(head, records)
+    }
+
+    /// The master says that it is through with this slave; the answer goes to `out`.
+    pub async fn conclude(
+        &self,
+        run_is_over: bool,
+        harvest: Option<String>,
+        out: mpsc::Sender<Frame<SlaveToMaster>>,
+    ) {
+        let conclusion = Conclusion { run: self.run, run_is_over, harvest };
+        let session = self.sink.conclude(conclusion, out).await;
+        *self.concluding.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    }
+
+    /// Passes on what comes from the pool, each message when what stands before it is committed, until no more
+    /// comes.
+    ///
+    /// # Errors
+    /// If the sink takes no more, or the master is gone.
+    pub async fn pass_on(
+        &self,
+        frames: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
+        out: &mpsc::Sender<Frame<SlaveToMaster>>,
+    ) -> Result<(), SinkTrouble> {
+        while let Some(first) = frames.recv().await {
+            let (parcels, group) = self.gather(first, frames).await;
+            let group = Arc::new(group);
+            let fates = match group.entries.is_empty() {
+                true => Vec::new(),
+                false => self.sink.commit(group.clone()).await.map_err(SinkTrouble::Sink)?,
+            };
+            for frame in parcels.into_iter().flat_map(|parcel| settled(parcel, &group, &fates)) {
+                out.send(frame).await.map_err(|_| SinkTrouble::MasterGone)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers what comes within a few milliseconds. What needs no commit is not kept waiting.
+    async fn gather(
+        &self,
+        first: Frame<SlaveToMaster>,
+        frames: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
+    ) -> (Vec<Parcel>, Group) {
+        let mut group = Group::new(self.run);
+        let mut parcels = vec![self.take(first, &mut group)];
+        let deadline = Instant::now() + self.sink.gather;
+        while !group.entries.is_empty()
+            && group.bytes < GROUP_BYTES_MAX
+            && group.entries.len() < GROUP_ENTRIES_MAX
+            && parcels.len() < PARCELS_MAX
+        {
+            let next = match frames.try_recv() {
+                Ok(frame) => Some(frame),
+                Err(_) => timeout_at(deadline, frames.recv()).await.ok().flatten(),
+            };
+            let Some(frame) = next else { break };
+            parcels.push(self.take(frame, &mut group));
+        }
+        (parcels, group)
+    }
+
+    fn take(&self, frame: Frame<SlaveToMaster>, group: &mut Group) -> Parcel {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner).on_frame(frame, group)
+    }
+}

@@ -1,0 +1,190 @@
+//! The kinds of sinks behind one door, and what can go wrong with them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::blocking::Blocking;
+use super::columns::Shape;
+use super::csv_files::CsvFiles;
+use super::group::{Fate, Group};
+use super::harvest::Package;
+use super::mysql::MysqlTable;
+use super::postgres::PostgresTable;
+use super::sqlite::SqliteTable;
+use super::url::SinkUrl;
+use crate::database::ServerKind;
+use crate::ids::RunId;
+use crate::wire::SinkPlace;
+
+/// How often a sink is tried at the start, and the pause between two tries: as Net::SimpleGrid's `DBWriter` did.
+const OPEN_TRIES: u32 = 5;
+const OPEN_PAUSE: Duration = Duration::from_secs(2);
+
+/// Why a sink cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The user has named a table that does not fit the task, or a place that cannot be: trying again is of no
+    /// use.
+    #[error("{0}")]
+    Unfit(String),
+    /// It cannot be reached, or does not let this slave in.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+/// Why a group was not committed, or nobody knows whether it was.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The connection is lost, or the database is busy: the same may be tried again, and the ledger tells what was
+    /// committed.
+    #[error("{0}")]
+    Lost(String),
+    /// It will fail again.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A sink that is open.
+#[derive(Debug)]
+pub enum Store {
+    /// Files of CSV.
+    Csv(Blocking<CsvFiles>),
+    /// A table in a SQLite file.
+    Sqlite(Blocking<SqliteTable>, String),
+    /// A table in a PostgreSQL database.
+    Postgres(Box<PostgresTable>),
+    /// A table in a MySQL database.
+    Mysql(Box<MysqlTable>),
+}
+
+/// Opens a sink for rows of that shape. `label` is what its files are called after.
+///
+/// # Errors
+/// If it cannot be used.
+pub async fn open(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, OpenError> {
+    if shape.columns.is_empty() {
+        let message = "the task does not say which columns its rows have, so that no table can hold them";
+        return Err(OpenError::Unfit(message.to_owned()));
+    }
+    let mut tries = 1;
+    loop {
+        match open_once(url, shape, label).await {
+            Err(OpenError::Unreachable(message)) if tries < OPEN_TRIES => {
+                tracing::warn!("the sink cannot be opened, trying again: {message}");
+                tries += 1;
+                tokio::time::sleep(OPEN_PAUSE).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, OpenError> {
+    let (shape, label) = (shape.clone(), label.to_owned());
+    match url.clone() {
+        SinkUrl::Csv(directory) => {
+            let mut opening = Blocking::new(());
+            let files = opening.run(move |_| CsvFiles::open(&directory, shape, &label)).await?;
+            Ok(Store::Csv(Blocking::new(files)))
+        }
+        SinkUrl::Sqlite { path, table } => {
+            let mut opening = Blocking::new(());
+            let table = opening.run(move |_| SqliteTable::open(&path, &table, shape)).await?;
+            let name = table.name().to_owned();
+            Ok(Store::Sqlite(Blocking::new(table), name))
+        }
+        SinkUrl::Server { server, table } => Ok(match server.kind {
+            ServerKind::Postgres => {
+                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape).await?))
+            }
+            ServerKind::Mysql => Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape).await?)),
+        }),
+    }
+}
+
+impl Store {
+    /// What masters are told of it.
+    pub fn place(&self) -> SinkPlace {
+        match self {
+            Self::Csv(_) => SinkPlace { name: "CSV files of the slaves".to_owned(), has_files: true },
+            Self::Sqlite(_, name) => SinkPlace { name: name.clone(), has_files: false },
+            Self::Postgres(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
+            Self::Mysql(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
+        }
+    }
+
+    /// How long it is worth while to wait for more before a commit.
+    pub fn gather(&self) -> Duration {
+        match self {
+            Self::Csv(_) => Duration::ZERO,
+            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => GATHER,
+        }
+    }
+
+    /// Puts the rows of a group into the sink, all or none of them, and says what became of each entry.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
+        let group = group.clone();
+        match self {
+            Self::Csv(files) => files.run(move |files| files.commit(&group)).await,
+            Self::Sqlite(table, _) => table.run(move |table| table.commit(&group)).await,
+            Self::Postgres(table) => table.commit(&group).await,
+            Self::Mysql(table) => table.commit(&group).await,
+        }
+    }
+
+    /// Nothing of that run will ever be run again: what was noted of its records is not needed any more.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
+        match self {
+            Self::Csv(_) => Ok(()),
+            Self::Sqlite(table, _) => table.run(move |table| table.close_run(run)).await,
+            Self::Postgres(table) => table.close_run(run).await,
+            Self::Mysql(table) => table.close_run(run).await,
+        }
+    }
+
+    /// No more rows come of the run that was served last, as far as is known.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn end_session(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Csv(files) => files.run(CsvFiles::seal).await,
+            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(()),
+        }
+    }
+
+    /// Whether what it is at may be left in its middle, by [`Store::abandon`]: a server ends a transaction whose
+    /// connection is gone.
+    pub fn can_be_abandoned(&self) -> bool {
+        matches!(self, Self::Postgres(_) | Self::Mysql(_))
+    }
+
+    /// What was begun is not waited for any more.
+    pub fn abandon(&mut self) {
+        match self {
+            Self::Csv(_) | Self::Sqlite(..) => {}
+            Self::Postgres(table) => table.disconnect(),
+            Self::Mysql(table) => table.disconnect(),
+        }
+    }
+
+    /// Packs the files of a run; nothing if there are none.
+    ///
+    /// # Errors
+    /// For people.
+    pub async fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
+        match self {
+            Self::Csv(files) => files.run(move |files| files.pack(run)).await,
+            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(None),
+        }
+    }
+}
+
+/// How long a group waits for more records: long against a batch of fast records, short against a wait for a disk.
+const GATHER: Duration = Duration::from_millis(3);

@@ -1,0 +1,95 @@
+//! Whether a table that is there can take a task's rows. Pure; what the types of a database mean is that
+//! database's file to say.
+
+use super::columns::Shape;
+use crate::plugin::Kind;
+
+/// A column of a table that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as its database calls it.
+    pub declared: String,
+    /// The kinds of values that it takes.
+    pub takes: Vec<Kind>,
+    /// A row that says nothing of it is refused.
+    pub is_needed: bool,
+}
+
+/// How the names of columns are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Letter by letter.
+    Exact,
+    /// Without regard to case, as SQLite and MySQL do.
+    AnyCase,
+}
+
+/// What is wrong with a table.
+///
+/// # Errors
+/// The first thing, with the column's name.
+pub fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
+    let is_same = |one: &str, other: &str| match names {
+        Names::Exact => one == other,
+        Names::AnyCase => one.eq_ignore_ascii_case(other),
+    };
+    for column in &shape.columns {
+        let (name, kind) = (&column.name, column.kind);
+        let Some(there) = found.iter().find(|there| is_same(&there.name, name)) else {
+            return Err(format!(
+                "the table {table} has no column `{name}`, which the task writes ({}); add it, or name another table",
+                kind.word()
+            ));
+        };
+        if !there.takes.contains(&kind) {
+            return Err(format!(
+                "the column `{name}` of the table {table} is {}, which does not fit what the task writes ({}); \
+                 change it, or name another table",
+                there.declared,
+                kind.word()
+            ));
+        }
+    }
+    let is_written =
+        |there: &FoundColumn| shape.columns.iter().any(|column| is_same(&there.name, &column.name));
+    match found.iter().find(|there| there.is_needed && !is_written(there)) {
+        Some(there) => Err(format!(
+            "the table {table} needs a value for its column `{}`, which the task does not write; give it a default, \
+             or let it be NULL",
+            there.name
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::columns::Column;
+    use super::*;
+
+    fn found(name: &str, takes: &[Kind], is_needed: bool) -> FoundColumn {
+        FoundColumn { name: name.into(), declared: "integer".into(), takes: takes.to_vec(), is_needed }
+    }
+
+    #[test]
+    fn a_table_must_have_the_columns_and_may_have_more() {
+        let shape = Shape { columns: vec![Column { name: "n".into(), kind: Kind::Int }], raw: false };
+        let check = |found: &[FoundColumn], names| check("t", found, &shape, names);
+        let good = found("n", &[Kind::Int], true);
+        assert_eq!(check(&[good.clone(), found("more", &[], false)], Names::Exact), Ok(()));
+        let says = |found: &[FoundColumn], text: &str| {
+            let error = check(found, Names::Exact).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        };
+        says(&[], "has no column `n`, which the task writes (int)");
+        says(
+            &[found("n", &[Kind::Bool], false)],
+            "the column `n` of the table t is integer, which does not fit",
+        );
+        says(&[good, found("more", &[], true)], "needs a value for its column `more`");
+        let upper = [found("N", &[Kind::Int], false)];
+        assert!(check(&upper, Names::Exact).is_err() && check(&upper, Names::AnyCase).is_ok());
+    }
+}

@@ -1,0 +1,89 @@
+//! A commit that comes late, move by move: the test is the master of two slaves, which both have the same record of
+//! the same run, and says when each may go on.
+
+use simplegrid::ids::{BatchId, Epoch, SlotIndex};
+use simplegrid::wire::{BatchHead, Frame, MasterToSlave, SeqRanges, SlaveToMaster};
+use simplegrid_fuzz_targets::codec;
+use simplegrid_tests::{Grid, Slave};
+
+use super::place::{self, Place};
+use crate::adversary::peer::Peer;
+
+fn slave(grid: &Grid, place: &Place<'_>) -> Slave {
+    let call = grid.slave_call("hostile").arg("--sink").arg(place.sink("found")).args("-m 1");
+    Slave::start(call.task_arg("side-log", grid.path("log")))
+}
+
+/// Sends records of these numbers as a batch.
+fn send(peer: &mut Peer, batch: u64, seqs: SeqRanges, records: &[&str]) {
+    let (slot, epoch) = (SlotIndex(0), Epoch(0));
+    let head = BatchHead { batch: BatchId(batch), slot, epoch, base: 0, with_row_ends: false, seqs };
+    let body: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let ends = records.iter().scan(0, |end, record| {
+        *end += record.len() as u32 + 1;
+        Some(*end)
+    });
+    let table: Vec<u8> = ends.flat_map(u32::to_le_bytes).collect();
+    peer.send(&codec::encode(&Frame {
+        head: MasterToSlave::Batch(head),
+        table: table.into(),
+        body: body.into(),
+    }));
+}
+
+fn seqs(numbers: &[u64]) -> SeqRanges {
+    numbers.iter().copied().map(simplegrid::ids::Seq).collect()
+}
+
+/// Waits for the report of a batch, all of whose records must be done, without a row.
+#[track_caller]
+fn expect_done(peer: &mut Peer, batch: u64) {
+    while let Some(frame) = peer.read::<SlaveToMaster>() {
+        if let SlaveToMaster::Report(report) = frame.head {
+            assert_eq!((report.batch, report.all_done, report.last), (BatchId(batch), true, true));
+            assert!(frame.table.is_empty() && frame.body.is_empty());
+            return;
+        }
+    }
+    panic!("the slave has closed the connection");
+}
+
+#[test]
+fn a_record_that_was_committed_elsewhere_meanwhile_is_done_and_adds_nothing() {
+    let grid = Grid::new();
+    for place in place::all(&grid) {
+        let gate = format!("gate-{}", place.name());
+        let slaves = [slave(&grid, &place), slave(&grid, &place)];
+        let [mut late, mut soon] = [0, 1].map(|slave| Peer::become_master(slaves[slave].port(), 1));
+        send(&mut late, 0, seqs(&[7, 2000]), &["first of the late one", &grid.gate(&gate)]);
+        grid.wait_at_gate(&gate, 1);
+        send(&mut soon, 0, seqs(&[2000, 8]), &["soon", "another"]);
+        expect_done(&mut soon, 0);
+        grid.open_gate(&gate);
+        expect_done(&mut late, 0);
+        let expected = ["first of the late one", "soon", "another"];
+        place.expect_once("found", "line", expected.map(str::to_owned).into_iter());
+        slaves[0].wait_for_stderr("records of earlier attempts were in the sink already: 1");
+        // When the run is over, not even a record that was never seen gets in.
+        soon.send(&codec::encode(&Frame::from(MasterToSlave::Conclude { run_is_over: true, harvest: None })));
+        soon.wait_for(|said| *said == SlaveToMaster::Concluded { delivered: None, problem: None });
+        assert_eq!(place.ledger_pages(), 0, "{}", place.name());
+        send(&mut late, 1, seqs(&[2000, 9]), &["late again", "and another"]);
+        expect_done(&mut late, 1);
+        assert_eq!(place.count("found"), 3, "{}", place.name());
+    }
+}
+
+#[test]
+fn a_master_that_does_not_number_its_records_is_turned_away() {
+    let grid = Grid::new();
+    let place = Place::sqlite(&grid);
+    let slave = slave(&grid, &place);
+    let mut peer = Peer::become_master(slave.port(), 1);
+    send(&mut peer, 0, SeqRanges::default(), &["a"]);
+    peer.expect_closed();
+    slave.wait_for_stderr("a batch does not say which numbers its records have");
+    let mut peer = Peer::become_master(slave.port(), 1);
+    send(&mut peer, 0, seqs(&[0]), &["a"]);
+    expect_done(&mut peer, 0);
+}
