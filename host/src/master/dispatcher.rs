@@ -47,6 +47,8 @@ pub struct RunPlan {
     pub header: bool,
     /// What the user sees of the run.
     pub progress: ProgressLine,
+    /// Whether the log says that a worker was lost: inside a slave, its pool has said so.
+    pub logs_workers: bool,
     /// Whether slaves are to end with the run.
     pub shutdown_slaves: bool,
     /// Where the files of the slaves' sinks are to be delivered.
@@ -88,6 +90,7 @@ struct Dispatcher {
     results: Results,
     header: bool,
     progress: ProgressLine,
+    logs_workers: bool,
     shutdown_slaves: bool,
     farewell: Farewell,
     nodes_used: usize,
@@ -107,6 +110,7 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
         results: plan.results,
         header: plan.header,
         progress: plan.progress,
+        logs_workers: plan.logs_workers,
         shutdown_slaves: plan.shutdown_slaves,
         farewell: Farewell::new(plan.harvest),
         nodes_used: 0,
@@ -328,7 +332,9 @@ impl Dispatcher {
             _ if self.is_concluding(node) => return Ok(()),
             SlaveToMaster::SlotLost(mut lost) => {
                 shorten(&mut lost.message, MESSAGE_BYTES_MAX);
-                tracing::warn!(node = self.name(node), slot = %lost.slot, "a worker was lost: {}", lost.message);
+                if self.logs_workers {
+                    tracing::warn!(node = self.name(node), slot = %lost.slot, "a worker was lost: {}", lost.message);
+                }
                 self.state.on_slot_lost(node, &lost, now)
             }
             SlaveToMaster::Draining => {

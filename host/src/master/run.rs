@@ -164,6 +164,7 @@ fn plan(
         write_failure,
         header: settings.header,
         progress: ProgressLine::new(visible),
+        logs_workers: true,
         shutdown_slaves: ending.shutdown_slaves,
         harvest: ending.harvest,
     })

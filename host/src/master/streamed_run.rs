@@ -62,6 +62,7 @@ pub async fn run_stream(
         write_failure,
         header: false,
         progress: ProgressLine::new(false),
+        logs_workers: false,
         shutdown_slaves: false,
         harvest,
     };

@@ -180,6 +180,8 @@ fn a_line_that_kills_workers_is_found_and_its_neighbours_are_not_harmed() {
     send_lines(slave.port(), numbered("a", 500) + "abort\n" + &numbered("b", 500));
     expect_rows(&slave, &(numbered("a", 500) + &numbered("b", 500)));
     slave.wait_for_stderr("record 501 failed, crash: ");
+    // Once for each, though both the pool and the run know of it.
+    assert_eq!(slave.stderr().matches("a worker was lost").count(), 3, "{}", slave.stderr());
     slave.wait_for_stderr("are done: 1001 records read, 1000 done, 1 failed, 2 retried");
 }
 
