@@ -63,7 +63,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     };
     let mut links = JoinSet::new();
     links.spawn(link::carry(link, |frames| frames));
-    let ending = Ending { shutdown_slaves: false, harvest: None };
+    let ending = Ending { shutdown_slaves: false, begins: None, harvest: None };
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
     // A session that is left in its middle wants nothing more of the sink.
     links.shutdown().await;

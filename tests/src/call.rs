@@ -126,6 +126,13 @@ impl<'g> Call<'g> {
         self.behind(Command::new("ip").args(["netns", "exec", name]).args(words))
     }
 
+    /// Lets another program run it, which gets the command line as its last arguments.
+    pub fn behind_command(self, mut command: Command) -> Self {
+        let words = self.words();
+        command.args(words);
+        self.behind(&command)
+    }
+
     /// The whole command line, the program first.
     fn words(&self) -> Vec<OsString> {
         let program = std::iter::once(self.command.get_program());
@@ -177,6 +184,11 @@ impl<'g> Call<'g> {
             process.write_all_and_close(input);
         }
         process
+    }
+
+    /// The bare command, for those who handle its streams themselves; nobody ends it for them.
+    pub fn into_command(self) -> Command {
+        self.command
     }
 
     /// Runs it to its end.

@@ -4,6 +4,7 @@
 //! started in it, which end with it. [`Call`] is one call of the program; [`Process`] is a call that is
 //! running, [`Finished`] one that has ended.
 
+pub mod bench;
 mod call;
 mod certificates;
 mod database_server;

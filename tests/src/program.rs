@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// The program under test. `torture` is that itself: `cargo run --bin torture` builds no other program.
+/// Programs of this package that are the program under test as well: `cargo run --bin` builds no other program.
+const ALSO_UNDER_TEST: [&str; 2] = ["bench", "torture"];
+
+/// The program under test.
 pub fn path() -> PathBuf {
     let this = std::env::current_exe().expect("a process knows its program");
-    if is_torture(&this) { this } else { profile().join("simplegrid-under-test") }
+    if is_also_under_test(&this) { this } else { profile().join("simplegrid-under-test") }
 }
 
 /// The library of one of the plugins that this package depends on. The one in `deps/` is current after every
@@ -24,10 +27,10 @@ pub fn deps() -> PathBuf {
 /// The directory of everything that cargo builds the same way: tests are in its `deps/`, programs in itself.
 fn profile() -> PathBuf {
     let this = std::env::current_exe().expect("a process knows its program");
-    let levels = if is_torture(&this) { 1 } else { 2 };
+    let levels = if is_also_under_test(&this) { 1 } else { 2 };
     this.ancestors().nth(levels).expect("a program is in the profile's directory, or in its deps/").to_owned()
 }
 
-fn is_torture(program: &Path) -> bool {
-    program.file_name().is_some_and(|name| name == "torture")
+fn is_also_under_test(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| ALSO_UNDER_TEST.iter().any(|also| name == *also))
 }

@@ -18,7 +18,12 @@ impl Slave {
     /// Starts one, and waits until it listens.
     #[track_caller]
     pub fn start(call: Call<'_>) -> Self {
-        let mut process = call.start();
+        Self::when_ready(call.start())
+    }
+
+    /// Waits until one that was started listens.
+    #[track_caller]
+    pub fn when_ready(mut process: Process) -> Self {
         let port = wait::until_some("the slave listens", || {
             assert!(process.is_running(), "the slave has ended:\n{}", process.stderr());
             port_in(&process.stderr())

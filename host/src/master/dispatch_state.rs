@@ -302,6 +302,7 @@ impl DispatchState {
         let accounted = done + failed + self.books.ledger.open_records() + waiting;
         assert_eq!(read, accounted, "read = done + failed + in flight + waiting");
         assert!(!self.finished || read == done + failed, "a run ends when every record has");
+        self.slots.sanity_check();
     }
 
     /// What follows from every event: free slots are filled, ready rows are written, and the end is noticed.

@@ -18,7 +18,7 @@ use super::link::{Joined, LinkEvent};
 use super::progress::ProgressLine;
 use super::result_writer::WriteFailure;
 use super::results::Results;
-use super::run_end::{RunEnd, RunReport};
+use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::{NodeId, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::{Input, RecordReader, Unusable};
@@ -49,10 +49,8 @@ pub struct RunPlan {
     pub progress: ProgressLine,
     /// Whether the log says that a worker was lost: inside a slave, its pool has said so.
     pub logs_workers: bool,
-    /// Whether slaves are to end with the run.
-    pub shutdown_slaves: bool,
-    /// Where the files of the slaves' sinks are to be delivered.
-    pub harvest: Option<String>,
+    /// What happens to slaves at the end.
+    pub ending: Ending,
 }
 
 struct Peer {
@@ -91,7 +89,6 @@ struct Dispatcher {
     header: bool,
     progress: ProgressLine,
     logs_workers: bool,
-    shutdown_slaves: bool,
     farewell: Farewell,
     nodes_used: usize,
     nodes_lost: usize,
@@ -111,8 +108,7 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
         header: plan.header,
         progress: plan.progress,
         logs_workers: plan.logs_workers,
-        shutdown_slaves: plan.shutdown_slaves,
-        farewell: Farewell::new(plan.harvest),
+        farewell: Farewell::new(plan.ending),
         nodes_used: 0,
         nodes_lost: 0,
         last_loss: None,

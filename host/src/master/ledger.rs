@@ -86,6 +86,14 @@ impl Sent {
         }
     }
 
+    /// The numbers of its records, as they travel.
+    pub fn seq_ranges(&self) -> SeqRanges {
+        match &self.seqs {
+            Seqs::From(first) => SeqRanges::from_first(*first, self.records.len()),
+            Seqs::Each(seqs) => seqs.iter().copied().collect(),
+        }
+    }
+
     /// The numbers of its records, if these do not simply follow each other and nothing is known of any yet.
     pub fn untouched_seqs(&self) -> Option<&[Seq]> {
         match (&self.seqs, &self.states) {
@@ -99,14 +107,6 @@ impl Sent {
         match self.seqs {
             Seqs::From(first) => (0..self.records.len()).map(|index| first.plus(index)).collect(),
             Seqs::Each(seqs) => seqs,
-        }
-    }
-
-    /// The numbers of its records, as they travel.
-    pub fn seq_ranges(&self) -> SeqRanges {
-        match &self.seqs {
-            Seqs::From(first) => SeqRanges::from_first(*first, self.records.len()),
-            Seqs::Each(seqs) => seqs.iter().copied().collect(),
         }
     }
 

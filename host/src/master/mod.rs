@@ -36,8 +36,8 @@ mod tests;
 pub use dispatch_state::KeyOf;
 pub use journal::TaskIdentity;
 pub use link::{Joined, LinkEvent, frames_max};
-pub use run::{Ending, LINK_EVENTS, OpenedRun, open_run, role, run_records, start_runtime};
-pub use run_end::RunEnd;
+pub use run::{LINK_EVENTS, OpenedRun, open_run, role, run_records, start_runtime};
+pub use run_end::{Ending, RunEnd};
 pub use streamed_run::{StreamedEnd, StreamedRun, run_stream};
 pub use summary::Summary;
 
@@ -69,6 +69,7 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     };
     let reservation = Reservation::new(&run_id());
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
+    let (leave, enough) = tokio::sync::oneshot::channel();
     let keeper = node_keeper::NodeKeeper {
         registry,
         reservation: reservation.clone(),
@@ -78,10 +79,12 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
         reallocate_every: config.reallocate_every,
         init_commands: Arc::from(config.init_commands.clone()),
         events: events_in,
+        enough,
     };
     let (over, is_over) = tokio::sync::oneshot::channel();
     let keeping = tokio::spawn(keeper.keep(is_over));
-    let ending = Ending { shutdown_slaves: config.shutdown_slaves, harvest: config.harvest.clone() };
+    let harvest = config.harvest.clone();
+    let ending = Ending { shutdown_slaves: config.shutdown_slaves, begins: Some(leave), harvest };
     let status = run_records(&config.run, opened, ending, events, shutdown).await;
     // The keeper releases every row, however the run has ended.
     let _ = over.send(());

@@ -47,6 +47,8 @@ pub struct NodeKeeper {
     pub init_commands: Arc<[(String, String)]>,
     /// Where slaves are announced.
     pub events: mpsc::Sender<LinkEvent>,
+    /// Resolves when the run takes leave of its nodes: no more are wanted then.
+    pub enough: oneshot::Receiver<()>,
 }
 
 /// Something that the keeper waited for.
@@ -68,6 +70,7 @@ struct Keeping {
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
     registry_is_down: bool,
+    has_enough: bool,
 }
 
 impl NodeKeeper {
@@ -83,6 +86,7 @@ impl NodeKeeper {
             sink: None,
             last_trouble: None,
             registry_is_down: false,
+            has_enough: false,
         };
         tokio::select! {
             _ = &mut is_over => {}
@@ -99,7 +103,7 @@ impl Keeping {
         let mut without_since = Instant::now();
         let mut next_look = Instant::now();
         loop {
-            if !self.linked.is_empty() {
+            if !self.linked.is_empty() || self.has_enough {
                 without_since = Instant::now();
             } else if without_since.elapsed() >= self.keeper.wait_nodes && next_look > Instant::now() {
                 self.report_no_nodes().await;
@@ -116,6 +120,7 @@ impl Keeping {
                     next_look = Instant::now() + pause;
                 }
                 _ = renewal.tick() => self.renew().await,
+                _ = &mut self.keeper.enough, if !self.has_enough => self.has_enough = true,
             }
             if self.linked.is_empty() {
                 next_look = next_look.min(Instant::now() + LOOK_EVERY);
@@ -125,7 +130,7 @@ impl Keeping {
 
     async fn look_for_nodes(&mut self) {
         let wanted = self.keeper.nodes_max.saturating_sub(self.linked.len() + self.connecting.len());
-        if wanted == 0 || self.keeper.events.is_closed() {
+        if wanted == 0 || self.has_enough {
             return;
         }
         let NodeKeeper { registry, reservation, .. } = &self.keeper;
@@ -179,7 +184,10 @@ impl Keeping {
         match ready {
             Ready::Connected(key, Ok(connection)) => {
                 self.connecting.remove(&key);
-                self.on_connected(key, *connection).await;
+                // One that comes too late is given back with all others.
+                if !self.has_enough {
+                    self.on_connected(key, *connection).await;
+                }
             }
             Ready::Connected(key, Err(error)) => {
                 self.connecting.remove(&key);
@@ -189,7 +197,7 @@ impl Keeping {
                 let Some(key) = self.linked.remove(&node) else { return };
                 let NodeKeeper { registry, reservation, events, .. } = &self.keeper;
                 let (freed, event) = match end {
-                    LinkEnd::Left => {
+                    LinkEnd::Left | LinkEnd::NotWanted => {
                         (registry.free_if_reserved_by(&key, reservation).await, LinkEvent::Left(node))
                     }
                     LinkEnd::Lost(reason) => {

@@ -14,7 +14,7 @@ use super::progress::ProgressLine;
 use super::record_key;
 use super::result_writer::{Place, ResultWriter, WriteFailure};
 use super::results::Results;
-use super::run_end::{RunEnd, RunReport};
+use super::run_end::{Ending, RunEnd, RunReport};
 use super::summary::{self, Summary};
 use crate::config::{InputFormat, Progress, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
@@ -26,15 +26,6 @@ use crate::wire::Role;
 
 /// Events of links that may wait for the dispatcher: enough that links seldom wait for each other.
 pub const LINK_EVENTS: usize = 16;
-
-/// What happens to slaves when the run is over.
-#[derive(Debug, Clone)]
-pub struct Ending {
-    /// They end, too.
-    pub shutdown_slaves: bool,
-    /// The files of their sinks are delivered there.
-    pub harvest: Option<String>,
-}
 
 /// The runtime of a master: one thread for all links, because a link only passes buffers on.
 ///
@@ -165,8 +156,7 @@ fn plan(
         header: settings.header,
         progress: ProgressLine::new(visible),
         logs_workers: true,
-        shutdown_slaves: ending.shutdown_slaves,
-        harvest: ending.harvest,
+        ending,
     })
 }
 

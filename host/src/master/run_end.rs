@@ -1,4 +1,6 @@
-//! How a run ended, and what became of it.
+//! How a run ends, and what became of it.
+
+use tokio::sync::oneshot;
 
 use super::books::Counts;
 use super::failed_writer::FailedFileError;
@@ -6,6 +8,17 @@ use super::journal::JournalError;
 use super::result_writer::WriteError;
 use crate::record::ReadError;
 use crate::shutdown::StopSignal;
+
+/// What happens to slaves when the run is over.
+#[derive(Debug)]
+pub struct Ending {
+    /// They end, too.
+    pub shutdown_slaves: bool,
+    /// Who is told as soon as the run takes leave of them.
+    pub begins: Option<oneshot::Sender<()>>,
+    /// The files of the slaves' sinks are delivered there.
+    pub harvest: Option<String>,
+}
 
 /// How a run ended.
 #[derive(Debug)]

@@ -16,6 +16,8 @@ pub enum LinkEnd {
     Left,
     /// The slave is gone.
     Lost(String),
+    /// Nobody wants to hear of it any more: the run is over.
+    NotWanted,
 }
 
 /// How long a slave that was told goodbye may take to answer.
@@ -67,7 +69,7 @@ async fn receive(
             Err(error) => return LinkEnd::Lost(error.to_string()),
         };
         if events.send(event).await.is_err() {
-            return LinkEnd::Lost("the run is over".to_owned());
+            return LinkEnd::NotWanted;
         }
     }
 }

@@ -82,6 +82,11 @@ pub struct Slots {
     /// Where each slot stands in `free`.
     places: BTreeMap<SlotId, (usize, u64)>,
     turns: u64,
+    /// Slots whose tasks may hold something, and have nothing under way: kept, because at the end of a run this is
+    /// asked after every event.
+    flush_due: BTreeSet<SlotId>,
+    /// How many slots' tasks may hold something, or are being flushed.
+    unflushed: usize,
     /// The slot that is kept free for a record that must be alone.
     clearing: Option<SlotId>,
     /// Slots that can take batches now or later.
@@ -104,7 +109,9 @@ impl Slots {
     /// Takes a node and its slots away.
     pub fn remove_node(&mut self, id: NodeId) {
         for slot in self.of_node(id) {
+            let before = self.flush_state(slot);
             self.slots.remove(&slot);
+            self.note_flush_state(slot, before);
             self.rank(slot);
         }
         match self.nodes.remove(&id) {
@@ -119,11 +126,6 @@ impl Slots {
     pub fn of_node(&self, node: NodeId) -> Vec<SlotId> {
         let slots = self.nodes.get(&node).map_or(0, |node| node.slots);
         (0..slots).map(|index| SlotId { node, index: SlotIndex(index) }).collect()
-    }
-
-    /// All slots.
-    pub fn all(&self) -> Vec<SlotId> {
-        self.slots.keys().copied().collect()
     }
 
     /// What people call a node.
@@ -308,7 +310,23 @@ impl Slots {
 
     /// Whether no task has anything to finish.
     pub fn all_flushed(&self) -> bool {
-        self.slots.keys().all(|slot| self.is_flushed(*slot))
+        self.unflushed == 0
+    }
+
+    /// The slots that want to be flushed.
+    pub fn flushes_due(&self) -> Vec<SlotId> {
+        self.flush_due.iter().copied().collect()
+    }
+
+    /// Checks what must always be true.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn sanity_check(&self) {
+        let due = self.slots.keys().filter(|slot| self.wants_flush(**slot));
+        assert!(due.eq(&self.flush_due), "the slots that want to be flushed are those that are noted");
+        let unflushed = self.slots.keys().filter(|slot| !self.is_flushed(**slot)).count();
+        assert_eq!(self.unflushed, unflushed, "slots that are not flushed are counted");
     }
 
     /// The slot that should get the next batch: the one with the fewest, but if possible not `avoided`.
@@ -362,9 +380,27 @@ impl Slots {
 
     /// Changes a slot, and its rank with it.
     fn update<T>(&mut self, id: SlotId, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+        let before = self.flush_state(id);
         let result = self.slots.get_mut(&id).map(change);
+        self.note_flush_state(id, before);
         self.rank(id);
         result
+    }
+
+    /// Whether a slot wants to be flushed, and whether it is not flushed.
+    fn flush_state(&self, id: SlotId) -> (bool, bool) {
+        (self.wants_flush(id), !self.is_flushed(id))
+    }
+
+    fn note_flush_state(&mut self, id: SlotId, before: (bool, bool)) {
+        let (is_due, is_unflushed) = self.flush_state(id);
+        let (was_due, was_unflushed) = before;
+        if is_due && !was_due {
+            self.flush_due.insert(id);
+        } else if was_due && !is_due {
+            self.flush_due.remove(&id);
+        }
+        self.unflushed = self.unflushed + usize::from(is_unflushed) - usize::from(was_unflushed);
     }
 
     fn is_draining(&self, id: NodeId) -> bool {

@@ -12,7 +12,7 @@ use super::link::LinkEvent;
 use super::progress::ProgressLine;
 use super::result_writer::{Place, ResultWriter};
 use super::results::Results;
-use super::run_end::RunEnd;
+use super::run_end::{Ending, RunEnd};
 use super::summary::Summary;
 use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
@@ -63,8 +63,7 @@ pub async fn run_stream(
         header: false,
         progress: ProgressLine::new(false),
         logs_workers: false,
-        shutdown_slaves: false,
-        harvest,
+        ending: Ending { shutdown_slaves: false, begins: None, harvest },
     };
     let report = dispatcher::run(plan, events, shutdown).await;
     report.sinks.delivered.iter().for_each(|delivered| tracing::info!("{delivered}"));

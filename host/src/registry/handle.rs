@@ -45,7 +45,7 @@ pub struct Stats {
     pub rate: f64,
 }
 
-/// An open registry. Clones share one connection; the work is done on blocking threads.
+/// An open registry. Clones share one connection, over which one operation is done after the other.
 ///
 /// An operation whose future is dropped is still carried out. A master that stops waiting for [`reserve`]
 /// should therefore call [`release_reservation`], or let the leases run out.
@@ -58,7 +58,7 @@ pub struct Registry {
     clock: Clock,
 }
 
-/// The databases that can hold a registry. Each has the same methods, and `contract_tests` runs on each.
+/// The databases that can hold a registry. Each has the same methods, and the tests' `registry_contract` runs on each.
 #[derive(Debug, Clone)]
 enum Backend {
     Sqlite(SqliteRegistry),

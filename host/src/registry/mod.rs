@@ -1,9 +1,9 @@
 //! The registry: the table in which slaves make themselves known and masters reserve them.
 //!
-//! It owns who holds which node, and nothing else: it opens no socket, knows no record and starts no process.
+//! It owns who holds which node, and nothing else: it talks to no slave, knows no record and starts no process.
 //! The table is the Perl original's with more columns, so that the Perl tools can share it. `node` and `moves`
-//! hold the rules and do no I/O, `sqlite` is the one place with SQL, and [`Registry`] is the door that all
-//! others use.
+//! hold the rules and do no I/O, and neither does `transition`, which says what a row becomes. SQL is in `sqlite` and,
+//! for PostgreSQL and MySQL, in `server`. [`Registry`] is the door that all others use.
 //!
 //! ```text
 //!   announce: a new row, or an abandoned one in any state

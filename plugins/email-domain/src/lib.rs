@@ -1,10 +1,12 @@
 //! The domain of an e-mail address.
 //!
-//! A place to start from for a task with arguments, fields and columns, and for a partitioner: records are
-//! CSV whose first field is an address.
+//! A place to start from for a task with arguments, fields and columns: records are CSV whose first field is
+//! an address. The partitioners are those of `plugins/mail-domain`, which has nothing else in it and is a
+//! place to start from for a partitioner.
 
 use serde::{Deserialize, Serialize};
-use simplegrid_plugin_api::{Error, Output, Partitioner, Record, Result, Task};
+use simplegrid_mail_domain::{ByEmailDomain, ByEmailDomainTwoLabels, ByRegistrableDomain};
+use simplegrid_plugin_api::{Error, Output, Record, Result, Task};
 
 /// The task `email-domain`.
 #[derive(Debug)]
@@ -46,18 +48,6 @@ impl Task for EmailDomain {
     }
 }
 
-/// The partitioner `by-email-domain`: the addresses of one domain, however it is written, meet in one worker.
-#[derive(Debug)]
-pub struct ByEmailDomain;
-
-impl Partitioner for ByEmailDomain {
-    fn key(&self, record: &Record<'_>, key: &mut Vec<u8>) -> Result {
-        let domain = domain_of(record.text(0)?)?;
-        key.extend_from_slice(domain.to_lowercase().as_bytes());
-        Ok(())
-    }
-}
-
 /// What follows the last `@`: an earlier one may be quoted, and then belongs to the name.
 fn domain_of(address: &str) -> Result<&str> {
     match address.rsplit_once('@') {
@@ -68,14 +58,18 @@ fn domain_of(address: &str) -> Result<&str> {
 
 simplegrid_plugin_api::export! {
     tasks: { "email-domain" => EmailDomain },
-    partitioners: { "by-email-domain" => ByEmailDomain },
+    partitioners: {
+        "by-email-domain" => ByEmailDomain,
+        "by-email-domain-two-labels" => ByEmailDomainTwoLabels,
+        "by-registrable-domain" => ByRegistrableDomain,
+    },
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use simplegrid_plugin_api::Status;
-    use simplegrid_plugin_api::testing::{TestGrid, key_of};
+    use simplegrid_plugin_api::testing::TestGrid;
 
     fn row(address: &str, domain: &str) -> Vec<Option<String>> {
         vec![Some(address.into()), Some(domain.into())]
@@ -115,12 +109,5 @@ mod tests {
         assert_eq!(grid.handle(b"joe@\xff.org"), Status::Reject);
         assert!(grid.last_message().starts_with("field 0: invalid utf-8"), "{}", grid.last_message());
         assert!(grid.rows().is_empty());
-    }
-
-    #[test]
-    fn one_domain_is_one_key() {
-        assert_eq!(key_of(&ByEmailDomain, "joe@Example.COM").unwrap(), b"example.com");
-        assert_eq!(key_of(&ByEmailDomain, "ann@example.com,x").unwrap(), b"example.com");
-        assert_eq!(key_of(&ByEmailDomain, "nobody").unwrap_err().status, Status::Reject);
     }
 }

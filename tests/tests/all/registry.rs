@@ -211,3 +211,15 @@ fn a_registry_that_is_locked_holds_nothing_up_but_reservations() {
     master.finish().expect(0).expect_counts(1001, 1001, 0);
     grid.wait_for_state(slave.port(), "enabled");
 }
+
+#[test]
+fn runs_that_are_over_before_all_nodes_have_joined_leave_them_free() {
+    let grid = Grid::new();
+    let slaves: Vec<_> = (0..4).map(|_| grid.slave_call("echo").args("-m 1").start()).collect();
+    let slaves: Vec<_> = slaves.into_iter().map(Slave::when_ready).collect();
+    for _ in 0..15 {
+        grid.master().args("-m -1").input("one record\n").finish().expect(0);
+        let states: Vec<_> = slaves.iter().map(|slave| grid.state(slave.port())).collect();
+        assert!(states.iter().all(|state| state == "enabled"), "{states:?}");
+    }
+}

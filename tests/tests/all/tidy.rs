@@ -183,7 +183,8 @@ fn no_test_is_ignored_and_none_waits_for_nothing() {
     let wrong: Vec<_> = lines_with(&files, &words)
         .into_iter()
         .filter(|(file, _)| {
-            file.path != "tests/src/wait.rs" && !file.path.starts_with("tests/hostile-plugin/")
+            let tasks = ["tests/hostile-plugin/", "tests/bench-plugin/"];
+            file.path != "tests/src/wait.rs" && !tasks.iter().any(|task| file.path.starts_with(task))
         })
         .map(|(_, line)| line)
         .collect();

@@ -38,7 +38,7 @@ impl DispatchState {
         if self.finished || !self.input_ended || waits || !self.books.ledger.only_holds() {
             return;
         }
-        self.flush(&self.slots.all(), actions);
+        self.flush(&self.slots.flushes_due(), actions);
         if self.books.ledger.is_empty() && self.slots.all_flushed() {
             self.finished = true;
             let rows = self.books.arranger.take_last();

@@ -8,16 +8,16 @@ use tokio::sync::mpsc;
 use super::{Dispatcher, GOODBYE_MAX, Peer};
 use crate::ids::NodeId;
 use crate::limits::MESSAGE_BYTES_MAX;
-use crate::master::link::LinkEvent;
-use crate::master::run_end::SinkNews;
+use crate::master::link::{Joined, LinkEvent};
+use crate::master::run_end::{Ending, SinkNews};
 use crate::shutdown::Shutdown;
 use crate::wire::{MasterToSlave, SinkPlace, SlaveToMaster};
 
 /// What is known of the slaves' sinks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Farewell {
-    /// Where the files of sinks are to be delivered.
-    harvest: Option<String>,
+    /// What was asked for the end.
+    ending: Ending,
     /// Slaves that were asked to put away what they have, and have not answered.
     concluding: HashSet<NodeId>,
     /// What is left to tell the user.
@@ -25,15 +25,15 @@ pub(super) struct Farewell {
 }
 
 impl Farewell {
-    /// Nothing is known yet. Files are delivered to `harvest`, if that is asked for.
-    pub(super) fn new(harvest: Option<String>) -> Self {
-        Self { harvest, ..Self::default() }
+    /// Nothing is known yet.
+    pub(super) fn new(ending: Ending) -> Self {
+        Self { ending, concluding: HashSet::new(), news: SinkNews::default() }
     }
 
     /// A slave is gone that may have rows in files.
     pub(super) fn on_lost(&mut self, node: NodeId, peer: &Peer) {
         let owes = self.concluding.remove(&node) || peer.has_files;
-        if self.harvest.is_some() && owes {
+        if self.ending.harvest.is_some() && owes {
             let name = &peer.name;
             self.news
                 .problems
@@ -59,14 +59,14 @@ impl Dispatcher {
         if let Some(sink) = sink {
             tracing::info!("rows go to {}, and not to the output", sink.name);
         }
-        if self.farewell.harvest.is_some() && !sink.is_some_and(|sink| sink.has_files) {
+        if self.farewell.ending.harvest.is_some() && !sink.is_some_and(|sink| sink.has_files) {
             let place = sink.map_or("the output", |sink| &sink.name);
             tracing::warn!("there is nothing to harvest: the rows go to {place}");
         }
     }
 
     fn conclude(&mut self, node: NodeId, run_is_over: bool) {
-        let harvest = self.farewell.harvest.clone();
+        let harvest = self.farewell.ending.harvest.clone();
         self.farewell.concluding.insert(node);
         self.send(node, MasterToSlave::Conclude { run_is_over, harvest }.into());
     }
@@ -94,6 +94,11 @@ impl Dispatcher {
         self.farewell.news.problems.extend(problem.map(said));
         // It has answered: what becomes of it from now on costs no rows.
         (peer.has_sink, peer.has_files) = (false, false);
+        self.say_last(node, goodbye);
+    }
+
+    /// Says goodbye to a node: its link ends with its answer.
+    fn say_last(&mut self, node: NodeId, goodbye: MasterToSlave) {
         self.send(node, goodbye.into());
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.close();
@@ -107,7 +112,12 @@ impl Dispatcher {
         shutdown: &Shutdown,
         run_is_over: bool,
     ) {
-        let goodbye = if self.shutdown_slaves { MasterToSlave::Shutdown } else { MasterToSlave::Bye };
+        if let Some(begins) = self.farewell.ending.begins.take() {
+            // Whoever waited for it may be gone.
+            let _ = begins.send(());
+        }
+        let shuts_down = self.farewell.ending.shutdown_slaves;
+        let goodbye = if shuts_down { MasterToSlave::Shutdown } else { MasterToSlave::Bye };
         let is_told = |node: &NodeId| self.farewell.concluding.contains(node);
         let nodes: Vec<_> = self.peers.keys().copied().filter(|node| !is_told(node)).collect();
         for node in nodes {
@@ -115,10 +125,7 @@ impl Dispatcher {
                 self.conclude(node, run_is_over);
                 continue;
             }
-            self.send(node, goodbye.clone().into());
-            if let Some(peer) = self.peers.get_mut(&node) {
-                peer.close();
-            }
+            self.say_last(node, goodbye.clone());
         }
         tokio::select! {
             () = self.wait_for_goodbyes(events, &goodbye) => {}
@@ -147,6 +154,12 @@ impl Dispatcher {
                     if let SlaveToMaster::Concluded { delivered, problem } = frame.head {
                         self.on_concluded(node, delivered, problem, goodbye.clone());
                     }
+                }
+                // It came too late to be of use, and has nothing. Without a goodbye it would be taken for lost.
+                Some(LinkEvent::Joined(Joined { node, name, out, hang_up, .. })) => {
+                    let hang_up = Some(hang_up);
+                    self.peers.insert(node, Peer { name, out, hang_up, has_sink: false, has_files: false });
+                    self.say_last(node, goodbye.clone());
                 }
                 Some(_) => {}
                 None => return,

@@ -1,0 +1,112 @@
+//! What a reply to RCPT says about a user: it exists, it does not, or nothing. Pure.
+
+use crate::reply::Reply;
+
+/// What is known about a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The server takes mail for it.
+    Exists,
+    /// The server says that there is no such user.
+    NoSuchUser(String),
+    /// It could not be told; why.
+    NotTold(String),
+}
+
+impl Verdict {
+    /// The one that a reply to RCPT gives.
+    ///
+    /// The enhanced code counts if there is one, for the code alone does not tell an unknown user from an
+    /// unwelcome sender: 550 is for both.
+    pub(crate) fn of_recipient(reply: &Reply) -> Self {
+        // 252 is for servers that take the mail, but cannot say (RFC 5321, 3.5.3).
+        if reply.is_good() && reply.code() != 252 {
+            return Self::Exists;
+        }
+        if reply.is_permanent() && says_no_such_user(reply) {
+            return Self::NoSuchUser(reply.to_string());
+        }
+        Self::NotTold(reply.to_string())
+    }
+}
+
+fn says_no_such_user(reply: &Reply) -> bool {
+    match reply.enhanced() {
+        // RFC 3463, 3.2: about the recipient's address. 4 is ambiguous, 5 means that it is good, 7 and 8 are
+        // about the sender's, and 9 about another server. 10 is a domain without mail (RFC 7505).
+        Some(code) if code.subject == 1 => matches!(code.detail, 0..=3 | 6 | 10),
+        // RFC 3463, 3.3: disabled. A full mailbox (2) is one that exists.
+        Some(code) if code.subject == 2 => code.detail == 1,
+        // Policy (7), and the rest: systems, networks, protocols.
+        Some(_) => false,
+        // Not found, not here, not a name that can be. The others are about this server, this mail or this
+        // command.
+        None => matches!(reply.code(), 550 | 551 | 553 | 556),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::ReplyParser;
+
+    fn verdict(text: &str) -> Verdict {
+        Verdict::of_recipient(&ReplyParser::default().push(text.as_bytes()).unwrap().unwrap())
+    }
+
+    #[test]
+    fn a_user_that_mail_is_taken_for_exists() {
+        for text in ["250 ok", "250 2.1.5 ok", "251 will forward", "250 5.1.1 what?"] {
+            assert_eq!(verdict(text), Verdict::Exists, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_that_the_server_does_not_know_does_not_exist() {
+        for text in [
+            "550 no such user",
+            "551 user not local",
+            "553 no",
+            "556 no mail here",
+            "550 5.1.1 unknown",
+            "554 5.1.1 unknown",
+            "550 5.1.0 rejected",
+            "550 5.1.2 no such host",
+            "550 5.1.3 bad",
+            "550 5.1.6 moved",
+            "550 5.2.1 disabled",
+            "556 5.1.10 null mx",
+            // Not an enhanced code of this reply.
+            "550 4.7.1 user unknown",
+        ] {
+            assert_eq!(verdict(text), Verdict::NoSuchUser(text.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_tells_nothing() {
+        for text in [
+            "252 cannot verify",
+            "354 go on",
+            "421 4.3.2 closing",
+            "450 4.2.0 greylisted",
+            "451 4.7.1 try again later",
+            "452 4.2.2 full",
+            "450 no such user, perhaps",
+            "500 what?",
+            "503 bad sequence",
+            "530 5.7.0 must issue STARTTLS first",
+            "550 5.7.1 blocked",
+            "550 5.7.26 unauthenticated",
+            "550 5.1.7 bad sender",
+            "550 5.1.8 bad sender's domain",
+            "550 5.4.1 access denied",
+            "552 5.2.2 full",
+            "552 full",
+            "554 no",
+            "554 5.7.1 relay access denied",
+        ] {
+            assert_eq!(verdict(text), Verdict::NotTold(text.into()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What plugins that talk to the network share: names and their addresses, and timeouts as arguments.
+//!
+//! A worker is one blocking process. The runtime that the name lookup needs is hidden here, and no plugin
+//! sees it. It knows neither mail nor the web.
+
+mod names;
+mod timeout;
+
+pub use names::{LookupError, MailExchanger, NameServer, Names};
+pub use timeout::Timeout;
