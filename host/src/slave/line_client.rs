@@ -21,6 +21,10 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVES_MAX: u32 = 3;
 
+/// Bytes of a line after which it is said that it is a long one: no command is, and whoever only waits need not take
+/// the rest of it into memory.
+const LONG_LINE_BYTES: u64 = 64 * 1024;
+
 /// What comes from a client.
 #[derive(Debug)]
 pub enum LineEvent {
@@ -28,6 +32,8 @@ pub enum LineEvent {
     Records(Records),
     /// A line that is longer than a record may be: its beginning, and how many bytes it had.
     TooLong { record: Bytes, bytes: u64 },
+    /// A line has begun that is long, and not at its end. Said once.
+    LongLine,
     /// A line that is a command.
     Command(LineCommand),
     /// The client has said all that it had to say.
@@ -44,6 +50,7 @@ pub struct LineClient {
     /// Lines that were cut and not yet looked at.
     lines: Records,
     is_over: bool,
+    has_told_of_long_line: bool,
 }
 
 impl LineClient {
@@ -55,7 +62,7 @@ impl LineClient {
         let mut block = Block::new(Format::Lines, RECORD_BYTES_MAX, BATCH_BYTES_MAX);
         block.room()[..beginning.len()].copy_from_slice(beginning);
         block.on_read(beginning.len());
-        Self { stream, block, lines: Records::default(), is_over: false }
+        Self { stream, block, lines: Records::default(), is_over: false, has_told_of_long_line: false }
     }
 
     /// What comes next. After `End` or `Broken` comes nothing. Losing the future loses nothing.
@@ -68,6 +75,10 @@ impl LineClient {
                 Some(Piece::Records(lines)) => self.lines = lines,
                 Some(Piece::TooLong { record, bytes }) => return LineEvent::TooLong { record, bytes },
                 None if self.is_over => return LineEvent::End,
+                None if self.block.bytes_held() > LONG_LINE_BYTES && !self.has_told_of_long_line => {
+                    self.has_told_of_long_line = true;
+                    return LineEvent::LongLine;
+                }
                 None => {
                     if let Err(error) = self.read().await {
                         let in_mid_line = self.block.bytes_held() > 0;
@@ -139,6 +150,7 @@ mod tests {
                     all.extend(records.iter().map(|line| String::from_utf8_lossy(line).into_owned()));
                 }
                 LineEvent::TooLong { bytes, .. } => all.push(format!("[{bytes} bytes]")),
+                LineEvent::LongLine => all.push("[a long line]".into()),
                 LineEvent::Command(command) => all.push(format!("[{command:?}]")),
                 LineEvent::End => return all,
                 LineEvent::Broken { in_mid_line, .. } => {
@@ -176,8 +188,8 @@ mod tests {
             peer.write_all(&long).await.unwrap();
             peer.write_all(b"\nb\n").await.unwrap();
         });
-        let expected = ["a\n".to_owned(), format!("[{} bytes]", RECORD_BYTES_MAX + 2), "b\n".into()];
-        assert_eq!(all(client).await, expected);
+        let too_long = format!("[{} bytes]", RECORD_BYTES_MAX + 2);
+        assert_eq!(all(client).await, ["a\n", "[a long line]", &too_long, "b\n"]);
         writing.await.unwrap();
     }
 

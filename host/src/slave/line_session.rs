@@ -37,6 +37,16 @@ struct Turn<'a> {
     _guard: Occupied<'a>,
 }
 
+/// How a client begins, after its commands.
+enum First {
+    /// With a record.
+    Record(Input),
+    /// With a long line, of which only the beginning was read. It is no command.
+    LongLine,
+    /// It has gone without any, or the slave is about to end.
+    Nothing,
+}
+
 /// Why the feeding of a run has ended.
 enum Fed {
     /// The client has said all.
@@ -74,7 +84,11 @@ pub async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &Line
 
 impl<'a> LineSession<'a> {
     async fn serve(mut self, client: &mut LineClient) {
-        let Some(first) = self.first_record(client).await else {
+        let first = self.first_record(client).await;
+        if matches!(first, First::Nothing) {
+            for (name, value) in std::mem::take(&mut self.commands) {
+                on_command(&name, &value, &self.door.log.sessions);
+            }
             // Whoever only gives commands need not wait for a master of ours, which is told; but what other
             // clients have sent before comes first.
             if self.is_done
@@ -83,7 +97,7 @@ impl<'a> LineSession<'a> {
                 self.end_slave().await;
             }
             return;
-        };
+        }
         let Some(turn) = self.take_slave().await else {
             tracing::warn!("{} are lost: the slave ends before their turn has come", self.name);
             return;
@@ -99,40 +113,48 @@ impl<'a> LineSession<'a> {
         }
     }
 
-    /// Takes commands until a record comes; `None` if none does.
-    async fn first_record(&mut self, client: &mut LineClient) -> Option<Input> {
+    /// Takes commands until a record comes.
+    async fn first_record(&mut self, client: &mut LineClient) -> First {
         loop {
             let event = tokio::select! {
                 event = client.next() => event,
-                _ = self.draining.wait_for(|draining| *draining) => return None,
+                _ = self.draining.wait_for(|draining| *draining) => return First::Nothing,
             };
             match event {
                 LineEvent::Command(LineCommand::Other { name, value }) => {
                     self.commands.push((name, value));
                     if self.commands.len() > COMMANDS_MAX {
                         self.log(|name| tracing::warn!("{name} give command upon command; they are cut off"));
-                        return None;
+                        return First::Nothing;
                     }
                 }
                 LineEvent::Command(LineCommand::Scheduler(scheduler)) => self.scheduler = scheduler,
                 LineEvent::Command(command) => self.on_command(command),
                 LineEvent::Records(records) => {
-                    return Some(Input::Records { records, remaining_bytes: None });
+                    return First::Record(Input::Records { records, remaining_bytes: None });
                 }
-                LineEvent::TooLong { record, bytes } => return Some(Input::TooLong { record, bytes }),
-                LineEvent::End => return None,
+                LineEvent::TooLong { record, bytes } => {
+                    return First::Record(Input::TooLong { record, bytes });
+                }
+                LineEvent::LongLine => return First::LongLine,
+                LineEvent::End => return First::Nothing,
                 LineEvent::Broken { error, in_mid_line } => {
                     self.on_broken(&error, in_mid_line);
-                    return None;
+                    return First::Nothing;
                 }
             }
         }
     }
 
     /// One run after the other: each has one scheduler.
-    async fn run_all(&mut self, first: Input, client: &mut LineClient) {
-        let mut next = Some(first);
-        while let Some(first) = next.take() {
+    async fn run_all(&mut self, first: First, client: &mut LineClient) {
+        let mut next = first;
+        loop {
+            let first = match next {
+                First::Record(input) => Some(input),
+                First::LongLine => None,
+                First::Nothing => return,
+            };
             let (feed, lines) = mpsc::channel(BLOCKS_AHEAD_MAX);
             let run = LineRun {
                 lines,
@@ -149,19 +171,25 @@ impl<'a> LineSession<'a> {
                 (LineRunEnd::OutputGone(message), _) => {
                     // Asked twice, it ends once.
                     let _ = self.door.end.try_send(EndOrder::CannotGoOn(message));
+                    return;
                 }
                 (LineRunEnd::Finished(_), Fed::OtherScheduler(scheduler)) => {
                     self.scheduler = scheduler;
                     next = self.first_record(client).await;
                 }
-                _ => {}
+                _ => return,
             }
         }
     }
 
     /// Hands lines to a run, no faster than it takes them.
-    async fn feed(&mut self, first: Input, client: &mut LineClient, feed: mpsc::Sender<Input>) -> Fed {
-        let mut next = Some(first);
+    async fn feed(
+        &mut self,
+        first: Option<Input>,
+        client: &mut LineClient,
+        feed: mpsc::Sender<Input>,
+    ) -> Fed {
+        let mut next = first;
         let fed = loop {
             if let Some(input) = next.take()
                 && feed.send(input).await.is_err()
@@ -183,6 +211,7 @@ impl<'a> LineSession<'a> {
                     break Fed::OtherScheduler(scheduler);
                 }
                 LineEvent::Command(command) => self.on_command(command),
+                LineEvent::LongLine => {}
                 LineEvent::End => break Fed::All,
                 LineEvent::Broken { error, in_mid_line } => {
                     self.on_broken(&error, in_mid_line);

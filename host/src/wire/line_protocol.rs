@@ -108,7 +108,23 @@ fn scheduler(class: &str) -> Option<LineScheduler> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_line_is_a_command_or_a_record_and_has_a_hash_or_none(
+            line in prop::collection::vec(prop::sample::select(&b":::==  -019abc\xff\r"[..]), 0..20),
+        ) {
+            let is_command = line.first() == Some(&b':') && line.contains(&b'=');
+            prop_assert_eq!(LineCommand::parse(&line).is_some(), is_command);
+            if let Ok((hash, record)) = split_hash(&line) {
+                prop_assert_eq!(record, &line[HASH_PREFIX_BYTES..]);
+                prop_assert!(line.starts_with(hash) && !hash.is_empty());
+            }
+        }
+    }
 
     #[test]
     fn a_command_is_a_colon_a_name_and_an_equals_sign() {

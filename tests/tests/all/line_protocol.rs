@@ -422,3 +422,44 @@ fn a_client_can_have_the_files_of_a_sink_delivered() {
     slave.wait_for_stderr("«scpto=relative» is ignored");
     slave.wait_for_stderr("are done: 1 record read, 1 done, 0 failed");
 }
+
+#[test]
+fn a_task_that_cannot_go_on_ends_the_slave_and_it_is_said_what_is_lost() {
+    let grid = Grid::new();
+    let slave = Slave::start(hostile_call(&grid));
+    let port = slave.port();
+    let mut client = LineClient::connect(port);
+    client.send("ok\nfatal\n");
+    client.expect_closed();
+    let ended = slave.into_process().wait().expect(4);
+    assert!(ended.stderr.contains("could not all be run, and what was not is lost: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("told to be fatal"), "{}", ended.stderr);
+    assert_eq!(grid.state(port), "disabled");
+}
+
+#[test]
+fn clients_that_wait_with_a_long_line_take_little_memory() {
+    let grid = Grid::new();
+    let slave = Slave::start(hostile_call(&grid));
+    let mut first = LineClient::connect(slave.port());
+    first.send(format!("{}\n", grid.gate("gate")));
+    grid.wait_at_gate("gate", 1);
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = LineClient::connect(slave.port());
+            std::thread::spawn(move || {
+                let sent = client.send_until_stuck(&[b'x'; 1024 * 1024]);
+                assert!(sent < 16 * 1024 * 1024, "{sent} bytes were taken of a line that waits");
+                client
+            })
+        })
+        .collect();
+    let waiting: Vec<_> = waiting.into_iter().map(|client| client.join().expect("it gets stuck")).collect();
+    let text = slave.status("VmRSS").expect("it is running");
+    let resident = text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
+    assert!(resident.is_some_and(|kib| kib < 100 * 1024), "{text} for clients that only wait");
+    waiting.into_iter().for_each(LineClient::reset);
+    grid.open_gate("gate");
+    first.finish();
+    slave.wait_for_stderr("are done: 1 record read, 1 done");
+}
