@@ -36,6 +36,9 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         prepared = slave::prepare(choice) => prepared.map_err(UsageError::mark)?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
+    let task =
+        TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
+    let opened = master::open_run(&config.run, Some(&task))?;
     let store = tokio::select! {
         store = slave::open_sink(sink.as_ref(), NODE_NAME, &mut prepared) => store?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
@@ -51,9 +54,6 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         signal = shutdown.first() => return Ok(signal.exit_status()),
     }
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
-    let task =
-        TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
-    let opened = master::open_run(&config.run, Some(&task))?;
     let link = LocalLink {
         request: request(config, opened.id),
         welcome: prepared.welcome,

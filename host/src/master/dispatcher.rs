@@ -327,7 +327,7 @@ impl Dispatcher {
             // It has nothing of this run any more, and its link ends with its goodbye.
             _ if self.is_concluding(node) => return Ok(()),
             SlaveToMaster::SlotLost(mut lost) => {
-                shorten(&mut lost.message, MESSAGE_BYTES_MAX);
+                shorten(&mut lost.message);
                 if self.logs_workers {
                     tracing::warn!(node = self.name(node), slot = %lost.slot, "a worker was lost: {}", lost.message);
                 }
@@ -338,12 +338,12 @@ impl Dispatcher {
                 self.state.on_node_draining(node, now)
             }
             SlaveToMaster::Failed { mut message } => {
-                shorten(&mut message, MESSAGE_BYTES_MAX);
+                shorten(&mut message);
                 self.on_lost(node, &message, now)
             }
             other => {
                 let mut reason = format!("it broke the protocol with {other:?}");
-                shorten(&mut reason, MESSAGE_BYTES_MAX);
+                shorten(&mut reason);
                 self.on_lost(node, &reason, now)
             }
         };
@@ -411,8 +411,8 @@ impl Dispatcher {
 }
 
 /// Cuts what a slave says for people: one that is none of ours may say a mebibyte at once.
-fn shorten(message: &mut String, bytes_max: usize) {
-    let end = (0..=bytes_max.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
+fn shorten(message: &mut String) {
+    let end = (0..=MESSAGE_BYTES_MAX.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
     message.truncate(end.unwrap_or(0));
 }
 

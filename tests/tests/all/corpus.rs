@@ -9,7 +9,7 @@ const CORPUS_BYTES_MAX: usize = 300 * 1024;
 
 #[test]
 fn no_input_that_is_kept_breaks_a_promise() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut bytes = 0;
     for (name, target) in simplegrid_fuzz_targets::TARGETS {
         let inputs: Vec<_> =

@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Dispatcher, GOODBYE_MAX, Peer};
 use crate::ids::NodeId;
-use crate::limits::MESSAGE_BYTES_MAX;
 use crate::master::link::{Joined, LinkEvent};
 use crate::master::run_end::{Ending, SinkNews};
 use crate::shutdown::Shutdown;
@@ -87,7 +87,7 @@ impl Dispatcher {
         let was_asked = self.farewell.concluding.remove(&node);
         let Some(peer) = self.peers.get_mut(&node).filter(|_| was_asked) else { return };
         let said = |mut text: String| {
-            super::shorten(&mut text, MESSAGE_BYTES_MAX);
+            super::shorten(&mut text);
             format!("{}: {text}", peer.name)
         };
         self.farewell.news.delivered.extend(delivered.map(said));
@@ -134,10 +134,12 @@ impl Dispatcher {
     }
 
     async fn wait_for_goodbyes(&mut self, events: &mut mpsc::Receiver<LinkEvent>, goodbye: &MasterToSlave) {
+        let mut deadline = None;
         while !self.peers.is_empty() {
             // A delivery takes its time; that its slave is alive is the link's business.
             let event = if self.farewell.concluding.is_empty() {
-                match tokio::time::timeout(GOODBYE_MAX, events.recv()).await {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + GOODBYE_MAX);
+                match timeout_at(deadline, events.recv()).await {
                     Ok(event) => event,
                     Err(_) => return tracing::warn!("some nodes did not answer the goodbye"),
                 }
