@@ -67,7 +67,7 @@ fn start(invocation: Invocation) -> ExitStatus {
 /// Hands over to the module that does what was asked.
 fn run(command: Command) -> Result<ExitStatus, anyhow::Error> {
     match command {
-        Command::Slave(config) => slave::run(&config),
+        Command::Slave(config) => slave::run(&config, Box::new(local_run::LineRuns)),
         Command::Master(config) => master::run(&config),
         Command::Run(config) => local_run::run(&config),
         Command::NodeManager(config) => node_manager::run(&config),

@@ -1,23 +1,22 @@
-//! `simplegrid run`: master and slave in one process, without registry and ports. The only place that uses
-//! both.
+//! Master and slave in one process, without registry and ports: `simplegrid run`, and what clients of
+//! Net::SimpleGrid send to a slave. The only place that uses both.
 
-use tokio::sync::{mpsc, oneshot};
+mod line_runs;
+mod link;
+
+pub use line_runs::LineRuns;
+
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::LocalRunConfig;
 use crate::exit_code::{ExitStatus, UsageError};
-use crate::ids::{NodeId, RunId};
-use crate::master::{self, Ending, Joined, LINK_EVENTS, LinkEvent, TaskIdentity, frames_max};
+use crate::ids::RunId;
+use crate::master::{self, Ending, LINK_EVENTS, TaskIdentity};
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
 use crate::slave::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus, Prepared, RunRequest, TaskChoice};
-use crate::wire::{Frame, SlaveToMaster};
-
-/// The one node of a local run.
-const NODE: NodeId = NodeId(0);
-
-/// What that node is called in reports.
-const NODE_NAME: &str = "local";
+use link::{LocalLink, NODE_NAME};
 
 /// Runs the input through workers of this machine.
 ///
@@ -55,8 +54,15 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         signal = shutdown.first() => return Ok(signal.exit_status()),
     }
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
+    let link = LocalLink {
+        request: request(config, opened.id),
+        welcome: prepared.welcome,
+        pool: pool.clone(),
+        commands: Vec::new(),
+        events: events_in,
+    };
     let mut links = JoinSet::new();
-    links.spawn(link(request(config, opened.id), prepared, pool.clone(), events_in));
+    links.spawn(link::carry(link, |frames| frames));
     let ending = Ending { shutdown_slaves: false, begins: None, harvest: None };
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
     // A session that is left in its middle wants nothing more of the sink.
@@ -91,39 +97,6 @@ async fn wait_until_ready(pool: &PoolHandle) -> Result<(), String> {
         Ok(PoolStatus::Failed { message }) => Err(message.clone()),
         Ok(_) => Ok(()),
         Err(_) => Err("the workers' pool is gone".to_owned()),
-    }
-}
-
-/// The link of a local run: a session over channels, and its events.
-async fn link(request: RunRequest, prepared: Prepared, pool: PoolHandle, events: mpsc::Sender<LinkEvent>) {
-    let room = frames_max(prepared.welcome.slots);
-    let (out, from_master) = mpsc::channel(room);
-    let (to_master, frames) = mpsc::channel(room);
-    let (hang_up, mut hung_up) = oneshot::channel();
-    let joined = Joined { node: NODE, name: NODE_NAME.to_owned(), welcome: prepared.welcome, out, hang_up };
-    if events.send(LinkEvent::Joined(joined)).await.is_err() {
-        return;
-    }
-    let lines = slave::LineLimit::new(u32::MAX);
-    let session = slave::serve(request, from_master, to_master, &pool, &lines);
-    tokio::join!(session, pass_on(frames, events.clone()));
-    if hung_up.try_recv().is_ok() {
-        // Its workers were given up, and there are no others. A dispatcher that is gone does not care any more.
-        let _ = events.send(LinkEvent::NoNodes("no other workers can be had".to_owned())).await;
-    }
-}
-
-async fn pass_on(mut frames: mpsc::Receiver<Frame<SlaveToMaster>>, events: mpsc::Sender<LinkEvent>) {
-    while let Some(frame) = frames.recv().await {
-        let event = match frame.head {
-            SlaveToMaster::Bye => LinkEvent::Left(NODE),
-            SlaveToMaster::Failed { message } => LinkEvent::NoNodes(message),
-            _ => LinkEvent::Said(NODE, frame),
-        };
-        // A dispatcher that is gone does not care any more.
-        if events.send(event).await.is_err() {
-            return;
-        }
     }
 }
 

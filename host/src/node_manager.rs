@@ -27,13 +27,7 @@ pub fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
 }
 
 async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
-    let password_file = config.password_file.as_deref();
-    let url = crate::config::registry_url(
-        &config.registry,
-        config.registry_is_default,
-        &config.manager_args,
-        password_file,
-    )?;
+    let url = config.registry.url(&config.manager_args)?;
     let registry = Registry::open(&url).await?;
     let key = NodeKey::new(&config.hostname, config.port);
     match config.verb {

@@ -47,6 +47,11 @@ pub struct MasterArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub manager_arg: Vec<Pair>,
 
+    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE` reads it from
+    /// the first line of a file.
+    #[arg(long, value_name = "HOST[:PORT]|@FILE")]
+    pub registry_server: Option<String>,
+
     /// Reads the password for the registry's server from the first line of this file.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,

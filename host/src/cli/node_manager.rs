@@ -41,6 +41,11 @@ pub struct NodeManagerArgs {
     #[arg(long, alias = "manager-args", value_name = "NAME=VALUE", value_parser = value::pair, global = true)]
     pub manager_arg: Vec<Pair>,
 
+    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE` reads it from
+    /// the first line of a file.
+    #[arg(long, value_name = "HOST[:PORT]|@FILE", global = true)]
+    pub registry_server: Option<String>,
+
     /// Reads the password for the registry's server from the first line of this file.
     #[arg(long, value_name = "FILE", global = true)]
     pub password_file: Option<PathBuf>,
@@ -58,16 +63,16 @@ pub struct NodeManagerArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum NodeVerb {
     /// Lets masters reserve the slave
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "ENABLE")]
     Enable,
     /// Keeps masters from reserving the slave
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "DISABLE")]
     Disable,
     /// Takes the slave from a master that is gone, and enables it
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "RELEASE")]
     Release,
     /// Ends the slave once its records in flight are finished
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, alias = "SHUTDOWN")]
     Shutdown,
     /// Removes the rows of slaves that have not been seen for long
     #[command(disable_help_flag = true)]

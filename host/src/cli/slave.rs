@@ -46,6 +46,11 @@ pub struct SlaveArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: IpAddr,
 
+    /// Also takes lines from programs that speak as Net::SimpleGrid's master does, or from `nc`: they are run,
+    /// nothing is answered, and rows go to stdout.
+    #[arg(long)]
+    pub line_protocol: bool,
+
     /// Tells masters to connect to this host name or address, where it differs from what this machine calls
     /// itself.
     #[arg(long, value_name = "HOST")]
@@ -60,6 +65,11 @@ pub struct SlaveArgs {
     /// may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub manager_arg: Vec<Pair>,
+
+    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE` reads it from
+    /// the first line of a file.
+    #[arg(long, value_name = "HOST[:PORT]|@FILE")]
+    pub registry_server: Option<String>,
 
     /// Reads the password for the registry's server from the first line of this file.
     #[arg(long, value_name = "FILE")]

@@ -72,6 +72,25 @@ pub enum ConfigError {
         /// The variable's name.
         variable: String,
     },
+    /// The file with an address has none, or cannot be read.
+    #[error("cannot take an address from {}: {reason}", path.display())]
+    NoAddress {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A server is named, and the registry has none.
+    #[error(
+        "--registry-server names a server, but the registry is a file: name a database with --registry, too"
+    )]
+    NoServer,
+    /// The server's address is none.
+    #[error("`{text}` is no server; write HOST or HOST:PORT, or @FILE for a file that says so")]
+    WrongServer {
+        /// What was said.
+        text: String,
+    },
     /// The file with the password has none, or cannot be read.
     #[error("cannot take a password from {}: {reason}", path.display())]
     NoPassword {

@@ -1,16 +1,14 @@
 //! Net::SimpleGrid's `--manager_arg`: names that mean something to the program (dsn, domain, scheduler), and
 //! others that are only passed on.
 
-use std::path::PathBuf;
-
-use super::{
-    ConfigError, Pair,
-    layers::{Settings, Source},
-};
+use super::{ConfigError, Pair, layers::Settings};
 use crate::cli::Scheduler;
 
 /// The prefixes of Perl's schedulers: the master's, and their counterparts in the slave.
 const PERL_SCHEDULERS: [&str; 2] = ["Net::SimpleGrid::Scheduler::", "Net::SimpleGrid::ProcessScheduler::"];
+
+/// The package of Perl's task classes.
+const PERL_TASKS: &str = "Net::SimpleGrid::Task::";
 
 /// The last value that was given for a name: Perl made a hash of them.
 pub fn value<'a>(args: &'a [Pair], name: &str) -> Option<&'a str> {
@@ -27,29 +25,6 @@ pub fn without_repeats(args: Vec<Pair>) -> Vec<Pair> {
         }
     }
     unique
-}
-
-/// The registry's address: `--registry` or the argument `dsn`, whichever was said in the stronger place; in
-/// the same place, `--registry`.
-///
-/// # Errors
-/// If there is neither.
-pub fn registry(registry: Option<String>, args: &[Pair], settings: &Settings) -> Result<String, ConfigError> {
-    let dsn = value(args, "dsn").filter(|_| outranks(settings, "manager-arg", "registry"));
-    dsn.map(str::to_owned).or(registry).ok_or(ConfigError::NoRegistry)
-}
-
-/// The file with the password: `--password-file` or the argument of that name, whichever was said in the stronger
-/// place; in the same place, `--password-file`.
-pub fn password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Settings) -> Option<PathBuf> {
-    let named = value(args, "password-file").or_else(|| value(args, "password_file"));
-    let outranked = flag.is_none() || outranks(settings, "manager-arg", "password-file");
-    named.filter(|_| outranked).map(PathBuf::from).or(flag)
-}
-
-/// Whether neither flag nor argument, in any place, named a registry.
-pub fn registry_is_default(args: &[Pair], settings: &Settings) -> bool {
-    *settings.source("registry") == Source::Default && value(args, "dsn").is_none()
 }
 
 /// Whether the first key was set in a stronger place than the second.
@@ -70,6 +45,15 @@ pub fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>), Config
             Ok((Scheduler::Partitioned, Some("email-domain:by-email-domain")))
         }
         _ => Err(ConfigError::UnknownScheduler { name: name.to_owned() }),
+    }
+}
+
+/// A task by the name that the user gave: the original's task classes stand for the libraries that do their work.
+pub fn task(name: String) -> String {
+    match name.strip_prefix(PERL_TASKS) {
+        Some("EmailValidationTask") => "email-validation".to_owned(),
+        Some("CompanyDescriptionTask") => "company-description".to_owned(),
+        _ => name,
     }
 }
 
@@ -100,6 +84,13 @@ mod tests {
         let args = pairs(&[("a", "1"), ("b", "2"), ("a", "3")]);
         assert_eq!(value(&args, "a"), Some("3"));
         assert_eq!(without_repeats(args), pairs(&[("a", "3"), ("b", "2")]));
+    }
+
+    #[test]
+    fn the_classes_of_the_originals_tasks_are_known() {
+        assert_eq!(task("Net::SimpleGrid::Task::EmailValidationTask".into()), "email-validation");
+        assert_eq!(task("Net::SimpleGrid::Task::CompanyDescriptionTask".into()), "company-description");
+        assert_eq!(task("word-count:words".into()), "word-count:words");
     }
 
     #[test]

@@ -1,14 +1,10 @@
 //! What a master runs with.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Pair, RunSettings, load::Given, manager_args};
+use super::{ConfigError, Pair, RegistryChoice, RunSettings, load::Given, manager_args};
 use crate::cli::MasterArgs;
-use crate::sink::Destination;
-
-/// The names under which `-i` asks for a harvest: ours, and Net::SimpleGrid's.
-const HARVEST: [&str; 2] = ["harvest", "scpto"];
+use crate::sink::{Destination, HARVEST};
 
 /// What a master runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +21,8 @@ pub struct MasterConfig {
     pub harvest: Option<String>,
     /// Arguments as Net::SimpleGrid's manager had them, each name once.
     pub manager_args: Vec<Pair>,
-    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
-    pub registry: String,
-    /// Whether nobody named the registry, so that its directory may have to be made.
-    pub registry_is_default: bool,
-    /// The file with the password for the registry's server.
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    pub registry: RegistryChoice,
     /// How long to wait for the first slave.
     pub wait_nodes: Duration,
     /// How often to look for more slaves.
@@ -52,9 +44,13 @@ impl MasterConfig {
             shutdown_slaves: args.shutdown_slaves,
             init_commands,
             harvest,
-            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
-            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
-            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
+            registry: RegistryChoice::new(
+                args.registry,
+                args.registry_server,
+                args.password_file,
+                &manager_args,
+                &given.settings,
+            )?,
             manager_args,
             wait_nodes: args.wait_nodes,
             reallocate_every: args.reallocate_every,

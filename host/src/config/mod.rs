@@ -32,7 +32,7 @@ pub use load::load;
 pub use manager_args::value as manager_arg;
 pub use master::MasterConfig;
 pub use node_manager::{NodeManagerConfig, NodeVerb};
-pub use registry::registry_url;
+pub use registry::RegistryChoice;
 pub use run::{LocalRunConfig, RunSettings};
 pub use secrets::without_secrets;
 pub use slave::SlaveConfig;

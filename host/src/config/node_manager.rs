@@ -1,20 +1,15 @@
 //! What the node manager runs with.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Pair, layers::Source, load::Given, manager_args};
+use super::{ConfigError, Pair, RegistryChoice, layers::Source, load::Given, manager_args};
 use crate::cli::{self, NodeManagerArgs};
 
 /// What the node manager runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeManagerConfig {
-    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
-    pub registry: String,
-    /// Whether nobody named the registry, so that its directory may have to be made.
-    pub registry_is_default: bool,
-    /// The file with the password for the registry's server.
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    pub registry: RegistryChoice,
     /// Arguments as Net::SimpleGrid's manager had them, each name once.
     pub manager_args: Vec<Pair>,
     /// The name of the node's row, with the manager argument `domain`.
@@ -58,9 +53,13 @@ impl NodeManagerConfig {
             return Err(ConfigError::ListOfOne { flag });
         }
         Ok(Self {
-            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
-            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
-            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
+            registry: RegistryChoice::new(
+                args.registry,
+                args.registry_server,
+                args.password_file,
+                &manager_args,
+                &given.settings,
+            )?,
             hostname: manager_args::qualified(&args.hostname.unwrap_or_default(), &manager_args),
             port: args.port,
             manager_args,

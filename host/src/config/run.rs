@@ -114,7 +114,7 @@ impl LocalRunConfig {
     pub(super) fn new(args: RunArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             run: RunSettings::new(args.run, &[], given)?,
-            task: args.task,
+            task: manager_args::task(args.task),
             task_args: manager_args::without_repeats(args.task_arg),
             workers: args.max_workers.unwrap_or(1),
             limits: args.limits.into(),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ConfigError, Pair, load::Given, manager_args, sink};
+use super::{ConfigError, Pair, RegistryChoice, load::Given, manager_args, sink};
 use crate::cli::SlaveArgs;
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
@@ -24,6 +24,8 @@ pub struct SlaveConfig {
     pub port: u16,
     /// The address to listen on.
     pub listen: IpAddr,
+    /// Whether clients of Net::SimpleGrid are served, too.
+    pub line_protocol: bool,
     /// The name of the slave's row in the registry: this machine's, with the manager argument `domain`.
     pub hostname: String,
     /// Where masters are told to connect, if the user said so. See [`SlaveConfig::host_for_masters`].
@@ -32,12 +34,8 @@ pub struct SlaveConfig {
     pub max_workers: u16,
     /// What a worker may take of the machine.
     pub limits: WorkerLimits,
-    /// The registry's address: a URL, or a DSN as Perl's DBI has it.
-    pub registry: String,
-    /// Whether nobody named the registry, so that its directory may have to be made.
-    pub registry_is_default: bool,
-    /// The file with the password for the registry's server.
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    pub registry: RegistryChoice,
     /// Where rows go, if not to the master.
     pub sink: Option<SinkUrl>,
     /// How long a record may take, unless the master says otherwise.
@@ -56,15 +54,20 @@ impl SlaveConfig {
     pub(super) fn new(args: SlaveArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
         let manager_args = manager_args::without_repeats(args.manager_arg);
         Ok(Self {
-            registry: manager_args::registry(args.registry, &manager_args, &given.settings)?,
-            registry_is_default: manager_args::registry_is_default(&manager_args, &given.settings),
-            password_file: manager_args::password_file(args.password_file, &manager_args, &given.settings),
+            registry: RegistryChoice::new(
+                args.registry,
+                args.registry_server,
+                args.password_file,
+                &manager_args,
+                &given.settings,
+            )?,
             hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
-            task: args.task,
+            task: manager_args::task(args.task),
             task_args: manager_args::without_repeats(args.task_arg),
             manager_args,
             port: args.port,
             listen: args.listen,
+            line_protocol: args.line_protocol,
             advertise: args.advertise,
             max_workers: args.max_workers,
             limits: args.limits.into(),

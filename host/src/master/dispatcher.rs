@@ -47,6 +47,8 @@ pub struct RunPlan {
     pub header: bool,
     /// What the user sees of the run.
     pub progress: ProgressLine,
+    /// Whether the log says that a worker was lost: inside a slave, its pool has said so.
+    pub logs_workers: bool,
     /// What happens to slaves at the end.
     pub ending: Ending,
 }
@@ -86,6 +88,7 @@ struct Dispatcher {
     results: Results,
     header: bool,
     progress: ProgressLine,
+    logs_workers: bool,
     farewell: Farewell,
     nodes_used: usize,
     nodes_lost: usize,
@@ -104,6 +107,7 @@ pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown:
         results: plan.results,
         header: plan.header,
         progress: plan.progress,
+        logs_workers: plan.logs_workers,
         farewell: Farewell::new(plan.ending),
         nodes_used: 0,
         nodes_lost: 0,
@@ -324,7 +328,9 @@ impl Dispatcher {
             _ if self.is_concluding(node) => return Ok(()),
             SlaveToMaster::SlotLost(mut lost) => {
                 shorten(&mut lost.message);
-                tracing::warn!(node = self.name(node), slot = %lost.slot, "a worker was lost: {}", lost.message);
+                if self.logs_workers {
+                    tracing::warn!(node = self.name(node), slot = %lost.slot, "a worker was lost: {}", lost.message);
+                }
                 self.state.on_slot_lost(node, &lost, now)
             }
             SlaveToMaster::Draining => {

@@ -1,4 +1,4 @@
-//! Records that failed: one JSON line each into `--failed FILE`, or the first few to standard error.
+//! Records that failed: one JSON line each into `--failed FILE`, or the first few to standard error or the log.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -44,6 +44,16 @@ pub struct FailedWriter {
     file: Option<FailedFile>,
     format: Format,
     shown: u64,
+    shown_in: ShownIn,
+}
+
+/// Where failures are shown that no file takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ShownIn {
+    /// Standard error, as everything that a run has to say.
+    Stderr,
+    /// The log: the run is a part of something larger.
+    Log,
 }
 
 #[derive(Debug)]
@@ -65,6 +75,11 @@ impl FailedWriter {
         Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(true))
     }
 
+    /// Shows the first few in the log.
+    pub fn to_log(format: Format) -> Self {
+        Self { file: None, format, shown: 0, shown_in: ShownIn::Log }
+    }
+
     /// Like `new`, but what is in the file stays until it is said [from where](Self::go_on_from) to write.
     ///
     /// # Errors
@@ -83,7 +98,7 @@ impl FailedWriter {
             }),
             Err(source) => Err(FailedFileError { path: path.to_owned(), source }),
         };
-        Ok(Self { file: path.map(open).transpose()?, format, shown: 0 })
+        Ok(Self { file: path.map(open).transpose()?, format, shown: 0, shown_in: ShownIn::Stderr })
     }
 
     /// The file, for whoever waits until it is on the disk.
@@ -163,7 +178,12 @@ impl FailedWriter {
     pub fn finish(&mut self) -> Result<(), FailedFileError> {
         if self.shown > SHOWN_MAX {
             let more = self.shown - SHOWN_MAX;
-            eprintln!("simplegrid: {more} more records failed; --failed FILE keeps all of them");
+            match self.shown_in {
+                ShownIn::Stderr => {
+                    eprintln!("simplegrid: {more} more records failed; --failed FILE keeps all of them");
+                }
+                ShownIn::Log => tracing::warn!("… and {more} more records failed"),
+            }
         }
         self.attempt(|file| file.out.flush())
     }
@@ -187,6 +207,10 @@ impl FailedWriter {
         let times =
             if failed.attempts > 1 { format!(" ({} attempts)", failed.attempts) } else { String::new() };
         let (number, word, message) = (failed.seq.0 + 1, failed.reason.word(), &failed.message);
-        eprintln!("simplegrid: record {number} failed, {word}: {message}{times}: {shown:?}{more}");
+        let line = format!("record {number} failed, {word}: {message}{times}: {shown:?}{more}");
+        match self.shown_in {
+            ShownIn::Stderr => eprintln!("simplegrid: {line}"),
+            ShownIn::Log => tracing::warn!("{line}"),
+        }
     }
 }

@@ -28,14 +28,18 @@ mod run_end;
 mod slave_link;
 mod slots;
 mod strand;
+mod streamed_run;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use dispatch_state::KeyOf;
 pub use journal::TaskIdentity;
 pub use link::{Joined, LinkEvent, frames_max};
 pub use run::{LINK_EVENTS, OpenedRun, open_run, role, run_records, start_runtime};
-pub use run_end::Ending;
+pub use run_end::{Ending, RunEnd};
+pub use streamed_run::{StreamedEnd, StreamedRun, run_stream};
+pub use summary::Summary;
 
 use std::sync::Arc;
 
@@ -57,13 +61,7 @@ pub fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
     let opened = open_run(&config.run, None)?;
-    let password_file = config.password_file.as_deref();
-    let url = crate::config::registry_url(
-        &config.registry,
-        config.registry_is_default,
-        &config.manager_args,
-        password_file,
-    )?;
+    let url = config.registry.url(&config.manager_args)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
         registry = Registry::open(&url) => registry?,

@@ -155,6 +155,7 @@ fn plan(
         write_failure,
         header: settings.header,
         progress: ProgressLine::new(visible),
+        logs_workers: true,
         ending,
     })
 }

@@ -117,6 +117,11 @@ fn start_with(
 }
 
 impl RecordReader {
+    /// What someone else reads, and hands on as a reader does: everything up to an `End` or `Failed`.
+    pub fn of_channel(events: mpsc::Receiver<Input>) -> Self {
+        Self { events, stop: None, thread: None }
+    }
+
     /// The next event; `None` after the last one, or after a stop. Losing the future loses no event.
     ///
     /// # Panics

@@ -27,7 +27,15 @@ impl Records {
     /// # Panics
     /// If the last end is not the length of `data`: for tables that this program made itself.
     pub fn new(data: Bytes, ends: Bytes) -> Self {
-        let records = Self { data, ends, base: 0 };
+        Self::of_batch(data, ends, 0)
+    }
+
+    /// Records of a batch, with the start of the count of its ends.
+    ///
+    /// # Panics
+    /// If the last end is not the length of `data`: for batches that this program made itself.
+    pub fn of_batch(data: Bytes, ends: Bytes, base: u32) -> Self {
+        let records = Self { data, ends, base };
         assert!(records.is_consistent_at_the_end(), "the last end is the length of the data");
         records
     }

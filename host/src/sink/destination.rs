@@ -12,6 +12,9 @@ pub enum Destination {
     Remote(String),
 }
 
+/// The names of the command that asks for a harvest: ours, and Net::SimpleGrid's.
+pub const HARVEST: [&str; 2] = ["harvest", "scpto"];
+
 /// Why a text names no place for a harvest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DestinationError {

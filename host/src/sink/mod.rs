@@ -30,7 +30,7 @@ mod table_shape;
 mod url;
 
 pub use columns::Shape;
-pub use destination::{Destination, DestinationError};
+pub use destination::{Destination, DestinationError, HARVEST};
 pub use handle::{SinkHandle, start};
 pub use session::{SinkSession, SinkTrouble};
 pub use store::{OpenError, Store, open};

@@ -1,13 +1,17 @@
-//! The door of a slave: who connects, who is let in, and one master at a time.
+//! The door of a slave: who connects, who is let in, and one master (or client with lines) at a time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
+use super::first_bytes::{self, Caller};
+use super::line_client::LineClient;
+use super::line_door::LineDoor;
 use super::line_limit::LineLimit;
+use super::line_session;
 use super::master_session::{self, SessionEnd, on_command};
 use super::registration::RowEvent;
 use super::waiting_room::{GUESTS_MAX, MakeRoom};
@@ -15,8 +19,8 @@ use super::worker_pool::{PoolHandle, RunRequest};
 use crate::limits::SILENCE_MAX;
 use crate::registry::Reservation;
 use crate::wire::{
-    Frame, FrameLimits, FrameReader, FrameWriter, Hello, MasterToSlave, Refusal, Role, SlaveToMaster,
-    Welcome, exchange_preambles, halves,
+    Frame, FrameLimits, FrameReader, FrameWriter, Hello, MasterToSlave, PREAMBLE_BYTES, Refusal, Role,
+    SlaveToMaster, Welcome, answer_preamble, exchange_preambles, halves,
 };
 
 /// Frames that may wait for a connection: enough to write several with one call. More wait in the pool's outbox,
@@ -40,12 +44,25 @@ pub struct Door {
     pub row: mpsc::Sender<RowEvent>,
     /// Who is in.
     pub occupant: Mutex<Option<String>>,
+    /// Tells one who waits that nobody is in any more.
+    pub left: Notify,
+    /// There if clients of Net::SimpleGrid are let in, too.
+    pub lines: Option<LineDoor>,
     /// Whether the slave is about to end.
     pub draining: watch::Receiver<bool>,
     /// Asks the slave to end.
-    pub end: mpsc::Sender<()>,
+    pub end: mpsc::Sender<EndOrder>,
     /// Bounds what peers can put into the log.
     pub log: DoorLog,
+}
+
+/// Why the slave is to end.
+#[derive(Debug)]
+pub enum EndOrder {
+    /// Someone who may do so has asked for it.
+    Asked,
+    /// It cannot do what it is there for.
+    CannotGoOn(String),
 }
 
 /// How much the log says of peers, whoever they are and however many.
@@ -54,7 +71,7 @@ pub struct DoorLog {
     /// Of connections that were closed.
     closings: LineLimit,
     /// Of masters and what they and administrators say.
-    sessions: LineLimit,
+    pub sessions: LineLimit,
 }
 
 impl Default for DoorLog {
@@ -115,16 +132,25 @@ struct Admitted<'a> {
     guard: Occupied<'a>,
 }
 
-/// Serves one connection to its end. Until it is a master's, it may have to make room for others.
+/// Who has got through the door, and is no guest any more.
+enum Inside<'a> {
+    Master(Admitted<'a>),
+    Lines(LineClient, &'a LineDoor),
+    /// It has left again.
+    Nobody,
+}
+
+/// Serves one connection to its end. Until it is a master's or sends lines, it may have to make room for others.
 pub async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
     let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
-    let admitted = tokio::select! {
-        admitted = let_in(stream, &door) => admitted,
+    let inside = tokio::select! {
+        inside = let_in(stream, &door) => inside,
         Ok(()) = make_room => Err(Closed::MadeRoom),
     };
-    match admitted {
-        Ok(None) => {}
-        Ok(Some(Admitted { run, reservation, reader, writer, guard })) => {
+    match inside {
+        Ok(Inside::Nobody) => {}
+        Ok(Inside::Lines(client, lines)) => line_session::serve(client, &peer, &door, lines).await,
+        Ok(Inside::Master(Admitted { run, reservation, reader, writer, guard })) => {
             serve_master(run, &reservation, reader, writer, &door).await;
             drop(guard);
             // A row task that is gone means that the slave ends.
@@ -134,17 +160,31 @@ pub async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
     }
 }
 
+/// Finds out who is there.
+async fn let_in(mut stream: TcpStream, door: &Door) -> Result<Inside<'_>, Closed> {
+    let Some(lines) = &door.lines else { return let_in_ours(stream, None, door).await };
+    match first_bytes::read(&mut stream).await? {
+        Caller::Nobody => Ok(Inside::Nobody),
+        Caller::Ours(preamble) => let_in_ours(stream, Some(preamble), door).await,
+        Caller::Lines(beginning) => Ok(Inside::Lines(LineClient::new(stream, &beginning), lines)),
+    }
+}
+
 /// Shakes hands, and serves an administrator; a master is returned.
-async fn let_in(stream: TcpStream, door: &Door) -> Result<Option<Admitted<'_>>, Closed> {
+async fn let_in_ours(
+    stream: TcpStream,
+    preamble: Option<[u8; PREAMBLE_BYTES]>,
+    door: &Door,
+) -> Result<Inside<'_>, Closed> {
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
-    let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write));
+    let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write, preamble));
     let (mut reader, mut writer, hello) = handshake.await.map_err(|_| Closed::Silent)??;
     match hello.role {
         Role::Administrator => {
             say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
             administrate(reader, writer, door).await?;
-            Ok(None)
+            Ok(Inside::Nobody)
         }
         Role::Master { reservation, .. } if reservation.len() > RESERVATION_BYTES_MAX => {
             Err(Closed::LongName(reservation.len()))
@@ -161,7 +201,7 @@ async fn let_in(stream: TcpStream, door: &Door) -> Result<Option<Admitted<'_>>, 
             };
             say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
             reader.set_limits(FrameLimits::SESSION);
-            Ok(Some(Admitted { run, reservation, reader, writer, guard }))
+            Ok(Inside::Master(Admitted { run, reservation, reader, writer, guard }))
         }
     }
 }
@@ -169,8 +209,12 @@ async fn let_in(stream: TcpStream, door: &Door) -> Result<Option<Admitted<'_>>, 
 async fn shake_hands(
     mut read: OwnedReadHalf,
     mut write: OwnedWriteHalf,
+    preamble: Option<[u8; PREAMBLE_BYTES]>,
 ) -> Result<(FrameReader<OwnedReadHalf>, FrameWriter<OwnedWriteHalf>, Hello), Closed> {
-    exchange_preambles(&mut read, &mut write).await?;
+    match preamble {
+        Some(theirs) => answer_preamble(theirs, &mut write).await?,
+        None => exchange_preambles(&mut read, &mut write).await?,
+    }
     let mut reader = FrameReader::new(read, FrameLimits::HANDSHAKE);
     let mut writer = FrameWriter::new(write);
     match reader.next::<MasterToSlave>().await? {
@@ -199,7 +243,7 @@ async fn administrate(
             Some(MasterToSlave::Shutdown) => {
                 tracing::info!("an administrator asks this slave to end");
                 // Asked twice, it ends once.
-                let _ = door.end.try_send(());
+                let _ = door.end.try_send(EndOrder::Asked);
                 return Ok(say(&mut writer, SlaveToMaster::Bye).await?);
             }
             Some(MasterToSlave::Command { name, value }) => on_command(&name, &value, &door.log.sessions),
@@ -217,11 +261,26 @@ async fn administrate(
 }
 
 /// Frees the slave when the session is over, however it ends.
-struct Occupied<'a>(&'a Door);
+#[derive(Debug)]
+pub struct Occupied<'a>(&'a Door);
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
         *self.0.occupant.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.left.notify_one();
+    }
+}
+
+impl Door {
+    /// Waits until nobody is in, and goes in. To be asked by one at a time: it is one that is told. While the slave
+    /// drains, it waits for ever.
+    pub async fn occupy_when_free(&self, name: &str) -> Occupied<'_> {
+        loop {
+            if let Ok(occupied) = occupy(self, name) {
+                return occupied;
+            }
+            self.left.notified().await;
+        }
     }
 }
 
@@ -279,7 +338,7 @@ async fn serve_master(
         log_end(reservation, end.as_ref());
     }
     if matches!(end, Some(SessionEnd::Shutdown)) {
-        let _ = door.end.try_send(());
+        let _ = door.end.try_send(EndOrder::Asked);
     }
 }
 

@@ -8,7 +8,7 @@ use super::worker_link::WorkerId;
 use super::worker_pool::{PoolCommand, PoolHandle, RunRequest};
 use crate::sink::{SinkSession, SinkTrouble};
 use crate::wire::{
-    BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster,
+    BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes,
 };
 
 /// Messages that may wait before a sink: enough for the next commit. More wait in the pool's outbox, which is bounded
@@ -135,6 +135,8 @@ async fn relay(
     out: &mpsc::Sender<Frame<SlaveToMaster>>,
     lines: &LineLimit,
 ) -> SessionEnd {
+    // Whether the slave is to end with the session (`-i done=1`), as in the original.
+    let mut ends_slave = false;
     loop {
         let frame = match incoming.next().await {
             Ok(Some(frame)) => frame,
@@ -162,6 +164,9 @@ async fn relay(
             // The connection has answered these already.
             MasterToSlave::Ping(_) | MasterToSlave::Pong(_) => true,
             MasterToSlave::Command { name, value } => {
+                if name.eq_ignore_ascii_case("done") {
+                    ends_slave = is_yes(&value);
+                }
                 on_command(&name, &value, lines);
                 true
             }
@@ -175,6 +180,7 @@ async fn relay(
                 }
                 true
             }
+            MasterToSlave::Bye if ends_slave => return SessionEnd::Shutdown,
             MasterToSlave::Bye => return SessionEnd::Bye,
             MasterToSlave::Shutdown => return SessionEnd::Shutdown,
             MasterToSlave::Hello(_) => {
@@ -202,7 +208,7 @@ pub fn on_command(name: &str, value: &str, lines: &LineLimit) {
     }
     let (name, value) = (&*format!("{name:.100}"), &*format!("{value:.100}"));
     match name {
-        "done" => tracing::info!(value, "the master announces that it will be done"),
+        "done" => tracing::info!(value, "the master says whether this slave is to end with its run"),
         "scheduler" => tracing::info!(scheduler = value, "the master schedules"),
         _ => tracing::warn!(name, value, "unknown administrative command; ignored"),
     }

@@ -1,9 +1,14 @@
 //! A slave: owns worker processes and serves one master at a time.
 //!
 //! In the order of a record's way: `master_listener` lets a master in, `master_session` takes what it
-//! sends, `worker_pool` (with `pool_state`, where every decision is) gives it to a `worker_link`.
+//! sends, `worker_pool` (with `pool_state`, where every decision is) gives it to a `worker_link`. Clients of
+//! Net::SimpleGrid come through the same door (`first_bytes`) to a `line_session`.
 
+mod first_bytes;
+mod line_client;
+mod line_door;
 mod line_limit;
+mod line_session;
 mod master_listener;
 mod master_session;
 mod node;
@@ -17,8 +22,9 @@ mod waiting_room;
 mod worker_link;
 mod worker_pool;
 
+pub use line_door::{LineRun, LineRunEnd, LineRunner};
 pub use line_limit::LineLimit;
-pub use master_session::{SessionEnd, serve};
+pub use master_session::{Incoming, SessionEnd, serve};
 pub use prepare::{PrepareError, Prepared, TaskChoice, prepare};
 pub use sink_store::open_sink;
 pub use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
@@ -26,11 +32,12 @@ pub use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunReques
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;
 
-/// Runs a slave until it is told to end, or cannot go on.
+/// Runs a slave until it is told to end, or cannot go on. `line_runner` runs what clients of Net::SimpleGrid send,
+/// if the slave takes that.
 ///
 /// # Errors
 /// If it cannot begin, or had to give up.
-pub fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
+pub fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(node::run(config))
+    runtime.block_on(node::run(config, line_runner))
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::master_listener::{self, Door, DoorLog};
+use super::line_door::{LineDoor, LineRunner};
+use super::master_listener::{self, Door, DoorLog, EndOrder};
 use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
 use super::registration::{Registration, RowEvent};
 use super::sample_rate::SampleRate;
@@ -56,15 +57,9 @@ enum Why {
 ///
 /// # Errors
 /// If it cannot begin.
-pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
+pub async fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
-    let password_file = config.password_file.as_deref();
-    let url = crate::config::registry_url(
-        &config.registry,
-        config.registry_is_default,
-        &config.manager_args,
-        password_file,
-    )?;
+    let url = config.registry.url(&config.manager_args)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
         registry = Registry::open(&url) => registry?,
@@ -91,12 +86,13 @@ pub async fn run(config: &SlaveConfig) -> anyhow::Result<ExitStatus> {
     let sink = store.map(|store| sink::start(store, &mut tasks));
     let pool = worker_pool::start(pool_config(config, port, &prepared), sink, &mut tasks);
     let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;
+    let lines = config.line_protocol.then(|| LineDoor::new(line_runner, shutdown.clone()));
     let mut node = Node { config, port, shutdown, pool, row, tasks, drain_deadline };
     let why = match node.wait_until_ready().await {
         Ok(()) => {
             registration.enable().await?;
             node.tasks.spawn(registration.keep(row_events));
-            node.serve(listener, prepared).await
+            node.serve(listener, prepared, lines).await
         }
         Err(why) => {
             node.tasks.spawn(registration.keep(row_events));
@@ -203,7 +199,7 @@ impl Node<'_> {
         }
     }
 
-    async fn serve(&mut self, listener: TcpListener, prepared: Prepared) -> Why {
+    async fn serve(&mut self, listener: TcpListener, prepared: Prepared, lines: Option<LineDoor>) -> Why {
         let (draining, is_draining) = watch::channel(false);
         let (end, mut asked_to_end) = mpsc::channel(1);
         let door = Arc::new(Door {
@@ -211,6 +207,8 @@ impl Node<'_> {
             pool: self.pool.clone(),
             row: self.row.clone(),
             occupant: Mutex::new(None),
+            left: Notify::new(),
+            lines,
             draining: is_draining,
             end,
             log: DoorLog::default(),
@@ -222,6 +220,13 @@ impl Node<'_> {
             self.config.listen,
             self.port
         );
+        if door.lines.is_some() && !self.config.listen.is_loopback() {
+            tracing::warn!(
+                "--line-protocol on {}: whoever can reach this port can have records run and end this slave, \
+                 and nothing says who he is; keep it to networks that you trust",
+                self.config.listen
+            );
+        }
         let mut sessions = JoinSet::new();
         let mut waiting_room = WaitingRoom::default();
         let mut status = self.pool.status.clone();
@@ -246,7 +251,7 @@ impl Node<'_> {
                     break Why::Failed("a part of it has ended by itself".to_owned());
                 }
                 _ = stats_timer.tick() => {
-                    samples.on_time(&self.pool, &self.row);
+                    samples.on_time(&self.pool, &self.row, door.lines.as_ref().map(LineDoor::clients));
                     door.log.on_second();
                 }
                 Ok(status) = status.wait_for(|status| matches!(status, PoolStatus::Failed { .. })) => {
@@ -254,7 +259,10 @@ impl Node<'_> {
                         break Why::Failed(message.clone());
                     }
                 }
-                Some(()) = asked_to_end.recv() => break Why::Asked,
+                Some(order) = asked_to_end.recv() => match order {
+                    EndOrder::Asked => break Why::Asked,
+                    EndOrder::CannotGoOn(message) => break Why::Failed(message),
+                },
                 signal = self.shutdown.first() => break Why::Signal(signal),
             }
         };
@@ -285,7 +293,7 @@ impl Node<'_> {
             _ = self.shutdown.second() => self.kill_workers().await,
         }
         // A row task that is gone has nothing to write into.
-        let _ = self.row.send(RowEvent::Stats(stats(&self.pool))).await;
+        let _ = self.row.send(RowEvent::Stats(stats(&self.pool), None)).await;
         drop(self.row);
         // It completes its files, and ends.
         self.pool.sink = None;
@@ -326,12 +334,12 @@ impl Samples {
         Self { every, last_logged: now, row_rate: SampleRate::new(now), log_rate: SampleRate::new(now) }
     }
 
-    fn on_time(&mut self, pool: &PoolHandle, row: &mpsc::Sender<RowEvent>) {
+    fn on_time(&mut self, pool: &PoolHandle, row: &mpsc::Sender<RowEvent>, line_clients: Option<usize>) {
         let now = Instant::now();
         let mut stats = stats(pool);
         stats.rate = self.row_rate.sample(stats, now);
         // A full channel means that the registry is slow: the next figures will do.
-        let _ = row.try_send(RowEvent::Stats(stats));
+        let _ = row.try_send(RowEvent::Stats(stats, line_clients));
         if !self.every.is_zero() && now.duration_since(self.last_logged) >= self.every {
             self.last_logged = now;
             let rate = self.log_rate.sample(stats, now);

@@ -10,11 +10,21 @@ use crate::registry::{Announcement, Node, NodeKey, NodeState, Registry, Registry
 /// How often the row is refreshed.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a master of the Perl original is waited for that has the row and may be about to enable it, when the slave
+/// ends.
+const OVERWRITE_MAX: Duration = Duration::from_secs(2);
+
+/// How often the row is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Beats after which a reservation of a master of the original that is not there is spoken of.
+const BEATS_WITHOUT_CLIENT: u32 = 3;
+
 /// What the row is told.
 #[derive(Debug)]
 pub enum RowEvent {
-    /// Figures for the next beat.
-    Stats(Stats),
+    /// Figures for the next beat, and how many clients with lines are there, if they are let in at all.
+    Stats(Stats, Option<usize>),
     /// A master has taken the slave.
     Occupied,
     /// The master that had reserved the slave is gone, or done.
@@ -29,6 +39,9 @@ pub struct Registration {
     registry: Registry,
     announcement: Announcement,
     stats: Stats,
+    line_clients: Option<usize>,
+    /// Beats in a row that found the row reserved by a master of the original that is not there.
+    beats_without_client: u32,
     occupied: bool,
     /// The row was entered again while a master was served: it is to be enabled when that one is gone.
     enable_when_free: bool,
@@ -53,6 +66,8 @@ impl Registration {
             registry,
             announcement,
             stats: Stats::default(),
+            line_clients: None,
+            beats_without_client: 0,
             occupied: false,
             enable_when_free: false,
             is_down: false,
@@ -77,7 +92,9 @@ impl Registration {
                     Some(event) => self.on_event(event).await,
                     None => break,
                 },
-                _ = beat.tick() => self.beat().await,
+                _ = beat.tick() => {
+                    self.beat().await;
+                }
             }
         }
         self.retire().await;
@@ -89,7 +106,9 @@ impl Registration {
 
     async fn on_event(&mut self, event: RowEvent) {
         match event {
-            RowEvent::Stats(stats) => self.stats = stats,
+            RowEvent::Stats(stats, line_clients) => {
+                (self.stats, self.line_clients) = (stats, line_clients);
+            }
             RowEvent::Occupied => self.occupied = true,
             RowEvent::Free(reservation) => {
                 self.occupied = false;
@@ -110,16 +129,20 @@ impl Registration {
         }
     }
 
-    async fn beat(&mut self) {
+    /// Returns the row as it was, if it was there.
+    async fn beat(&mut self) -> Option<Node> {
         match self.registry.beat(&self.announcement.key, self.stats).await {
             Ok(node) => {
                 self.note(Ok(()));
                 self.free_after_dead_master(&node).await;
+                self.watch_reservation_of_perl(&node);
+                Some(node)
             }
-            Err(RegistryError::NoSuchNode { .. }) => self.announce_again().await,
-            Err(error) => {
-                self.note::<()>(Err(error));
+            Err(RegistryError::NoSuchNode { .. }) => {
+                self.announce_again().await;
+                None
             }
+            Err(error) => self.note(Err(error)),
         }
     }
 
@@ -128,6 +151,29 @@ impl Registration {
         if !self.occupied && node.state == NodeState::Reserved {
             let freed = self.registry.free_if_expired(&self.announcement.key).await;
             self.note(freed);
+        }
+    }
+
+    /// A master of the original connects before it reserves, and stays connected. One that was killed leaves the
+    /// row reserved, without a lease; whether it may be taken from it is for people to decide.
+    fn watch_reservation_of_perl(&mut self, node: &Node) {
+        let is_missing = node.state == NodeState::Reserved
+            && is_held_by_perl(node)
+            && self.line_clients.is_none_or(|clients| clients == 0);
+        self.beats_without_client = if is_missing { self.beats_without_client + 1 } else { 0 };
+        if self.beats_without_client != BEATS_WITHOUT_CLIENT {
+            return;
+        }
+        let NodeKey { hostname, port } = self.key();
+        let holder = node.reserved_by.as_deref().unwrap_or_default();
+        let release = format!("`simplegrid node-manager -h {hostname} -p {port} release` frees it");
+        if self.line_clients.is_some() {
+            tracing::warn!("this slave is reserved by «{holder:.100}», but its client is gone: {release}");
+        } else {
+            tracing::warn!(
+                "this slave is reserved by «{holder:.100}», a master of Net::SimpleGrid, but does not take lines: start \
+                 it with --line-protocol; {release}"
+            );
         }
     }
 
@@ -146,9 +192,29 @@ impl Registration {
 
     /// A shut-down slave's row stays, and is shown as disabled.
     async fn retire(mut self) {
-        self.beat().await;
+        let held_by_perl = self.beat().await.is_some_and(|node| is_held_by_perl(&node));
         let retired = self.registry.retire(&self.announcement.key).await;
-        self.note(retired);
+        if self.note(retired).is_some() && held_by_perl {
+            self.retire_again_if_enabled().await;
+        }
+    }
+
+    /// A master of the original that tells a slave to end enables its row right afterwards, without a look at it
+    /// (`Manager.pm`, `releaseNodes`). Then masters would be sent to a slave that has ended.
+    async fn retire_again_if_enabled(&mut self) {
+        let deadline = tokio::time::Instant::now() + OVERWRITE_MAX;
+        while tokio::time::Instant::now() < deadline {
+            match self.registry.find(self.key()).await {
+                Ok(Some(node)) if node.state == NodeState::Enabled && node.pid.is_none() => {
+                    let retired = self.registry.retire(self.key()).await;
+                    self.note(retired);
+                    return;
+                }
+                // Another slave has the row now, or nobody.
+                Ok(Some(Node { pid: Some(_), .. }) | None) | Err(_) => return,
+                Ok(Some(_)) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
     }
 
     /// The slave goes on without the registry; the log says so once.
@@ -168,6 +234,14 @@ impl Registration {
             }
         }
     }
+}
+
+/// Whether a master of the original has the row: its reservations have a name and no lease.
+fn is_held_by_perl(node: &Node) -> bool {
+    let is_held = matches!(node.state, NodeState::Reserved | NodeState::Cleanup);
+    is_held
+        && node.lease_until.is_none()
+        && node.reserved_by.as_deref().is_some_and(|holder| !holder.is_empty())
 }
 
 /// Whether the process that the row belongs to was on this machine and is gone.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 pub const PREAMBLE_BYTES: usize = 8;
 
 /// Seven letters, so that a port of something else is told apart at once.
-const MAGIC: &[u8; 7] = b"SIMPLEG";
+pub(super) const MAGIC: &[u8; 7] = b"SIMPLEG";
 
 /// The version of `docs/protocol.md`. Peers of another version are refused.
 const PROTOCOL_VERSION: u8 = 2;
@@ -41,12 +41,32 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
+    send_preamble(writer).await?;
+    let mut theirs = [0; PREAMBLE_BYTES];
+    reader.read_exact(&mut theirs).await?;
+    judge(theirs)
+}
+
+/// Answers a peer whose preamble was read before: a slave that takes lines, too, waits to see who speaks.
+///
+/// # Errors
+/// If the peer is none of ours, or the connection fails.
+pub async fn answer_preamble<W: AsyncWrite + Unpin>(
+    theirs: [u8; PREAMBLE_BYTES],
+    writer: &mut W,
+) -> Result<(), HandshakeError> {
+    send_preamble(writer).await?;
+    judge(theirs)
+}
+
+async fn send_preamble<W: AsyncWrite + Unpin>(writer: &mut W) -> io::Result<()> {
     let mut ours = [PROTOCOL_VERSION; PREAMBLE_BYTES];
     ours[..MAGIC.len()].copy_from_slice(MAGIC);
     writer.write_all(&ours).await?;
-    writer.flush().await?;
-    let mut theirs = [0; PREAMBLE_BYTES];
-    reader.read_exact(&mut theirs).await?;
+    writer.flush().await
+}
+
+fn judge(theirs: [u8; PREAMBLE_BYTES]) -> Result<(), HandshakeError> {
     match theirs.split_last() {
         Some((&PROTOCOL_VERSION, magic)) if magic == MAGIC => Ok(()),
         Some((&theirs, magic)) if magic == MAGIC => Err(HandshakeError::OtherVersion { theirs }),

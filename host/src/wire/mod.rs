@@ -9,6 +9,7 @@ mod frame;
 mod frame_reader;
 mod frame_writer;
 mod handshake;
+mod line_protocol;
 mod message;
 mod seq_ranges;
 mod worker_message;
@@ -19,7 +20,10 @@ pub use dial::{ConnectError, Connection, connect, tell};
 pub use frame::{Frame, FrameError, FrameLimits};
 pub use frame_reader::FrameReader;
 pub use frame_writer::FrameWriter;
-pub use handshake::{HandshakeError, PREAMBLE_BYTES, exchange_preambles};
+pub use handshake::{HandshakeError, PREAMBLE_BYTES, answer_preamble, exchange_preambles};
+pub use line_protocol::{
+    HASH_PREFIX_BYTES, LineCommand, LineScheduler, NoHash, is_yes, may_be_preamble, split_hash,
+};
 pub use message::{
     BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SinkPlace, SlaveToMaster,
     SlotLost, Welcome,

@@ -191,7 +191,7 @@ fn a_master_can_end_its_slaves() {
 fn commands_for_slaves_are_accepted_and_unknown_ones_logged() {
     let grid = Grid::new();
     let slave = grid.slave("echo");
-    let master = grid.master().args("-i done=1 -i scheduler=partitioned -i dance=tango").input("a\n");
+    let master = grid.master().args("-i done=no -i scheduler=partitioned -i dance=tango").input("a\n");
     master.finish().expect(0);
     slave.wait_for_stderr("unknown administrative command");
     let log = slave.stderr();

@@ -106,12 +106,11 @@ fn a_table_of_the_perl_original_is_migrated_in_place_and_obeys_the_same_rules() 
         assert_eq!((nodes[0].start_time, nodes[0].reserved_by.as_deref()), (Some(1_203_355_633), None));
         assert_eq!(nodes[1].reserved_by.as_deref(), Some("pid 12 euid 1000 host m"));
         assert_eq!((nodes[2].state, nodes[2].last_seen, nodes[2].pid), (NodeState::Disabled, None, None));
-        // Its slaves never beat, so they are not silent, and its reservations have no lease, so they do not run out.
+        // Its slaves do not speak our protocol, and would take what a master says for records.
         registry.announce(&slave("z", 1337)).await.unwrap();
         registry.enable(&NodeKey::new("z", 1337)).await.unwrap();
         let master = Reservation::new("r");
-        assert_eq!(hostnames(&registry.reserve(&master, 1, None, LEASE).await.unwrap()), ["z"]);
-        assert_eq!(hostnames(&registry.reserve(&master, 9, None, LEASE).await.unwrap()), ["a"]);
+        assert_eq!(hostnames(&registry.reserve(&master, 9, None, LEASE).await.unwrap()), ["z"]);
         assert_eq!(registry.release(&NodeKey::new("b", 1337)).await.unwrap().state, NodeState::Enabled);
         let beat = registry.beat(&NodeKey::new("c", 1337), Stats::default()).await.unwrap();
         assert_eq!(beat.state, NodeState::Disabled);
@@ -137,10 +136,8 @@ fn the_perl_original_can_go_on_using_the_table() {
         assert_eq!(registry.list().await.unwrap(), []);
         let Some(answers) = run_perl(engine, database, PERL_LIFE) else { return };
         assert_eq!(answers, PERL_ANSWERS, "{engine:?}");
-        assert_eq!(
-            hostnames(&registry.reserve(&Reservation::new("r"), 9, None, LEASE).await.unwrap()),
-            ["perl"]
-        );
+        let node = registry.find(&NodeKey::new("perl", 1400)).await.unwrap().unwrap();
+        assert_eq!(node.state, NodeState::Enabled);
     });
 }
 
@@ -251,7 +248,7 @@ fn a_user_who_may_make_no_table_can_use_one_that_is_right() {
         let registry = Registry::open(&guest).await.unwrap();
         registry.announce(&slave("g", 1)).await.unwrap();
         registry.enable(&NodeKey::new("g", 1)).await.unwrap();
-        assert_eq!(registry.reserve(&Reservation::new("r"), 9, None, LEASE).await.unwrap().len(), 2);
+        assert_eq!(registry.reserve(&Reservation::new("r"), 9, None, LEASE).await.unwrap().len(), 1);
         assert_eq!(registry.list().await.unwrap().len(), 4);
     });
 }

@@ -29,14 +29,17 @@ fn the_perl_command_lines_are_understood() {
         "--init_slave_cmd",
         "scpto=u@h:d",
     ]);
-    assert_eq!(master.registry, "dbi:mysql:g@h:3306");
+    assert_eq!(master.registry.address, "dbi:mysql:g@h:3306");
     assert_eq!(master.run.scheduler, Scheduler::Partitioned);
     assert_eq!(master.run.partition_by.as_deref(), Some("email-domain:by-email-domain"));
     assert_eq!((master.max_reserve, master.harvest.as_deref()), (Some(10), Some("u@h:d")));
     assert!(master.init_commands.is_empty(), "a harvest is no command for the start");
     let manager =
         user.node_manager(&["--hostname", "h", "--port", "7", "--manager_args=dsn=x.db", "disable"]);
-    assert_eq!((manager.hostname.as_str(), manager.port, manager.registry.as_str()), ("h", 7, "x.db"));
+    assert_eq!(
+        (manager.hostname.as_str(), manager.port, manager.registry.address.as_str()),
+        ("h", 7, "x.db")
+    );
     assert_eq!(manager.verb, NodeVerb::Disable);
 }
 
@@ -75,15 +78,15 @@ fn s_is_what_it_was_in_each_perl_program() {
 fn the_registry_is_named_by_flag_or_dsn_whichever_is_stronger() {
     let dsn = "--manager-arg=dsn=dbi:Pg:g";
     let user = User::new();
-    assert_eq!(user.master(&[dsn]).registry, "dbi:Pg:g");
-    assert!(!user.master(&[dsn]).registry_is_default);
-    assert_eq!(user.master(&[dsn, "--registry", "sqlite:/g"]).registry, "sqlite:/g");
+    assert_eq!(user.master(&[dsn]).registry.address, "dbi:Pg:g");
+    assert!(!user.master(&[dsn]).registry.is_default);
+    assert_eq!(user.master(&[dsn, "--registry", "sqlite:/g"]).registry.address, "sqlite:/g");
     let user = user.with_file("registry = 'sqlite:/file'");
-    assert_eq!(user.master(&[]).registry, "sqlite:/file");
-    assert_eq!(user.master(&[dsn]).registry, "dbi:Pg:g");
+    assert_eq!(user.master(&[]).registry.address, "sqlite:/file");
+    assert_eq!(user.master(&[dsn]).registry.address, "dbi:Pg:g");
     let user = user.with_variable("SIMPLEGRID_MANAGER_ARG", "dsn=dbi:Pg:variable");
-    assert_eq!(user.master(&[]).registry, "dbi:Pg:variable");
-    assert_eq!(user.master(&["--registry", "sqlite:/g"]).registry, "sqlite:/g");
+    assert_eq!(user.master(&[]).registry.address, "dbi:Pg:variable");
+    assert_eq!(user.master(&["--registry", "sqlite:/g"]).registry.address, "sqlite:/g");
 }
 
 #[test]
@@ -180,4 +183,18 @@ fn quiet_runs_draw_no_progress() {
     assert_eq!(user.run(&["-t", "echo", "-q", "--progress", "always"]).run.progress, Progress::Never);
     let invocation = user.load(&["-vv", "run", "-t", "echo", "-q"]).unwrap();
     assert_eq!((invocation.log.verbose, invocation.log.quiet, invocation.log.role), (2, true, "run"));
+}
+
+#[test]
+fn the_registrys_server_is_named_in_the_file_and_the_environment_wins() {
+    let shown = |user: &User, words: &[&str]| user.master(words).registry.url(&[]).unwrap().to_string();
+    let text = "registry = \"mysql://g@old/d\"\nregistry-server = \"file\"";
+    let user = User::new().with_file(text);
+    assert_eq!(shown(&user, &[]), "mysql://g@file/d");
+    // An address from a stronger place means what it says, unless it names no host.
+    assert_eq!(shown(&user, &["--registry", "mysql://g@other/d"]), "mysql://g@other/d");
+    assert_eq!(shown(&user, &["--manager-arg", "dsn=dbi:mysql:database=d"]), "mysql://file/d");
+    assert_eq!(shown(&user, &["--registry", "sqlite:f"]), "sqlite:f");
+    let user = user.with_variable("SIMPLEGRID_REGISTRY_SERVER", "variable:7");
+    assert_eq!(shown(&user, &[]), "mysql://g@variable:7/d");
 }

@@ -66,8 +66,8 @@ fn the_defaults_are_those_of_the_perl_original_where_it_had_them() {
     let slave = user.slave(&["-t", "echo"]);
     assert_eq!((slave.port, slave.max_workers, slave.sample_rate), (1337, 5, Duration::from_secs(60)));
     assert_eq!(slave.task_path, ["/opt/grid", "/opt/grid/deps"].map(PathBuf::from));
-    assert_eq!(slave.registry, format!("sqlite:{}", user.path(".local/state/simplegrid/grid.db")));
-    assert!(slave.registry_is_default);
+    assert_eq!(slave.registry.address, format!("sqlite:{}", user.path(".local/state/simplegrid/grid.db")));
+    assert!(slave.registry.is_default);
     let master = user.master(&[]);
     assert_eq!((master.max_reserve, master.shutdown_slaves, master.run.retries), (Some(20), false, 2));
     assert_eq!(master.run.max_record_bytes, crate::limits::RECORD_BYTES_MAX);

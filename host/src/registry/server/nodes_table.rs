@@ -206,17 +206,17 @@ pub(super) async fn reserve(session: &mut Session, wish: &Wish) -> Result<Vec<No
     Ok(sorted(reserved))
 }
 
-/// The nodes to reserve, locked: those that are alive and free, then those of the Perl original (which say nothing of
-/// themselves), then those whose master let its lease run out. Within each kind the longest available come first,
-/// which is the order of the index, so the search ends with the last node that is wanted.
+/// The nodes to reserve, locked: those that are alive and free, then those whose master let its lease run out; never
+/// those of the Perl original's own slaves, which say nothing of themselves, and do not speak our protocol. Within each
+/// kind the longest available come first, which is the order of the index, so the search ends with the last node
+/// that is wanted.
 async fn choose(session: &mut Session, wish: &Wish, lock: &str) -> Result<Vec<Node>, DatabaseError> {
     let alive: Value = oldest_sign_of_life(wish.now).into();
-    let kinds: [(&str, Vec<Value>); 3] = [
+    let kinds: [(&str, Vec<Value>); 2] = [
         ("state = 'enabled' AND last_seen >= ?", vec![alive.clone()]),
-        ("state = 'enabled' AND last_seen IS NULL", vec![]),
         (
             "state = 'reserved' AND lease_until < ? AND (reserved_by IS NULL OR reserved_by <> ?)
-             AND (last_seen IS NULL OR last_seen >= ?)",
+             AND last_seen >= ?",
             vec![wish.now.into(), wish.reservation.as_str().into(), alive],
         ),
     ];

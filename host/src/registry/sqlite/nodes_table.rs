@@ -122,13 +122,13 @@ pub(super) fn prune(tx: &Transaction<'_>, silent_since: i64, now: i64) -> rusqli
     statement.query_map(named_params! { ":silent_since": silent_since, ":now": now }, key)?.collect()
 }
 
-/// Which nodes may be reserved, the best first: those that are alive and free, those of the Perl original (which
-/// say nothing of themselves), and those whose master let its lease run out.
-const MAY_BE_RESERVED: [&str; 3] = [
+/// Which nodes may be reserved, the best first: those that are alive and free, and those whose master let its lease
+/// run out; never those of the Perl original's own slaves, which say nothing of themselves, and do not speak our
+/// protocol.
+const MAY_BE_RESERVED: [&str; 2] = [
     "state = 'enabled' AND last_seen >= :oldest_sign_of_life",
-    "state = 'enabled' AND last_seen IS NULL",
     "state = 'reserved' AND lease_until < :now AND reserved_by IS NOT :reservation
-         AND (last_seen IS NULL OR last_seen >= :oldest_sign_of_life)",
+         AND last_seen >= :oldest_sign_of_life",
 ];
 
 /// Chooses the nodes to reserve. Within each kind the order is the Perl original's, longest available first,

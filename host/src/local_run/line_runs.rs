@@ -1,0 +1,146 @@
+//! Lines that clients of Net::SimpleGrid send to a slave are a run of their own inside it: a master's dispatcher
+//! over a link to the slave's own pool, with batches, retries and all.
+
+use std::pin::Pin;
+
+use tokio::sync::mpsc;
+
+use super::link::{self, LocalLink};
+use crate::ids::RunId;
+use crate::limits::RECORD_BYTES_MAX;
+use crate::master::{KeyOf, LINK_EVENTS, RunEnd, StreamedEnd, StreamedRun, run_stream};
+use crate::record::{Format, Records, RecordsBuilder};
+use crate::sink::{Destination, HARVEST};
+use crate::slave::{Incoming, LineRun, LineRunEnd, LineRunner, RunRequest};
+use crate::wire::{BatchHead, Frame, HASH_PREFIX_BYTES, LineScheduler, MasterToSlave, PeerError, split_hash};
+
+/// How often a line is tried again: as a master does that is not told otherwise.
+const RETRIES: u32 = 2;
+
+/// Runs lines.
+#[derive(Debug)]
+pub struct LineRuns;
+
+impl LineRunner for LineRuns {
+    fn run(&self, run: LineRun) -> Pin<Box<dyn Future<Output = LineRunEnd> + Send>> {
+        Box::pin(run_lines(run))
+    }
+}
+
+async fn run_lines(run: LineRun) -> LineRunEnd {
+    let LineRun { lines, scheduler, commands, pool, welcome, shutdown } = run;
+    let run = match RunId::random() {
+        Ok(run) => run,
+        Err(error) => return LineRunEnd::Broken(format!("there are no random numbers: {error}")),
+    };
+    let (harvest, commands) = take_harvest(commands);
+    let is_partitioned = scheduler == LineScheduler::Partitioned;
+    let stream = StreamedRun {
+        records: lines,
+        format: Format::Lines,
+        key_of: is_partitioned.then(|| Box::new(HashKey) as Box<dyn KeyOf>),
+        retries: RETRIES,
+        record_bytes_max: RECORD_BYTES_MAX,
+        harvest,
+    };
+    let (events_in, events) = mpsc::channel(LINK_EVENTS);
+    // Without a limit of the run's own, the slave's counts.
+    let request = RunRequest { run, format: Format::Lines, record_timeout: None };
+    let link = LocalLink { request, welcome, pool, commands, events: events_in };
+    let carrying = link::carry(link, |frames| WithoutHashes { frames, is_partitioned });
+    let (end, ()) = tokio::join!(run_stream(stream, events, shutdown), carrying);
+    match end {
+        Ok(StreamedEnd { end: RunEnd::Finished | RunEnd::Drained(_), summary }) => {
+            LineRunEnd::Finished(summary.to_string())
+        }
+        Ok(StreamedEnd { end: RunEnd::OutputClosed, .. }) => LineRunEnd::OutputGone(
+            "standard output is closed, and rows of lines have nowhere else to go".to_owned(),
+        ),
+        Ok(StreamedEnd {
+            end: RunEnd::CannotGoOn(why) | RunEnd::NoNode(why) | RunEnd::OtherRun(why),
+            summary,
+        }) => LineRunEnd::Broken(format!("{why}; {summary}")),
+        Ok(StreamedEnd { end: RunEnd::Stopped(signal), summary }) => {
+            LineRunEnd::Broken(format!("{signal} stopped it; {summary}"))
+        }
+        Err(error) => LineRunEnd::Broken(format!("{error:#}")),
+    }
+}
+
+/// Takes out where files of a sink are to be delivered (`-i scpto=DEST`): the last word counts, as on a command line.
+fn take_harvest(commands: Vec<(String, String)>) -> (Option<String>, Vec<(String, String)>) {
+    let is_harvest = |(name, _): &(String, String)| HARVEST.contains(&name.as_str());
+    let (harvests, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_harvest);
+    let (name, destination) = match harvests.into_iter().next_back() {
+        Some(harvest) => harvest,
+        None => return (None, others),
+    };
+    match destination.parse::<Destination>() {
+        Ok(_) => (Some(destination), others),
+        Err(error) => {
+            tracing::warn!("«{name}={destination:.100}» is ignored: {error:.200}");
+            (None, others)
+        }
+    }
+}
+
+/// The hash before a line is its key.
+struct HashKey;
+
+impl KeyOf for HashKey {
+    fn key_into(&mut self, content: &[u8], key: &mut Vec<u8>) -> Result<(), String> {
+        let (hash, _) = split_hash(content).map_err(|error| error.to_string())?;
+        key.extend_from_slice(hash);
+        Ok(())
+    }
+}
+
+/// The master's frames as the session is to see them: workers get lines without their hashes.
+struct WithoutHashes {
+    frames: mpsc::Receiver<Frame<MasterToSlave>>,
+    is_partitioned: bool,
+}
+
+impl Incoming for WithoutHashes {
+    async fn next(&mut self) -> Result<Option<Frame<MasterToSlave>>, PeerError> {
+        let Some(frame) = self.frames.recv().await else { return Ok(None) };
+        Ok(Some(match frame.head {
+            MasterToSlave::Batch(head) if self.is_partitioned => {
+                let records = without_hashes(&Records::of_batch(frame.body, frame.table, head.base));
+                let head = MasterToSlave::Batch(BatchHead { base: records.base(), ..head });
+                Frame { head, table: records.ends().clone(), body: records.data().clone() }
+            }
+            _ => frame,
+        }))
+    }
+}
+
+/// Lines without a hash had no key, and are in no batch.
+fn without_hashes(lines: &Records) -> Records {
+    let mut records = RecordsBuilder::default();
+    lines.iter().for_each(|line| records.push(line.get(HASH_PREFIX_BYTES..).unwrap_or_default()));
+    records.take()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_get_lines_without_their_hashes() {
+        let lines = Records::from_iter(["7         a,b\n", "12        \n", "7         c"]);
+        let stripped = without_hashes(&lines.slice(1..3));
+        assert_eq!(stripped.iter().collect::<Vec<_>>(), [&b"\n"[..], b"c"]);
+        assert_eq!(without_hashes(&lines).get(0), b"a,b\n");
+    }
+
+    #[test]
+    fn the_key_of_a_line_is_its_hash() {
+        let mut key = Vec::new();
+        HashKey.key_into(b"1234      a@example.org", &mut key).unwrap();
+        assert_eq!(key, b"1234");
+        assert!(
+            HashKey.key_into(b"a@example.org", &mut key).unwrap_err().contains("does not begin with a hash")
+        );
+    }
+}

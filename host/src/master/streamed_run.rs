@@ -1,0 +1,73 @@
+//! A run whose records another part of this process reads, and whose rows go to standard output: what a slave
+//! does with lines that no master of ours sends. What it has to say goes to the log.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::dispatch_state::{DispatchState, KeyOf, RunRules};
+use super::dispatcher::{self, RunPlan};
+use super::failed_writer::FailedWriter;
+use super::link::LinkEvent;
+use super::progress::ProgressLine;
+use super::result_writer::{Place, ResultWriter};
+use super::results::Results;
+use super::run_end::{Ending, RunEnd};
+use super::summary::Summary;
+use crate::record::{Format, Input, RecordReader};
+use crate::shutdown::Shutdown;
+
+/// What such a run needs.
+pub struct StreamedRun {
+    /// Its records, up to an end.
+    pub records: mpsc::Receiver<Input>,
+    /// How they end.
+    pub format: Format,
+    /// Where keys come from, if the run is partitioned.
+    pub key_of: Option<Box<dyn KeyOf>>,
+    /// How often a record is tried again.
+    pub retries: u32,
+    /// The longest record that is run.
+    pub record_bytes_max: usize,
+    /// Where the files of a sink are delivered at the end, if anywhere.
+    pub harvest: Option<String>,
+}
+
+/// How such a run ended.
+#[derive(Debug)]
+pub struct StreamedEnd {
+    /// How it ended.
+    pub end: RunEnd,
+    /// What became of its records.
+    pub summary: Summary,
+}
+
+/// Runs the records over the slaves that join through `events`.
+///
+/// # Errors
+/// If the run cannot begin.
+pub async fn run_stream(
+    run: StreamedRun,
+    events: mpsc::Receiver<LinkEvent>,
+    shutdown: Shutdown,
+) -> anyhow::Result<StreamedEnd> {
+    let began = Instant::now();
+    let StreamedRun { records, format, key_of, retries, record_bytes_max, harvest } = run;
+    let (writer, write_failure) = ResultWriter::start(Place::new(None)?, None)?;
+    let plan = RunPlan {
+        state: DispatchState::new(RunRules { retries, keep_order: false, format, key_of }),
+        reader: RecordReader::of_channel(records),
+        record_bytes_max,
+        results: Results::new(writer, FailedWriter::to_log(format)),
+        write_failure,
+        header: false,
+        progress: ProgressLine::new(false),
+        logs_workers: false,
+        ending: Ending { shutdown_slaves: false, begins: None, harvest },
+    };
+    let report = dispatcher::run(plan, events, shutdown).await;
+    report.sinks.delivered.iter().for_each(|delivered| tracing::info!("{delivered}"));
+    report.sinks.problems.iter().for_each(|problem| tracing::error!("{problem}"));
+    let summary = Summary::new(&report, began.elapsed().max(Duration::from_nanos(1)));
+    Ok(StreamedEnd { end: report.end, summary })
+}

@@ -1,0 +1,77 @@
+//! What a slave has for clients that send lines: places to wait, a turn for one at a time, and someone who runs
+//! their records. How lines are run is not known here: that takes a master, which a slave does not know.
+
+use std::pin::Pin;
+
+use tokio::sync::{Mutex, Semaphore, mpsc};
+
+use super::worker_pool::PoolHandle;
+use crate::record::Input;
+use crate::shutdown::Shutdown;
+use crate::wire::{LineScheduler, Welcome};
+
+/// Clients that may be there at once, the one that is served included. More are turned away: each has a
+/// descriptor, and what it has sent waits in the system's memory.
+pub const LINE_CLIENTS_MAX: usize = 128;
+
+/// Blocks of lines between the connection and the run: one to work on, one that is ready when it is done.
+pub const BLOCKS_AHEAD_MAX: usize = 2;
+
+/// Something that runs lines, with all that a master of ours does for its records.
+pub trait LineRunner: std::fmt::Debug + Send + Sync {
+    /// Runs lines until they end and are all done or failed.
+    fn run(&self, run: LineRun) -> Pin<Box<dyn Future<Output = LineRunEnd> + Send>>;
+}
+
+/// Lines to run.
+#[derive(Debug)]
+pub struct LineRun {
+    /// The lines, up to an end.
+    pub lines: mpsc::Receiver<Input>,
+    /// Which worker gets which; if partitioned, each line begins with its hash.
+    pub scheduler: LineScheduler,
+    /// Commands that came before the first record, for the session.
+    pub commands: Vec<(String, String)>,
+    /// Who runs them.
+    pub pool: PoolHandle,
+    /// What the pool is.
+    pub welcome: Welcome,
+    /// What makes the run end early.
+    pub shutdown: Shutdown,
+}
+
+/// How such a run ended.
+#[derive(Debug)]
+pub enum LineRunEnd {
+    /// Every line is done or failed; how many, for people.
+    Finished(String),
+    /// It could not go on, and why; and how far it was.
+    Broken(String),
+    /// Nobody takes its rows any more, and nobody will.
+    OutputGone(String),
+}
+
+/// What all clients share.
+#[derive(Debug)]
+pub struct LineDoor {
+    /// Runs their lines.
+    pub runner: Box<dyn LineRunner>,
+    /// Makes runs end early.
+    pub shutdown: Shutdown,
+    /// Places for clients.
+    pub places: Semaphore,
+    /// The turn: clients are served one after the other, in the order in which they ask, as in the original.
+    pub turn: Mutex<()>,
+}
+
+impl LineDoor {
+    /// Nobody is there yet.
+    pub fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
+        Self { runner, shutdown, places: Semaphore::new(LINE_CLIENTS_MAX), turn: Mutex::new(()) }
+    }
+
+    /// How many clients are there.
+    pub fn clients(&self) -> usize {
+        LINE_CLIENTS_MAX - self.places.available_permits()
+    }
+}
