@@ -44,7 +44,7 @@ pub const ALL: [Kernel; 6] = [
     Kernel { name: "reader", one_call: "cut a block of 256 KiB into lines", prepare: reader },
     Kernel { name: "key", one_call: "find a record's field and its slot among 8 × 8", prepare: key },
     Kernel { name: "dispatch", one_call: "place a batch and settle its report, 64 slots", prepare: dispatch },
-    Kernel { name: "weave", one_call: "the same by key and in order: 2 × 2048 records", prepare: weave },
+    Kernel { name: "weave", one_call: "the same by key and in order, two batches", prepare: weave },
     Kernel { name: "plugin", one_call: "call the task echo for a record", prepare: plugin },
 ];
 
