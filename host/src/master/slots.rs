@@ -77,8 +77,9 @@ struct Node {
 pub struct Slots {
     nodes: BTreeMap<NodeId, Node>,
     slots: BTreeMap<SlotId, Slot>,
-    /// Slots with credit: those with the fewest batches first, then the one that was busy last, because its buffers are
-    /// still warm. Where tasks are slow all slots are busy anyway; where they are fast, a few do the work of many.
+    /// Slots with credit: those with the fewest batches first. Among these, who has not reported yet comes first, in
+    /// turn; then the one that was busy last, because its buffers are still warm. Where tasks are slow all slots are
+    /// busy anyway; where they are fast, a few do the work of many.
     free: BTreeSet<(usize, u64, SlotId)>,
     /// Where each slot stands in `free`.
     places: BTreeMap<SlotId, (usize, u64)>,
@@ -418,7 +419,8 @@ impl Slots {
         let in_flight = slot.in_flight.len();
         if open && in_flight < self.window(id) {
             self.turns += 1;
-            let turn = u64::MAX - self.turns;
+            let is_new = slot.ns_per_record.is_none();
+            let turn = if is_new { self.turns } else { u64::MAX - self.turns };
             self.free.insert((in_flight, turn, id));
             self.places.insert(id, (in_flight, turn));
         }

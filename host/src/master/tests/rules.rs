@@ -83,26 +83,29 @@ fn the_least_loaded_slot_is_next() {
     run.read(["1"]);
     run.read(["2"]);
     let slots: Vec<_> = run.sent.iter().map(|sent| sent.slot).collect();
-    assert_eq!(slots, [slot(1, 0), slot(0, 0)]);
+    assert_eq!(slots, [slot(0, 0), slot(1, 0)]);
 }
 
 #[test]
-fn among_idle_slots_the_one_that_was_busy_last_is_next() {
+fn among_idle_slots_new_ones_are_next_and_then_the_one_that_was_busy_last() {
     let mut run = TestRun::new(rules(), &[1, 1, 1]);
-    run.read(["1"]);
-    let first = run.last_sent();
-    run.echo(&first);
-    run.read(["2"]);
-    assert_eq!(run.last_sent().slot, first.slot, "its buffers are warm");
+    let mut next = || {
+        run.read(["record"]);
+        let batch = run.last_sent();
+        run.echo(&batch);
+        batch.slot.node.0
+    };
+    assert_eq!([next(), next(), next()], [0, 1, 2], "each shows how fast it is");
+    assert_eq!([next(), next()], [2, 2], "its buffers are warm");
 }
 
 #[test]
 fn a_late_answer_of_a_lost_node_is_dropped() {
     let mut run = TestRun::new(rules(), &[1, 1]);
     run.read(["r1"]);
-    let first = run.sent_to(slot(1, 0));
-    run.lose_node(1);
-    let again = run.sent_to(slot(0, 0));
+    let first = run.sent_to(slot(0, 0));
+    run.lose_node(0);
+    let again = run.sent_to(slot(1, 0));
     assert_eq!(again.records, ["r1"]);
     run.say(&first, first.batch, &[done(0, "late")], true);
     assert_eq!(run.take_written(), "");
@@ -284,7 +287,7 @@ fn order_is_kept_across_slots_and_retries() {
     let mut run = TestRun::new(in_order(), &[1, 1]);
     run.read(["1"]);
     run.read(["2"]);
-    let (first, second) = (run.sent_to(slot(1, 0)), run.sent_to(slot(0, 0)));
+    let (first, second) = (run.sent_to(slot(0, 0)), run.sent_to(slot(1, 0)));
     run.echo(&second);
     assert_eq!(run.take_written(), "");
     run.say(&first, first.batch, &[(0, Status::Retry, String::new())], true);
