@@ -6,10 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::ids::{BatchId, Seq};
-use crate::scoreboard::{Outcome, Status};
-
-/// Bytes of one entry of a report's table.
-const OUTCOME_BYTES: usize = size_of::<[u64; 2]>();
+use crate::scoreboard::{OUTCOME_BYTES, Outcome, Status};
 
 /// A batch of which every record is done, and whose rows are not all handed out.
 #[derive(Debug)]
