@@ -7,6 +7,7 @@ mod address_error;
 mod connection_settings;
 mod database_error;
 pub mod mysql;
+pub mod percent;
 pub mod postgres;
 mod server;
 mod tls;

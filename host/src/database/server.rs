@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::address_error::AddressError;
 use super::connection_settings::ConnectionSettings;
+use super::percent;
 
 /// A database on a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -141,16 +142,16 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.kind.scheme())?;
         if let Some(username) = &self.username {
-            write!(f, "{}@", encoded(username))?;
+            write!(f, "{}@", percent::encoded(username))?;
         }
         match &self.host {
             Some(host) if host.contains(':') => write!(f, "[{host}]")?,
-            host => f.write_str(&encoded(host.as_deref().unwrap_or_default()))?,
+            host => f.write_str(&percent::encoded(host.as_deref().unwrap_or_default()))?,
         }
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
-        write!(f, "/{}", encoded(&self.database))
+        write!(f, "/{}", percent::encoded(&self.database))
     }
 }
 
@@ -207,23 +208,7 @@ fn parse_port(kind: ServerKind, text: &str) -> Result<u16, AddressError> {
 /// A part of a URL without its percent-encoding. The message does not repeat the part: it may be a password.
 fn decoded(kind: ServerKind, text: &str, part: &'static str) -> Result<String, AddressError> {
     let bad = || AddressError::Bad { kind, part, value: "a broken %-encoding".to_owned() };
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        bytes.push(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(bad)?);
-        bytes.extend_from_slice(&piece.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).map_err(|_| bad())
-}
-
-/// With a percent-encoding for what would end a part.
-fn encoded(text: &str) -> String {
-    let encode = |character: char| match character {
-        '%' | '/' | '?' | '#' | '@' | ':' | ' ' => format!("%{:02X}", u32::from(character)),
-        plain => plain.to_string(),
-    };
-    text.chars().map(encode).collect()
+    percent::decoded(text).ok_or_else(bad)
 }
 
 fn not_empty(text: String) -> Option<String> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::database::percent;
 use crate::database::{AddressError, Server, ServerKind};
 
 /// Where a slave puts rows.
@@ -127,10 +128,11 @@ impl FromStr for SinkUrl {
 /// In a form that can be read back, but for the password and the settings of a server, which are left out.
 impl fmt::Display for SinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let encoded = |table: &TableName| percent::encoded(&table.to_string());
         match self {
             Self::Csv(directory) => write!(f, "csv:{}", directory.display()),
-            Self::Sqlite { path, table } => write!(f, "sqlite:{}?table={table}", path.display()),
-            Self::Server { server, table } => write!(f, "{server}?table={table}"),
+            Self::Sqlite { path, table } => write!(f, "sqlite:{}?table={}", path.display(), encoded(table)),
+            Self::Server { server, table } => write!(f, "{server}?table={}", encoded(table)),
         }
     }
 }
@@ -237,15 +239,7 @@ pub fn quoted(name: &str, quote: char) -> String {
 }
 
 fn decoded(text: &str) -> Result<String, SinkUrlError> {
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.ok_or(SinkUrlError::Encoding)?);
-        bytes.extend_from_slice(&piece.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).map_err(|_| SinkUrlError::Encoding)
+    percent::decoded(text).ok_or(SinkUrlError::Encoding)
 }
 
 #[cfg(test)]
@@ -258,9 +252,13 @@ mod tests {
 
     #[test]
     fn what_it_prints_can_be_read_back() {
-        for text in
-            ["csv:/srv/rows", "csv:rows", "sqlite:/srv/rows.db?table=rows", "sqlite:r.db?table=main.rows"]
-        {
+        for text in [
+            "csv:/srv/rows",
+            "csv:rows",
+            "sqlite:/srv/rows.db?table=rows",
+            "sqlite:r.db?table=main.rows",
+            "sqlite:r.db?table=a%26b%20c",
+        ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
         assert_eq!(parse("sqlite:///srv/r.db?table=r"), parse("sqlite:/srv/r.db?table=r"));

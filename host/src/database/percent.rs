@@ -1,0 +1,43 @@
+//! The percent-encoding of URLs (RFC 3986, 2.1), strictly: what is broken is nothing, and is not taken as it stands.
+//! Pure.
+
+/// A part of a URL without its encoding; `None` if that is broken, or what it stands for is no text.
+pub fn decoded(text: &str) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(&piece.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// With an encoding for what would end a part.
+pub fn encoded(text: &str) -> String {
+    let encode = |character: char| match character {
+        '%' | '/' | '?' | '#' | '@' | ':' | '&' | ' ' => format!("%{:02X}", u32::from(character)),
+        plain => plain.to_string(),
+    };
+    text.chars().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_can_be_read_back() {
+        for text in ["", "plain", "a%b", "p@ss:w/rd?#&", "größe 1"] {
+            assert_eq!(decoded(&encoded(text)).as_deref(), Some(text));
+        }
+        assert_eq!(decoded("%C3%bc").as_deref(), Some("ü"));
+    }
+
+    #[test]
+    fn what_is_broken_is_nothing() {
+        for text in ["%", "%4", "%zz", "a%+1", "%ff", "%é"] {
+            assert_eq!(decoded(text), None, "{text}");
+        }
+    }
+}
