@@ -22,11 +22,11 @@ pub enum ExitStatus {
 /// An error that the user's words have caused: the program ends with [`ExitStatus::Usage`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
-pub struct UsageError(anyhow::Error);
+pub(crate) struct UsageError(anyhow::Error);
 
 impl UsageError {
     /// Marks an error as the user's.
-    pub fn mark(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    pub(crate) fn mark(error: impl Into<anyhow::Error>) -> anyhow::Error {
         Self(error.into()).into()
     }
 }

@@ -3,31 +3,34 @@
 //! The way of a call of the program: `main_impl` reads the command line ([`cli`]) into plain settings
 //! ([`config`]), starts the [`log`], and hands over to the one module that does what was asked.
 
-pub mod cli;
-pub mod config;
-pub mod exit_code;
-pub mod log;
-pub mod shutdown;
+mod cli;
+mod config;
+mod exit_code;
+mod log;
+mod shutdown;
 mod stdout;
 
-pub mod local_run;
-pub mod master;
-pub mod node_manager;
-pub mod slave;
-pub mod task_command;
-pub mod worker;
+mod local_run;
+mod master;
+mod node_manager;
+mod slave;
+mod task_command;
+mod worker;
 
-pub mod database;
-pub mod plugin;
-pub mod record;
-pub mod registry;
-pub mod schedule;
-pub mod scoreboard;
-pub mod sink;
-pub mod wire;
+mod database;
+mod plugin;
+mod record;
+mod registry;
+mod schedule;
+mod scoreboard;
+mod sink;
+mod wire;
 
-pub mod ids;
-pub mod limits;
+mod ids;
+mod limits;
+
+#[doc(hidden)]
+pub mod internals;
 
 use std::{
     env,
@@ -53,7 +56,7 @@ pub fn main_impl() -> ExitCode {
 
 fn start(invocation: Invocation) -> ExitStatus {
     // A worker's log goes to its slave, which knows how the user wants it.
-    let of_worker = matches!(invocation.command, Command::Worker { .. });
+    let of_worker = matches!(invocation.command, Command::Worker);
     if !of_worker && let Err(error) = log::init(&invocation.log) {
         return failed(&error.into(), ExitStatus::Usage);
     }
@@ -72,7 +75,7 @@ fn run(command: Command) -> Result<ExitStatus, anyhow::Error> {
         Command::Run(config) => local_run::run(&config),
         Command::NodeManager(config) => node_manager::run(&config),
         Command::Task(command) => task_command::run(&command),
-        Command::Worker { .. } => worker::run().map(|()| ExitStatus::Done),
+        Command::Worker => worker::run().map(|()| ExitStatus::Done),
         Command::Config { report } => stdout::print(&report),
     }
 }

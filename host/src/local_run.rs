@@ -4,7 +4,7 @@
 mod line_runs;
 mod link;
 
-pub use line_runs::LineRuns;
+pub(crate) use line_runs::LineRuns;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ use link::{LocalLink, NODE_NAME};
 ///
 /// # Errors
 /// If the run cannot begin.
-pub fn run(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
+pub(crate) fn run(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     master::start_runtime()?.block_on(run_here(config))
 }
 

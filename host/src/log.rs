@@ -22,7 +22,7 @@ const PLAIN: &str = "\x1b[0m";
 
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
-pub enum LogError {
+pub(crate) enum LogError {
     /// `SIMPLEGRID_LOG` is not what tracing understands.
     #[error(
         "the environment variable SIMPLEGRID_LOG has a wrong value `{filter}`; write it like debug or info,simplegrid::master=trace"
@@ -40,7 +40,7 @@ pub enum LogError {
 ///
 /// # Errors
 /// If `SIMPLEGRID_LOG` cannot be understood.
-pub fn init(settings: &LogSettings) -> Result<(), LogError> {
+pub(crate) fn init(settings: &LogSettings) -> Result<(), LogError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter(settings)?)
         .with_ansi(settings.colour)

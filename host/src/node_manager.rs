@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// If there is no such node, it may not be done, or the registry fails.
-pub fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
+pub(crate) fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(manage(config))
 }
 

@@ -13,7 +13,7 @@ use crate::exit_code::ExitStatus;
 
 /// A signal that asks the program to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopSignal {
+pub(crate) enum StopSignal {
     /// HUP: the terminal is gone.
     Hangup,
     /// INT: Ctrl-C.
@@ -24,7 +24,7 @@ pub enum StopSignal {
 
 impl StopSignal {
     /// The signal's number on Linux (signal(7)).
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Self::Hangup => 1,
             Self::Interrupt => 2,
@@ -33,7 +33,7 @@ impl StopSignal {
     }
 
     /// How a program ends that this signal stopped.
-    pub fn exit_status(self) -> ExitStatus {
+    pub(crate) fn exit_status(self) -> ExitStatus {
         ExitStatus::BySignal(self.number())
     }
 }
@@ -58,7 +58,7 @@ struct Received {
 /// Knows whether the program was asked to stop. Clones see the same signals; when the last one is dropped,
 /// nobody listens any more.
 #[derive(Debug, Clone)]
-pub struct Shutdown {
+pub(crate) struct Shutdown {
     received: watch::Receiver<Received>,
     _listener: Option<Arc<Listener>>,
 }
@@ -72,7 +72,7 @@ impl Shutdown {
     ///
     /// # Panics
     /// Outside a tokio runtime with its I/O driver on.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let (trigger, mut shutdown) = Self::by_hand();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -94,24 +94,19 @@ impl Shutdown {
 
     /// A handle that hears of no signals but those of the trigger: for tests, and for runs inside a process
     /// that has its own.
-    pub fn by_hand() -> (ShutdownTrigger, Self) {
+    pub(crate) fn by_hand() -> (ShutdownTrigger, Self) {
         let (sender, received) = watch::channel(Received::default());
         (ShutdownTrigger(sender), Self { received, _listener: None })
     }
 
     /// Waits until the program is asked to stop: nothing new should begin.
-    pub async fn first(&self) -> StopSignal {
+    pub(crate) async fn first(&self) -> StopSignal {
         self.wait(|received| received.first).await
     }
 
     /// Waits until the program is asked again: what still runs should be left where it is.
-    pub async fn second(&self) -> StopSignal {
+    pub(crate) async fn second(&self) -> StopSignal {
         self.wait(|received| received.second).await
-    }
-
-    /// The first signal, if there was one.
-    pub fn requested(&self) -> Option<StopSignal> {
-        self.received.borrow().first
     }
 
     /// Waits for ever if nobody can send a signal any more.
@@ -128,11 +123,11 @@ impl Shutdown {
 
 /// Sends signals to a handle made [by hand](Shutdown::by_hand).
 #[derive(Debug)]
-pub struct ShutdownTrigger(watch::Sender<Received>);
+pub(crate) struct ShutdownTrigger(watch::Sender<Received>);
 
 impl ShutdownTrigger {
     /// Acts as if the signal had come.
-    pub fn signal(&self, signal: StopSignal) {
+    pub(crate) fn signal(&self, signal: StopSignal) {
         self.0.send_if_modified(|received| match received {
             Received { first: None, .. } => {
                 tracing::info!("{signal} received, finishing what is in flight; once more stops at once");
@@ -189,10 +184,10 @@ mod tests {
     async fn the_first_signal_drains_and_the_second_stops() {
         let (trigger, shutdown) = Shutdown::by_hand();
         let other = shutdown.clone();
-        assert_eq!(shutdown.requested(), None);
+        let wait = tokio::time::timeout(Duration::from_millis(1), other.first());
+        assert!(wait.await.is_err(), "no signal has come");
         trigger.signal(StopSignal::Interrupt);
         assert_eq!(shutdown.first().await, StopSignal::Interrupt);
-        assert_eq!(other.requested(), Some(StopSignal::Interrupt));
         let wait = tokio::time::timeout(Duration::from_millis(1), other.second());
         assert!(wait.await.is_err(), "one signal is not two");
         trigger.signal(StopSignal::Terminate);

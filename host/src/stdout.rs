@@ -8,7 +8,7 @@ use crate::exit_code::ExitStatus;
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn print(text: &str) -> anyhow::Result<ExitStatus> {
+pub(crate) fn print(text: &str) -> anyhow::Result<ExitStatus> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitStatus::Done),

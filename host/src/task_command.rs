@@ -15,7 +15,7 @@ use crate::worker::{self, LaunchError};
 ///
 /// # Errors
 /// If a named plugin cannot be used.
-pub fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
+pub(crate) fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
         TaskCommand::Inspect { file, json, task_path } => runtime.block_on(inspect(file, *json, task_path)),

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 /// The environment variable that marks every process of a grid. Workers inherit it, and so does whatever they
 /// start.
-pub const MARK: &str = "GRID_UNDER_TEST";
+pub(crate) const MARK: &str = "GRID_UNDER_TEST";
 
 /// A process that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Found {
 }
 
 /// How many children of a process have ended and were not reaped.
-pub fn zombies_of(parent: i32) -> usize {
+pub(crate) fn zombies_of(parent: i32) -> usize {
     let children = format!("task/{parent}/children");
     let children = fs::read_to_string(proc_file(parent, &children)).unwrap_or_default();
     let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
@@ -110,7 +110,7 @@ pub fn signal_process(pid: i32, signal: Signal) {
 }
 
 /// Everything that a process has open.
-pub fn descriptors(pid: i32) -> Vec<Descriptor> {
+pub(crate) fn descriptors(pid: i32) -> Vec<Descriptor> {
     let entries = fs::read_dir(proc_file(pid, "fd")).map(|entries| entries.flatten().collect::<Vec<_>>());
     let descriptor = |entry: fs::DirEntry| {
         let number = entry.file_name().to_str()?.parse().ok()?;
@@ -134,14 +134,14 @@ fn is_inherited(pid: i32, descriptor: u32) -> Option<bool> {
 }
 
 /// The variables that a process was started with.
-pub fn environment(pid: i32) -> Vec<String> {
+pub(crate) fn environment(pid: i32) -> Vec<String> {
     let environment = fs::read(proc_file(pid, "environ")).unwrap_or_default();
     let variables = environment.split(|byte| *byte == 0).filter(|variable| !variable.is_empty());
     variables.map(|variable| String::from_utf8_lossy(variable).into_owned()).collect()
 }
 
 /// A line of `/proc/PID/status`, without its name.
-pub fn status(pid: i32, name: &str) -> Option<String> {
+pub(crate) fn status(pid: i32, name: &str) -> Option<String> {
     let status = fs::read_to_string(proc_file(pid, "status")).ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(value.trim().to_owned())

@@ -24,7 +24,7 @@ The first INT, HUP or TERM lets the records in flight finish; the second stops a
 /// What may follow `simplegrid master`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct MasterArgs {
+pub(crate) struct MasterArgs {
     /// Reserves at most this many slaves; a negative number takes all.
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub max_reserve: i64,

@@ -14,15 +14,15 @@ mod value;
 mod worker;
 mod worker_limits;
 
-pub use master::MasterArgs;
-pub use node_manager::{NodeManagerArgs, NodeVerb};
-pub use run::{RunArgs, RunFlags};
-pub use sink::SinkFlags;
-pub use slave::SlaveArgs;
-pub use task::{TaskArgs, TaskVerb};
-pub use value::{InputFormat, Pair, Progress, Scheduler};
-pub use worker::WorkerArgs;
-pub use worker_limits::WorkerLimitFlags;
+pub(crate) use master::MasterArgs;
+pub(crate) use node_manager::{NodeManagerArgs, NodeVerb};
+pub(crate) use run::{RunArgs, RunFlags};
+pub(crate) use sink::SinkFlags;
+pub(crate) use slave::SlaveArgs;
+pub(crate) use task::{TaskArgs, TaskVerb};
+pub(crate) use value::{InputFormat, Pair, Progress, Scheduler};
+pub(crate) use worker::WorkerArgs;
+pub(crate) use worker_limits::WorkerLimitFlags;
 
 use std::path::PathBuf;
 
@@ -62,7 +62,7 @@ EXIT STATUS:
     subcommand_required = true,
     max_term_width = 100
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Reads settings from this file instead of ~/.config/simplegrid/simplegrid.toml.
     #[arg(long = "config", value_name = "FILE", global = true, display_order = 900)]
     pub config_file: Option<PathBuf>,
@@ -78,7 +78,7 @@ pub struct Cli {
 
 /// The first word after the program's name.
 #[derive(Debug, Subcommand)]
-pub enum CliCommand {
+pub(crate) enum CliCommand {
     /// Offers this machine's workers to the grid
     Slave(SlaveArgs),
     /// Sends records from the input to the grid's slaves, and writes what comes back
@@ -98,7 +98,7 @@ pub enum CliCommand {
 }
 
 /// The command line as clap knows it, with the spellings that Net::SimpleGrid's programs had.
-pub fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     spelling::accept_underscores(Cli::command())
 }
 

@@ -22,7 +22,7 @@ EXAMPLES:
 /// What may follow `simplegrid node-manager`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, disable_help_flag = true, disable_help_subcommand = true)]
-pub struct NodeManagerArgs {
+pub(crate) struct NodeManagerArgs {
     /// The slave's host name as the list shows it.
     #[arg(short = 'h', long, value_name = "HOST", global = true)]
     pub hostname: Option<String>,
@@ -61,7 +61,7 @@ pub struct NodeManagerArgs {
 
 /// The last word after `simplegrid node-manager`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum NodeVerb {
+pub(crate) enum NodeVerb {
     /// Lets masters reserve the slave
     #[command(disable_help_flag = true, alias = "ENABLE")]
     Enable,

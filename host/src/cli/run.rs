@@ -24,7 +24,7 @@ EXAMPLES:
 /// What may follow `simplegrid run`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The library with the task to run: a path, or a name looked up in SIMPLEGRID_TASK_PATH and beside this
     /// program; `:TASK` picks one task of several.
     #[arg(short, long, alias = "task-class", value_name = "FILE|NAME[:TASK]")]
@@ -53,7 +53,7 @@ pub struct RunArgs {
 
 /// Flags of everything that reads records and writes rows.
 #[derive(Debug, Args)]
-pub struct RunFlags {
+pub(crate) struct RunFlags {
     /// Cuts the input into records this way.
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub format: InputFormat,

@@ -6,7 +6,7 @@ use clap::Args;
 
 /// Where rows go.
 #[derive(Debug, Args)]
-pub struct SinkFlags {
+pub(crate) struct SinkFlags {
     /// Puts the rows there, and not where the master's output goes: csv:DIRECTORY, sqlite:FILE?table=T,
     /// postgres://HOST/DATABASE?table=T or mysql://HOST/DATABASE?table=T.
     #[arg(long, value_name = "URL")]

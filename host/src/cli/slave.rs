@@ -24,7 +24,7 @@ The first INT, HUP or TERM lets the records in flight finish; the second stops a
 /// What may follow `simplegrid slave`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct SlaveArgs {
+pub(crate) struct SlaveArgs {
     /// The library with the task to run: a path, or a name looked up in SIMPLEGRID_TASK_PATH and beside this
     /// program; `:TASK` picks one task of several.
     #[arg(short, long, alias = "task-class", value_name = "FILE|NAME[:TASK]")]

@@ -4,7 +4,7 @@
 use clap::{Arg, Command};
 
 /// Gives every long flag with a dash, in this command and all below it, a hidden alias with underscores.
-pub fn accept_underscores(command: Command) -> Command {
+pub(super) fn accept_underscores(command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     names.into_iter().fold(command.mut_args(with_underscores), |command, name| {
         command.mut_subcommand(name, accept_underscores)

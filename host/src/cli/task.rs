@@ -12,7 +12,7 @@ EXAMPLES:
 /// What may follow `simplegrid task`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct TaskArgs {
+pub(crate) struct TaskArgs {
     /// What to show.
     #[command(subcommand)]
     pub verb: TaskVerb,
@@ -20,7 +20,7 @@ pub struct TaskArgs {
 
 /// The word after `simplegrid task`.
 #[derive(Debug, Subcommand)]
-pub enum TaskVerb {
+pub(crate) enum TaskVerb {
     /// Shows what a library says about itself
     Inspect {
         /// The library: a path, or a name as for `run --task`.

@@ -12,7 +12,7 @@ const RECORD_BYTES_LIMIT: usize = 1 << 30;
 const MEMORY_MIN: u64 = 16 << 20;
 
 /// A name and its value, as in `--task-arg lower=true`.
-pub type Pair = (String, String);
+pub(crate) type Pair = (String, String);
 
 /// How the input is cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,7 +41,7 @@ impl InputFormat {
 
 /// Which worker gets which record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scheduler {
+pub(crate) enum Scheduler {
     /// Whichever worker has room.
     #[value(alias = "Net::SimpleGrid::Scheduler::RoundRobinStrategy")]
     RoundRobin,
@@ -52,7 +52,7 @@ pub enum Scheduler {
 
 /// Whether the progress of a run is drawn on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// If stderr is a terminal.
     Auto,
     /// Even if it is not.
@@ -62,7 +62,7 @@ pub enum Progress {
 }
 
 /// A duration with units (`500ms`, `30s`, `1m 30s`), or a bare number of seconds.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
     }
@@ -71,14 +71,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration that is not zero, for what happens again and again.
-pub fn interval(text: &str) -> Result<Duration, String> {
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() { Err("it must be longer than nothing".into()) } else { Ok(duration) }
 }
 
 /// A number of bytes, at least one and at most `RECORD_BYTES_LIMIT`. As GNU's tools have it, `k`, `M` and
 /// `G` (and `KiB`, `MiB`, `GiB`) are powers of 1024, `kB`, `MB` and `GB` powers of 1000.
-pub fn record_bytes(text: &str) -> Result<usize, String> {
+pub(super) fn record_bytes(text: &str) -> Result<usize, String> {
     let bytes = size(text)?;
     if (1..=RECORD_BYTES_LIMIT).contains(&bytes) {
         Ok(bytes)
@@ -88,7 +88,7 @@ pub fn record_bytes(text: &str) -> Result<usize, String> {
 }
 
 /// The memory of a process: a worker without a plugin needs about 8 MiB.
-pub fn memory_bytes(text: &str) -> Result<u64, String> {
+pub(super) fn memory_bytes(text: &str) -> Result<u64, String> {
     let bytes = size(text)? as u64;
     if bytes >= MEMORY_MIN { Ok(bytes) } else { Err(format!("it must be at least {} MiB", MEMORY_MIN >> 20)) }
 }
@@ -115,7 +115,7 @@ fn unit_bytes(unit: &str) -> Option<usize> {
 }
 
 /// `NAME=VALUE`, cut at the first equals sign; the value may be empty and may hold more of them.
-pub fn pair(text: &str) -> Result<Pair, String> {
+pub(super) fn pair(text: &str) -> Result<Pair, String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".into()),

@@ -5,7 +5,7 @@ use clap::Args;
 
 /// What follows `simplegrid worker`.
 #[derive(Debug, Args)]
-pub struct WorkerArgs {
+pub(crate) struct WorkerArgs {
     /// The worker's place in its slave.
     #[arg(long, value_name = "N")]
     pub slot: Option<u16>,

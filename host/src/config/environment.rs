@@ -20,7 +20,7 @@ const CORES_MAX: usize = 4096;
 
 /// What surrounds this process.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The variables.
     pub variables: BTreeMap<String, OsString>,
     /// The program's own file.
@@ -35,7 +35,7 @@ pub struct Environment {
 
 impl Environment {
     /// The surroundings of this process, as they are now.
-    pub fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         let cores = thread::available_parallelism().map_or(CORES_IF_UNKNOWN, usize::from);
         Self {
             variables: env::vars_os()
@@ -52,7 +52,7 @@ impl Environment {
     ///
     /// # Errors
     /// If its bytes are no UTF-8.
-    pub fn text(&self, variable: &str) -> Result<Option<&str>, ConfigError> {
+    pub(crate) fn text(&self, variable: &str) -> Result<Option<&str>, ConfigError> {
         match self.variables.get(variable).filter(|value| !value.is_empty()) {
             None => Ok(None),
             Some(value) => {

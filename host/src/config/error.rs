@@ -6,7 +6,7 @@ use crate::sink::{DestinationError, SinkUrlError};
 
 /// Why the program does not know what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub(crate) enum LoadError {
     /// clap's own message, which is also how help and version are printed.
     #[error(transparent)]
     CommandLine(#[from] clap::Error),
@@ -17,7 +17,7 @@ pub enum LoadError {
 
 /// A setting that cannot be used. The text says where it stands and what would do.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The configuration file cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
     Unreadable {

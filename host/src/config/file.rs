@@ -19,7 +19,7 @@ pub(super) const DEFAULTS: &str = include_str!("../../default-config.toml");
 
 /// A file of settings, or the text of the built-in defaults.
 #[derive(Debug)]
-pub struct ConfigFile {
+pub(super) struct ConfigFile {
     path: PathBuf,
     table: Table,
     built_in: bool,
@@ -37,7 +37,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If it cannot be read or is not TOML.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(path, &text)
@@ -47,7 +47,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If it is not TOML.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml {
             path: path.to_owned(),
             reason: error.to_string().trim_end().to_owned(),
@@ -59,13 +59,13 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If they are not TOML, which a test rules out.
-    pub fn built_in() -> Result<Self, ConfigError> {
+    pub(super) fn built_in() -> Result<Self, ConfigError> {
         let file = Self::parse("default-config.toml".as_ref(), DEFAULTS)?;
         Ok(Self { built_in: true, ..file })
     }
 
     /// The file's path.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -73,7 +73,11 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If the value is of the wrong kind.
-    pub fn values(&self, command: &str, arg: &Arg) -> Result<Option<(Vec<String>, Source)>, ConfigError> {
+    pub(super) fn values(
+        &self,
+        command: &str,
+        arg: &Arg,
+    ) -> Result<Option<(Vec<String>, Source)>, ConfigError> {
         let key = arg.get_long().unwrap_or_default();
         let in_section =
             find(&self.table, command).and_then(Value::as_table).and_then(|table| find(table, key));
@@ -88,7 +92,7 @@ impl ConfigFile {
     }
 
     /// Whether these are the defaults.
-    pub fn is_built_in(&self) -> bool {
+    pub(super) fn is_built_in(&self) -> bool {
         self.built_in
     }
 
@@ -104,7 +108,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn check(&self, root: &clap::Command) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, root: &clap::Command) -> Result<(), ConfigError> {
         for (name, value) in &self.table {
             match (layers::command(root, &dashes(name)), value) {
                 (Some(command), Value::Table(section)) => {

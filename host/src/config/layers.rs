@@ -15,7 +15,7 @@ const NOT_SETTINGS: [&str; 5] = ["config", "help", "version", "verbose", "json"]
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub(super) enum Source {
     /// `default-config.toml`, or the machine.
     Default,
     /// The user's file.
@@ -36,7 +36,7 @@ pub enum Source {
 
 impl Source {
     /// How strong the source is; the strongest wins.
-    pub fn rank(&self) -> u8 {
+    pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Default => 0,
             Self::File { .. } => 1,
@@ -60,7 +60,7 @@ impl fmt::Display for Source {
 
 /// One flag of one command, with the value that it has unless the command line says otherwise.
 #[derive(Debug, Clone)]
-pub struct Setting {
+pub(super) struct Setting {
     /// The flag without its dashes, which is also the key in a file.
     pub key: String,
     /// One value, several for a list, none if it is not set.
@@ -81,7 +81,7 @@ impl Setting {
 
 /// Whether clap may print a value as a flag's default. What the user set may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub(super) enum Shown {
     /// In the help.
     InHelp,
     /// Not at all.
@@ -90,7 +90,7 @@ pub enum Shown {
 
 /// All settings of one command.
 #[derive(Debug)]
-pub struct Settings {
+pub(super) struct Settings {
     /// The command's name.
     pub command: String,
     /// In the order of the help.
@@ -103,7 +103,7 @@ impl Settings {
     ///
     /// # Errors
     /// If a layer holds something that its flag would not accept.
-    pub fn gather(
+    pub(super) fn gather(
         command: &Command,
         files: &[&ConfigFile],
         environment: &Environment,
@@ -117,7 +117,7 @@ impl Settings {
     }
 
     /// Makes these values the defaults of the command below `root` that they belong to.
-    pub fn as_defaults(&self, root: Command, shown: Shown) -> Command {
+    pub(super) fn as_defaults(&self, root: Command, shown: Shown) -> Command {
         let set = self.settings.iter().filter(|setting| !setting.values.is_empty());
         root.mut_subcommand(&self.command, |command| {
             set.fold(command, |command, setting| {
@@ -127,7 +127,7 @@ impl Settings {
     }
 
     /// Takes note of what the command line said.
-    pub fn overridden_by(&mut self, matches: &ArgMatches) {
+    pub(super) fn overridden_by(&mut self, matches: &ArgMatches) {
         for setting in &mut self.settings {
             if matches.value_source(&setting.id) == Some(ValueSource::CommandLine) {
                 setting.source = Source::CommandLine;
@@ -136,7 +136,7 @@ impl Settings {
     }
 
     /// Where a setting's value comes from.
-    pub fn source(&self, key: &str) -> &Source {
+    pub(super) fn source(&self, key: &str) -> &Source {
         self.settings
             .iter()
             .find(|setting| setting.key == key)
@@ -148,7 +148,7 @@ impl Settings {
 ///
 /// # Errors
 /// If the defaults are wrong, which a test rules out.
-pub fn with_defaults(root: Command, defaults: &ConfigFile) -> Result<Command, ConfigError> {
+pub(super) fn with_defaults(root: Command, defaults: &ConfigFile) -> Result<Command, ConfigError> {
     let nowhere = Environment::default();
     let gathered: Result<Vec<Settings>, _> =
         commands(&root).map(|command| Settings::gather(command, &[defaults], &nowhere)).collect();
@@ -156,17 +156,17 @@ pub fn with_defaults(root: Command, defaults: &ConfigFile) -> Result<Command, Co
 }
 
 /// The commands that have settings.
-pub fn commands(root: &Command) -> impl Iterator<Item = &Command> {
+pub(super) fn commands(root: &Command) -> impl Iterator<Item = &Command> {
     COMMANDS.iter().filter_map(|name| root.find_subcommand(name))
 }
 
 /// The command of this name, if it has settings.
-pub fn command<'a>(root: &'a Command, name: &str) -> Option<&'a Command> {
+pub(super) fn command<'a>(root: &'a Command, name: &str) -> Option<&'a Command> {
     COMMANDS.contains(&name).then(|| root.find_subcommand(name)).flatten()
 }
 
 /// The flags of a command that are settings.
-pub fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
+pub(super) fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| !NOT_SETTINGS.contains(&long)))
 }
 
@@ -174,7 +174,7 @@ pub fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
 ///
 /// # Errors
 /// clap's message.
-pub fn check(arg: &Arg, values: &[String]) -> Result<(), String> {
+pub(super) fn check(arg: &Arg, values: &[String]) -> Result<(), String> {
     if matches!(arg.get_action(), ArgAction::SetTrue) {
         return Ok(());
     }

@@ -26,7 +26,7 @@ pub(super) struct Given<'a> {
 ///
 /// # Errors
 /// What is wrong, as the user should read it; also when only help or the version was asked for.
-pub fn load(
+pub(crate) fn load(
     words: impl IntoIterator<Item = OsString>,
     environment: &Environment,
 ) -> Result<Invocation, LoadError> {
@@ -95,7 +95,7 @@ fn command(command: CliCommand, given: &Given<'_>) -> Result<Command, ConfigErro
         CliCommand::Run(args) => Command::Run(LocalRunConfig::new(args, given)?),
         CliCommand::NodeManager(args) => Command::NodeManager(NodeManagerConfig::new(args, given)?),
         CliCommand::Task(args) => Command::Task(TaskCommand::new(args, given.environment)),
-        CliCommand::Worker(args) => Command::Worker { slot: args.slot, task: args.task },
+        CliCommand::Worker(_) => Command::Worker,
         CliCommand::Config => Command::Config { report: String::new() },
     })
 }

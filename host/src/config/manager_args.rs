@@ -11,12 +11,12 @@ const PERL_SCHEDULERS: [&str; 2] = ["Net::SimpleGrid::Scheduler::", "Net::Simple
 const PERL_TASKS: &str = "Net::SimpleGrid::Task::";
 
 /// The last value that was given for a name: Perl made a hash of them.
-pub fn value<'a>(args: &'a [Pair], name: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(args: &'a [Pair], name: &str) -> Option<&'a str> {
     args.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 
 /// Each name once with its last value, in the order of their first appearance.
-pub fn without_repeats(args: Vec<Pair>) -> Vec<Pair> {
+pub(super) fn without_repeats(args: Vec<Pair>) -> Vec<Pair> {
     let mut unique: Vec<Pair> = Vec::new();
     for (name, value) in args {
         match unique.iter_mut().find(|(other, _)| *other == name) {
@@ -28,7 +28,7 @@ pub fn without_repeats(args: Vec<Pair>) -> Vec<Pair> {
 }
 
 /// Whether the first key was set in a stronger place than the second.
-pub fn outranks(settings: &Settings, first: &str, second: &str) -> bool {
+pub(super) fn outranks(settings: &Settings, first: &str, second: &str) -> bool {
     settings.source(first).rank() > settings.source(second).rank()
 }
 
@@ -36,7 +36,7 @@ pub fn outranks(settings: &Settings, first: &str, second: &str) -> bool {
 ///
 /// # Errors
 /// If there is no such scheduler.
-pub fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>), ConfigError> {
+pub(super) fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>), ConfigError> {
     let class = PERL_SCHEDULERS.iter().find_map(|prefix| name.strip_prefix(prefix));
     match class.unwrap_or(name) {
         "round-robin" | "RoundRobinStrategy" => Ok((Scheduler::RoundRobin, None)),
@@ -49,7 +49,7 @@ pub fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>), Config
 }
 
 /// A task by the name that the user gave: the original's task classes stand for the libraries that do their work.
-pub fn task(name: String) -> String {
+pub(super) fn task(name: String) -> String {
     match name.strip_prefix(PERL_TASKS) {
         Some("EmailValidationTask") => "email-validation".to_owned(),
         Some("CompanyDescriptionTask") => "company-description".to_owned(),
@@ -58,7 +58,7 @@ pub fn task(name: String) -> String {
 }
 
 /// A host name with the argument `domain` behind it, unless it has it already or is an address.
-pub fn qualified(hostname: &str, args: &[Pair]) -> String {
+pub(super) fn qualified(hostname: &str, args: &[Pair]) -> String {
     match value(args, "domain").map(|domain| domain.trim_start_matches('.')) {
         Some(domain)
             if !domain.is_empty()

@@ -8,7 +8,7 @@ use crate::sink::{Destination, HARVEST};
 
 /// What a master runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MasterConfig {
+pub(crate) struct MasterConfig {
     /// What every run has.
     pub run: RunSettings,
     /// Slaves to reserve at most, at least one; `None` is all.

@@ -26,23 +26,22 @@ mod task;
 mod tests;
 mod worker_limits;
 
-pub use environment::Environment;
-pub use error::{ConfigError, LoadError};
-pub use load::load;
-pub use manager_args::value as manager_arg;
-pub use master::MasterConfig;
-pub use node_manager::{NodeManagerConfig, NodeVerb};
-pub use registry::RegistryChoice;
-pub use run::{LocalRunConfig, RunSettings};
-pub use secrets::without_secrets;
-pub use slave::SlaveConfig;
-pub use task::TaskCommand;
+pub(crate) use environment::Environment;
+pub(crate) use error::{ConfigError, LoadError};
+pub(crate) use load::load;
+pub(crate) use master::MasterConfig;
+pub(crate) use node_manager::{NodeManagerConfig, NodeVerb};
+pub(crate) use registry::RegistryChoice;
+pub(crate) use run::{LocalRunConfig, RunSettings};
+pub(crate) use secrets::without_secrets;
+pub(crate) use slave::SlaveConfig;
+pub(crate) use task::TaskCommand;
 
-pub use crate::cli::{InputFormat, Pair, Progress, Scheduler};
+pub(crate) use crate::cli::{InputFormat, Pair, Progress, Scheduler};
 
 /// All that the user asked for in one call of the program.
 #[derive(Debug)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// What to do.
     pub command: Command,
     /// What to say on stderr meanwhile.
@@ -51,7 +50,7 @@ pub struct Invocation {
 
 /// What to do, and with what.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Be a slave.
     Slave(SlaveConfig),
     /// Run over the grid.
@@ -67,18 +66,13 @@ pub enum Command {
         /// The whole text, ready to print.
         report: String,
     },
-    /// Be a worker. The slot and task are for `ps` only.
-    Worker {
-        /// The worker's place in its slave.
-        slot: Option<u16>,
-        /// The task that it will run.
-        task: String,
-    },
+    /// Be a worker. Its slot and task are on the command line for `ps` only.
+    Worker,
 }
 
 /// How much is logged, and how it looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
+pub(crate) struct LogSettings {
     /// The word after `simplegrid` that each line names, such as `slave`.
     pub role: &'static str,
     /// Warnings and errors only.

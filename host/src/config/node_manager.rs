@@ -7,7 +7,7 @@ use crate::cli::{self, NodeManagerArgs};
 
 /// What the node manager runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeManagerConfig {
+pub(crate) struct NodeManagerConfig {
     /// Where the registry is.
     pub registry: RegistryChoice,
     /// Arguments as Net::SimpleGrid's manager had them, each name once.
@@ -22,7 +22,7 @@ pub struct NodeManagerConfig {
 
 /// What to do with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeVerb {
+pub(crate) enum NodeVerb {
     /// Let masters reserve it.
     Enable,
     /// Keep masters from it.

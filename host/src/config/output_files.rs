@@ -13,7 +13,7 @@ use super::{ConfigError, RunSettings};
 ///
 /// # Errors
 /// The first one that cannot be used.
-pub fn check(settings: &RunSettings) -> Result<(), ConfigError> {
+pub(super) fn check(settings: &RunSettings) -> Result<(), ConfigError> {
     let outputs: Vec<(&'static str, &Path)> = [
         ("output", &settings.output),
         ("failed", &settings.failed),

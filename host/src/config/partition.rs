@@ -6,7 +6,7 @@ use super::{ConfigError, Pair, Scheduler, layers::Settings, manager_args};
 const DEFAULT_KEY: &str = "whole-record";
 
 /// A scheduler, and the key if it needs one.
-pub struct Choice {
+pub(super) struct Choice {
     /// Which worker gets which record.
     pub scheduler: Scheduler,
     /// There if, and only if, the scheduler is the partitioned one.
@@ -18,7 +18,7 @@ pub struct Choice {
 ///
 /// # Errors
 /// If they contradict each other, or the key cannot be one.
-pub fn choose(
+pub(super) fn choose(
     flag: Scheduler,
     partition_by: Option<String>,
     manager_args: &[Pair],

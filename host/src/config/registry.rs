@@ -9,7 +9,7 @@ use crate::registry::RegistryUrl;
 
 /// Where the registry is, as the user said it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryChoice {
+pub(crate) struct RegistryChoice {
     /// Its address: a URL, or a DSN as Perl's DBI has it, or a file that holds one.
     pub address: String,
     /// Whether nobody named it, so that its directory may have to be made.
@@ -56,7 +56,7 @@ impl RegistryChoice {
     ///
     /// # Errors
     /// If the address is none, or a file cannot be read: the user's errors.
-    pub fn url(&self, manager_args: &[Pair]) -> anyhow::Result<RegistryUrl> {
+    pub(crate) fn url(&self, manager_args: &[Pair]) -> anyhow::Result<RegistryUrl> {
         let value = |name| manager_args::value(manager_args, name).map(str::to_owned);
         let address = text_or_file(&self.address).map_err(UsageError::mark)?;
         let mut url = address.parse::<RegistryUrl>().map_err(UsageError::mark)?;

@@ -17,7 +17,7 @@ const VALUE_WIDTH_MAX: usize = 48;
 ///
 /// # Errors
 /// If a layer holds something that its flag would not accept.
-pub fn report(files: &[&ConfigFile], environment: &Environment) -> Result<String, ConfigError> {
+pub(super) fn report(files: &[&ConfigFile], environment: &Environment) -> Result<String, ConfigError> {
     let mut text = String::new();
     for command in layers::commands(&cli::command()) {
         let settings = Settings::gather(command, files, environment)?;

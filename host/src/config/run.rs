@@ -13,7 +13,7 @@ use crate::wire::WorkerLimits;
 
 /// What every run has: how records are read, scheduled and tried, and where rows go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunSettings {
+pub(crate) struct RunSettings {
     /// How the input is cut into records.
     pub format: InputFormat,
     /// Rows in the order of their records.
@@ -51,7 +51,7 @@ pub struct RunSettings {
 
 /// What a run on this machine alone has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalRunConfig {
+pub(crate) struct LocalRunConfig {
     /// What every run has.
     pub run: RunSettings,
     /// The library with the task, a path or a name, and the task in it: `FILE|NAME[:TASK]`.

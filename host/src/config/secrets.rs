@@ -7,7 +7,7 @@ const SECRET_NAMES: [&str; 4] = ["password", "passwd", "secret", "token"];
 const MASK: &str = "***";
 
 /// The text with the password of every URL, and the value of everything that is called a password, masked.
-pub fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     mask_named(&mask_userinfo(text))
 }
 

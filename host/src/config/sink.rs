@@ -8,7 +8,7 @@ use crate::sink::SinkUrl;
 ///
 /// # Errors
 /// If the address is none, or the file cannot be read.
-pub fn choose(flags: SinkFlags) -> Result<Option<SinkUrl>, ConfigError> {
+pub(super) fn choose(flags: SinkFlags) -> Result<Option<SinkUrl>, ConfigError> {
     let Some(address) = flags.sink else { return Ok(None) };
     let url: SinkUrl = address.parse().map_err(ConfigError::Sink)?;
     match flags.sink_password_file.filter(|_| url.wants_password()) {

@@ -13,7 +13,7 @@ use crate::wire::WorkerLimits;
 
 /// What a slave runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlaveConfig {
+pub(crate) struct SlaveConfig {
     /// The library with the task, a path or a name, and the task in it: `FILE|NAME[:TASK]`.
     pub task: String,
     /// Arguments of the task, each name once.
@@ -81,13 +81,13 @@ impl SlaveConfig {
     }
 
     /// Where the slave listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::new(self.listen, self.port)
     }
 
     /// The host that masters connect to, and the name of the slave's row: what the user said; or else, if it can
     /// only be reached from this machine, the address it listens on; or else the machine's name.
-    pub fn host_for_masters(&self) -> String {
+    pub(crate) fn host_for_masters(&self) -> String {
         match &self.advertise {
             Some(host) => host.clone(),
             None if self.listen.is_loopback() => self.listen.to_string(),

@@ -7,7 +7,7 @@ use crate::cli::{TaskArgs, TaskVerb};
 
 /// Which libraries to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TaskCommand {
+pub(crate) enum TaskCommand {
     /// Show what one library says about itself.
     Inspect {
         /// The library, a path or a name.

@@ -6,17 +6,18 @@
 mod address_error;
 mod connection_settings;
 mod database_error;
-pub mod mysql;
-pub mod percent;
-pub mod postgres;
+pub(crate) mod mysql;
+pub(crate) mod percent;
+pub(crate) mod postgres;
 mod server;
 mod tls;
 
 use std::time::Duration;
 
-pub use address_error::AddressError;
+pub(crate) use address_error::AddressError;
 pub use database_error::{DatabaseError, Trouble};
-pub use server::{Server, ServerKind};
+pub use server::Server;
+pub(crate) use server::ServerKind;
 
 /// How long a connection may take to be made, names and handshakes included.
 const CONNECT_MAX: Duration = Duration::from_secs(5);

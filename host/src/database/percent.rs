@@ -2,7 +2,7 @@
 //! Pure.
 
 /// A part of a URL without its encoding; `None` if that is broken, or what it stands for is no text.
-pub fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
@@ -14,7 +14,7 @@ pub fn decoded(text: &str) -> Option<String> {
 }
 
 /// With an encoding for what would end a part.
-pub fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let encode = |character: char| match character {
         '%' | '/' | '?' | '#' | '@' | ':' | '&' | ' ' => format!("%{:02X}", u32::from(character)),
         plain => plain.to_string(),

@@ -19,7 +19,7 @@ const RETRIES: u32 = 2;
 
 /// Runs lines.
 #[derive(Debug)]
-pub struct LineRuns;
+pub(crate) struct LineRuns;
 
 impl LineRunner for LineRuns {
     fn run(&self, run: LineRun) -> Pin<Box<dyn Future<Output = LineRunEnd> + Send>> {

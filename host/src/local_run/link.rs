@@ -11,10 +11,10 @@ use crate::wire::{Frame, MasterToSlave, SlaveToMaster, Welcome};
 const NODE: NodeId = NodeId(0);
 
 /// What that node is called in reports.
-pub const NODE_NAME: &str = "local";
+pub(super) const NODE_NAME: &str = "local";
 
 /// What a link needs.
-pub struct LocalLink {
+pub(super) struct LocalLink {
     /// What the master asks for.
     pub request: RunRequest,
     /// What the pool is.
@@ -29,7 +29,7 @@ pub struct LocalLink {
 
 /// Carries frames until the run is over, or its workers are of no use any more. The session hears what `listening`
 /// makes of the master's frames.
-pub async fn carry<I: Incoming>(
+pub(super) async fn carry<I: Incoming>(
     link: LocalLink,
     listening: impl FnOnce(mpsc::Receiver<Frame<MasterToSlave>>) -> I,
 ) {

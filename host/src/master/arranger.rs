@@ -20,7 +20,7 @@ const SHARED_BYTES_MIN: usize = 8 * 1024;
 
 /// Rows that may be written now, and those that must wait.
 #[derive(Debug)]
-pub struct Arranger {
+pub(super) struct Arranger {
     keep_order: bool,
     /// The record whose rows come next.
     next: Seq,
@@ -67,7 +67,7 @@ fn unshared(rows: Bytes) -> Bytes {
 
 impl Arranger {
     /// Keeps order, or does not.
-    pub fn new(keep_order: bool) -> Self {
+    pub(super) fn new(keep_order: bool) -> Self {
         Self {
             finished: None,
             keep_order,
@@ -82,7 +82,7 @@ impl Arranger {
     }
 
     /// Goes on after a run that has finished these records, and notes which are finished from now on.
-    pub fn resume(keep_order: bool, earlier: &RangeSet) -> Self {
+    pub(super) fn resume(keep_order: bool, earlier: &RangeSet) -> Self {
         let mut arranger = Self::new(keep_order);
         if keep_order {
             for (first, records) in earlier.iter() {
@@ -97,7 +97,7 @@ impl Arranger {
     }
 
     /// Records from `first` on are finished, with these rows.
-    pub fn finish(&mut self, first: Seq, records: usize, rows: impl IntoIterator<Item = Bytes>) {
+    pub(super) fn finish(&mut self, first: Seq, records: usize, rows: impl IntoIterator<Item = Bytes>) {
         let rows = rows.into_iter().filter(|rows| !rows.is_empty());
         if !self.keep_order {
             self.ready.extend(rows);
@@ -118,7 +118,7 @@ impl Arranger {
     }
 
     /// The records of a strand are finished. Only a run that keeps order has any.
-    pub fn finish_strand(&mut self, strand: Strand) {
+    pub(super) fn finish_strand(&mut self, strand: Strand) {
         let Some(first) = strand.next() else { return };
         self.waiting_bytes += PIECE_BYTES + strand.cost();
         self.waiting.insert(first, Waiting::Strand(strand));
@@ -126,7 +126,7 @@ impl Arranger {
     }
 
     /// Rows that a task emitted for the run as a whole.
-    pub fn add_loose(&mut self, rows: Bytes) {
+    pub(super) fn add_loose(&mut self, rows: Bytes) {
         if self.keep_order {
             self.loose.push(rows);
         } else {
@@ -136,7 +136,7 @@ impl Arranger {
 
     /// The records that were finished since the last call, with all their rows handed out. Nothing, while there
     /// are rows that belong to no record and must wait: they may be those of records that are finished.
-    pub fn take_finished(&mut self) -> RangeSet {
+    pub(super) fn take_finished(&mut self) -> RangeSet {
         if !self.loose.is_empty() {
             return RangeSet::default();
         }
@@ -144,12 +144,12 @@ impl Arranger {
     }
 
     /// Whether so much waits that no more should be read.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.waiting_bytes >= self.full_at
     }
 
     /// The rows that may be written now.
-    pub fn take_ready(&mut self) -> Vec<Bytes> {
+    pub(super) fn take_ready(&mut self) -> Vec<Bytes> {
         self.close_gathered();
         std::mem::take(&mut self.ready)
     }
@@ -158,7 +158,7 @@ impl Arranger {
     ///
     /// # Panics
     /// If rows still wait for a record: then the run is not at its end.
-    pub fn take_last(&mut self) -> Vec<Bytes> {
+    pub(super) fn take_last(&mut self) -> Vec<Bytes> {
         assert!(self.waiting.is_empty(), "at the end no rows wait for a record");
         self.ready.append(&mut self.loose);
         self.take_ready()

@@ -11,7 +11,7 @@ const LOSSES_MAX: u32 = 10;
 
 /// How often a record was tried, and what went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tries {
+pub(super) struct Tries {
     /// Executions that have begun, or may have.
     pub attempts: u32,
     /// Attempts that failed because of the record itself: `--retries` bounds these.
@@ -25,14 +25,14 @@ pub struct Tries {
 impl Tries {
     /// Whether it was there more than once when a task crashed in `flush`: it must be alone at its worker the
     /// next time, to be cleared or convicted.
-    pub fn is_suspect(&self) -> bool {
+    pub(super) fn is_suspect(&self) -> bool {
         self.flush_crashes > 1
     }
 }
 
 /// One record on its way to another attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Again {
+pub(super) struct Again {
     /// Its place in the input.
     pub seq: Seq,
     /// Its bytes, terminator included.
@@ -45,7 +45,7 @@ pub struct Again {
 
 /// An attempt that has ended, or is given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub(super) struct Attempt {
     /// The record's place in the input.
     pub seq: Seq,
     /// Its bytes, terminator included.
@@ -58,7 +58,7 @@ pub struct Attempt {
 
 /// What follows from an attempt that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It may be tried again at once.
     Again(Again),
     /// It may be tried again after a pause.
@@ -69,7 +69,13 @@ pub enum Verdict {
 
 impl Attempt {
     /// The record itself is to blame.
-    pub fn blamed(self, reason: Reason, message: String, place: Option<Place>, retries: u32) -> Verdict {
+    pub(super) fn blamed(
+        self,
+        reason: Reason,
+        message: String,
+        place: Option<Place>,
+        retries: u32,
+    ) -> Verdict {
         let tries = Tries { attempts: self.tries.attempts + 1, faults: self.tries.faults + 1, ..self.tries };
         if reason.may_be_retried() && tries.faults <= retries {
             Verdict::AfterPause(self.again(tries))
@@ -80,20 +86,20 @@ impl Attempt {
 
     /// It was run, but the task could not go on, or its worker died on another record while it was held; it is not
     /// to blame.
-    pub fn excused(self) -> Verdict {
+    pub(super) fn excused(self) -> Verdict {
         let tries = Tries { attempts: self.tries.attempts + 1, ..self.tries };
         Verdict::Again(self.again(tries))
     }
 
     /// Its worker is gone, and had not begun it.
-    pub fn returned(self) -> Verdict {
+    pub(super) fn returned(self) -> Verdict {
         let tries = self.tries;
         Verdict::Again(Again { not_on: None, ..self.again(tries) })
     }
 
     /// It was held when the task crashed in `flush`, which blames no one. Who is there a second time must be
     /// alone the third time; who was alone is convicted.
-    pub fn lost_in_flush(self, message: String, place: Option<Place>, retries: u32) -> Verdict {
+    pub(super) fn lost_in_flush(self, message: String, place: Option<Place>, retries: u32) -> Verdict {
         if self.tries.is_suspect() {
             return self.blamed(Reason::Crash, message, place, retries);
         }
@@ -104,12 +110,12 @@ impl Attempt {
 
     /// It was held when its worker died on no record and in no `flush`: killed from outside, or by a thread of its
     /// task's own.
-    pub fn lost_with_worker(self, message: &str, place: Option<Place>) -> Verdict {
+    pub(super) fn lost_with_worker(self, message: &str, place: Option<Place>) -> Verdict {
         self.lost("worker", message, place)
     }
 
     /// Its node is gone.
-    pub fn lost_with_node(self, reason: &str, place: Option<Place>) -> Verdict {
+    pub(super) fn lost_with_node(self, reason: &str, place: Option<Place>) -> Verdict {
         self.lost("node", reason, place)
     }
 

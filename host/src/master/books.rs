@@ -45,7 +45,7 @@ pub struct Progress {
 
 /// What follows from a report.
 #[derive(Debug, Default)]
-pub struct Reported {
+pub(super) struct Reported {
     /// What did not succeed, to be tried again or reported.
     pub verdicts: Vec<Verdict>,
     /// The rule that the slave has broken with it. The rest of the report is dropped.
@@ -54,7 +54,7 @@ pub struct Reported {
 
 /// The books.
 #[derive(Debug)]
-pub struct Books {
+pub(super) struct Books {
     pub(super) ledger: Ledger,
     pub(super) arranger: Arranger,
     pub(super) counts: Counts,
@@ -70,7 +70,7 @@ pub struct Books {
 
 impl Books {
     /// Empty ones.
-    pub fn new(keep_order: bool, retries: u32) -> Self {
+    pub(super) fn new(keep_order: bool, retries: u32) -> Self {
         Self {
             ledger: Ledger::default(),
             arranger: Arranger::new(keep_order),
@@ -84,7 +84,7 @@ impl Books {
     }
 
     /// Those of a run that goes on after others, and may be interrupted again.
-    pub fn resume(keep_order: bool, retries: u32, earlier: &Earlier) -> Self {
+    pub(super) fn resume(keep_order: bool, retries: u32, earlier: &Earlier) -> Self {
         let resumed = earlier.finished.len();
         let Earlier { done, failed, retried, .. } = *earlier;
         Self {
@@ -98,7 +98,7 @@ impl Books {
 
     /// Numbers records that were just read. Those that are to be run are returned, in pieces that begin with the
     /// number given: what an earlier run has finished was counted when this one began.
-    pub fn enter(&mut self, records: Records) -> Vec<(Seq, Records)> {
+    pub(super) fn enter(&mut self, records: Records) -> Vec<(Seq, Records)> {
         let first = self.next;
         self.next = first.plus(records.len());
         if self.earlier.end() <= first {
@@ -111,7 +111,7 @@ impl Books {
     }
 
     /// Numbers a record that was just read and cannot be run; `None` if an earlier run has reported it.
-    pub fn enter_one(&mut self) -> Option<Seq> {
+    pub(super) fn enter_one(&mut self) -> Option<Seq> {
         let seq = self.next;
         self.next = seq.plus(1);
         let is_new = !self.earlier.gaps(seq, 1).is_empty();
@@ -120,19 +120,19 @@ impl Books {
     }
 
     /// The number of the next record that is read, and the one after the last that earlier runs have finished.
-    pub fn reached(&self) -> (Seq, Seq) {
+    pub(super) fn reached(&self) -> (Seq, Seq) {
         (self.next, self.earlier.end())
     }
 
     /// What was finished since the last call, if anything was, and can be relied on as soon as the rows that
     /// were handed out are written. To be asked only between events.
-    pub fn take_progress(&mut self) -> Option<Progress> {
+    pub(super) fn take_progress(&mut self) -> Option<Progress> {
         let newly = self.arranger.take_finished();
         if newly.is_empty() { None } else { Some(self.progress(newly)) }
     }
 
     /// All that is finished, at the end of a run.
-    pub fn last_progress(&mut self) -> Progress {
+    pub(super) fn last_progress(&mut self) -> Progress {
         let newly = self.arranger.take_finished();
         self.progress(newly)
     }
@@ -145,18 +145,18 @@ impl Books {
     }
 
     /// Whether the rows of a batch must be told apart: its records do not follow each other, and order counts.
-    pub fn needs_row_ends(&self, sent: &Sent) -> bool {
+    pub(super) fn needs_row_ends(&self, sent: &Sent) -> bool {
         self.keep_order && sent.records().len() > 1 && sent.untouched_from().is_none()
     }
 
     /// A record that failed for good has no rows.
-    pub fn fail(&mut self, failed: &FailedRecord) {
+    pub(super) fn fail(&mut self, failed: &FailedRecord) {
         self.counts.failed += 1;
         self.arranger.finish(failed.seq, 1, []);
     }
 
     /// Applies a report.
-    pub fn on_report(
+    pub(super) fn on_report(
         &mut self,
         slot: SlotId,
         place: Option<&Place>,
@@ -194,12 +194,17 @@ impl Books {
     }
 
     /// Whether a worker that has ended a batch has said something of each of its records.
-    pub fn knows_all_of(&self, slot: SlotId, batch: BatchId) -> bool {
+    pub(super) fn knows_all_of(&self, slot: SlotId, batch: BatchId) -> bool {
         self.ledger.get(slot, batch).is_none_or(|sent| sent.unfinished().all(|(_, held)| held))
     }
 
     /// A worker is gone: what it had not finished comes back.
-    pub fn on_slot_lost(&mut self, slot: SlotId, place: Option<&Place>, lost: &SlotLost) -> Vec<Verdict> {
+    pub(super) fn on_slot_lost(
+        &mut self,
+        slot: SlotId,
+        place: Option<&Place>,
+        lost: &SlotLost,
+    ) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         let in_flush = match lost.kind {
             LossKind::Flush => true,
@@ -231,7 +236,7 @@ impl Books {
     }
 
     /// A node is gone: what one of its slots had not finished comes back.
-    pub fn on_node_lost(&mut self, slot: SlotId, place: Option<&Place>, reason: &str) -> Vec<Verdict> {
+    pub(super) fn on_node_lost(&mut self, slot: SlotId, place: Option<&Place>, reason: &str) -> Vec<Verdict> {
         let sent = self.ledger.remove_slot(slot);
         let attempts =
             sent.iter().flat_map(|(_, sent)| sent.unfinished().map(|(index, _)| sent.attempt(index)));

@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(20);
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// What a run needs.
-pub struct RunPlan {
+pub(super) struct RunPlan {
     /// What was decided so far.
     pub state: DispatchState,
     /// Where records come from.
@@ -97,7 +97,11 @@ struct Dispatcher {
 }
 
 /// Runs until everything read is done or failed, or the run cannot go on.
-pub async fn run(plan: RunPlan, mut events: mpsc::Receiver<LinkEvent>, shutdown: Shutdown) -> RunReport {
+pub(super) async fn run(
+    plan: RunPlan,
+    mut events: mpsc::Receiver<LinkEvent>,
+    shutdown: Shutdown,
+) -> RunReport {
     let mut dispatcher = Dispatcher {
         state: plan.state,
         peers: HashMap::new(),

@@ -33,14 +33,14 @@ struct Line<'a> {
 /// The failed records could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the failed records to {path}: {source}")]
-pub struct FailedFileError {
+pub(crate) struct FailedFileError {
     path: PathBuf,
     source: io::Error,
 }
 
 /// Where failed records go.
 #[derive(Debug)]
-pub struct FailedWriter {
+pub(super) struct FailedWriter {
     file: Option<FailedFile>,
     format: Format,
     shown: u64,
@@ -71,12 +71,12 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be created.
-    pub fn new(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
+    pub(super) fn new(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
         Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(true))
     }
 
     /// Shows the first few in the log.
-    pub fn to_log(format: Format) -> Self {
+    pub(super) fn to_log(format: Format) -> Self {
         Self { file: None, format, shown: 0, shown_in: ShownIn::Log }
     }
 
@@ -84,7 +84,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn with_journal(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
+    pub(super) fn with_journal(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
         Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(false))
     }
 
@@ -105,7 +105,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the system has no descriptor left.
-    pub fn share(&self) -> Result<Option<(PathBuf, File)>, FailedFileError> {
+    pub(super) fn share(&self) -> Result<Option<(PathBuf, File)>, FailedFileError> {
         let Some(FailedFile { path, out, .. }) = &self.file else { return Ok(None) };
         match out.get_ref().try_clone() {
             Ok(file) => Ok(Some((path.clone(), file))),
@@ -117,7 +117,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn go_on_from(&mut self, bytes: u64) -> Result<(), FailedFileError> {
+    pub(super) fn go_on_from(&mut self, bytes: u64) -> Result<(), FailedFileError> {
         self.attempt(|file| {
             file.bytes = bytes;
             file.out.get_ref().set_len(bytes)?;
@@ -129,7 +129,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn flush(&mut self) -> Result<u64, FailedFileError> {
+    pub(super) fn flush(&mut self) -> Result<u64, FailedFileError> {
         self.attempt(|file| file.out.flush())?;
         Ok(self.file.as_ref().map_or(0, |file| file.bytes))
     }
@@ -138,7 +138,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write(&mut self, failed: &FailedRecord) -> Result<(), FailedFileError> {
+    pub(super) fn write(&mut self, failed: &FailedRecord) -> Result<(), FailedFileError> {
         if self.file.is_none() {
             self.show(failed);
             return Ok(());
@@ -175,7 +175,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn finish(&mut self) -> Result<(), FailedFileError> {
+    pub(super) fn finish(&mut self) -> Result<(), FailedFileError> {
         if self.shown > SHOWN_MAX {
             let more = self.shown - SHOWN_MAX;
             match self.shown_in {

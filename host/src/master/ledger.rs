@@ -12,7 +12,7 @@ use crate::wire::{Blame, SeqRanges};
 
 /// The numbers of a batch's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seqs {
+pub(super) enum Seqs {
     /// One after the other, from this one.
     From(Seq),
     /// Each its own.
@@ -30,7 +30,7 @@ impl Seqs {
 
 /// A batch that is in flight, or of which a task holds records.
 #[derive(Debug)]
-pub struct Sent {
+pub(super) struct Sent {
     /// Where it is.
     pub slot: SlotId,
     records: Records,
@@ -55,13 +55,13 @@ enum State {
 
 impl Sent {
     /// A batch of records that were not tried before.
-    pub fn fresh(slot: SlotId, records: Records, seqs: Seqs) -> Self {
+    pub(super) fn fresh(slot: SlotId, records: Records, seqs: Seqs) -> Self {
         let open = records.len();
         Self { slot, records, seqs, tries: None, open, held: 0, states: None }
     }
 
     /// A batch of records that are tried again.
-    pub fn again(slot: SlotId, again: Vec<Again>) -> Self {
+    pub(super) fn again(slot: SlotId, again: Vec<Again>) -> Self {
         let records = Records::from_iter(again.iter().map(|again| &again.record));
         let seqs = Seqs::Each(again.iter().map(|again| again.seq).collect());
         let tries = Some(again.into_iter().map(|again| again.tries).collect());
@@ -69,7 +69,7 @@ impl Sent {
     }
 
     /// Its records.
-    pub fn records(&self) -> &Records {
+    pub(super) fn records(&self) -> &Records {
         &self.records
     }
 
@@ -79,7 +79,7 @@ impl Sent {
     }
 
     /// The number of the first record, if the others follow it and nothing is known of any yet.
-    pub fn untouched_from(&self) -> Option<Seq> {
+    pub(super) fn untouched_from(&self) -> Option<Seq> {
         match (&self.seqs, &self.states) {
             (Seqs::From(first), None) => Some(*first),
             _ => None,
@@ -87,7 +87,7 @@ impl Sent {
     }
 
     /// The numbers of its records, as they travel.
-    pub fn seq_ranges(&self) -> SeqRanges {
+    pub(super) fn seq_ranges(&self) -> SeqRanges {
         match &self.seqs {
             Seqs::From(first) => SeqRanges::from_first(*first, self.records.len()),
             Seqs::Each(seqs) => seqs.iter().copied().collect(),
@@ -95,7 +95,7 @@ impl Sent {
     }
 
     /// The numbers of its records, if these do not simply follow each other and nothing is known of any yet.
-    pub fn untouched_seqs(&self) -> Option<&[Seq]> {
+    pub(super) fn untouched_seqs(&self) -> Option<&[Seq]> {
         match (&self.seqs, &self.states) {
             (Seqs::Each(seqs), None) => Some(seqs),
             _ => None,
@@ -103,7 +103,7 @@ impl Sent {
     }
 
     /// The numbers of its records.
-    pub fn into_seqs(self) -> Vec<Seq> {
+    pub(super) fn into_seqs(self) -> Vec<Seq> {
         match self.seqs {
             Seqs::From(first) => (0..self.records.len()).map(|index| first.plus(index)).collect(),
             Seqs::Each(seqs) => seqs,
@@ -111,17 +111,17 @@ impl Sent {
     }
 
     /// How many of its records were executed before.
-    pub fn retried(&self) -> usize {
+    pub(super) fn retried(&self) -> usize {
         self.tries.as_ref().map_or(0, |tries| tries.iter().filter(|tries| tries.attempts > 0).count())
     }
 
     /// Whether it is one record that must be alone at its worker.
-    pub fn is_alone(&self) -> bool {
+    pub(super) fn is_alone(&self) -> bool {
         self.tries.as_ref().is_some_and(|tries| tries.iter().any(|tries| tries.is_suspect()))
     }
 
     /// What is known of the attempt at a record.
-    pub fn attempt(&self, index: usize) -> Attempt {
+    pub(super) fn attempt(&self, index: usize) -> Attempt {
         let tries = self.tries.as_ref().map_or_else(Tries::default, |tries| tries[index]);
         Attempt { seq: self.seqs.get(index), record: self.records.get_shared(index), tries, slot: self.slot }
     }
@@ -151,7 +151,7 @@ impl Sent {
     }
 
     /// Every record that is not finished, and whether it is held.
-    pub fn unfinished(&self) -> impl Iterator<Item = (usize, bool)> {
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = (usize, bool)> {
         (0..self.records.len()).filter_map(|index| match self.states.as_ref().map(|states| &states[index]) {
             None | Some(State::Open) => Some((index, false)),
             Some(State::Held(_)) => Some((index, true)),
@@ -160,7 +160,7 @@ impl Sent {
     }
 
     /// Whether nothing was said of single records of it.
-    pub fn is_untouched(&self) -> bool {
+    pub(super) fn is_untouched(&self) -> bool {
         self.states.is_none()
     }
 
@@ -178,7 +178,7 @@ impl Sent {
 
 /// What finishing a record brought.
 #[derive(Debug)]
-pub struct Finished {
+pub(super) struct Finished {
     /// The attempt that has ended.
     pub attempt: Attempt,
     /// The rows that it emitted when it was held.
@@ -187,7 +187,7 @@ pub struct Finished {
 
 /// All batches in flight.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(super) struct Ledger {
     batches: HashMap<BatchId, Sent>,
     /// The batches of each slot, oldest first.
     by_slot: HashMap<SlotId, Vec<BatchId>>,
@@ -198,13 +198,13 @@ pub struct Ledger {
 
 impl Ledger {
     /// A number that was never used in this run.
-    pub fn new_id(&mut self) -> BatchId {
+    pub(super) fn new_id(&mut self) -> BatchId {
         self.next += 1;
         BatchId(self.next - 1)
     }
 
     /// Enters a batch under a new number.
-    pub fn add(&mut self, id: BatchId, sent: Sent) {
+    pub(super) fn add(&mut self, id: BatchId, sent: Sent) {
         self.open += sent.open as u64;
         self.unreturned += sent.unreturned() as u64;
         self.by_slot.entry(sent.slot).or_default().push(id);
@@ -212,17 +212,17 @@ impl Ledger {
     }
 
     /// A batch, if it is in flight at that slot.
-    pub fn get(&self, slot: SlotId, id: BatchId) -> Option<&Sent> {
+    pub(super) fn get(&self, slot: SlotId, id: BatchId) -> Option<&Sent> {
         self.batches.get(&id).filter(|sent| sent.slot == slot)
     }
 
     /// The batch of a slot whose number ends in those bits.
-    pub fn find(&self, slot: SlotId, batch_low: u32) -> Option<BatchId> {
+    pub(super) fn find(&self, slot: SlotId, batch_low: u32) -> Option<BatchId> {
         self.by_slot.get(&slot)?.iter().copied().find(|id| id.0 as u32 == batch_low)
     }
 
     /// Takes a batch out, whatever is open in it.
-    pub fn remove(&mut self, slot: SlotId, id: BatchId) -> Option<Sent> {
+    pub(super) fn remove(&mut self, slot: SlotId, id: BatchId) -> Option<Sent> {
         self.get(slot, id)?;
         if let Some(batches) = self.by_slot.get_mut(&slot) {
             batches.retain(|other| *other != id);
@@ -234,13 +234,13 @@ impl Ledger {
     }
 
     /// Takes all batches of a slot out, oldest first: its worker is gone.
-    pub fn remove_slot(&mut self, slot: SlotId) -> Vec<(BatchId, Sent)> {
+    pub(super) fn remove_slot(&mut self, slot: SlotId) -> Vec<(BatchId, Sent)> {
         let ids = self.by_slot.remove(&slot).unwrap_or_default();
         ids.into_iter().filter_map(|id| Some((id, self.take(id)?))).collect()
     }
 
     /// Finishes a record, and its batch with the last one. `None` if it is not open.
-    pub fn finish(&mut self, slot: SlotId, id: BatchId, index: usize) -> Option<Finished> {
+    pub(super) fn finish(&mut self, slot: SlotId, id: BatchId, index: usize) -> Option<Finished> {
         let sent = self.batches.get_mut(&id).filter(|sent| sent.slot == slot)?;
         let unreturned = sent.unreturned();
         let held_rows = sent.finish(index)?;
@@ -254,7 +254,7 @@ impl Ledger {
     }
 
     /// Notes that the task holds a record, and which rows its call has emitted.
-    pub fn hold(&mut self, slot: SlotId, id: BatchId, index: usize, rows: Bytes) {
+    pub(super) fn hold(&mut self, slot: SlotId, id: BatchId, index: usize, rows: Bytes) {
         let sent = self.batches.get_mut(&id).filter(|sent| sent.slot == slot);
         if sent.is_some_and(|sent| sent.hold(index, rows)) {
             self.unreturned -= 1;
@@ -262,7 +262,7 @@ impl Ledger {
     }
 
     /// Whether the loss of a slot's worker counts against a record: the one to blame, or those that were held.
-    pub fn suffers(&self, slot: SlotId, blame: Option<Blame>) -> bool {
+    pub(super) fn suffers(&self, slot: SlotId, blame: Option<Blame>) -> bool {
         let is_open = |blame: Blame| {
             self.get(slot, blame.batch).is_some_and(|sent| sent.is_open(usize::from(blame.index)))
         };
@@ -271,27 +271,27 @@ impl Ledger {
     }
 
     /// Whether nothing is in flight and nothing held.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
     /// Whether a slot has nothing in flight or held.
-    pub fn is_empty_at(&self, slot: SlotId) -> bool {
+    pub(super) fn is_empty_at(&self, slot: SlotId) -> bool {
         !self.by_slot.contains_key(&slot)
     }
 
     /// Of how many batches a slot has records, in flight or held.
-    pub fn batches_at(&self, slot: SlotId) -> usize {
+    pub(super) fn batches_at(&self, slot: SlotId) -> usize {
         self.by_slot.get(&slot).map_or(0, Vec::len)
     }
 
     /// Whether all that is in flight is held by tasks.
-    pub fn only_holds(&self) -> bool {
+    pub(super) fn only_holds(&self) -> bool {
         self.unreturned == 0
     }
 
     /// Records that are in flight or held.
-    pub fn open_records(&self) -> u64 {
+    pub(super) fn open_records(&self) -> u64 {
         self.open
     }
 

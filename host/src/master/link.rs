@@ -10,7 +10,7 @@ use crate::wire::{Frame, MasterToSlave, SlaveToMaster, Welcome};
 
 /// What happened on a link.
 #[derive(Debug)]
-pub enum LinkEvent {
+pub(crate) enum LinkEvent {
     /// A slave takes part.
     Joined(Joined),
     /// A slave said something about its slots.
@@ -27,7 +27,7 @@ pub enum LinkEvent {
 
 /// A slave that takes part from now on.
 #[derive(Debug)]
-pub struct Joined {
+pub(crate) struct Joined {
     /// Its number in this run.
     pub node: NodeId,
     /// What people call it.
@@ -46,6 +46,6 @@ const GENERATIONS: usize = 8;
 
 /// Frames that may be under way to a slave of so many slots: their credit and a flush each. A slave that lets
 /// more wait does not take what it is sent, and is given up.
-pub fn frames_max(slots: u16) -> usize {
+pub(crate) fn frames_max(slots: u16) -> usize {
     usize::from(slots) * (BATCHES_PER_SLOT_MAX + 1) * GENERATIONS + 8
 }

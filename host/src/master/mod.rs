@@ -8,7 +8,7 @@ mod arranger;
 mod attempt;
 mod books;
 #[doc(hidden)]
-pub mod dispatch_state;
+pub(crate) mod dispatch_state;
 mod dispatcher;
 mod failed_writer;
 mod failure;
@@ -33,13 +33,12 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use dispatch_state::KeyOf;
-pub use journal::TaskIdentity;
-pub use link::{Joined, LinkEvent, frames_max};
-pub use run::{LINK_EVENTS, OpenedRun, open_run, role, run_records, start_runtime};
-pub use run_end::{Ending, RunEnd};
-pub use streamed_run::{StreamedEnd, StreamedRun, run_stream};
-pub use summary::Summary;
+pub(crate) use dispatch_state::KeyOf;
+pub(crate) use journal::TaskIdentity;
+pub(crate) use link::{Joined, LinkEvent, frames_max};
+pub(crate) use run::{LINK_EVENTS, open_run, role, run_records, start_runtime};
+pub(crate) use run_end::{Ending, RunEnd};
+pub(crate) use streamed_run::{StreamedEnd, StreamedRun, run_stream};
 
 use std::sync::Arc;
 
@@ -54,7 +53,7 @@ use crate::shutdown::Shutdown;
 ///
 /// # Errors
 /// If the run cannot begin: wrong settings, or no registry.
-pub fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
+pub(crate) fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     start_runtime()?.block_on(run_over_grid(config))
 }
 

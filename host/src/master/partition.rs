@@ -42,7 +42,7 @@ struct Queue {
 
 /// A batch for a slot: fresh records, or some that came back.
 #[derive(Debug)]
-pub enum Portion {
+pub(super) enum Portion {
     /// Not tried before.
     Fresh(Records, Seqs),
     /// Tried before.
@@ -57,7 +57,7 @@ struct Joining {
 }
 
 /// Queues of records by slot.
-pub struct Partition {
+pub(super) struct Partition {
     key_of: Box<dyn KeyOf>,
     format: Format,
     /// The slots that take part, with the identity of their nodes.
@@ -74,7 +74,7 @@ pub struct Partition {
 
 impl Partition {
     /// Nothing is queued, and no slot takes part.
-    pub fn new(key_of: Box<dyn KeyOf>, format: Format) -> Self {
+    pub(super) fn new(key_of: Box<dyn KeyOf>, format: Format) -> Self {
         Self {
             key_of,
             format,
@@ -89,12 +89,12 @@ impl Partition {
     }
 
     /// The slots of a node take part, as soon as [`admit`](Self::admit) lets them.
-    pub fn join(&mut self, node_name: &str, slots: Vec<SlotId>) {
+    pub(super) fn join(&mut self, node_name: &str, slots: Vec<SlotId>) {
         self.joining.push(Joining { identity: node_identity(node_name), slots });
     }
 
     /// Nothing is in flight: slots that wait take part. What is queued for others, and is theirs now, moves.
-    pub fn admit(&mut self) {
+    pub(super) fn admit(&mut self) {
         if self.joining.is_empty() {
             return;
         }
@@ -105,7 +105,7 @@ impl Partition {
     }
 
     /// The slots of a node take part no more. What is queued for them moves.
-    pub fn leave(&mut self, node: NodeId) {
+    pub(super) fn leave(&mut self, node: NodeId) {
         self.joining.retain(|joining| joining.slots.iter().all(|slot| slot.node != node));
         let members = self.members.len();
         self.members.retain(|slot, _| slot.node != node);
@@ -115,23 +115,23 @@ impl Partition {
     }
 
     /// Whether more records can be queued.
-    pub fn wants_records(&self) -> bool {
+    pub(super) fn wants_records(&self) -> bool {
         let room = QUEUED_BYTES_PER_SLOT * self.members.len();
         self.joining.is_empty() && self.queued_bytes < room
     }
 
     /// Records that are queued.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.queued_records
     }
 
     /// The slots for which something is queued that may be sent.
-    pub fn slots_to_fill(&self) -> Vec<SlotId> {
+    pub(super) fn slots_to_fill(&self) -> Vec<SlotId> {
         if self.joining.is_empty() { self.queues.keys().copied().collect() } else { Vec::new() }
     }
 
     /// Queues records that were read, the first of which is `first`. Those that have no key are returned.
-    pub fn queue(&mut self, records: &Records, first: Seq) -> Vec<FailedRecord> {
+    pub(super) fn queue(&mut self, records: &Records, first: Seq) -> Vec<FailedRecord> {
         let mut failed = Vec::new();
         for (index, record) in records.iter().enumerate() {
             let seq = first.plus(index);
@@ -151,7 +151,7 @@ impl Partition {
     }
 
     /// Queues a record that came back, before those that were never sent, in the order of the input.
-    pub fn push_again(&mut self, again: Again) {
+    pub(super) fn push_again(&mut self, again: Again) {
         // It had a key when it was read. A partitioner that changes its mind must not lose it.
         let slot = self.slot_of(&again.record).unwrap_or(NOWHERE);
         self.queued_bytes += again.record.len();
@@ -162,7 +162,7 @@ impl Partition {
     }
 
     /// Takes the next records for a slot. A record that must be alone waits until the slot `is_empty`.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         slot: SlotId,
         is_empty: bool,

@@ -8,7 +8,7 @@ use crate::record::Records;
 /// Records that wait, in pieces: within one, each record follows the one before it in the input. There is one
 /// piece, unless records between others were finished by an earlier run.
 #[derive(Debug, Default)]
-pub struct Pending {
+pub(super) struct Pending {
     pieces: VecDeque<(Seq, Records)>,
     records: u64,
     bytes: u64,
@@ -16,7 +16,7 @@ pub struct Pending {
 
 impl Pending {
     /// Adds records, the first of which is `first`.
-    pub fn push(&mut self, first: Seq, records: Records) {
+    pub(super) fn push(&mut self, first: Seq, records: Records) {
         if !records.is_empty() {
             self.records += records.len() as u64;
             self.bytes += records.data().len() as u64;
@@ -26,7 +26,7 @@ impl Pending {
 
     /// Takes the next records that follow each other, and the number of the first: as many as fit, and at least
     /// one.
-    pub fn take(&mut self, records_max: usize, bytes_max: usize) -> Option<(Seq, Records)> {
+    pub(super) fn take(&mut self, records_max: usize, bytes_max: usize) -> Option<(Seq, Records)> {
         let (first, piece) = self.pieces.front_mut()?;
         let records = piece.split_off_front(records_max, bytes_max);
         let taken = (*first, records.clone());
@@ -40,17 +40,17 @@ impl Pending {
     }
 
     /// How many records wait.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.records
     }
 
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
     /// Their bytes.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 }

@@ -11,14 +11,14 @@ const DRAWS_PER_SECOND: u8 = 5;
 
 /// One line on standard error that is drawn over itself.
 #[derive(Debug)]
-pub struct ProgressLine {
+pub(super) struct ProgressLine {
     bar: ProgressBar,
     began: std::time::Instant,
 }
 
 impl ProgressLine {
     /// A line, or nothing.
-    pub fn new(visible: bool) -> Self {
+    pub(super) fn new(visible: bool) -> Self {
         let bar = if visible {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND))
         } else {
@@ -30,7 +30,7 @@ impl ProgressLine {
     }
 
     /// Shows how far the run is.
-    pub fn show(&self, counts: &Counts) {
+    pub(super) fn show(&self, counts: &Counts) {
         if self.bar.is_hidden() || self.began.elapsed() < Duration::from_millis(500) {
             return;
         }
@@ -42,12 +42,12 @@ impl ProgressLine {
     }
 
     /// Prints something without the line in its way.
-    pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }
 
     /// Takes the line away.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -9,7 +9,7 @@ use crate::schedule::{FieldKey, PartitionBy};
 ///
 /// # Errors
 /// If the word is none, or the plugin cannot be used.
-pub fn key_of(
+pub(super) fn key_of(
     partition_by: &str,
     format: Format,
     task_path: &[std::path::PathBuf],

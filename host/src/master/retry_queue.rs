@@ -19,7 +19,7 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Records that wait.
 #[derive(Debug, Default)]
-pub struct RetryQueue {
+pub(super) struct RetryQueue {
     /// Those that may be sent at once.
     ready: VecDeque<Again>,
     /// Those that must wait, by when they may be sent.
@@ -29,34 +29,34 @@ pub struct RetryQueue {
 
 impl RetryQueue {
     /// Adds a record that may be sent at once: it was returned through no fault of its own.
-    pub fn push_ready(&mut self, again: Again) {
+    pub(super) fn push_ready(&mut self, again: Again) {
         self.bytes += again.record.len();
         self.ready.push_back(again);
     }
 
     /// Adds a record that failed, to be tried after a pause that grows with its faults.
-    pub fn push_after_pause(&mut self, again: Again, now: Instant) {
+    pub(super) fn push_after_pause(&mut self, again: Again, now: Instant) {
         self.bytes += again.record.len();
         self.later.insert((now + pause(&again), again.seq), again);
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ready.len() + self.later.len()
     }
 
     /// Whether so many wait that no more should be read.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The next record that may be sent now.
-    pub fn peek(&mut self, now: Instant) -> Option<&Again> {
+    pub(super) fn peek(&mut self, now: Instant) -> Option<&Again> {
         while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             self.ready.push_back(entry.remove());
         }
@@ -64,14 +64,20 @@ impl RetryQueue {
     }
 
     /// Takes all records that may be sent now.
-    pub fn take_all_ready(&mut self) -> Vec<Again> {
+    pub(super) fn take_all_ready(&mut self) -> Vec<Again> {
         let ready: Vec<Again> = std::mem::take(&mut self.ready).into();
         self.bytes -= ready.iter().map(|again| again.record.len()).sum::<usize>();
         ready
     }
 
     /// Takes the next records that may be sent now to `slot`, as one batch.
-    pub fn take(&mut self, slot: SlotId, any_slot: bool, records_max: usize, bytes_max: usize) -> Vec<Again> {
+    pub(super) fn take(
+        &mut self,
+        slot: SlotId,
+        any_slot: bool,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Vec<Again> {
         let fits = |again: &Again| any_slot || again.not_on != Some(slot);
         let mut batch: Vec<Again> = Vec::new();
         let mut bytes = 0;

@@ -25,18 +25,18 @@ use crate::shutdown::Shutdown;
 use crate::wire::Role;
 
 /// Events of links that may wait for the dispatcher: enough that links seldom wait for each other.
-pub const LINK_EVENTS: usize = 16;
+pub(crate) const LINK_EVENTS: usize = 16;
 
 /// The runtime of a master: one thread for all links, because a link only passes buffers on.
 ///
 /// # Errors
 /// Those of the system.
-pub fn start_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+pub(crate) fn start_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// How a master introduces itself to its slaves.
-pub fn role(settings: &RunSettings, run: RunId, reservation: &str) -> Role {
+pub(crate) fn role(settings: &RunSettings, run: RunId, reservation: &str) -> Role {
     Role::Master {
         reservation: reservation.to_owned(),
         format: Format::from(settings.format),
@@ -47,7 +47,7 @@ pub fn role(settings: &RunSettings, run: RunId, reservation: &str) -> Role {
 
 /// A run whose inputs and journal are open.
 #[derive(Debug)]
-pub struct OpenedRun {
+pub(crate) struct OpenedRun {
     inputs: Vec<InputSource>,
     journal: Option<Opened>,
     /// Its name.
@@ -58,7 +58,7 @@ pub struct OpenedRun {
 ///
 /// # Errors
 /// If one of them cannot be used.
-pub fn open_run(settings: &RunSettings, task: Option<&TaskIdentity>) -> anyhow::Result<OpenedRun> {
+pub(crate) fn open_run(settings: &RunSettings, task: Option<&TaskIdentity>) -> anyhow::Result<OpenedRun> {
     let inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
     let journal = open_journal(settings, &inputs, task)?;
     let id = match &journal {
@@ -72,7 +72,7 @@ pub fn open_run(settings: &RunSettings, task: Option<&TaskIdentity>) -> anyhow::
 ///
 /// # Errors
 /// If the run cannot begin.
-pub async fn run_records(
+pub(crate) async fn run_records(
     settings: &RunSettings,
     opened: OpenedRun,
     ending: Ending,

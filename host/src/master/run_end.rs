@@ -11,7 +11,7 @@ use crate::shutdown::StopSignal;
 
 /// What happens to slaves when the run is over.
 #[derive(Debug)]
-pub struct Ending {
+pub(crate) struct Ending {
     /// They end, too.
     pub shutdown_slaves: bool,
     /// Who is told as soon as the run takes leave of them.
@@ -22,7 +22,7 @@ pub struct Ending {
 
 /// How a run ended.
 #[derive(Debug)]
-pub enum RunEnd {
+pub(crate) enum RunEnd {
     /// Everything is done or failed.
     Finished,
     /// A signal asked for the end; what was read is done or failed.
@@ -41,7 +41,7 @@ pub enum RunEnd {
 
 /// What became of a run.
 #[derive(Debug)]
-pub struct RunReport {
+pub(crate) struct RunReport {
     /// How it ended.
     pub end: RunEnd,
     /// Records.
@@ -58,7 +58,7 @@ pub struct RunReport {
 
 /// What is left to tell of the slaves' sinks.
 #[derive(Debug, Default)]
-pub struct SinkNews {
+pub(crate) struct SinkNews {
     /// What was delivered where.
     pub delivered: Vec<String>,
     /// What could not be done.

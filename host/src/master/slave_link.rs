@@ -11,7 +11,7 @@ use crate::wire::{Connection, Frame, Heard, MasterToSlave, ReceivingHalf, SlaveT
 
 /// How a link ended.
 #[derive(Debug)]
-pub enum LinkEnd {
+pub(super) enum LinkEnd {
     /// The slave answered our goodbye: it is free.
     Left,
     /// The slave is gone.
@@ -24,7 +24,7 @@ pub enum LinkEnd {
 const GOODBYE_MAX: Duration = Duration::from_secs(10);
 
 /// Carries frames until the slave says goodbye, is lost, or is given up.
-pub async fn carry(
+pub(super) async fn carry(
     node: NodeId,
     connection: Connection,
     frames: mpsc::Receiver<Frame<MasterToSlave>>,

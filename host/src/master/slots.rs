@@ -74,7 +74,7 @@ struct Node {
 
 /// All slots of a run.
 #[derive(Debug, Default)]
-pub struct Slots {
+pub(super) struct Slots {
     nodes: BTreeMap<NodeId, Node>,
     slots: BTreeMap<SlotId, Slot>,
     /// Slots with credit: those with the fewest batches first. Among these, who has not reported yet comes first, in
@@ -98,7 +98,7 @@ pub struct Slots {
 
 impl Slots {
     /// Adds a node and its slots, which are down at first.
-    pub fn add_node(&mut self, id: NodeId, name: String, slots: u16, has_sink: bool) {
+    pub(super) fn add_node(&mut self, id: NodeId, name: String, slots: u16, has_sink: bool) {
         let round_trip = ROUND_TRIP_GUESS + if has_sink { COMMIT_GUESS } else { Duration::ZERO };
         let node = Node { name, draining: false, has_sink, round_trip, slots, vain_losses: 0 };
         self.nodes.insert(id, node);
@@ -109,7 +109,7 @@ impl Slots {
     }
 
     /// Takes a node and its slots away.
-    pub fn remove_node(&mut self, id: NodeId) {
+    pub(super) fn remove_node(&mut self, id: NodeId) {
         for slot in self.of_node(id) {
             let before = self.flush_state(slot);
             self.slots.remove(&slot);
@@ -125,49 +125,49 @@ impl Slots {
     }
 
     /// The slots of a node.
-    pub fn of_node(&self, node: NodeId) -> Vec<SlotId> {
+    pub(super) fn of_node(&self, node: NodeId) -> Vec<SlotId> {
         let slots = self.nodes.get(&node).map_or(0, |node| node.slots);
         (0..slots).map(|index| SlotId { node, index: SlotIndex(index) }).collect()
     }
 
     /// What people call a node.
-    pub fn node_name(&self, id: NodeId) -> Option<&str> {
+    pub(super) fn node_name(&self, id: NodeId) -> Option<&str> {
         self.nodes.get(&id).map(|node| node.name.as_str())
     }
 
     /// Whether a node puts rows into a sink of its own.
-    pub fn has_sink(&self, id: NodeId) -> bool {
+    pub(super) fn has_sink(&self, id: NodeId) -> bool {
         self.nodes.get(&id).is_some_and(|node| node.has_sink)
     }
 
     /// Whether a slot that is known has no worker.
-    pub fn is_down(&self, id: SlotId) -> bool {
+    pub(super) fn is_down(&self, id: SlotId) -> bool {
         self.slots.get(&id).is_some_and(|slot| !slot.up)
     }
 
     /// The worker of a slot.
-    pub fn epoch(&self, id: SlotId) -> Epoch {
+    pub(super) fn epoch(&self, id: SlotId) -> Epoch {
         self.slots.get(&id).map_or_else(Epoch::default, |slot| slot.epoch)
     }
 
     /// Whether a slot has a worker, and that one.
-    pub fn is_up(&self, id: SlotId, epoch: Epoch) -> bool {
+    pub(super) fn is_up(&self, id: SlotId, epoch: Epoch) -> bool {
         self.slots.get(&id).is_some_and(|slot| slot.up && slot.epoch == epoch)
     }
 
     /// A slot has a new worker.
-    pub fn set_up(&mut self, id: SlotId, epoch: Epoch) {
+    pub(super) fn set_up(&mut self, id: SlotId, epoch: Epoch) {
         self.update(id, |slot| *slot = Slot { epoch, up: true, ..slot.without_worker() });
     }
 
     /// A slot's worker is gone.
-    pub fn set_down(&mut self, id: SlotId) {
+    pub(super) fn set_down(&mut self, id: SlotId) {
         self.update(id, |slot| *slot = slot.without_worker());
         self.clearing = self.clearing.filter(|slot| *slot != id);
     }
 
     /// The node finishes what it has, and gets no more.
-    pub fn set_draining(&mut self, id: NodeId) {
+    pub(super) fn set_draining(&mut self, id: NodeId) {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.draining) else { return };
         node.draining = true;
         self.usable -= usize::from(node.slots);
@@ -179,7 +179,7 @@ impl Slots {
     }
 
     /// The nodes that drain.
-    pub fn draining(&self) -> Vec<NodeId> {
+    pub(super) fn draining(&self) -> Vec<NodeId> {
         if self.draining == 0 {
             return Vec::new();
         }
@@ -187,7 +187,7 @@ impl Slots {
     }
 
     /// A round trip to a node was measured.
-    pub fn set_round_trip(&mut self, id: NodeId, measured: Duration) {
+    pub(super) fn set_round_trip(&mut self, id: NodeId, measured: Duration) {
         if let Some(node) = self.nodes.get_mut(&id) {
             let measured = measured + if node.has_sink { COMMIT_GUESS } else { Duration::ZERO };
             node.round_trip = (node.round_trip * 3 + measured) / 4;
@@ -195,7 +195,7 @@ impl Slots {
     }
 
     /// A slot has reported that much work.
-    pub fn note_work(&mut self, id: SlotId, records: usize, busy: Duration) {
+    pub(super) fn note_work(&mut self, id: SlotId, records: usize, busy: Duration) {
         if records == 0 {
             return;
         }
@@ -210,14 +210,14 @@ impl Slots {
     }
 
     /// A worker was lost, and no record with it. Returns whether that happens for ever.
-    pub fn note_vain_loss(&mut self, id: NodeId) -> bool {
+    pub(super) fn note_vain_loss(&mut self, id: NodeId) -> bool {
         let Some(node) = self.nodes.get_mut(&id) else { return false };
         node.vain_losses += 1;
         node.vain_losses > VAIN_LOSSES_MAX + u32::from(node.slots)
     }
 
     /// A batch of so many records goes to a slot.
-    pub fn note_sent(&mut self, id: SlotId, batch: BatchId, records: usize) {
+    pub(super) fn note_sent(&mut self, id: SlotId, batch: BatchId, records: usize) {
         self.update(id, |slot| {
             slot.in_flight.push(batch);
             (slot.needs_flush, slot.has_records) = (true, true);
@@ -226,7 +226,7 @@ impl Slots {
     }
 
     /// A batch or a flush is at its end.
-    pub fn note_item_end(&mut self, id: SlotId, item: BatchId) {
+    pub(super) fn note_item_end(&mut self, id: SlotId, item: BatchId) {
         self.update(id, |slot| {
             if slot.flushing == Some(item) {
                 (slot.flushing, slot.needs_flush) = (None, false);
@@ -237,18 +237,18 @@ impl Slots {
     }
 
     /// Whether a slot may report on an item: it was given that one, or is flushed by its slave.
-    pub fn expects(&self, id: SlotId, item: BatchId) -> bool {
+    pub(super) fn expects(&self, id: SlotId, item: BatchId) -> bool {
         let given = |slot: &Slot| slot.in_flight.contains(&item) || slot.flushing == Some(item);
         item == BatchId::OWN_FLUSH || self.slots.get(&id).is_some_and(given)
     }
 
     /// Whether that is the flush which is under way.
-    pub fn is_flush(&self, id: SlotId, item: BatchId) -> bool {
+    pub(super) fn is_flush(&self, id: SlotId, item: BatchId) -> bool {
         self.slots.get(&id).is_some_and(|slot| slot.flushing == Some(item))
     }
 
     /// A flush is over, and records are still held: another one is due. Returns whether that happens for ever.
-    pub fn note_vain_flush(&mut self, id: SlotId) -> bool {
+    pub(super) fn note_vain_flush(&mut self, id: SlotId) -> bool {
         let vain_flushes = self.update(id, |slot| {
             slot.needs_flush = true;
             slot.vain_flushes += 1;
@@ -259,7 +259,7 @@ impl Slots {
 
     /// Whether records of a slot are in flight or held. One that is kept free for a suspect is free for all
     /// again once the suspect is through.
-    pub fn set_empty(&mut self, id: SlotId, empty: bool) {
+    pub(super) fn set_empty(&mut self, id: SlotId, empty: bool) {
         let clearing = self.clearing == Some(id);
         self.update(id, |slot| {
             slot.has_records = !empty;
@@ -269,7 +269,7 @@ impl Slots {
 
     /// A slot that has nothing, for a record that must be alone. If there is none, one gets nothing new until
     /// it is empty.
-    pub fn clear_one(&mut self) -> Option<SlotId> {
+    pub(super) fn clear_one(&mut self) -> Option<SlotId> {
         let id = self.clearing.or_else(|| self.best(None))?;
         self.clearing = Some(id);
         let empty = self.update(id, |slot| {
@@ -284,39 +284,39 @@ impl Slots {
     }
 
     /// A record that must be alone goes to a slot that has nothing.
-    pub fn reserve(&mut self, id: SlotId) {
+    pub(super) fn reserve(&mut self, id: SlotId) {
         self.update(id, |slot| slot.reserved = true);
     }
 
     /// Whether a slot has no records, in flight or held.
-    pub fn is_empty_slot(&self, id: SlotId) -> bool {
+    pub(super) fn is_empty_slot(&self, id: SlotId) -> bool {
         self.slots.get(&id).is_some_and(|slot| !slot.has_records)
     }
 
     /// Whether a slot's task must be asked to finish what it holds, and can be.
-    pub fn wants_flush(&self, id: SlotId) -> bool {
+    pub(super) fn wants_flush(&self, id: SlotId) -> bool {
         let due =
             |slot: &Slot| slot.up && slot.needs_flush && slot.flushing.is_none() && slot.in_flight.is_empty();
         self.slots.get(&id).is_some_and(due)
     }
 
     /// A flush is under way.
-    pub fn note_flush(&mut self, id: SlotId, flush: BatchId) {
+    pub(super) fn note_flush(&mut self, id: SlotId, flush: BatchId) {
         self.update(id, |slot| slot.flushing = Some(flush));
     }
 
     /// Whether a slot's task has nothing to finish.
-    pub fn is_flushed(&self, id: SlotId) -> bool {
+    pub(super) fn is_flushed(&self, id: SlotId) -> bool {
         self.slots.get(&id).is_none_or(|slot| !slot.needs_flush && slot.flushing.is_none())
     }
 
     /// Whether no task has anything to finish.
-    pub fn all_flushed(&self) -> bool {
+    pub(super) fn all_flushed(&self) -> bool {
         self.unflushed == 0
     }
 
     /// The slots that want to be flushed.
-    pub fn flushes_due(&self) -> Vec<SlotId> {
+    pub(super) fn flushes_due(&self) -> Vec<SlotId> {
         self.flush_due.iter().copied().collect()
     }
 
@@ -324,7 +324,7 @@ impl Slots {
     ///
     /// # Panics
     /// If it is not.
-    pub fn sanity_check(&self) {
+    pub(super) fn sanity_check(&self) {
         let due = self.slots.keys().filter(|slot| self.wants_flush(**slot));
         assert!(due.eq(&self.flush_due), "the slots that want to be flushed are those that are noted");
         let unflushed = self.slots.keys().filter(|slot| !self.is_flushed(**slot)).count();
@@ -332,33 +332,33 @@ impl Slots {
     }
 
     /// The slot that should get the next batch: the one with the fewest, but if possible not `avoided`.
-    pub fn best(&self, avoided: Option<SlotId>) -> Option<SlotId> {
+    pub(super) fn best(&self, avoided: Option<SlotId>) -> Option<SlotId> {
         let mut slots = self.free.iter().map(|(_, _, slot)| *slot);
         slots.find(|slot| Some(*slot) != avoided)
     }
 
     /// Whether there is a slot with credit.
-    pub fn has_free(&self) -> bool {
+    pub(super) fn has_free(&self) -> bool {
         !self.free.is_empty()
     }
 
     /// Whether a slot has credit.
-    pub fn is_free(&self, id: SlotId) -> bool {
+    pub(super) fn is_free(&self, id: SlotId) -> bool {
         self.places.contains_key(&id)
     }
 
     /// Whether any other slot than this one may ever take a batch.
-    pub fn has_other(&self, id: SlotId) -> bool {
+    pub(super) fn has_other(&self, id: SlotId) -> bool {
         self.slots.iter().any(|(other, slot)| *other != id && slot.up && !self.is_draining(other.node))
     }
 
     /// How many slots can take batches now or later.
-    pub fn usable(&self) -> usize {
+    pub(super) fn usable(&self) -> usize {
         self.usable
     }
 
     /// How many records a slot's next batch should have: about 8 ms of work, learned step by step.
-    pub fn batch_records(&self, id: SlotId) -> usize {
+    pub(super) fn batch_records(&self, id: SlotId) -> usize {
         let Some(slot) = self.slots.get(&id) else { return 1 };
         let Some(ns_per_record) = slot.ns_per_record else { return 1 };
         let target = BATCH_WORK_TARGET.as_nanos() as f64 / ns_per_record.max(1.0);

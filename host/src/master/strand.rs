@@ -10,7 +10,7 @@ use crate::scoreboard::{OUTCOME_BYTES, Outcome, Status};
 
 /// A batch of which every record is done, and whose rows are not all handed out.
 #[derive(Debug)]
-pub struct Strand {
+pub(super) struct Strand {
     /// The records' numbers, in ascending order.
     seqs: Vec<Seq>,
     /// Where each record's rows end, as [`Outcome`]s.
@@ -23,7 +23,7 @@ pub struct Strand {
 impl Strand {
     /// Whether a report on a batch says that all of its records are done, in their order, and says so of nothing
     /// else. Their numbers must rise.
-    pub fn fits(batch: BatchId, seqs: &[Seq], table: &[u8], rows: &[u8]) -> bool {
+    pub(super) fn fits(batch: BatchId, seqs: &[Seq], table: &[u8], rows: &[u8]) -> bool {
         let mut end = 0;
         let mut is_next = |(index, outcome): (usize, Option<Outcome>)| {
             let Some(outcome) = outcome else { return false };
@@ -41,18 +41,18 @@ impl Strand {
     }
 
     /// Records with such a report: see [`fits`](Self::fits).
-    pub fn new(seqs: Vec<Seq>, table: Bytes, rows: Bytes) -> Self {
+    pub(super) fn new(seqs: Vec<Seq>, table: Bytes, rows: Bytes) -> Self {
         Self { seqs, table, rows, at: 0 }
     }
 
     /// The number of the record whose rows come next; `None` if all are handed out.
-    pub fn next(&self) -> Option<Seq> {
+    pub(super) fn next(&self) -> Option<Seq> {
         self.seqs.get(self.at).copied()
     }
 
     /// Hands out the rows of the next record, and of those that follow it without a gap: how many records these
     /// are, and their rows.
-    pub fn take_run(&mut self) -> (u64, &[u8]) {
+    pub(super) fn take_run(&mut self) -> (u64, &[u8]) {
         let first = self.at;
         let follows = |pair: &&[Seq]| pair[1] == pair[0].plus(1);
         let more = self.seqs[first..].windows(2).take_while(follows).count();
@@ -61,7 +61,7 @@ impl Strand {
     }
 
     /// The memory that its rows and tables take.
-    pub fn cost(&self) -> usize {
+    pub(super) fn cost(&self) -> usize {
         self.rows.len() + self.table.len() + size_of_val(&self.seqs[..])
     }
 

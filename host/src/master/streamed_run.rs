@@ -18,7 +18,7 @@ use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
 
 /// What such a run needs.
-pub struct StreamedRun {
+pub(crate) struct StreamedRun {
     /// Its records, up to an end.
     pub records: mpsc::Receiver<Input>,
     /// How they end.
@@ -35,7 +35,7 @@ pub struct StreamedRun {
 
 /// How such a run ended.
 #[derive(Debug)]
-pub struct StreamedEnd {
+pub(crate) struct StreamedEnd {
     /// How it ended.
     pub end: RunEnd,
     /// What became of its records.
@@ -46,7 +46,7 @@ pub struct StreamedEnd {
 ///
 /// # Errors
 /// If the run cannot begin.
-pub async fn run_stream(
+pub(crate) async fn run_stream(
     run: StreamedRun,
     events: mpsc::Receiver<LinkEvent>,
     shutdown: Shutdown,

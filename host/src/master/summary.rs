@@ -10,7 +10,7 @@ use crate::exit_code::ExitStatus;
 
 /// What is left to say when a run is over.
 #[derive(Debug, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     read: u64,
     done: u64,
     failed: u64,
@@ -30,7 +30,7 @@ pub struct Summary {
 
 impl Summary {
     /// Sums a run up.
-    pub fn new(report: &RunReport, elapsed: Duration) -> Self {
+    pub(crate) fn new(report: &RunReport, elapsed: Duration) -> Self {
         let counts = report.counts;
         let seconds = elapsed.as_secs_f64();
         Self {
@@ -53,7 +53,7 @@ impl Summary {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         use anyhow::Context;
         let text = serde_json::to_string_pretty(self)? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write the summary to {}", path.display()))
@@ -83,7 +83,7 @@ fn counted(number: u64, what: &str) -> String {
 }
 
 /// What the program's exit status says of a run.
-pub fn exit_status(report: &RunReport) -> ExitStatus {
+pub(super) fn exit_status(report: &RunReport) -> ExitStatus {
     /// SIGPIPE: what a filter ends with when its reader is gone.
     const PIPE: u8 = 13;
     match &report.end {

@@ -12,14 +12,14 @@ use super::LoadError;
 ///
 /// # Errors
 /// The name is in no directory, or there is no file at the path. What the file is, is not looked at.
-pub fn find(name_or_path: &str, search: &[PathBuf]) -> Result<(PathBuf, Option<String>), LoadError> {
+pub(crate) fn find(name_or_path: &str, search: &[PathBuf]) -> Result<(PathBuf, Option<String>), LoadError> {
     let (name, task) = split_task(name_or_path);
     let path = if is_path(name) { existing(name)? } else { named(name, search)? };
     Ok((path, task.map(str::to_owned)))
 }
 
 /// Every library that has a name, with that name: what [`find`] would find.
-pub fn all(search: &[PathBuf]) -> BTreeMap<String, PathBuf> {
+pub(crate) fn all(search: &[PathBuf]) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
     for directory in search {
         for name in names_in(directory) {

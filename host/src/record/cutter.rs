@@ -12,7 +12,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Cuts one input into records.
 #[derive(Debug)]
-pub struct Cutter {
+pub(super) struct Cutter {
     format: Format,
     /// Bytes of the longest record, its terminator included.
     record_bytes_max: usize,
@@ -34,7 +34,7 @@ enum Quotes {
 
 /// How far a cut went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub(super) enum Progress {
     /// All bytes of the buffer have been looked at.
     All,
     /// The record at `record_start` is longer than a record may be, and nothing after its start was cut.
@@ -43,13 +43,13 @@ pub enum Progress {
 
 impl Cutter {
     /// A cutter for an empty buffer. `record_bytes_max` counts the terminator.
-    pub fn new(format: Format, record_bytes_max: usize) -> Self {
+    pub(super) fn new(format: Format, record_bytes_max: usize) -> Self {
         Self { format, record_bytes_max, scanned: 0, record_start: 0, quotes: Quotes::Outside }
     }
 
     /// Looks at the bytes that are new in `buffer` and appends to `ends` the offset just past each record
     /// that ends in them, as a little-endian `u32`. The buffer must be shorter than 4 GiB.
-    pub fn cut(&mut self, buffer: &[u8], ends: &mut BytesMut) -> Progress {
+    pub(super) fn cut(&mut self, buffer: &[u8], ends: &mut BytesMut) -> Progress {
         let progress = match self.format {
             Format::Lines | Format::Nul => self.cut_at_terminators(buffer, ends),
             Format::Csv if self.is_free_of_quotes(buffer) => {
@@ -68,23 +68,23 @@ impl Cutter {
     }
 
     /// Where in the buffer the unfinished record begins: the end of the last whole one.
-    pub fn record_start(&self) -> usize {
+    pub(super) fn record_start(&self) -> usize {
         self.record_start
     }
 
     /// The whole records were taken off the front of the buffer.
-    pub fn on_records_taken(&mut self) {
+    pub(super) fn on_records_taken(&mut self) {
         self.scanned -= self.record_start;
         self.record_start = 0;
     }
 
     /// The buffer now begins with a record of which nothing has been looked at.
-    pub fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         *self = Self::new(self.format, self.record_bytes_max);
     }
 
     /// The input has ended after `bytes` bytes of the buffer, and with it the unfinished record.
-    pub fn on_input_ended(&mut self, bytes: usize, ends: &mut BytesMut) {
+    pub(super) fn on_input_ended(&mut self, bytes: usize, ends: &mut BytesMut) {
         if bytes > self.record_start {
             self.record_start = bytes;
             ends.put_u32_le(bytes as u32);

@@ -21,7 +21,7 @@ const LINE_REST_BYTES: usize = 64 * 1024;
 
 /// Why a line cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub(crate) enum Unusable {
     /// It is no line of a failed-records file.
     #[error("record {number} of the input is no line of a failed-records file: {reason}")]
     NoFailedRecord {
@@ -39,7 +39,7 @@ pub enum Unusable {
 
 /// What comes out of some lines, in their order.
 #[derive(Debug)]
-pub enum Decoded {
+pub(crate) enum Decoded {
     /// Whole records.
     Records(Records),
     /// A record that is longer than a record may be: its bytes, and how many there are with the terminator.
@@ -61,7 +61,7 @@ struct Line<'a> {
 
 /// Turns lines into the records that they hold.
 #[derive(Debug)]
-pub struct FailedLines {
+pub(crate) struct FailedLines {
     record_bytes_max: usize,
     /// Lines so far.
     lines: u64,
@@ -72,25 +72,25 @@ pub struct FailedLines {
 impl FailedLines {
     /// The format of what comes out. A zero byte is put behind each record, and a table says where records end: so
     /// a record may hold anything, zero bytes and line breaks included.
-    pub const FORMAT: Format = Format::Nul;
+    pub(crate) const FORMAT: Format = Format::Nul;
 
     /// For records of up to so many bytes.
-    pub fn new(record_bytes_max: usize) -> Self {
+    pub(crate) fn new(record_bytes_max: usize) -> Self {
         Self { record_bytes_max, lines: 0, record: Vec::new() }
     }
 
     /// Bytes of the longest line that may hold such a record.
-    pub fn line_bytes_max(&self) -> usize {
+    pub(crate) fn line_bytes_max(&self) -> usize {
         self.record_bytes_max.saturating_mul(JSON_BYTES_PER_BYTE).saturating_add(LINE_REST_BYTES)
     }
 
     /// A line was dropped, because it was longer than that.
-    pub fn skip_line(&mut self) {
+    pub(crate) fn skip_line(&mut self) {
         self.lines += 1;
     }
 
     /// The records of some lines.
-    pub fn decode(&mut self, lines: &Records) -> Vec<Decoded> {
+    pub(crate) fn decode(&mut self, lines: &Records) -> Vec<Decoded> {
         let mut decoded = Vec::new();
         let mut whole = RecordsBuilder::default();
         for line in lines.iter() {

@@ -22,7 +22,7 @@ const OPEN_FILES_MAX: usize = 128;
 
 /// What an input is called in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InputName {
+pub(crate) enum InputName {
     /// The program's standard input.
     Stdin,
     /// A file as the user named it.
@@ -31,7 +31,7 @@ pub enum InputName {
 
 /// Why an input cannot be read. The first opens before a run, the second ends it.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// Missing, forbidden, or a directory.
     #[error("open {input}")]
     Open {
@@ -63,7 +63,7 @@ pub(super) enum Readiness {
 
 /// One input that exists and may be read.
 #[derive(Debug)]
-pub struct InputSource {
+pub(crate) struct InputSource {
     name: InputName,
     /// `None` until its turn comes, for a file that was closed again.
     file: Option<File>,
@@ -75,7 +75,7 @@ pub struct InputSource {
 
 /// By what a regular file is told from what it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Its size when it was opened.
     pub bytes: u64,
     /// When it was changed last, in nanoseconds since 1970.
@@ -87,7 +87,7 @@ impl InputSource {
     ///
     /// # Errors
     /// If it does not exist, may not be read, or is a directory.
-    pub fn open(path: &Path) -> Result<Self, ReadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         if path == Path::new("-") {
             return Self::stdin();
         }
@@ -102,7 +102,7 @@ impl InputSource {
     ///
     /// # Errors
     /// If any of them cannot be opened.
-    pub fn open_all(paths: &[PathBuf]) -> Result<Vec<Self>, ReadError> {
+    pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Self>, ReadError> {
         if paths.is_empty() {
             return Ok(vec![Self::stdin()?]);
         }
@@ -122,7 +122,7 @@ impl InputSource {
     ///
     /// # Errors
     /// If it is closed or a directory.
-    pub fn stdin() -> Result<Self, ReadError> {
+    pub(crate) fn stdin() -> Result<Self, ReadError> {
         let name = InputName::Stdin;
         let opened = io::stdin().as_fd().try_clone_to_owned().and_then(|fd| Self::from_fd(name.clone(), fd));
         opened.map_err(|source| name.open_error(source))
@@ -132,7 +132,7 @@ impl InputSource {
     ///
     /// # Errors
     /// If the system cannot say what it is, or it is a directory.
-    pub fn from_fd(name: InputName, fd: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn from_fd(name: InputName, fd: OwnedFd) -> io::Result<Self> {
         Self::new(name, File::from(fd))
     }
 
@@ -157,17 +157,17 @@ impl InputSource {
     }
 
     /// What it is called.
-    pub fn name(&self) -> &InputName {
+    pub(crate) fn name(&self) -> &InputName {
         &self.name
     }
 
     /// Size and time of a regular file, as they were when it was opened.
-    pub fn stamp(&self) -> Option<Stamp> {
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
         self.stamp
     }
 
     /// Bytes that are left to read, if this is a regular file that has not grown since it was opened.
-    pub fn bytes_left(&self) -> Option<u64> {
+    pub(crate) fn bytes_left(&self) -> Option<u64> {
         self.bytes_left
     }
 

@@ -5,7 +5,7 @@
 //! and standard input), `reader` (the thread that joins them).
 
 #[doc(hidden)]
-pub mod block;
+pub(crate) mod block;
 mod cutter;
 mod failed_lines;
 mod format;
@@ -13,8 +13,9 @@ mod input;
 mod reader;
 mod records;
 
-pub use failed_lines::{FailedLines, Unusable};
-pub use format::{Format, UnknownFormat};
-pub use input::{InputName, InputSource, ReadError, Stamp};
-pub use reader::{Input, ReadLimits, RecordReader, start, start_failed_lines};
-pub use records::{Records, RecordsBuilder};
+pub(crate) use failed_lines::{FailedLines, Unusable};
+pub use format::Format;
+pub(crate) use input::{InputSource, ReadError};
+pub(crate) use reader::{Input, ReadLimits, RecordReader, start, start_failed_lines};
+pub use records::Records;
+pub(crate) use records::RecordsBuilder;

@@ -25,7 +25,7 @@ const RECORD_BYTES_CEILING: usize = 1 << 31;
 
 /// What the reader says about its input.
 #[derive(Debug)]
-pub enum Input {
+pub(crate) enum Input {
     /// Whole records, in input order; at least one. Not more than a block's bytes, unless one record alone is larger.
     Records {
         /// The records, terminators included.
@@ -55,7 +55,7 @@ pub enum Input {
 
 /// How much may be in memory at once.
 #[derive(Debug, Clone, Copy)]
-pub struct ReadLimits {
+pub(crate) struct ReadLimits {
     /// Bytes of the longest record, terminator included. The command line allows 1 GiB.
     pub record_bytes_max: usize,
     /// Bytes of a block.
@@ -70,7 +70,7 @@ impl Default for ReadLimits {
 
 /// The receiving end of a reader. Dropping it ends the thread, even one that waits for a silent pipe.
 #[derive(Debug)]
-pub struct RecordReader {
+pub(crate) struct RecordReader {
     events: mpsc::Receiver<Input>,
     /// Its closing wakes the thread: no byte is ever written.
     stop: Option<PipeWriter>,
@@ -81,7 +81,11 @@ pub struct RecordReader {
 ///
 /// # Errors
 /// If the system refuses a thread or a pipe.
-pub fn start(inputs: Vec<InputSource>, format: Format, limits: ReadLimits) -> io::Result<RecordReader> {
+pub(crate) fn start(
+    inputs: Vec<InputSource>,
+    format: Format,
+    limits: ReadLimits,
+) -> io::Result<RecordReader> {
     start_with(inputs, format, limits, None)
 }
 
@@ -90,7 +94,7 @@ pub fn start(inputs: Vec<InputSource>, format: Format, limits: ReadLimits) -> io
 ///
 /// # Errors
 /// If the system refuses a thread or a pipe.
-pub fn start_failed_lines(inputs: Vec<InputSource>, limits: ReadLimits) -> io::Result<RecordReader> {
+pub(crate) fn start_failed_lines(inputs: Vec<InputSource>, limits: ReadLimits) -> io::Result<RecordReader> {
     let lines = FailedLines::new(limits.record_bytes_max);
     let limits = ReadLimits { record_bytes_max: lines.line_bytes_max(), ..limits };
     start_with(inputs, Format::Lines, limits, Some(lines))
@@ -118,7 +122,7 @@ fn start_with(
 
 impl RecordReader {
     /// What someone else reads, and hands on as a reader does: everything up to an `End` or `Failed`.
-    pub fn of_channel(events: mpsc::Receiver<Input>) -> Self {
+    pub(crate) fn of_channel(events: mpsc::Receiver<Input>) -> Self {
         Self { events, stop: None, thread: None }
     }
 
@@ -126,7 +130,7 @@ impl RecordReader {
     ///
     /// # Panics
     /// If the thread panicked, with its panic: a run must not take that for the end of its input.
-    pub async fn recv(&mut self) -> Option<Input> {
+    pub(crate) async fn recv(&mut self) -> Option<Input> {
         let event = self.events.recv().await;
         // After a stop there is nothing to learn from the thread, and it may have a moment to go.
         if event.is_none() && self.stop.is_some() {
@@ -137,7 +141,7 @@ impl RecordReader {
 
     /// Reads no more. What is already in the channel can still be received; whatever the thread holds
     /// beyond that counts as never read.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.events.close();
         self.stop = None;
     }
@@ -272,7 +276,7 @@ mod tests {
     use nix::sys::stat::Mode;
 
     use super::*;
-    use crate::record::InputName;
+    use crate::record::input::InputName;
 
     /// Long enough that only a reader that hangs exceeds it.
     const DEADLINE: Duration = Duration::from_secs(20);

@@ -140,35 +140,25 @@ impl std::fmt::Debug for Records {
 
 /// Puts records into one buffer, one after the other.
 #[derive(Debug, Default)]
-pub struct RecordsBuilder {
+pub(crate) struct RecordsBuilder {
     data: BytesMut,
     ends: BytesMut,
 }
 
 impl RecordsBuilder {
     /// Adds one record, terminator included.
-    pub fn push(&mut self, record: &[u8]) {
+    pub(crate) fn push(&mut self, record: &[u8]) {
         self.data.put_slice(record);
         self.ends.put_u32_le(self.data.len() as u32);
     }
 
-    /// How many records there are.
-    pub fn len(&self) -> usize {
-        self.ends.len() / END_BYTES
-    }
-
     /// Whether there is no record.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The bytes of all records.
-    pub fn bytes(&self) -> usize {
-        self.data.len()
-    }
-
     /// All records so far; the builder starts anew.
-    pub fn take(&mut self) -> Records {
+    pub(crate) fn take(&mut self) -> Records {
         Records::new(self.data.split().freeze(), self.ends.split().freeze())
     }
 }

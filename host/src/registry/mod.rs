@@ -48,5 +48,4 @@ pub use moves::{GIVEN_UP_REST, SILENCE};
 pub use node::{Node, NodeKey, NodeState};
 pub use reservation::Reservation;
 pub use server::ServerError;
-pub use sqlite::SqliteError;
-pub use url::{RegistryUrl, UrlError};
+pub use url::RegistryUrl;

@@ -3,5 +3,6 @@
 mod partition_key;
 mod rendezvous;
 
-pub use partition_key::{FieldKey, KeyError, PartitionBy, PartitionByError};
+pub use partition_key::FieldKey;
+pub(crate) use partition_key::PartitionBy;
 pub use rendezvous::{Rendezvous, node_identity};

@@ -13,7 +13,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where a record's partition key comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PartitionBy {
+pub(crate) enum PartitionBy {
     /// The text of one CSV field; the first is field 0.
     Field(usize),
     /// The record without its terminator.
@@ -29,7 +29,7 @@ pub enum PartitionBy {
 
 /// Why a text does not say where keys come from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PartitionByError {
+pub(crate) enum PartitionByError {
     /// `field:` without a number.
     #[error("partition by `field:{number}`: it takes a number counted from 0, so field:0 is the first field")]
     FieldNumber {

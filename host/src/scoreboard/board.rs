@@ -18,7 +18,7 @@ use crate::limits::ROWS_BYTES_SOFT;
 
 /// Why a scoreboard could not be mapped.
 #[derive(Debug, thiserror::Error)]
-pub enum BoardError {
+pub(crate) enum BoardError {
     /// The file is not a scoreboard.
     #[error("the scoreboard has {0} bytes instead of {BOARD_BYTES}")]
     WrongSize(u64),
@@ -30,13 +30,13 @@ pub enum BoardError {
 /// There is no room for that much output from one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one call may emit at most {} MiB of rows", crate::limits::ROWS_BYTES_MAX >> 20)]
-pub struct BoardFull;
+pub(crate) struct BoardFull;
 
 /// A mapped scoreboard.
 ///
 /// What a call of the task writes counts only once [`settle_record`](Self::settle_record) says so.
 #[derive(Debug)]
-pub struct Board {
+pub(crate) struct Board {
     map: NonNull<u8>,
     /// Start of the half in use, in bytes from `map`.
     half: usize,
@@ -59,7 +59,7 @@ impl Board {
     ///
     /// # Errors
     /// If it has another size, or the system refuses.
-    pub fn map(file: &File) -> Result<Self, BoardError> {
+    pub(crate) fn map(file: &File) -> Result<Self, BoardError> {
         let bytes = file.metadata()?.len();
         if bytes != BOARD_BYTES as u64 {
             return Err(BoardError::WrongSize(bytes));
@@ -84,7 +84,7 @@ impl Board {
     }
 
     /// Starts an item in the half that `turn` (the items before this one) gives it.
-    pub fn start_item(&mut self, item: BatchId, turn: u64) {
+    pub(crate) fn start_item(&mut self, item: BatchId, turn: u64) {
         self.half = (turn % HALVES as u64) as usize * HALF_BYTES;
         self.word(TURN_AT).store(0, Ordering::Release);
         self.returned = 0;
@@ -96,7 +96,7 @@ impl Board {
     }
 
     /// Forgets what is in the half, because the slave has taken it. The item goes on.
-    pub fn start_part(&mut self) {
+    pub(crate) fn start_part(&mut self) {
         self.part += 1;
         self.clear();
     }
@@ -110,31 +110,31 @@ impl Board {
 
     /// Says that the next record is about to be handed to the task.
     #[inline]
-    pub fn begin_record(&mut self) {
+    pub(crate) fn begin_record(&mut self) {
         self.word(BEGUN_AT).store(self.returned + 1, Ordering::Release);
     }
 
     /// Says that the task is in `flush`.
-    pub fn start_flush(&mut self) {
+    pub(crate) fn start_flush(&mut self) {
         self.before_flush = (self.rows, self.outcomes);
         self.word(FLUSHING_AT).store(1, Ordering::Release);
     }
 
     /// Says that the record in hand has returned, and makes what the call wrote count.
     #[inline]
-    pub fn settle_record(&mut self) {
+    pub(crate) fn settle_record(&mut self) {
         self.returned += 1;
         self.publish();
     }
 
     /// Says that the flush is over, and makes what it wrote count.
-    pub fn settle_flush(&mut self) {
+    pub(crate) fn settle_flush(&mut self) {
         self.publish();
         self.word(FLUSHING_AT).store(0, Ordering::Release);
     }
 
     /// Drops what the flush wrote, because it failed.
-    pub fn undo_flush(&mut self) {
+    pub(crate) fn undo_flush(&mut self) {
         self.note_touched();
         (self.rows, self.outcomes) = self.before_flush;
         self.word(FLUSHING_AT).store(0, Ordering::Release);
@@ -142,13 +142,13 @@ impl Board {
 
     /// Bytes of rows in the half.
     #[inline]
-    pub fn rows_bytes(&self) -> usize {
+    pub(crate) fn rows_bytes(&self) -> usize {
         self.rows
     }
 
     /// Outcomes in the half.
     #[inline]
-    pub fn outcomes(&self) -> usize {
+    pub(crate) fn outcomes(&self) -> usize {
         self.outcomes
     }
 
@@ -157,7 +157,7 @@ impl Board {
     /// # Errors
     /// If one call writes too much.
     #[inline]
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), BoardFull> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), BoardFull> {
         if bytes.len() > ROWS_MAX - self.rows {
             return Err(BoardFull);
         }
@@ -173,7 +173,7 @@ impl Board {
     }
 
     /// Drops the rows past `rows_bytes`: of a call that failed.
-    pub fn drop_rows_after(&mut self, rows_bytes: usize) {
+    pub(crate) fn drop_rows_after(&mut self, rows_bytes: usize) {
         self.note_touched();
         self.rows = self.rows.min(rows_bytes);
     }
@@ -183,7 +183,7 @@ impl Board {
     /// # Panics
     /// If there are more than an item can have: the caller counts records, and none has two outcomes.
     #[inline]
-    pub fn push_outcome(&mut self, outcome: Outcome) {
+    pub(crate) fn push_outcome(&mut self, outcome: Outcome) {
         assert!(self.outcomes < OUTCOMES_MAX, "a record has one outcome");
         let at = self.half + OUTCOMES_AT + self.outcomes * OUTCOME_BYTES;
         // SAFETY: `outcomes < OUTCOMES_MAX`, so both words lie in this half's outcomes, inside the mapping,

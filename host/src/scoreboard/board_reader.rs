@@ -17,13 +17,13 @@ use crate::ids::BatchId;
 
 /// A scoreboard's file.
 #[derive(Debug)]
-pub struct BoardReader {
+pub(crate) struct BoardReader {
     file: File,
 }
 
 /// What a half says at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The item in the half.
     pub item: BatchId,
     /// Parts of it that were already taken.
@@ -40,7 +40,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The record in hand, if there is one.
-    pub fn in_hand(&self) -> Option<u16> {
+    pub(crate) fn in_hand(&self) -> Option<u16> {
         let index = self.begun.checked_sub(1)?;
         if self.begun > self.returned { u16::try_from(index).ok() } else { None }
     }
@@ -51,7 +51,7 @@ impl BoardReader {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn create() -> io::Result<Self> {
+    pub(crate) fn create() -> io::Result<Self> {
         let file =
             memfd_create("simplegrid-scoreboard", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         let file = File::from(file);
@@ -62,7 +62,7 @@ impl BoardReader {
     }
 
     /// The file, to be passed to the worker.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
@@ -70,7 +70,7 @@ impl BoardReader {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn snapshot(&self, turn: u64) -> io::Result<Option<Snapshot>> {
+    pub(crate) fn snapshot(&self, turn: u64) -> io::Result<Option<Snapshot>> {
         let mut words = [0; WORDS_BYTES];
         self.file.read_exact_at(&mut words, half_at(turn))?;
         let word = |at: usize| u64::from_le_bytes(words[at..at + 8].try_into().expect("eight bytes"));
@@ -90,7 +90,7 @@ impl BoardReader {
     ///
     /// # Errors
     /// Those of the system, or if there cannot be so many.
-    pub fn outcomes(&self, turn: u64, outcomes: usize) -> io::Result<Bytes> {
+    pub(crate) fn outcomes(&self, turn: u64, outcomes: usize) -> io::Result<Bytes> {
         if outcomes > OUTCOMES_MAX {
             return Err(io::Error::other("a scoreboard claims more outcomes than it can hold"));
         }
@@ -101,7 +101,7 @@ impl BoardReader {
     ///
     /// # Errors
     /// Those of the system, or if there cannot be so many.
-    pub fn rows(&self, turn: u64, bytes: u64) -> io::Result<Bytes> {
+    pub(crate) fn rows(&self, turn: u64, bytes: u64) -> io::Result<Bytes> {
         if bytes > ROWS_MAX as u64 {
             return Err(io::Error::other("a scoreboard claims more rows than it can hold"));
         }
@@ -112,7 +112,7 @@ impl BoardReader {
     ///
     /// # Errors
     /// Those of the system, or if an outcome is none.
-    pub fn remains(&self, turn: u64, snapshot: &Snapshot) -> io::Result<(Bytes, Bytes)> {
+    pub(crate) fn remains(&self, turn: u64, snapshot: &Snapshot) -> io::Result<(Bytes, Bytes)> {
         let outcomes = self.outcomes(turn, snapshot.outcomes)?;
         let end = match outcomes.last_chunk::<OUTCOME_BYTES>() {
             None => 0,

@@ -17,7 +17,8 @@ mod layout;
 mod outcome;
 mod passing;
 
-pub use board::{Board, BoardError, BoardFull};
-pub use board_reader::{BoardReader, Snapshot};
-pub use outcome::{OUTCOME_BYTES, Outcome, Status};
-pub use passing::{Passed, pass, receive};
+pub(crate) use board::{Board, BoardError, BoardFull};
+pub(crate) use board_reader::{BoardReader, Snapshot};
+pub(crate) use outcome::OUTCOME_BYTES;
+pub use outcome::{Outcome, Status};
+pub(crate) use passing::{pass, receive};

@@ -9,7 +9,7 @@
 use crate::ids::BatchId;
 
 /// Bytes of an outcome.
-pub const OUTCOME_BYTES: usize = 16;
+pub(crate) const OUTCOME_BYTES: usize = 16;
 
 /// How a call for a record ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

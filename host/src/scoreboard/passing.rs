@@ -10,7 +10,7 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 
 /// What a worker needs beside its socket.
 #[derive(Debug)]
-pub struct Passed {
+pub(crate) struct Passed {
     /// The scoreboard's file.
     pub board: File,
     /// One byte comes here each time that the slave has read a part of an item; an end of file says that
@@ -22,7 +22,7 @@ pub struct Passed {
 ///
 /// # Errors
 /// Those of the system.
-pub fn pass(socket: &UnixStream, board: &File, taken: &PipeReader) -> io::Result<()> {
+pub(crate) fn pass(socket: &UnixStream, board: &File, taken: &PipeReader) -> io::Result<()> {
     let fds = [board.as_raw_fd(), taken.as_raw_fd()];
     let message = [IoSlice::new(b"!")];
     sendmsg::<()>(socket.as_raw_fd(), &message, &[ControlMessage::ScmRights(&fds)], MsgFlags::empty(), None)?;
@@ -33,7 +33,7 @@ pub fn pass(socket: &UnixStream, board: &File, taken: &PipeReader) -> io::Result
 ///
 /// # Errors
 /// Those of the system, or if something else was sent.
-pub fn receive(socket: &UnixStream) -> io::Result<Passed> {
+pub(crate) fn receive(socket: &UnixStream) -> io::Result<Passed> {
     let mut byte = [0];
     let mut message = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!([i32; 2]);

@@ -4,25 +4,25 @@ use std::ops::Range;
 
 /// What is still to be tried.
 #[derive(Debug)]
-pub struct Bisection {
+pub(super) struct Bisection {
     waiting: Vec<Range<usize>>,
 }
 
 impl Bisection {
     /// So many things, in pieces of `at_once` at most.
-    pub fn new(things: usize, at_once: usize) -> Self {
+    pub(super) fn new(things: usize, at_once: usize) -> Self {
         let starts = (0..things).step_by(at_once.max(1));
         let waiting = starts.map(|start| start..things.min(start + at_once.max(1))).rev().collect();
         Self { waiting }
     }
 
     /// The next things that are to be tried together. They come in order.
-    pub fn next(&mut self) -> Option<Range<usize>> {
+    pub(super) fn next(&mut self) -> Option<Range<usize>> {
         self.waiting.pop()
     }
 
     /// These were refused, and nothing of them was taken. Returns the one that is to blame, if it was alone.
-    pub fn on_refused(&mut self, tried: Range<usize>) -> Option<usize> {
+    pub(super) fn on_refused(&mut self, tried: Range<usize>) -> Option<usize> {
         if tried.len() <= 1 {
             return Some(tried.start);
         }

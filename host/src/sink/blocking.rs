@@ -4,11 +4,11 @@ use tokio::task::spawn_blocking;
 
 /// Something whose methods block.
 #[derive(Debug)]
-pub struct Blocking<T>(Option<T>);
+pub(crate) struct Blocking<T>(Option<T>);
 
 impl<T: Send + 'static> Blocking<T> {
     /// Takes it over.
-    pub fn new(thing: T) -> Self {
+    pub(crate) fn new(thing: T) -> Self {
         Self(Some(thing))
     }
 
@@ -16,7 +16,10 @@ impl<T: Send + 'static> Blocking<T> {
     ///
     /// # Panics
     /// If `work` does.
-    pub async fn run<R: Send + 'static>(&mut self, work: impl FnOnce(&mut T) -> R + Send + 'static) -> R {
+    pub(crate) async fn run<R: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut T) -> R + Send + 'static,
+    ) -> R {
         let mut thing = self.0.take().expect("what is begun is waited for");
         let working = spawn_blocking(move || {
             let result = work(&mut thing);

@@ -37,7 +37,7 @@ struct AtWorker {
 
 /// All records of a session that have not ended.
 #[derive(Debug)]
-pub struct Books {
+pub(super) struct Books {
     batches: HashMap<BatchKey, AtWorker>,
     /// The worker of each slot, as the master was told: what is sent to another is void.
     up: HashMap<SlotIndex, Epoch>,
@@ -47,7 +47,7 @@ pub struct Books {
 
 /// A message on its way to the master, which waits for a commit.
 #[derive(Debug)]
-pub struct Parcel {
+pub(super) struct Parcel {
     frame: Frame<SlaveToMaster>,
     /// What a report said of each record, and its entry in the group; none for those that are held.
     outcomes: Vec<(Outcome, Option<usize>)>,
@@ -65,7 +65,7 @@ impl Parcel {
 
 impl Books {
     /// Empty ones. `session` tells this session's rows without a record from those of all others.
-    pub fn new(session: RunId) -> Self {
+    pub(super) fn new(session: RunId) -> Self {
         let mut random = [0; 8];
         random.copy_from_slice(&session.0[..8]);
         // The first record of a page that nobody else has.
@@ -77,7 +77,7 @@ impl Books {
     ///
     /// # Errors
     /// The rule that the master has broken with it.
-    pub fn on_batch(&mut self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
+    pub(super) fn on_batch(&mut self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
         let Some(seqs) = head.seqs.expand(records) else {
             return Err("a batch does not say which numbers its records have");
         };
@@ -102,7 +102,7 @@ impl Books {
     }
 
     /// A worker, or the pool, has something for the master: what must be committed before goes into the group.
-    pub fn on_frame(&mut self, frame: Frame<SlaveToMaster>, group: &mut Group) -> Parcel {
+    pub(super) fn on_frame(&mut self, frame: Frame<SlaveToMaster>, group: &mut Group) -> Parcel {
         match frame.head {
             SlaveToMaster::Report(ref head) => {
                 let head = head.clone();
@@ -257,7 +257,7 @@ impl Reading<'_> {
 
 /// What is left of a message for the master, when what it waited for is committed. The record that a worker died
 /// on is reported as done, if it is.
-pub fn settled(parcel: Parcel, group: &Group, fates: &[Fate]) -> Vec<Frame<SlaveToMaster>> {
+pub(super) fn settled(parcel: Parcel, group: &Group, fates: &[Fate]) -> Vec<Frame<SlaveToMaster>> {
     let Parcel { frame, outcomes, is_whole, blamed } = parcel;
     match frame.head {
         SlaveToMaster::Report(head) => vec![report(head, &outcomes, is_whole, group, fates)],

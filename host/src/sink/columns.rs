@@ -4,7 +4,7 @@ use crate::plugin::{Kind, OutputKind, TaskManifest};
 
 /// A column of a task's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     /// Its name.
     pub name: String,
     /// What its cells hold.
@@ -13,7 +13,7 @@ pub struct Column {
 
 /// The rows of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Their columns.
     pub columns: Vec<Column>,
     /// They are raw lines: one column, without quotes.
@@ -22,13 +22,13 @@ pub struct Shape {
 
 impl Shape {
     /// That of a task.
-    pub fn of(task: &TaskManifest) -> Self {
+    pub(crate) fn of(task: &TaskManifest) -> Self {
         let column = |column: &crate::plugin::Column| Column { name: column.name.clone(), kind: column.kind };
         Self { columns: task.columns.iter().map(column).collect(), raw: task.output == OutputKind::Lines }
     }
 
     /// What is wrong with a row of so many cells.
-    pub fn mismatch(&self, cells: usize) -> Option<String> {
+    pub(crate) fn mismatch(&self, cells: usize) -> Option<String> {
         let columns = self.columns.len();
         (cells != columns).then(|| format!("a row of it has {cells} cells, and the task {columns} columns"))
     }

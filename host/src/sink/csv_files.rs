@@ -18,7 +18,7 @@ const RUN_DIGITS: usize = 12;
 
 /// A directory of files.
 #[derive(Debug)]
-pub struct CsvFiles {
+pub(crate) struct CsvFiles {
     directory: PathBuf,
     shape: Shape,
     /// What the files of this slave are called after.
@@ -33,7 +33,7 @@ impl CsvFiles {
     ///
     /// # Errors
     /// If files cannot be written there.
-    pub fn open(directory: &Path, shape: Shape, label: &str) -> Result<Self, OpenError> {
+    pub(crate) fn open(directory: &Path, shape: Shape, label: &str) -> Result<Self, OpenError> {
         let unfit = |error: io::Error| {
             OpenError::Unfit(format!("cannot write files into {}: {error}", directory.display()))
         };
@@ -59,7 +59,7 @@ impl CsvFiles {
     }
 
     /// Appends the rows of a group. Whoever is told that they are there can rely on it as long as the machine runs.
-    pub fn commit(&mut self, group: &Group) -> Result<Vec<Fate>, StoreError> {
+    pub(crate) fn commit(&mut self, group: &Group) -> Result<Vec<Fate>, StoreError> {
         self.buffer.clear();
         let mut fates = Vec::with_capacity(group.entries.len());
         for entry in &group.entries {
@@ -107,7 +107,7 @@ impl CsvFiles {
     ///
     /// # Errors
     /// If it cannot be completed.
-    pub fn seal(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn seal(&mut self) -> Result<(), StoreError> {
         self.seal_current().map_err(|error| self.broken(&error))
     }
 
@@ -122,7 +122,7 @@ impl CsvFiles {
     ///
     /// # Errors
     /// For people.
-    pub fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
+    pub(crate) fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
         let stem = stem(run, &self.label);
         let files = self.files(&stem).map_err(|error| format!("{}: {error}", self.directory.display()))?;
         if files.is_empty() { Ok(None) } else { Package::pack(&self.directory, &stem, &files).map(Some) }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// Where files are delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
+pub(crate) enum Destination {
     /// A directory that every slave sees.
     Directory(PathBuf),
     /// `[USER@]HOST:DIRECTORY`, for `scp`.
@@ -13,11 +13,11 @@ pub enum Destination {
 }
 
 /// The names of the command that asks for a harvest: ours, and Net::SimpleGrid's.
-pub const HARVEST: [&str; 2] = ["harvest", "scpto"];
+pub(crate) const HARVEST: [&str; 2] = ["harvest", "scpto"];
 
 /// Why a text names no place for a harvest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DestinationError {
+pub(crate) enum DestinationError {
     /// It names nothing.
     #[error("it names no destination; write harvest=/DIRECTORY or harvest=USER@HOST:DIRECTORY")]
     Empty,

@@ -10,7 +10,7 @@ use super::group::Group;
 use super::rows::{Cell, each_row};
 
 /// How a server wants a row.
-pub trait RowForm {
+pub(super) trait RowForm {
     /// Writes a row.
     ///
     /// # Errors
@@ -20,7 +20,7 @@ pub trait RowForm {
 
 /// The rows of some entries of a group.
 #[derive(Debug)]
-pub struct Encoded {
+pub(super) struct Encoded {
     bytes: Bytes,
     /// Where each row ends.
     ends: Vec<usize>,
@@ -32,7 +32,7 @@ pub struct Encoded {
 
 impl Encoded {
     /// Encodes the rows of these entries.
-    pub fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
+    pub(super) fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
         let (mut bytes, mut ends) = (Vec::with_capacity(group.bytes + group.bytes / 8), Vec::new());
         let (mut entries, mut refused) = (Vec::with_capacity(indexes.len()), Vec::new());
         for index in indexes {
@@ -61,22 +61,22 @@ impl Encoded {
     }
 
     /// How many entries there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The place of an entry in its group.
-    pub fn index(&self, entry: usize) -> usize {
+    pub(super) fn index(&self, entry: usize) -> usize {
         self.entries[entry].0
     }
 
     /// The rows of some entries that follow each other, as bytes.
-    pub fn bytes_of(&self, entries: Range<usize>) -> Bytes {
+    pub(super) fn bytes_of(&self, entries: Range<usize>) -> Bytes {
         self.bytes_of_rows(self.rows_of(entries))
     }
 
     /// The same, in pieces of at most so many bytes, unless one row alone has more.
-    pub fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
+    pub(super) fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
         let rows = self.rows_of(entries);
         let mut pieces = Vec::new();
         let mut first = rows.start;

@@ -9,7 +9,7 @@ use crate::ids::RunId;
 
 /// A record that has ended, or rows that belong to none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The record's number in the run's input; a number of its own for rows that belong to no record.
     pub seq: u64,
     /// What is to be done with it.
@@ -20,7 +20,7 @@ pub struct Entry {
 
 /// What is to be done with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryTask {
+pub(crate) enum EntryTask {
     /// It is done: its rows are inserted, unless they are there already.
     Commit,
     /// It has failed: it is only looked up whether an earlier attempt was committed.
@@ -29,19 +29,19 @@ pub enum EntryTask {
 
 impl Entry {
     /// Whether there is something to insert.
-    pub fn has_rows(&self) -> bool {
+    pub(crate) fn has_rows(&self) -> bool {
         self.rows.iter().any(|rows| !rows.is_empty())
     }
 
     /// Bytes of its rows.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.rows.iter().map(Bytes::len).sum()
     }
 }
 
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// Its rows are in the sink from now on.
     Committed,
     /// They were there already, from an earlier attempt.
@@ -56,7 +56,7 @@ pub enum Fate {
 
 /// Entries that are committed together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     /// The run.
     pub run: RunId,
     /// The entries.
@@ -70,19 +70,19 @@ pub struct Group {
 
 impl Group {
     /// An empty one.
-    pub fn new(run: RunId) -> Self {
+    pub(crate) fn new(run: RunId) -> Self {
         Self { run, ..Self::default() }
     }
 
     /// Adds an entry, and says where it is.
-    pub fn push(&mut self, entry: Entry) -> usize {
+    pub(crate) fn push(&mut self, entry: Entry) -> usize {
         self.bytes += entry.bytes();
         self.entries.push(entry);
         self.entries.len() - 1
     }
 
     /// The entries in the pieces that belong together.
-    pub fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
         let mut at = 0;
         let mut units = self.units.iter().cloned().peekable();
         std::iter::from_fn(move || {

@@ -12,7 +12,7 @@ use super::group::{Fate, Group};
 use super::store::{Store, StoreError};
 use crate::ids::RunId;
 use crate::limits::SILENCE_MAX;
-use crate::wire::{Frame, SinkPlace, SlaveToMaster};
+use crate::wire::{Frame, SlaveToMaster};
 
 /// Commands that may wait: there is one session at a time, with one commit and one conclusion.
 const COMMANDS_MAX: usize = 8;
@@ -37,7 +37,7 @@ enum Command {
 
 /// The run gets no more from here.
 #[derive(Debug)]
-pub struct Conclusion {
+pub(crate) struct Conclusion {
     /// The run.
     pub run: RunId,
     /// Nothing of it will ever be run again, anywhere.
@@ -48,18 +48,16 @@ pub struct Conclusion {
 
 /// The way to a sink.
 #[derive(Debug, Clone)]
-pub struct SinkHandle {
+pub(crate) struct SinkHandle {
     commands: mpsc::Sender<Command>,
-    /// What masters are told of it.
-    pub place: SinkPlace,
     /// How long it is worth while to wait for more before a commit.
     pub gather: Duration,
 }
 
 /// Starts a sink's actor; it runs in `tasks` until all handles are gone.
-pub fn start(store: Store, tasks: &mut JoinSet<()>) -> SinkHandle {
+pub(crate) fn start(store: Store, tasks: &mut JoinSet<()>) -> SinkHandle {
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-    let handle = SinkHandle { commands, place: store.place(), gather: store.gather() };
+    let handle = SinkHandle { commands, gather: store.gather() };
     tasks.spawn(work(store, inbox));
     handle
 }
@@ -69,7 +67,7 @@ impl SinkHandle {
     ///
     /// # Errors
     /// If the sink will never take it.
-    pub async fn commit(&self, group: Arc<Group>) -> Result<Vec<Fate>, String> {
+    pub(crate) async fn commit(&self, group: Arc<Group>) -> Result<Vec<Fate>, String> {
         let (reply, answer) = oneshot::channel();
         let gone = || "the sink has ended by itself".to_owned();
         self.commands.send(Command::Commit { group, reply }).await.map_err(|_| gone())?;
@@ -78,7 +76,7 @@ impl SinkHandle {
 
     /// Puts away what there is of a run; the answer goes to the master by itself. Nobody waits for a delivery any more
     /// when what is returned is dropped.
-    pub async fn conclude(
+    pub(crate) async fn conclude(
         &self,
         conclusion: Conclusion,
         out: mpsc::Sender<Frame<SlaveToMaster>>,
@@ -90,7 +88,7 @@ impl SinkHandle {
     }
 
     /// The session is over, however it ended. Files are complete when this returns.
-    pub async fn end_session(&self) {
+    pub(crate) async fn end_session(&self) {
         let (done, is_done) = oneshot::channel();
         if self.commands.send(Command::EndSession { done }).await.is_ok() {
             let _ = is_done.await;

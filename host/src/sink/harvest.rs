@@ -17,7 +17,7 @@ const COMPLAINT_BYTES_MAX: usize = 1024;
 
 /// Files in one file, in a directory of its own, which is gone when this is.
 #[derive(Debug)]
-pub struct Package {
+pub(crate) struct Package {
     directory: PathBuf,
     path: PathBuf,
     name: String,
@@ -40,7 +40,7 @@ impl Package {
     ///
     /// # Errors
     /// For people.
-    pub fn pack(directory: &Path, name: &str, files: &[PathBuf]) -> Result<Self, String> {
+    pub(crate) fn pack(directory: &Path, name: &str, files: &[PathBuf]) -> Result<Self, String> {
         let name = format!("{name}.tar.gz");
         let directory = directory.join(format!(".{name}.part"));
         let path = directory.join(&name);
@@ -62,7 +62,7 @@ impl Package {
     ///
     /// # Errors
     /// For people.
-    pub async fn deliver(self, to: &Destination) -> Result<String, String> {
+    pub(crate) async fn deliver(self, to: &Destination) -> Result<String, String> {
         let (name, files, bytes) = (self.name.clone(), self.files, self.bytes);
         let place = match to {
             Destination::Directory(directory) => {

@@ -7,7 +7,7 @@ use super::pages::Pages;
 
 /// The judgement of one transaction.
 #[derive(Debug)]
-pub struct Judgement {
+pub(super) struct Judgement {
     group: Arc<Group>,
     pages: Pages,
     fates: Vec<Option<Fate>>,
@@ -15,7 +15,7 @@ pub struct Judgement {
 
 impl Judgement {
     /// Judges a group by what the ledger has of its records.
-    pub fn new(group: Arc<Group>, pages: Pages) -> Self {
+    pub(super) fn new(group: Arc<Group>, pages: Pages) -> Self {
         let fates = vec![None; group.entries.len()];
         let mut judgement = Self { group, pages, fates };
         judgement.look_up();
@@ -45,18 +45,18 @@ impl Judgement {
     }
 
     /// The entries whose rows are to be inserted, in order.
-    pub fn to_insert(&self) -> Vec<usize> {
+    pub(super) fn to_insert(&self) -> Vec<usize> {
         let is_open = |index: &usize| self.fates[*index].is_none() && self.group.entries[*index].has_rows();
         (0..self.fates.len()).filter(is_open).collect()
     }
 
     /// The database refuses the rows of an entry.
-    pub fn refuse(&mut self, index: usize, message: String) {
+    pub(super) fn refuse(&mut self, index: usize, message: String) {
         self.fates[index] = Some(Fate::Refused(message));
     }
 
     /// What became of each entry, once the rows are inserted; and the pages with their new bits.
-    pub fn settle(&mut self) -> (Vec<Fate>, Vec<(i64, Vec<u8>)>) {
+    pub(super) fn settle(&mut self) -> (Vec<Fate>, Vec<(i64, Vec<u8>)>) {
         self.share_refusals();
         let refused: Vec<_> = (0..self.fates.len())
             .filter(|index| matches!(self.fates[*index], Some(Fate::Refused(_))))

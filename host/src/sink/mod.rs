@@ -29,9 +29,9 @@ mod store;
 mod table_shape;
 mod url;
 
-pub use columns::Shape;
-pub use destination::{Destination, DestinationError, HARVEST};
-pub use handle::{SinkHandle, start};
-pub use session::{SinkSession, SinkTrouble};
-pub use store::{OpenError, Store, open};
-pub use url::{SinkUrl, SinkUrlError};
+pub(crate) use columns::Shape;
+pub(crate) use destination::{Destination, DestinationError, HARVEST};
+pub(crate) use handle::{SinkHandle, start};
+pub(crate) use session::{SinkSession, SinkTrouble};
+pub(crate) use store::{OpenError, Store, open};
+pub(crate) use url::{SinkUrl, SinkUrlError};

@@ -43,7 +43,7 @@ const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 /// A table in a MySQL database.
 #[derive(Debug)]
-pub struct MysqlTable {
+pub(crate) struct MysqlTable {
     server: Server,
     shape: Shape,
     /// What masters are told.
@@ -85,7 +85,7 @@ impl MysqlTable {
     ///
     /// # Errors
     /// If it cannot be used.
-    pub async fn open(server: &Server, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
+    pub(crate) async fn open(server: &Server, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
         let in_words = |error: Error| open_error(&mysql::in_words(server, &error));
         let connection = mysql::connect(server).await.map_err(|error| open_error(&error))?;
         let mut session = Session::begin(connection).await.map_err(in_words)?;
@@ -101,12 +101,12 @@ impl MysqlTable {
     }
 
     /// Leaves the connection, and whatever is going on in it.
-    pub fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         self.session = None;
     }
 
     /// What masters are told.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -114,7 +114,7 @@ impl MysqlTable {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
+    pub(crate) async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
         let committed = tokio::time::timeout(COMMIT_MAX, self.try_commit(group)).await;
         self.judge(committed.unwrap_or(Err(Failure::Silent)))
     }
@@ -123,7 +123,7 @@ impl MysqlTable {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
+    pub(crate) async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
         let closing = async {
             self.connect().await?;
             let session = self.session.as_mut().expect("it was just connected");

@@ -19,7 +19,7 @@ const LENGTH_DIGITS: usize = 20;
 
 /// A file that is being written.
 #[derive(Debug)]
-pub struct PartFile {
+pub(super) struct PartFile {
     /// What it will be called.
     path: PathBuf,
     file: Flock<File>,
@@ -34,7 +34,7 @@ impl PartFile {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn create(directory: &Path, stem: &str, header: &[u8]) -> io::Result<Self> {
+    pub(super) fn create(directory: &Path, stem: &str, header: &[u8]) -> io::Result<Self> {
         for number in 1..=u32::MAX {
             let name = if number == 1 { format!("{stem}.csv") } else { format!("{stem}-{number}.csv") };
             let path = directory.join(name);
@@ -71,7 +71,7 @@ impl PartFile {
     ///
     /// # Errors
     /// Those of the system, a full disk among them.
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.bytes)?;
         let length = self.bytes + bytes.len() as u64;
         self.length.write_all_at(format!("{length:0LENGTH_DIGITS$}").as_bytes(), 0)?;
@@ -83,7 +83,7 @@ impl PartFile {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn seal(self) -> io::Result<PathBuf> {
+    pub(super) fn seal(self) -> io::Result<PathBuf> {
         seal(&self.file, self.bytes, &self.path)?;
         Ok(self.path)
     }
@@ -93,7 +93,7 @@ impl PartFile {
 ///
 /// # Errors
 /// Those of the system.
-pub fn seal_orphans(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn seal_orphans(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut sealed = Vec::new();
     for entry in fs::read_dir(directory)? {
         let part = entry?.path();

@@ -36,7 +36,7 @@ const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
 
 /// A table in a PostgreSQL database.
 #[derive(Debug)]
-pub struct PostgresTable {
+pub(crate) struct PostgresTable {
     server: Server,
     table: TableName,
     shape: Shape,
@@ -73,7 +73,7 @@ impl PostgresTable {
     ///
     /// # Errors
     /// If it cannot be used.
-    pub async fn open(server: &Server, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
+    pub(crate) async fn open(server: &Server, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
         let mut connection = postgres::connect(server).await.map_err(|error| open_error(&error))?;
         connection
             .batch_execute(DURABLE)
@@ -91,12 +91,12 @@ impl PostgresTable {
     }
 
     /// Leaves the connection, and whatever is going on in it.
-    pub fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         self.session = None;
     }
 
     /// What masters are told.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -110,7 +110,7 @@ impl PostgresTable {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
+    pub(crate) async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
         let committed = tokio::time::timeout(COMMIT_MAX, self.try_commit(group)).await;
         self.judge(committed.unwrap_or(Err(Failure::Silent)))
     }
@@ -119,7 +119,7 @@ impl PostgresTable {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
+    pub(crate) async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
         let closing = async {
             self.connect().await?;
             let session = self.session.as_mut().expect("it was just connected");

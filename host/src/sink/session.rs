@@ -22,7 +22,7 @@ const PARCELS_MAX: usize = 256;
 
 /// Why a session with a sink cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum SinkTrouble {
+pub(crate) enum SinkTrouble {
     /// The sink takes no more.
     #[error("its sink: {0}")]
     Sink(String),
@@ -33,7 +33,7 @@ pub enum SinkTrouble {
 
 /// One master's run, on its way into the sink.
 #[derive(Debug)]
-pub struct SinkSession {
+pub(crate) struct SinkSession {
     sink: SinkHandle,
     run: RunId,
     books: Arc<Mutex<Books>>,
@@ -46,7 +46,7 @@ impl SinkSession {
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub fn new(sink: SinkHandle, run: RunId) -> std::io::Result<Self> {
+    pub(crate) fn new(sink: SinkHandle, run: RunId) -> std::io::Result<Self> {
         let books = Arc::new(Mutex::new(Books::new(RunId::random()?)));
         Ok(Self { sink, run, books, concluding: Mutex::new(None) })
     }
@@ -55,12 +55,12 @@ impl SinkSession {
     ///
     /// # Errors
     /// The rule that the master has broken with it.
-    pub fn on_batch(&self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
+    pub(crate) fn on_batch(&self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner).on_batch(head, records)
     }
 
     /// The master says that it is through with this slave; the answer goes to `out`.
-    pub async fn conclude(
+    pub(crate) async fn conclude(
         &self,
         run_is_over: bool,
         harvest: Option<String>,
@@ -76,7 +76,7 @@ impl SinkSession {
     ///
     /// # Errors
     /// If the sink takes no more, or the master is gone.
-    pub async fn pass_on(
+    pub(crate) async fn pass_on(
         &self,
         frames: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
         out: &mpsc::Sender<Frame<SlaveToMaster>>,

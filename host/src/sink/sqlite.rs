@@ -27,7 +27,7 @@ const KEEP_MARKS_DAYS: u32 = 30;
 
 /// A table in a SQLite file.
 #[derive(Debug)]
-pub struct SqliteTable {
+pub(crate) struct SqliteTable {
     connection: Connection,
     /// The file and the table, for people.
     place: String,
@@ -49,7 +49,7 @@ impl SqliteTable {
     ///
     /// # Errors
     /// If it cannot be used.
-    pub fn open(path: &Path, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
         let place = format!("{} (table {table})", path.display());
         let failed = |error: rusqlite::Error| open_error(&place, &error);
         let mut connection = Connection::open(path).map_err(failed)?;
@@ -74,7 +74,7 @@ impl SqliteTable {
     }
 
     /// What masters are told.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -82,7 +82,7 @@ impl SqliteTable {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
+    pub(crate) fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
         let place = self.place.clone();
         self.try_commit(group).map_err(|error| store_error(&place, &error))
     }
@@ -134,7 +134,7 @@ impl SqliteTable {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
+    pub(crate) fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
         let place = self.place.clone();
         self.try_close_run(run).map_err(|error| store_error(&place, &error))
     }

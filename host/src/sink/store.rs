@@ -22,7 +22,7 @@ const OPEN_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why a sink cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The user has named a table that does not fit the task, or a place that cannot be: trying again is of no
     /// use.
     #[error("{0}")]
@@ -34,7 +34,7 @@ pub enum OpenError {
 
 /// Why a group was not committed, or nobody knows whether it was.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The connection is lost, or the database is busy: the same may be tried again, and the ledger tells what was
     /// committed.
     #[error("{0}")]
@@ -46,7 +46,7 @@ pub enum StoreError {
 
 /// A sink that is open.
 #[derive(Debug)]
-pub enum Store {
+pub(crate) enum Store {
     /// Files of CSV.
     Csv(Blocking<CsvFiles>),
     /// A table in a SQLite file.
@@ -61,7 +61,7 @@ pub enum Store {
 ///
 /// # Errors
 /// If it cannot be used.
-pub async fn open(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, OpenError> {
+pub(crate) async fn open(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, OpenError> {
     if shape.columns.is_empty() {
         let message = "the task does not say which columns its rows have, so that no table can hold them";
         return Err(OpenError::Unfit(message.to_owned()));
@@ -104,7 +104,7 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
 
 impl Store {
     /// What masters are told of it.
-    pub fn place(&self) -> SinkPlace {
+    pub(crate) fn place(&self) -> SinkPlace {
         match self {
             Self::Csv(_) => SinkPlace { name: "CSV files of the slaves".to_owned(), has_files: true },
             Self::Sqlite(_, name) => SinkPlace { name: name.clone(), has_files: false },
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// How long it is worth while to wait for more before a commit.
-    pub fn gather(&self) -> Duration {
+    pub(crate) fn gather(&self) -> Duration {
         match self {
             Self::Csv(_) => Duration::ZERO,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => GATHER,
@@ -125,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
+    pub(crate) async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
         let group = group.clone();
         match self {
             Self::Csv(files) => files.run(move |files| files.commit(&group)).await,
@@ -139,7 +139,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
+    pub(crate) async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
         match self {
             Self::Csv(_) => Ok(()),
             Self::Sqlite(table, _) => table.run(move |table| table.close_run(run)).await,
@@ -152,7 +152,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn end_session(&mut self) -> Result<(), StoreError> {
+    pub(crate) async fn end_session(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Csv(files) => files.run(CsvFiles::seal).await,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(()),
@@ -161,12 +161,12 @@ impl Store {
 
     /// Whether what it is at may be left in its middle, by [`Store::abandon`]: a server ends a transaction whose
     /// connection is gone.
-    pub fn can_be_abandoned(&self) -> bool {
+    pub(crate) fn can_be_abandoned(&self) -> bool {
         matches!(self, Self::Postgres(_) | Self::Mysql(_))
     }
 
     /// What was begun is not waited for any more.
-    pub fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         match self {
             Self::Csv(_) | Self::Sqlite(..) => {}
             Self::Postgres(table) => table.disconnect(),
@@ -178,7 +178,7 @@ impl Store {
     ///
     /// # Errors
     /// For people.
-    pub async fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
+    pub(crate) async fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
         match self {
             Self::Csv(files) => files.run(move |files| files.pack(run)).await,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(None),

@@ -6,7 +6,7 @@ use crate::plugin::Kind;
 
 /// A column of a table that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundColumn {
+pub(super) struct FoundColumn {
     /// Its name.
     pub name: String,
     /// Its type, as its database calls it.
@@ -19,7 +19,7 @@ pub struct FoundColumn {
 
 /// How the names of columns are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Names {
+pub(super) enum Names {
     /// Letter by letter.
     Exact,
     /// Without regard to case, as SQLite and MySQL do.
@@ -30,7 +30,7 @@ pub enum Names {
 ///
 /// # Errors
 /// The first thing, with the column's name.
-pub fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
+pub(super) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
     let is_same = |one: &str, other: &str| match names {
         Names::Exact => one == other,
         Names::AnyCase => one.eq_ignore_ascii_case(other),

@@ -10,7 +10,7 @@ use crate::database::{AddressError, Server, ServerKind};
 
 /// Where a slave puts rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkUrl {
+pub(crate) enum SinkUrl {
     /// Files in a directory.
     Csv(PathBuf),
     /// A table in a SQLite file.
@@ -31,7 +31,7 @@ pub enum SinkUrl {
 
 /// A table, in a schema (or, in MySQL, a database) if one is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableName {
+pub(crate) struct TableName {
     /// What stands before the dot.
     pub schema: Option<String>,
     /// The table itself.
@@ -39,11 +39,11 @@ pub struct TableName {
 }
 
 /// The table in which sinks note what they have.
-pub const LEDGER_TABLE: &str = "simplegrid_ledger";
+pub(super) const LEDGER_TABLE: &str = "simplegrid_ledger";
 
 /// Why a text does not say where a sink is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SinkUrlError {
+pub(crate) enum SinkUrlError {
     /// It is in none of the forms.
     #[error(
         "it is no sink; write csv:DIRECTORY, sqlite:FILE?table=T, postgres://HOST/DATABASE?table=T or \
@@ -85,18 +85,18 @@ pub enum SinkUrlError {
 
 impl SinkUrl {
     /// Whether rows go into a table.
-    pub fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         !matches!(self, Self::Csv(_))
     }
 
     /// Whether it is on a server, and says no password.
-    pub fn wants_password(&self) -> bool {
+    pub(crate) fn wants_password(&self) -> bool {
         matches!(self, Self::Server { server, .. } if server.password.is_none())
     }
 
     /// The same with a password that is given apart from it. What needs none ignores it.
     #[must_use]
-    pub fn with_password(self, password: &str) -> Self {
+    pub(crate) fn with_password(self, password: &str) -> Self {
         match self {
             Self::Server { server, table } => {
                 Self::Server { server: server.with_credentials(None, Some(password.to_owned())), table }
@@ -211,12 +211,12 @@ impl TableName {
     }
 
     /// The ledger beside it.
-    pub fn ledger(&self) -> Self {
+    pub(crate) fn ledger(&self) -> Self {
         Self { schema: self.schema.clone(), table: LEDGER_TABLE.to_owned() }
     }
 
     /// As SQL has it, between such quotes.
-    pub fn quoted(&self, quote: char) -> String {
+    pub(crate) fn quoted(&self, quote: char) -> String {
         match &self.schema {
             Some(schema) => format!("{}.{}", quoted(schema, quote), quoted(&self.table, quote)),
             None => quoted(&self.table, quote),
@@ -225,7 +225,7 @@ impl TableName {
 }
 
 /// A name as SQL has it, whatever is in it.
-pub fn quoted(name: &str, quote: char) -> String {
+pub(super) fn quoted(name: &str, quote: char) -> String {
     let mut text = String::with_capacity(name.len() + 2);
     text.push(quote);
     for character in name.chars() {

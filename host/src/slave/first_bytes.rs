@@ -10,7 +10,7 @@ use crate::wire::{PREAMBLE_BYTES, may_be_preamble};
 
 /// Who is there.
 #[derive(Debug)]
-pub enum Caller {
+pub(super) enum Caller {
     /// One of ours, with its preamble.
     Ours([u8; PREAMBLE_BYTES]),
     /// A client that sends lines, and what it has sent so far; never nothing.
@@ -25,7 +25,7 @@ pub enum Caller {
 ///
 /// # Errors
 /// If the connection breaks.
-pub async fn read(stream: &mut TcpStream) -> io::Result<Caller> {
+pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Caller> {
     let mut bytes = [0; PREAMBLE_BYTES];
     let mut count = 0;
     while count < bytes.len() {

@@ -12,20 +12,20 @@ use crate::wire::{LineScheduler, Welcome};
 
 /// Clients that may be there at once, the one that is served included. More are turned away: each has a
 /// descriptor, and what it has sent waits in the system's memory.
-pub const LINE_CLIENTS_MAX: usize = 128;
+pub(super) const LINE_CLIENTS_MAX: usize = 128;
 
 /// Blocks of lines between the connection and the run: one to work on, one that is ready when it is done.
-pub const BLOCKS_AHEAD_MAX: usize = 2;
+pub(super) const BLOCKS_AHEAD_MAX: usize = 2;
 
 /// Something that runs lines, with all that a master of ours does for its records.
-pub trait LineRunner: std::fmt::Debug + Send + Sync {
+pub(crate) trait LineRunner: std::fmt::Debug + Send + Sync {
     /// Runs lines until they end and are all done or failed.
     fn run(&self, run: LineRun) -> Pin<Box<dyn Future<Output = LineRunEnd> + Send>>;
 }
 
 /// Lines to run.
 #[derive(Debug)]
-pub struct LineRun {
+pub(crate) struct LineRun {
     /// The lines, up to an end.
     pub lines: mpsc::Receiver<Input>,
     /// Which worker gets which; if partitioned, each line begins with its hash.
@@ -42,7 +42,7 @@ pub struct LineRun {
 
 /// How such a run ended.
 #[derive(Debug)]
-pub enum LineRunEnd {
+pub(crate) enum LineRunEnd {
     /// Every line is done or failed; how many, for people.
     Finished(String),
     /// It could not go on, and why; and how far it was.
@@ -53,7 +53,7 @@ pub enum LineRunEnd {
 
 /// What all clients share.
 #[derive(Debug)]
-pub struct LineDoor {
+pub(super) struct LineDoor {
     /// Runs their lines.
     pub runner: Box<dyn LineRunner>,
     /// Makes runs end early.
@@ -66,12 +66,12 @@ pub struct LineDoor {
 
 impl LineDoor {
     /// Nobody is there yet.
-    pub fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
+    pub(super) fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
         Self { runner, shutdown, places: Semaphore::new(LINE_CLIENTS_MAX), turn: Mutex::new(()) }
     }
 
     /// How many clients are there.
-    pub fn clients(&self) -> usize {
+    pub(super) fn clients(&self) -> usize {
         LINE_CLIENTS_MAX - self.places.available_permits()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Lines of one kind.
 #[derive(Debug)]
-pub struct LineLimit {
+pub(crate) struct LineLimit {
     lines_max: u32,
     /// Lines that were asked for in this period.
     asked_for: Mutex<u32>,
@@ -12,19 +12,19 @@ pub struct LineLimit {
 
 impl LineLimit {
     /// Allows so many lines between two calls of [`start_period`](Self::start_period).
-    pub fn new(lines_max: u32) -> Self {
+    pub(crate) fn new(lines_max: u32) -> Self {
         Self { lines_max, asked_for: Mutex::new(0) }
     }
 
     /// Whether one more may be logged now.
-    pub fn allows_one(&self) -> bool {
+    pub(crate) fn allows_one(&self) -> bool {
         let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
         *asked_for = asked_for.saturating_add(1);
         *asked_for <= self.lines_max
     }
 
     /// A new period begins. Returns how many lines were left out in the one before.
-    pub fn start_period(&self) -> u32 {
+    pub(crate) fn start_period(&self) -> u32 {
         let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *asked_for).saturating_sub(self.lines_max)
     }

@@ -60,7 +60,7 @@ enum Fed {
 }
 
 /// Serves a client until it has gone and its lines are done, or the slave ends.
-pub async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &LineDoor) {
+pub(super) async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &LineDoor) {
     let Ok(_place) = lines.places.try_acquire() else {
         if door.log.sessions.allows_one() {
             tracing::warn!(

@@ -35,7 +35,7 @@ const RESERVATION_BYTES_MAX: usize = 256;
 
 /// What all connections of a slave share.
 #[derive(Debug)]
-pub struct Door {
+pub(super) struct Door {
     /// What masters are told.
     pub welcome: Welcome,
     /// Where work goes.
@@ -58,7 +58,7 @@ pub struct Door {
 
 /// Why the slave is to end.
 #[derive(Debug)]
-pub enum EndOrder {
+pub(super) enum EndOrder {
     /// Someone who may do so has asked for it.
     Asked,
     /// It cannot do what it is there for.
@@ -67,7 +67,7 @@ pub enum EndOrder {
 
 /// How much the log says of peers, whoever they are and however many.
 #[derive(Debug)]
-pub struct DoorLog {
+pub(super) struct DoorLog {
     /// Of connections that were closed.
     closings: LineLimit,
     /// Of masters and what they and administrators say.
@@ -82,7 +82,7 @@ impl Default for DoorLog {
 
 impl DoorLog {
     /// A second has passed: what was left out is said as a number.
-    pub fn on_second(&self) {
+    pub(super) fn on_second(&self) {
         let (closings, sessions) = (self.closings.start_period(), self.sessions.start_period());
         if closings > 0 {
             tracing::warn!("… and {closings} more connections were closed");
@@ -141,7 +141,7 @@ enum Inside<'a> {
 }
 
 /// Serves one connection to its end. Until it is a master's or sends lines, it may have to make room for others.
-pub async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
+pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
     let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
     let inside = tokio::select! {
         inside = let_in(stream, &door) => inside,
@@ -262,7 +262,7 @@ async fn administrate(
 
 /// Frees the slave when the session is over, however it ends.
 #[derive(Debug)]
-pub struct Occupied<'a>(&'a Door);
+pub(super) struct Occupied<'a>(&'a Door);
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
@@ -274,7 +274,7 @@ impl Drop for Occupied<'_> {
 impl Door {
     /// Waits until nobody is in, and goes in. To be asked by one at a time: it is one that is told. While the slave
     /// drains, it waits for ever.
-    pub async fn occupy_when_free(&self, name: &str) -> Occupied<'_> {
+    pub(super) async fn occupy_when_free(&self, name: &str) -> Occupied<'_> {
         loop {
             if let Ok(occupied) = occupy(self, name) {
                 return occupied;

@@ -19,7 +19,7 @@ const FRAMES_TO_SINK: usize = 8;
 const RECORD_END_BYTES: usize = 4;
 
 /// Where a session's frames come from: a connection, or a master in the same process.
-pub trait Incoming {
+pub(crate) trait Incoming {
     /// The next frame; `None` at the end.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Incoming for mpsc::Receiver<Frame<MasterToSlave>> {
 
 /// How a session ended.
 #[derive(Debug)]
-pub enum SessionEnd {
+pub(crate) enum SessionEnd {
     /// The master said that its run is over.
     Bye,
     /// The master is lost.
@@ -60,7 +60,7 @@ pub enum SessionEnd {
 
 /// Serves one master until it says goodbye or is lost. The pool is free of its run when this returns. `lines`
 /// bounds what it can put into the log.
-pub async fn serve(
+pub(crate) async fn serve(
     run: RunRequest,
     mut incoming: impl Incoming,
     out: mpsc::Sender<Frame<SlaveToMaster>>,
@@ -117,7 +117,7 @@ async fn pass_on(
 }
 
 /// Makes the pool forget the run, and the sink complete what it has of it.
-pub async fn detach(pool: &PoolHandle) {
+pub(super) async fn detach(pool: &PoolHandle) {
     let (done, detached) = oneshot::channel();
     if pool.commands.send(PoolCommand::Detach(done)).await.is_ok() {
         // A pool that ends instead is free of the run, too.
@@ -202,7 +202,7 @@ async fn work(pool: &PoolHandle, id: WorkerId, item: Frame<HostToWorker>) -> boo
 /// original's commands for a slave's own scheduling have nothing left to do here.
 ///
 /// The peer is not known: what it says is cut, and logged only as often as `lines` allows.
-pub fn on_command(name: &str, value: &str, lines: &LineLimit) {
+pub(super) fn on_command(name: &str, value: &str, lines: &LineLimit) {
     if !lines.allows_one() {
         return;
     }

@@ -22,12 +22,12 @@ mod waiting_room;
 mod worker_link;
 mod worker_pool;
 
-pub use line_door::{LineRun, LineRunEnd, LineRunner};
-pub use line_limit::LineLimit;
-pub use master_session::{Incoming, SessionEnd, serve};
-pub use prepare::{PrepareError, Prepared, TaskChoice, prepare};
-pub use sink_store::open_sink;
-pub use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
+pub(crate) use line_door::{LineRun, LineRunEnd, LineRunner};
+pub(crate) use line_limit::LineLimit;
+pub(crate) use master_session::{Incoming, serve};
+pub(crate) use prepare::{Prepared, TaskChoice, prepare};
+pub(crate) use sink_store::open_sink;
+pub(crate) use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
 
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;
@@ -37,7 +37,7 @@ use crate::exit_code::ExitStatus;
 ///
 /// # Errors
 /// If it cannot begin, or had to give up.
-pub fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
+pub(crate) fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(node::run(config, line_runner))
 }

@@ -57,7 +57,10 @@ enum Why {
 ///
 /// # Errors
 /// If it cannot begin.
-pub async fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
+pub(super) async fn run(
+    config: &SlaveConfig,
+    line_runner: Box<dyn LineRunner>,
+) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
     let url = config.registry.url(&config.manager_args)?;
     // A server that cannot be reached is tried for a while.

@@ -28,7 +28,7 @@ const IDLE_FLUSH_AFTER: Duration = Duration::from_millis(100);
 
 /// What the pool must do next, in this order.
 #[derive(Debug, PartialEq)]
-pub enum Action {
+pub(super) enum Action {
     /// Start a worker.
     Spawn(WorkerId),
     /// Give a worker an item.
@@ -94,7 +94,7 @@ impl Slot {
 
 /// The state of a slave's workers.
 #[derive(Debug)]
-pub struct PoolState {
+pub(super) struct PoolState {
     slots: Vec<Slot>,
     /// Whether a master is there.
     attached: bool,
@@ -103,7 +103,7 @@ pub struct PoolState {
 
 impl PoolState {
     /// A pool of so many slots, and the actions that start it.
-    pub fn new(slots: u16, now: Instant) -> (Self, Vec<Action>) {
+    pub(super) fn new(slots: u16, now: Instant) -> (Self, Vec<Action>) {
         let slot = || Slot {
             epoch: Epoch::default(),
             phase: Phase::Starting,
@@ -119,17 +119,17 @@ impl PoolState {
     }
 
     /// Whether every slot has a worker that can be fed.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.slots.iter().all(|slot| slot.phase == Phase::Ready)
     }
 
     /// Whether every worker is gone for good.
-    pub fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stopping && self.slots.iter().all(|slot| slot.phase == Phase::Stopped)
     }
 
     /// A master is there: it is told which slots are up.
-    pub fn on_attach(&mut self, begin: &HostToWorker) -> Vec<Action> {
+    pub(super) fn on_attach(&mut self, begin: &HostToWorker) -> Vec<Action> {
         self.attached = true;
         let ready: Vec<_> = self.ids_of(Phase::Ready).collect();
         let begins = ready.iter().map(|id| Action::Feed(*id, begin.clone().into()));
@@ -139,7 +139,7 @@ impl PoolState {
 
     /// The master is gone. Workers that still have something of its run are replaced: a task cannot be made
     /// to forget what it holds.
-    pub fn on_detach(&mut self) -> Vec<Action> {
+    pub(super) fn on_detach(&mut self) -> Vec<Action> {
         self.attached = false;
         let mut actions = Vec::new();
         for index in 0..self.slots.len() {
@@ -155,7 +155,7 @@ impl PoolState {
     }
 
     /// The master sends work for a slot.
-    pub fn on_work(&mut self, id: WorkerId, item: Frame<HostToWorker>) -> Vec<Action> {
+    pub(super) fn on_work(&mut self, id: WorkerId, item: Frame<HostToWorker>) -> Vec<Action> {
         let Some(slot) = self.slots.get_mut(usize::from(id.slot.0)) else { return Vec::new() };
         // What was sent to an earlier worker is void: the master knows, or is about to learn, that it is lost.
         if slot.epoch != id.epoch || slot.phase != Phase::Ready || !self.attached {
@@ -170,7 +170,12 @@ impl PoolState {
     }
 
     /// A worker's task exists.
-    pub fn on_created(&mut self, id: WorkerId, begin: Option<&HostToWorker>, now: Instant) -> Vec<Action> {
+    pub(super) fn on_created(
+        &mut self,
+        id: WorkerId,
+        begin: Option<&HostToWorker>,
+        now: Instant,
+    ) -> Vec<Action> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         if slot.phase != Phase::Starting {
             return Vec::new();
@@ -184,19 +189,19 @@ impl PoolState {
     }
 
     /// A worker could not be started.
-    pub fn on_not_created(&mut self, id: WorkerId, message: String, now: Instant) -> Vec<Action> {
+    pub(super) fn on_not_created(&mut self, id: WorkerId, message: String, now: Instant) -> Vec<Action> {
         self.replace(id, true, &message, now)
     }
 
     /// The library or its task refuses to start, and has never started here: it will not the next time.
-    pub fn on_refused(&mut self, id: WorkerId, message: String) -> Vec<Action> {
+    pub(super) fn on_refused(&mut self, id: WorkerId, message: String) -> Vec<Action> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.phase = Phase::Stopped;
         vec![Action::GiveUp { message }]
     }
 
     /// A worker has finished an item, or a part of one.
-    pub fn on_done(
+    pub(super) fn on_done(
         &mut self,
         id: WorkerId,
         done: &ItemDone,
@@ -231,7 +236,7 @@ impl PoolState {
     }
 
     /// A worker is gone.
-    pub fn on_lost(&mut self, id: WorkerId, lost: Lost, now: Instant) -> Vec<Action> {
+    pub(super) fn on_lost(&mut self, id: WorkerId, lost: Lost, now: Instant) -> Vec<Action> {
         let attached = self.attached;
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         let died_of_itself = !slot.is_busy() && slot.phase == Phase::Ready && !lost.was_killed;
@@ -252,12 +257,12 @@ impl PoolState {
     }
 
     /// A task says that it cannot go on: the slave cannot either.
-    pub fn on_fatal(&mut self, message: String) -> Vec<Action> {
+    pub(super) fn on_fatal(&mut self, message: String) -> Vec<Action> {
         vec![Action::GiveUp { message }]
     }
 
     /// Time passes: workers that wait for a start, and idle ones that hold records.
-    pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
+    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         for index in 0..self.slots.len() {
             let id = self.id(index);
@@ -279,12 +284,12 @@ impl PoolState {
     }
 
     /// The slave is about to end: tasks may want to make haste.
-    pub fn on_hurry(&mut self) -> Vec<Action> {
+    pub(super) fn on_hurry(&mut self) -> Vec<Action> {
         self.ids_of(Phase::Ready).map(Action::Hurry).collect()
     }
 
     /// The slave ends: workers finish what they have, and none is replaced.
-    pub fn on_stop(&mut self) -> Vec<Action> {
+    pub(super) fn on_stop(&mut self) -> Vec<Action> {
         self.stopping = true;
         let mut actions = Vec::new();
         for index in 0..self.slots.len() {
@@ -301,7 +306,7 @@ impl PoolState {
     }
 
     /// The slave ends at once: whatever workers are at is left.
-    pub fn on_kill(&mut self) -> Vec<Action> {
+    pub(super) fn on_kill(&mut self) -> Vec<Action> {
         self.stopping = true;
         for slot in &mut self.slots {
             if matches!(slot.phase, Phase::Respawn(_)) {
@@ -316,7 +321,7 @@ impl PoolState {
     ///
     /// # Panics
     /// If it is not.
-    pub fn sanity_check(&self) {
+    pub(super) fn sanity_check(&self) {
         for slot in &self.slots {
             assert!(slot.at_worker <= ITEMS_PER_WORKER_MAX, "a worker has too many items");
             assert!(slot.phase == Phase::Ready || slot.queue.is_empty(), "items wait for no worker");

@@ -11,7 +11,7 @@ use crate::worker::{LaunchError, WorkerLabel, WorkerProcess};
 
 /// Why a task cannot be run here. One line for whoever named it.
 #[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
+pub(crate) enum PrepareError {
     /// No such library.
     #[error(transparent)]
     Find(#[from] LoadError),
@@ -22,7 +22,7 @@ pub enum PrepareError {
 
 /// A task that can be run.
 #[derive(Debug, Clone)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// What workers load.
     pub start: WorkerStart,
     /// What masters are told.
@@ -33,7 +33,7 @@ pub struct Prepared {
 
 /// What the user said about a task.
 #[derive(Debug)]
-pub struct TaskChoice<'a> {
+pub(crate) struct TaskChoice<'a> {
     /// `FILE|NAME[:TASK]`.
     pub task: &'a str,
     /// Its arguments.
@@ -54,7 +54,7 @@ pub struct TaskChoice<'a> {
 ///
 /// # Errors
 /// See [`PrepareError`].
-pub async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
+pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
     let (library, task) = plugin::find(choice.task, choice.task_path)?;
     let mut start = WorkerStart {
         library,

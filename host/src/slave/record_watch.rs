@@ -17,7 +17,7 @@ const LOOKS_PER_LIMIT: u32 = 10;
 
 /// What is to be done about the record in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Nothing.
     Fine,
     /// It should be named in the log.
@@ -33,7 +33,7 @@ pub enum Verdict {
 
 /// Watches one worker.
 #[derive(Debug)]
-pub struct RecordWatch {
+pub(super) struct RecordWatch {
     limit: Option<Duration>,
     seen: Option<(u64, BatchId, u64)>,
     since: Instant,
@@ -42,23 +42,23 @@ pub struct RecordWatch {
 
 impl RecordWatch {
     /// Watches with that limit.
-    pub fn new(limit: Option<Duration>, now: Instant) -> Self {
+    pub(super) fn new(limit: Option<Duration>, now: Instant) -> Self {
         Self { limit, seen: None, since: now, named: false }
     }
 
     /// Sets another limit: a master's wins over its slave's.
-    pub fn set_limit(&mut self, limit: Option<Duration>) {
+    pub(super) fn set_limit(&mut self, limit: Option<Duration>) {
         self.limit = limit;
     }
 
     /// How often to look.
-    pub fn look_every(&self) -> Duration {
+    pub(super) fn look_every(&self) -> Duration {
         let longest = Duration::from_secs(1);
         self.limit.map_or(longest, |limit| (limit / LOOKS_PER_LIMIT).clamp(Duration::from_millis(2), longest))
     }
 
     /// Judges what the scoreboard says of the item with that turn.
-    pub fn on_look(&mut self, turn: u64, snapshot: Option<&Snapshot>, now: Instant) -> Verdict {
+    pub(super) fn on_look(&mut self, turn: u64, snapshot: Option<&Snapshot>, now: Instant) -> Verdict {
         let in_hand = snapshot.filter(|snapshot| snapshot.flushing || snapshot.in_hand().is_some());
         let Some(snapshot) = in_hand else {
             self.seen = None;

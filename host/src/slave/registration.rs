@@ -22,7 +22,7 @@ const BEATS_WITHOUT_CLIENT: u32 = 3;
 
 /// What the row is told.
 #[derive(Debug)]
-pub enum RowEvent {
+pub(super) enum RowEvent {
     /// Figures for the next beat, and how many clients with lines are there, if they are let in at all.
     Stats(Stats, Option<usize>),
     /// A master has taken the slave.
@@ -35,7 +35,7 @@ pub enum RowEvent {
 
 /// A row that is announced.
 #[derive(Debug)]
-pub struct Registration {
+pub(super) struct Registration {
     registry: Registry,
     announcement: Announcement,
     stats: Stats,
@@ -53,7 +53,10 @@ impl Registration {
     ///
     /// # Errors
     /// If a live slave has the row, or the registry fails.
-    pub async fn announce(registry: Registry, mut announcement: Announcement) -> Result<Self, RegistryError> {
+    pub(super) async fn announce(
+        registry: Registry,
+        mut announcement: Announcement,
+    ) -> Result<Self, RegistryError> {
         match registry.announce(&announcement).await {
             Err(RegistryError::Live { pid: Some(pid), .. }) if is_dead_here(&announcement, pid) => {
                 announcement.dead_pid = Some(pid);
@@ -78,12 +81,12 @@ impl Registration {
     ///
     /// # Errors
     /// If the registry fails.
-    pub async fn enable(&self) -> Result<(), RegistryError> {
+    pub(super) async fn enable(&self) -> Result<(), RegistryError> {
         self.registry.enable(self.key()).await.map(|_| ())
     }
 
     /// Keeps the row alive until no more events can come, and then retires it.
-    pub async fn keep(mut self, mut events: mpsc::Receiver<RowEvent>) {
+    pub(super) async fn keep(mut self, mut events: mpsc::Receiver<RowEvent>) {
         let mut beat = tokio::time::interval(BEAT_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

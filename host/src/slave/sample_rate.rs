@@ -6,19 +6,19 @@ use crate::registry::Stats;
 
 /// Records that ended, as seen from one moment to the next.
 #[derive(Debug)]
-pub struct SampleRate {
+pub(super) struct SampleRate {
     since: Instant,
     ended: u64,
 }
 
 impl SampleRate {
     /// Starts to count.
-    pub fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self { since: now, ended: 0 }
     }
 
     /// Records per second since the last sample.
-    pub fn sample(&mut self, stats: Stats, now: Instant) -> f64 {
+    pub(super) fn sample(&mut self, stats: Stats, now: Instant) -> f64 {
         let ended = stats.done + stats.failed;
         let elapsed = now.duration_since(self.since).max(Duration::from_millis(1));
         let rate = ended.saturating_sub(self.ended) as f64 / elapsed.as_secs_f64();

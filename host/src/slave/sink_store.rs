@@ -8,7 +8,7 @@ use crate::sink::{self, OpenError, SinkUrl, Store};
 ///
 /// # Errors
 /// If it cannot be used.
-pub async fn open_sink(
+pub(crate) async fn open_sink(
     url: Option<&SinkUrl>,
     label: &str,
     prepared: &mut Prepared,

@@ -20,7 +20,7 @@ use crate::worker::{LaunchError, ProcessHandle, WorkerLabel, WorkerProcess};
 
 /// Which worker an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct WorkerId {
+pub(crate) struct WorkerId {
     /// Its place.
     pub slot: SlotIndex,
     /// How many were there before it.
@@ -29,7 +29,7 @@ pub struct WorkerId {
 
 /// What happened to a worker.
 #[derive(Debug)]
-pub enum WorkerEvent {
+pub(super) enum WorkerEvent {
     /// Its task exists.
     Created,
     /// The process did not get so far.
@@ -54,7 +54,7 @@ pub enum WorkerEvent {
 
 /// What is left of a worker.
 #[derive(Debug)]
-pub struct Lost {
+pub(super) struct Lost {
     /// How it ended.
     pub kind: LossKind,
     /// For people.
@@ -71,7 +71,7 @@ pub struct Lost {
 
 /// What is to be done to a worker's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Steering {
+pub(super) enum Steering {
     /// Its task is told that the slave is about to end.
     Hurry,
     /// It is killed at once.
@@ -80,7 +80,7 @@ pub enum Steering {
 
 /// What a link must know.
 #[derive(Debug)]
-pub struct LinkSettings {
+pub(super) struct LinkSettings {
     /// Whose line this is.
     pub id: WorkerId,
     /// What to load.
@@ -92,7 +92,7 @@ pub struct LinkSettings {
 }
 
 /// Runs one worker to its end.
-pub async fn run(
+pub(super) async fn run(
     settings: LinkSettings,
     items: mpsc::Receiver<Frame<HostToWorker>>,
     mut steering: mpsc::Receiver<Steering>,

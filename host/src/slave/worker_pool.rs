@@ -38,7 +38,7 @@ const STEERING_CHANNEL: usize = 4;
 
 /// What the pool must know.
 #[derive(Debug, Clone)]
-pub struct PoolConfig {
+pub(crate) struct PoolConfig {
     /// How many workers.
     pub slots: u16,
     /// What they load.
@@ -53,7 +53,7 @@ pub struct PoolConfig {
 
 /// What a master's run asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct RunRequest {
+pub(crate) struct RunRequest {
     /// Its name.
     pub run: RunId,
     /// How its records end.
@@ -64,7 +64,7 @@ pub struct RunRequest {
 
 /// What a pool is told.
 #[derive(Debug)]
-pub enum PoolCommand {
+pub(crate) enum PoolCommand {
     /// A master is there. What it must be told goes to `out`.
     Attach {
         /// What it asks for.
@@ -93,7 +93,7 @@ pub enum PoolCommand {
 
 /// How a pool is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PoolStatus {
+pub(crate) enum PoolStatus {
     /// Its first workers are being started.
     Starting,
     /// It can be given to a master.
@@ -109,7 +109,7 @@ pub enum PoolStatus {
 
 /// The way to a pool.
 #[derive(Debug, Clone)]
-pub struct PoolHandle {
+pub(crate) struct PoolHandle {
     /// What it is told.
     pub commands: mpsc::Sender<PoolCommand>,
     /// How it is.
@@ -122,7 +122,7 @@ pub struct PoolHandle {
 
 /// Records that ended in a pool's workers, over all runs.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Done.
     pub done: AtomicU64,
     /// Failed attempts.
@@ -146,7 +146,7 @@ impl Counters {
 }
 
 /// Starts a pool; it runs in `tasks`.
-pub fn start(config: PoolConfig, sink: Option<SinkHandle>, tasks: &mut JoinSet<()>) -> PoolHandle {
+pub(crate) fn start(config: PoolConfig, sink: Option<SinkHandle>, tasks: &mut JoinSet<()>) -> PoolHandle {
     let room = usize::from(config.slots) * (BATCHES_PER_SLOT_MAX + 1) + 16;
     let (commands, inbox) = mpsc::channel(room);
     let (status, status_out) = watch::channel(PoolStatus::Starting);
@@ -412,7 +412,7 @@ async fn send_next(master: Option<&Master>, outbox: &mut VecDeque<Frame<SlaveToM
 
 impl WorkerId {
     /// The worker of a slot.
-    pub fn new(slot: SlotIndex, epoch: Epoch) -> Self {
+    pub(crate) fn new(slot: SlotIndex, epoch: Epoch) -> Self {
         Self { slot, epoch }
     }
 }

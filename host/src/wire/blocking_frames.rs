@@ -38,13 +38,13 @@ pub struct BlockingReader {
 
 /// Frames out, over a blocking socket.
 #[derive(Debug)]
-pub struct BlockingWriter {
+pub(crate) struct BlockingWriter {
     socket: UnixStream,
 }
 
 impl BlockingWriter {
     /// Writes to `socket`.
-    pub fn new(socket: UnixStream) -> Self {
+    pub(crate) fn new(socket: UnixStream) -> Self {
         Self { socket }
     }
 
@@ -52,7 +52,7 @@ impl BlockingWriter {
     ///
     /// # Errors
     /// Those of the socket.
-    pub fn send<M: Serialize>(&mut self, message: M) -> std::io::Result<()> {
+    pub(crate) fn send<M: Serialize>(&mut self, message: M) -> std::io::Result<()> {
         self.socket.write_all(&frame::encode_head(&Frame::from(message)))
     }
 }

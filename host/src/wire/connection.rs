@@ -17,7 +17,7 @@ use crate::limits::{HEARTBEAT_EVERY, SILENCE_MAX};
 
 /// A sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
+pub(crate) enum Beat {
     /// To be answered.
     Ping(u64),
     /// An answer.
@@ -25,7 +25,7 @@ pub enum Beat {
 }
 
 /// Messages among which there are signs of life.
-pub trait Beats: Sized {
+pub(crate) trait Beats: Sized {
     /// Makes one.
     fn of(beat: Beat) -> Self;
     /// Whether this is one.
@@ -57,7 +57,7 @@ beats!(MasterToSlave, SlaveToMaster);
 
 /// Why a peer is given up.
 #[derive(Debug, thiserror::Error)]
-pub enum PeerError {
+pub(crate) enum PeerError {
     /// Nothing was heard of it.
     #[error("it has been silent for {} s", SILENCE_MAX.as_secs())]
     Silent,
@@ -68,7 +68,7 @@ pub enum PeerError {
 
 /// What was heard.
 #[derive(Debug)]
-pub enum Heard<M> {
+pub(crate) enum Heard<M> {
     /// A message.
     Said(Frame<M>),
     /// The answer to a ping of ours.
@@ -76,7 +76,7 @@ pub enum Heard<M> {
 }
 
 /// The two halves of a connection share what they must know of each other.
-pub fn halves<R, W, In, Out>(
+pub(crate) fn halves<R, W, In, Out>(
     reader: FrameReader<R>,
     writer: FrameWriter<W>,
     frames: mpsc::Receiver<Frame<Out>>,
@@ -90,7 +90,7 @@ pub fn halves<R, W, In, Out>(
 
 /// What the peer says.
 #[derive(Debug)]
-pub struct ReceivingHalf<R, In> {
+pub(crate) struct ReceivingHalf<R, In> {
     reader: FrameReader<R>,
     pongs: mpsc::Sender<u64>,
     began: Instant,
@@ -104,7 +104,7 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned + Beats> ReceivingHalf<R, In> {
     ///
     /// # Errors
     /// If the peer is silent for too long, or breaks the protocol.
-    pub async fn next(&mut self) -> Result<Option<Heard<In>>, PeerError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Heard<In>>, PeerError> {
         loop {
             let Some(frame) = self.next_frame().await? else { return Ok(None) };
             match frame.head.beat() {
@@ -137,7 +137,7 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned> ReceivingHalf<R, In> {
 
 /// What we say.
 #[derive(Debug)]
-pub struct SendingHalf<W, Out> {
+pub(crate) struct SendingHalf<W, Out> {
     writer: FrameWriter<W>,
     frames: mpsc::Receiver<Frame<Out>>,
     pongs: mpsc::Receiver<u64>,
@@ -149,7 +149,7 @@ impl<W: AsyncWrite + Unpin, Out: Serialize + Beats> SendingHalf<W, Out> {
     ///
     /// # Errors
     /// If the connection fails.
-    pub async fn run(mut self) -> std::io::Result<()> {
+    pub(crate) async fn run(mut self) -> std::io::Result<()> {
         let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

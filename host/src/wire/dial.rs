@@ -12,7 +12,7 @@ use crate::limits::{SILENCE_MAX, SLOTS_MAX};
 
 /// Why a slave cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub(crate) enum ConnectError {
     /// No connection.
     #[error("no connection to {address}: {source}")]
     Connect {
@@ -69,7 +69,7 @@ pub enum ConnectError {
 
 /// A connection after the handshake.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// What the slave is; `None` for an administrator.
     pub welcome: Option<Welcome>,
     /// What it says.
@@ -82,7 +82,7 @@ pub struct Connection {
 ///
 /// # Errors
 /// See [`ConnectError`].
-pub async fn connect(address: &str, role: Role) -> Result<Connection, ConnectError> {
+pub(crate) async fn connect(address: &str, role: Role) -> Result<Connection, ConnectError> {
     let silent = |_| ConnectError::Silent { address: address.to_owned() };
     tokio::time::timeout(SILENCE_MAX, shake_hands(address, role)).await.map_err(silent)?
 }
@@ -121,7 +121,7 @@ async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectErr
 ///
 /// # Errors
 /// See [`ConnectError`].
-pub async fn tell(address: &str, message: MasterToSlave) -> Result<(), ConnectError> {
+pub(crate) async fn tell(address: &str, message: MasterToSlave) -> Result<(), ConnectError> {
     let mut connection = connect(address, Role::Administrator).await?;
     let frame_error = |source| ConnectError::Frame { address: address.to_owned(), source };
     connection.writer.push(&Frame::from(message));

@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Bytes of a preamble.
-pub const PREAMBLE_BYTES: usize = 8;
+pub(crate) const PREAMBLE_BYTES: usize = 8;
 
 /// Seven letters, so that a port of something else is told apart at once.
 pub(super) const MAGIC: &[u8; 7] = b"SIMPLEG";
@@ -15,7 +15,7 @@ const PROTOCOL_VERSION: u8 = 2;
 
 /// Why a peer is not one of ours.
 #[derive(Debug, thiserror::Error)]
-pub enum HandshakeError {
+pub(crate) enum HandshakeError {
     /// It spoke something else.
     #[error("the peer does not speak SimpleGrid's protocol")]
     NotSimpleGrid,
@@ -36,7 +36,7 @@ pub enum HandshakeError {
 ///
 /// # Errors
 /// If the peer is none of ours, or the connection fails.
-pub async fn exchange_preambles<R, W>(reader: &mut R, writer: &mut W) -> Result<(), HandshakeError>
+pub(crate) async fn exchange_preambles<R, W>(reader: &mut R, writer: &mut W) -> Result<(), HandshakeError>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -51,7 +51,7 @@ where
 ///
 /// # Errors
 /// If the peer is none of ours, or the connection fails.
-pub async fn answer_preamble<W: AsyncWrite + Unpin>(
+pub(crate) async fn answer_preamble<W: AsyncWrite + Unpin>(
     theirs: [u8; PREAMBLE_BYTES],
     writer: &mut W,
 ) -> Result<(), HandshakeError> {

@@ -4,14 +4,14 @@
 use super::handshake::{MAGIC, PREAMBLE_BYTES};
 
 /// Bytes of the hash that stands before each record of a partitioned run, filled up with blanks.
-pub const HASH_PREFIX_BYTES: usize = 10;
+pub(crate) const HASH_PREFIX_BYTES: usize = 10;
 
 /// The package of the original's schedulers for slaves.
 const SCHEDULER_PACKAGE: &str = "Net::SimpleGrid::ProcessScheduler::";
 
 /// Which worker of a slave gets which line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LineScheduler {
+pub(crate) enum LineScheduler {
     /// Any.
     #[default]
     RoundRobin,
@@ -21,7 +21,7 @@ pub enum LineScheduler {
 
 /// What a line asks for that is no record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LineCommand {
+pub(crate) enum LineCommand {
     /// Whether the slave is to end when the client has gone.
     Done(bool),
     /// The scheduler for the lines that follow.
@@ -46,11 +46,11 @@ pub enum LineCommand {
 #[error(
     "it does not begin with a hash, a number that blanks fill up to {HASH_PREFIX_BYTES} characters, as every line must once its sender has chosen the partitioned scheduler"
 )]
-pub struct NoHash;
+pub(crate) struct NoHash;
 
 /// Whether a connection that began like this may still turn out to be one of ours: all that there is of our
 /// preamble is right.
-pub fn may_be_preamble(bytes: &[u8]) -> bool {
+pub(crate) fn may_be_preamble(bytes: &[u8]) -> bool {
     let seen = bytes.len().min(MAGIC.len());
     bytes.len() <= PREAMBLE_BYTES && bytes[..seen] == MAGIC[..seen]
 }
@@ -58,7 +58,7 @@ pub fn may_be_preamble(bytes: &[u8]) -> bool {
 impl LineCommand {
     /// The command in a line without its terminator; `None` if it is a record. Only `:NAME=VALUE` is a command:
     /// a line that begins with a colon and has no equals sign is a record (`Manager.pm`, `handleAdminCmd`).
-    pub fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let rest = line.strip_prefix(b":")?;
         let equals = memchr::memchr(b'=', rest)?;
         let name = String::from_utf8_lossy(&rest[..equals]).into_owned();
@@ -81,7 +81,7 @@ impl LineCommand {
 ///
 /// # Errors
 /// If it does not begin with one.
-pub fn split_hash(line: &[u8]) -> Result<(&[u8], &[u8]), NoHash> {
+pub(crate) fn split_hash(line: &[u8]) -> Result<(&[u8], &[u8]), NoHash> {
     let (prefix, record) = line.split_at_checked(HASH_PREFIX_BYTES).ok_or(NoHash)?;
     let hash = prefix.trim_ascii_end();
     let digits = hash.strip_prefix(b"-").unwrap_or(hash);
@@ -93,7 +93,7 @@ pub fn split_hash(line: &[u8]) -> Result<(&[u8], &[u8]), NoHash> {
 
 /// Whether the value of the command `done` says yes: what Perl takes for true, after the original's own look for a «no»
 /// and a «yes» anywhere in the word.
-pub fn is_yes(value: &str) -> bool {
+pub(crate) fn is_yes(value: &str) -> bool {
     let word = value.to_lowercase();
     !(word.contains("no") || word.is_empty() || word == "0")
 }

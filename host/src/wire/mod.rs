@@ -14,19 +14,23 @@ mod message;
 mod seq_ranges;
 mod worker_message;
 
-pub use blocking_frames::{BlockingReader, BlockingWriter, FrameRef, MoreInput};
-pub use connection::{Beats, Heard, PeerError, ReceivingHalf, SendingHalf, halves};
-pub use dial::{ConnectError, Connection, connect, tell};
+pub use blocking_frames::BlockingReader;
+pub(crate) use blocking_frames::{BlockingWriter, FrameRef, MoreInput};
+pub(crate) use connection::{Heard, PeerError, ReceivingHalf, halves};
+pub(crate) use dial::{ConnectError, Connection, connect, tell};
 pub use frame::{Frame, FrameError, FrameLimits};
 pub use frame_reader::FrameReader;
 pub use frame_writer::FrameWriter;
-pub use handshake::{HandshakeError, PREAMBLE_BYTES, answer_preamble, exchange_preambles};
-pub use line_protocol::{
-    HASH_PREFIX_BYTES, LineCommand, LineScheduler, NoHash, is_yes, may_be_preamble, split_hash,
+pub(crate) use handshake::{HandshakeError, PREAMBLE_BYTES, answer_preamble, exchange_preambles};
+pub(crate) use line_protocol::{
+    HASH_PREFIX_BYTES, LineCommand, LineScheduler, is_yes, may_be_preamble, split_hash,
 };
+pub(crate) use message::SinkPlace;
 pub use message::{
-    BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SinkPlace, SlaveToMaster,
-    SlotLost, Welcome,
+    BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SlaveToMaster, SlotLost,
+    Welcome,
 };
-pub use seq_ranges::{BatchSeqs, SeqRanges};
-pub use worker_message::{HostToWorker, ItemDone, WorkerLimits, WorkerStart, WorkerToHost};
+pub(crate) use seq_ranges::BatchSeqs;
+pub use seq_ranges::SeqRanges;
+pub use worker_message::{HostToWorker, WorkerToHost};
+pub(crate) use worker_message::{ItemDone, WorkerLimits, WorkerStart};

@@ -21,7 +21,7 @@ use crate::wire::{BlockingReader, BlockingWriter, HostToWorker, WorkerStart, Wor
 ///
 /// # Errors
 /// If the process was not started by a slave, or the slave breaks the protocol.
-pub fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     super::log_line::init();
     let stopping = mind_signals()?;
     let socket = take_socket()?;

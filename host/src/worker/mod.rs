@@ -14,5 +14,5 @@ mod process;
 mod serve_loop;
 mod watchdog;
 
-pub use child::run;
-pub use process::{LaunchError, ProcessHandle, WorkerEnd, WorkerLabel, WorkerProcess, probe};
+pub(crate) use child::run;
+pub(crate) use process::{LaunchError, ProcessHandle, WorkerLabel, WorkerProcess, probe};

@@ -32,7 +32,7 @@ const LAST_WORDS_GRACE: Duration = Duration::from_millis(200);
 
 /// Why a library cannot be used. One line for whoever named it.
 #[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
+pub(crate) enum LaunchError {
     /// The process could not be started.
     #[error("no worker process could be started: {0}")]
     Spawn(#[from] io::Error),
@@ -59,11 +59,11 @@ pub enum LaunchError {
 
 /// How a process ended, for people.
 #[derive(Debug, Clone, Copy)]
-pub struct WorkerEnd(pub Option<ExitStatus>);
+pub(crate) struct WorkerEnd(pub Option<ExitStatus>);
 
 impl WorkerEnd {
     /// Whether someone killed it.
-    pub fn is_kill(self) -> bool {
+    pub(crate) fn is_kill(self) -> bool {
         self.0.is_some_and(|status| status.signal() == Some(Signal::SIGKILL as i32))
     }
 }
@@ -84,7 +84,7 @@ impl std::fmt::Display for WorkerEnd {
 
 /// A worker process and the three ways to it.
 #[derive(Debug)]
-pub struct WorkerProcess {
+pub(crate) struct WorkerProcess {
     /// What it says.
     pub input: FrameReader<OwnedReadHalf>,
     /// What it is told.
@@ -103,7 +103,7 @@ impl WorkerProcess {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn spawn(label: &WorkerLabel) -> io::Result<Self> {
+    pub(crate) fn spawn(label: &WorkerLabel) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let board = BoardReader::create()?;
         let (taken_here, taken) = io::pipe()?;
@@ -127,7 +127,7 @@ impl WorkerProcess {
     ///
     /// # Errors
     /// Those of the socket.
-    pub async fn tell(&mut self, message: HostToWorker) -> io::Result<()> {
+    pub(crate) async fn tell(&mut self, message: HostToWorker) -> io::Result<()> {
         self.output.push(&Frame::from(message));
         self.output.flush().await
     }
@@ -136,7 +136,7 @@ impl WorkerProcess {
     ///
     /// # Errors
     /// See [`LaunchError`].
-    pub async fn load(&mut self, start: &WorkerStart) -> Result<Manifest, LaunchError> {
+    pub(crate) async fn load(&mut self, start: &WorkerStart) -> Result<Manifest, LaunchError> {
         match self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded").await? {
             WorkerToHost::Loaded { manifest } => {
                 Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)
@@ -149,7 +149,7 @@ impl WorkerProcess {
     ///
     /// # Errors
     /// See [`LaunchError`].
-    pub async fn prepare(&mut self, library: &Path) -> Result<(), LaunchError> {
+    pub(crate) async fn prepare(&mut self, library: &Path) -> Result<(), LaunchError> {
         match self.ask(HostToWorker::Prepare, library, "prepared").await? {
             WorkerToHost::Prepared => Ok(()),
             other => Err(unexpected(&other)),
@@ -160,7 +160,7 @@ impl WorkerProcess {
     ///
     /// # Errors
     /// See [`LaunchError`].
-    pub async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
+    pub(crate) async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
         match self.ask(HostToWorker::Create, library, "created the task of").await? {
             WorkerToHost::Created => Ok(()),
             other => Err(unexpected(&other)),
@@ -190,7 +190,7 @@ impl WorkerProcess {
     }
 
     /// Asks it to stop after what it has, and waits; kills it if that takes too long.
-    pub async fn stop(mut self) -> WorkerEnd {
+    pub(crate) async fn stop(mut self) -> WorkerEnd {
         if self.tell(HostToWorker::Stop).await.is_err() {
             return self.handle.end().await;
         }
@@ -203,7 +203,7 @@ impl WorkerProcess {
 
 /// A worker as a process: to be killed and reaped.
 #[derive(Debug)]
-pub struct ProcessHandle {
+pub(crate) struct ProcessHandle {
     child: Child,
     /// Logs what it prints.
     log: JoinHandle<()>,
@@ -211,7 +211,7 @@ pub struct ProcessHandle {
 
 impl ProcessHandle {
     /// Kills it and all that it has started, if there is still something, and reaps it.
-    pub async fn end(&mut self) -> WorkerEnd {
+    pub(crate) async fn end(&mut self) -> WorkerEnd {
         // The group is killed even if the worker is already dead: it may have left children behind. Its number
         // cannot belong to another process yet, because the worker is not yet reaped.
         if let Some(pid) = self.child.id() {
@@ -221,7 +221,7 @@ impl ProcessHandle {
     }
 
     /// Tells its task that it should make haste. The worker goes on (see `child.rs`).
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid
             && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGTERM)
@@ -253,7 +253,7 @@ fn kill_group(pid: u32, signal: Signal) {
 ///
 /// # Errors
 /// See [`LaunchError`].
-pub async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> {
+pub(crate) async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> {
     let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
     let mut process = WorkerProcess::spawn(&label)?;
     let manifest = process.load(start).await?;
@@ -263,7 +263,7 @@ pub async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> {
 
 /// What a worker is called in `ps` and in the log.
 #[derive(Debug, Clone)]
-pub struct WorkerLabel {
+pub(crate) struct WorkerLabel {
     /// Its slave.
     pub node: String,
     /// Its place there; `None` for a process that only prepares or looks.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes that arrive in pieces.
 #[derive(Debug)]
-pub struct Chunks<'a> {
+pub(crate) struct Chunks<'a> {
     rest: &'a [u8],
     /// Sizes of the pieces, again and again; after a zero there is nothing to read for a moment.
     sizes: &'a [u8],
@@ -17,7 +17,7 @@ pub struct Chunks<'a> {
 
 impl<'a> Chunks<'a> {
     /// `stream` in pieces of these sizes, or all at once if there are none.
-    pub fn new(stream: &'a [u8], sizes: &'a [u8]) -> Self {
+    pub(crate) fn new(stream: &'a [u8], sizes: &'a [u8]) -> Self {
         Self { rest: stream, sizes, next: 0 }
     }
 

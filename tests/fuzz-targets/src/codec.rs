@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use simplegrid::wire::{Frame, FrameError, FrameLimits, FrameReader, FrameWriter};
+use simplegrid::internals::wire::{Frame, FrameError, FrameLimits, FrameReader, FrameWriter};
 
 /// The first frame in `framed`; `None` if there is nothing.
 ///

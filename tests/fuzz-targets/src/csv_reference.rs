@@ -3,7 +3,7 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 
 /// The records of `input` that end with `terminator`: the offset just past each, and its fields.
-pub fn records(input: &[u8], terminator: u8) -> Vec<(usize, Vec<Vec<u8>>)> {
+pub(crate) fn records(input: &[u8], terminator: u8) -> Vec<(usize, Vec<Vec<u8>>)> {
     let mut reader = ReaderBuilder::new().terminator(Terminator::Any(terminator)).build();
     let (mut records, mut at) = (Vec::new(), 0);
     while let Some((read, fields)) = next(&mut reader, &input[at..]) {

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use simplegrid::wire::{BlockingReader, Frame, FrameError, FrameLimits, FrameReader, SlaveToMaster};
+use simplegrid::internals::wire::{
+    BlockingReader, Frame, FrameError, FrameLimits, FrameReader, SlaveToMaster,
+};
 
 use crate::chunks::Chunks;
 use crate::script::Script;

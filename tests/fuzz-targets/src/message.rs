@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use simplegrid::wire::{FrameError, HostToWorker, MasterToSlave, SlaveToMaster, WorkerToHost};
+use simplegrid::internals::wire::{FrameError, HostToWorker, MasterToSlave, SlaveToMaster, WorkerToHost};
 
 use crate::codec::{decode, encode};
 use crate::script::Script;

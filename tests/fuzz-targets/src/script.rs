@@ -2,40 +2,40 @@
 
 /// What is left of a script.
 #[derive(Debug, Clone, Copy)]
-pub struct Script<'a> {
+pub(crate) struct Script<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Script<'a> {
     /// All choices are still to be made.
-    pub fn new(rest: &'a [u8]) -> Self {
+    pub(crate) fn new(rest: &'a [u8]) -> Self {
         Self { rest }
     }
 
     /// Whether nothing is left.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// The next byte.
-    pub fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.rest.split_first() else { return 0 };
         self.rest = rest;
         *first
     }
 
     /// A number below `limit`, which fits a byte.
-    pub fn below(&mut self, limit: u8) -> u8 {
+    pub(crate) fn below(&mut self, limit: u8) -> u8 {
         self.byte() % limit.max(1)
     }
 
     /// Whether the next byte is odd.
-    pub fn flag(&mut self) -> bool {
+    pub(crate) fn flag(&mut self) -> bool {
         self.byte() & 1 == 1
     }
 
     /// As many bytes as the next byte says, if there are so many.
-    pub fn bytes(&mut self) -> &'a [u8] {
+    pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let wanted = usize::from(self.byte());
         let (taken, rest) = self.rest.split_at(wanted.min(self.rest.len()));
         self.rest = rest;
@@ -43,7 +43,7 @@ impl<'a> Script<'a> {
     }
 
     /// Everything that is left.
-    pub fn into_rest(self) -> &'a [u8] {
+    pub(crate) fn into_rest(self) -> &'a [u8] {
         self.rest
     }
 }

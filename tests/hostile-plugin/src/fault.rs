@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What happens with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault<'a> {
+pub(crate) enum Fault<'a> {
     /// `panic`
     Panic,
     /// `abort`
@@ -63,7 +63,7 @@ pub enum Fault<'a> {
 
 impl<'a> Fault<'a> {
     /// What a record asks for.
-    pub fn of(record: &'a [u8]) -> Self {
+    pub(crate) fn of(record: &'a [u8]) -> Self {
         let text = str::from_utf8(record).unwrap_or_default();
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         let number = rest.split(' ').next().and_then(|number| number.parse().ok());
@@ -92,7 +92,7 @@ impl<'a> Fault<'a> {
     }
 
     /// Makes it happen. What concerns the task and not only the record is none of this.
-    pub fn happen(self, output: &mut Output<Line>) -> Result {
+    pub(crate) fn happen(self, output: &mut Output<Line>) -> Result {
         match self {
             Self::Panic => panic!("told to panic"),
             Self::Abort => process::abort(),
@@ -142,7 +142,7 @@ fn segv() -> ! {
 }
 
 /// Never returns.
-pub fn hang() -> ! {
+pub(crate) fn hang() -> ! {
     loop {
         hint::spin_loop();
         thread::park_timeout(Duration::from_secs(1));
@@ -162,7 +162,7 @@ fn allocate_for_ever() -> ! {
 }
 
 /// Starts a process that outlives its worker, and returns its number.
-pub fn leave_child() -> Result<u32> {
+pub(crate) fn leave_child() -> Result<u32> {
     let mut command = Command::new("sleep");
     let child = command.arg("600").stdin(Stdio::null()).spawn()?;
     Ok(child.id())

@@ -8,17 +8,17 @@ use std::process;
 
 /// The file.
 #[derive(Debug)]
-pub struct SideLog(PathBuf);
+pub(crate) struct SideLog(PathBuf);
 
 impl SideLog {
     /// Writes to that file from now on.
-    pub fn at(path: PathBuf) -> Self {
+    pub(crate) fn at(path: PathBuf) -> Self {
         Self(path)
     }
 
     /// Notes an execution that is about to begin, and says how many of this record there were before, if that
     /// `counts` (only those records pay for reading the file).
-    pub fn note(&self, record: &[u8], counts: bool) -> io::Result<usize> {
+    pub(crate) fn note(&self, record: &[u8], counts: bool) -> io::Result<usize> {
         let mut line = record.to_vec();
         line.extend_from_slice(format!("\t{}\n", process::id()).as_bytes());
         let earlier = if counts { self.count(record)? } else { 0 };

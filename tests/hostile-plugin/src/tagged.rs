@@ -14,7 +14,7 @@ use crate::fault::Fault;
 
 /// A record that was taken apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Tagged<'a> {
+pub(crate) struct Tagged<'a> {
     key: &'a str,
     id: &'a str,
     order: &'a str,
@@ -23,7 +23,7 @@ pub struct Tagged<'a> {
 
 impl<'a> Tagged<'a> {
     /// `None` if the record is of the other kind.
-    pub fn of(record: &'a [u8]) -> Option<Self> {
+    pub(crate) fn of(record: &'a [u8]) -> Option<Self> {
         let text = str::from_utf8(record).ok()?.strip_prefix('@')?;
         let mut fields = text.splitn(4, ',');
         let (key, id, order) = (fields.next()?, fields.next()?, fields.next()?);
@@ -31,42 +31,42 @@ impl<'a> Tagged<'a> {
     }
 
     /// Records with the same one belong together.
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         self.key
     }
 
     /// What is noted of it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("@{}", self.id)
     }
 
     /// Whether what happens depends on how often it was run before.
-    pub fn counts(&self) -> bool {
+    pub(crate) fn counts(&self) -> bool {
         self.order.ends_with("-once")
     }
 
     /// Whether it is to be held; it has two rows then, the second of which comes when it is finished.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.order == "hold"
     }
 
     /// Whether it is to be held, and to crash the flush that it is there for.
-    pub fn aborts_flush(&self) -> bool {
+    pub(crate) fn aborts_flush(&self) -> bool {
         self.order == "flush-abort"
     }
 
     /// Whether it finishes what is held.
-    pub fn finishes(&self) -> bool {
+    pub(crate) fn finishes(&self) -> bool {
         self.order == "finish"
     }
 
     /// One of its rows.
-    pub fn row(&self, index: usize) -> Vec<u8> {
+    pub(crate) fn row(&self, index: usize) -> Vec<u8> {
         format!("{},{},{},{index},{}", self.id, self.key, process::id(), self.bytes).into_bytes()
     }
 
     /// Makes happen what it asks for, when it was run so often before.
-    pub fn happen(&self, earlier: usize, output: &mut Output<Line>) -> Result {
+    pub(crate) fn happen(&self, earlier: usize, output: &mut Output<Line>) -> Result {
         let (word, number) = self.order.split_once(' ').unwrap_or((self.order, ""));
         let number = number.parse().unwrap_or(0);
         match word {

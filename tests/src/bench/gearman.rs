@@ -60,7 +60,7 @@ impl Connection {
 ///
 /// # Errors
 /// If the server fails, or an answer is missing.
-pub fn seconds(port: u16, input: &Path, workers: usize, in_flight: usize) -> anyhow::Result<f64> {
+pub(super) fn seconds(port: u16, input: &Path, workers: usize, in_flight: usize) -> anyhow::Result<f64> {
     let lines = lines_of(input)?;
     let mut streams = Vec::new();
     let mut threads = Vec::new();

@@ -7,13 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use simplegrid::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use simplegrid::master::dispatch_state::{Action, DispatchState, RunRules};
-use simplegrid::plugin::{Cells, LoadedPlugin, TaskHost};
-use simplegrid::record::block::{Block, Piece};
-use simplegrid::record::{Format, Records};
-use simplegrid::schedule::{FieldKey, Rendezvous, node_identity};
-use simplegrid::wire::{BatchHead, Frame, MasterToSlave, ReportHead, SeqRanges};
+use simplegrid::internals::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
+use simplegrid::internals::master::{Action, DispatchState, RunRules};
+use simplegrid::internals::plugin::{Cells, LoadedPlugin, TaskHost};
+use simplegrid::internals::record::{Block, Piece};
+use simplegrid::internals::record::{Format, Records};
+use simplegrid::internals::schedule::{FieldKey, Rendezvous, node_identity};
+use simplegrid::internals::wire::{BatchHead, Frame, MasterToSlave, ReportHead, SeqRanges};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::abi;
@@ -172,7 +172,7 @@ fn dispatch() -> Work {
 
 struct ByField(FieldKey);
 
-impl simplegrid::master::dispatch_state::KeyOf for ByField {
+impl simplegrid::internals::master::KeyOf for ByField {
     fn key_into(&mut self, content: &[u8], key: &mut Vec<u8>) -> Result<(), String> {
         self.0.key_into(content, key).map_err(|error| error.to_string())
     }

@@ -19,7 +19,7 @@ const WARM_UP: usize = 200;
 ///
 /// # Errors
 /// If a program fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let grid = Grid::new();
     let _slave = grid.slave("echo");
     let count = if wishes.quick { 1000 } else { 5000 };

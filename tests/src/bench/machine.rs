@@ -24,7 +24,7 @@ pub struct Facts {
 }
 
 /// Those of this machine.
-pub fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name));

@@ -20,7 +20,7 @@ const RECORD_BYTES: u64 = 59;
 ///
 /// # Errors
 /// If a run fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let sizes: [u64; 2] = if wishes.quick { [10, 100] } else { [10, 1000] };
     for mib in sizes {
         let grid = Grid::new();

@@ -20,7 +20,7 @@ use crate::wait;
 ///
 /// # Errors
 /// If one that is installed fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let grid = Grid::new();
     let lines = grid.path("lines");
     let count = if wishes.quick { 200_000 } else { 2_000_000 };

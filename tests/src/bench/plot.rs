@@ -25,7 +25,7 @@ const PLOTS: [(&str, &str, &str, Option<&str>); 5] = [
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn draw_all(findings: &Findings, directory: &Path) -> anyhow::Result<()> {
+pub(super) fn draw_all(findings: &Findings, directory: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(directory)?;
     for (name, series, title, across) in PLOTS {
         let found = findings.of(series);

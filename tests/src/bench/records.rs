@@ -14,7 +14,7 @@ const WORDS: [&str; 8] = ["the", "quick", "brown", "fox", "jumps", "over", "a", 
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_lines(path: &Path, count: usize) -> io::Result<u64> {
+pub(super) fn write_lines(path: &Path, count: usize) -> io::Result<u64> {
     write(path, |file, dice| {
         for number in 0..count {
             write!(
@@ -37,7 +37,7 @@ pub fn write_lines(path: &Path, count: usize) -> io::Result<u64> {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_keyed(path: &Path, count: usize, keys: usize) -> io::Result<u64> {
+pub(super) fn write_keyed(path: &Path, count: usize, keys: usize) -> io::Result<u64> {
     write(path, |file, dice| {
         (0..count).try_for_each(|number| {
             writeln!(file, "key{:06},{number:08},the quick brown fox jumps over a dog", dice.roll(keys))
@@ -49,7 +49,7 @@ pub fn write_keyed(path: &Path, count: usize, keys: usize) -> io::Result<u64> {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_long(path: &Path, count: usize, bytes: usize) -> io::Result<u64> {
+pub(super) fn write_long(path: &Path, count: usize, bytes: usize) -> io::Result<u64> {
     let padding = "x".repeat(bytes.saturating_sub(19));
     write(path, |file, dice| {
         (0..count)

@@ -79,12 +79,12 @@ impl Finding {
 }
 
 /// The middle value; the mean of the two in the middle if their number is even; not a number if there is none.
-pub fn median(samples: &[f64]) -> f64 {
+pub(super) fn median(samples: &[f64]) -> f64 {
     percentile(samples, 0.5)
 }
 
 /// The value that so large a share of the samples does not exceed, with a straight line between neighbours.
-pub fn percentile(samples: &[f64], share: f64) -> f64 {
+pub(super) fn percentile(samples: &[f64], share: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };

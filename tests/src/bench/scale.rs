@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use simplegrid::registry::{Announcement, NodeKey, Registry, RegistryUrl, Reservation};
+use simplegrid::internals::registry::{Announcement, NodeKey, Registry, RegistryUrl, Reservation};
 
 use super::Wishes;
 use super::findings::Findings;
@@ -24,7 +24,7 @@ const MANY_ROWS: u16 = 10_000;
 ///
 /// # Errors
 /// If a run fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let input = Grid::new();
     let path = input.path("lines");
     let count = if wishes.quick { 500_000 } else { 5_000_000 };

@@ -7,10 +7,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use simplegrid::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use simplegrid::master::dispatch_state::{Action, DispatchState, RunRules};
-use simplegrid::record::{Format, Records};
-use simplegrid::wire::{Blame, LossKind, ReportHead, SlotLost};
+use simplegrid::internals::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
+use simplegrid::internals::master::{Action, DispatchState, RunRules};
+use simplegrid::internals::record::{Format, Records};
+use simplegrid::internals::wire::{Blame, LossKind, ReportHead, SlotLost};
 
 use super::Wishes;
 use super::findings::Findings;
@@ -38,7 +38,7 @@ const BLOCK_RECORDS: usize = 16 * 1024;
 ///
 /// # Errors
 /// If a run does not end as it should.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let per_slot = if wishes.quick { 2000 } else { 10_000 };
     for nodes in [1, 10, 100] {
         let slots = nodes * u32::from(SLOTS_PER_NODE);

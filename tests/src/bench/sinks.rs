@@ -13,7 +13,7 @@ use crate::slave::Slave;
 ///
 /// # Errors
 /// If a run fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let files = Grid::new();
     let input = files.path("lines");
     let count = if wishes.quick { 100_000 } else { 1_000_000 };

@@ -17,7 +17,7 @@ const WORKERS: usize = 4;
 ///
 /// # Errors
 /// If a run fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let grid = Grid::new();
     let slave = || Slave::start(grid.slave_call("bench:sleep").arg("-m").arg(WORKERS.to_string()));
     let _slaves: [Slave; SLAVES] = std::array::from_fn(|_| slave());

@@ -18,7 +18,7 @@ const MANY: usize = 256;
 ///
 /// # Errors
 /// If a program fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let grid = Grid::new();
     let input = grid.write("input", "one record\n");
     let one_record = || -> anyhow::Result<f64> {

@@ -90,7 +90,7 @@ impl Station {
 ///
 /// # Errors
 /// If a run or the ceiling fails.
-pub fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let files = Grid::new();
     let mut inputs = Vec::new();
     for input in Input::ALL {
@@ -156,7 +156,7 @@ fn seconds(case: &Case, grid: &Grid, input: &Path, records: u64) -> anyhow::Resu
 ///
 /// # Errors
 /// If it fails, or not all records are done.
-pub fn seconds_of(grid: &Grid, call: Call<'_>, records: u64) -> anyhow::Result<f64> {
+pub(super) fn seconds_of(grid: &Grid, call: Call<'_>, records: u64) -> anyhow::Result<f64> {
     let summary: PathBuf = grid.path("summary.json");
     let ended = call.path("-o", "/dev/null").path("--summary-json", &summary).finish();
     anyhow::ensure!(ended.status == 0, "a run has ended with {}: {}", ended.status, ended.stderr);

@@ -146,7 +146,7 @@ fn tagged_id((record, worker): (&str, u32)) -> Option<(usize, u32)> {
 }
 
 /// All that is wrong with a round.
-pub fn judge(evidence: &Evidence<'_>) -> Vec<String> {
+pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
     let rules: [fn(&Evidence<'_>) -> Vec<String>; 9] = [
         the_summary_agrees,
         every_record_ends_once,

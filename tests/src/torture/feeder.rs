@@ -8,7 +8,7 @@ use std::thread;
 
 /// Parts of an input that are still to be written.
 #[derive(Debug)]
-pub struct Feeder {
+pub(super) struct Feeder {
     parts: std::vec::IntoIter<(u64, String)>,
     next: Option<(u64, String)>,
     writer: Option<mpsc::Sender<String>>,
@@ -16,7 +16,7 @@ pub struct Feeder {
 
 impl Feeder {
     /// Writes each part to `input` when the side log has so many bytes.
-    pub fn start(parts: Vec<(u64, String)>, mut input: ChildStdin) -> Self {
+    pub(super) fn start(parts: Vec<(u64, String)>, mut input: ChildStdin) -> Self {
         let (writer, written) = mpsc::channel::<String>();
         thread::spawn(move || {
             for part in written {
@@ -32,7 +32,7 @@ impl Feeder {
     }
 
     /// Writes what is due; closes the input after the last part.
-    pub fn step(&mut self, noted_bytes: u64) {
+    pub(super) fn step(&mut self, noted_bytes: u64) {
         while let Some((_, part)) = self.next.take_if(|(from, _)| *from <= noted_bytes) {
             if let Some(writer) = &self.writer {
                 // A thread that has ended has no reader.

@@ -51,7 +51,7 @@ struct Member {
 
 /// The slaves of a round.
 #[derive(Debug)]
-pub struct Fleet<'g> {
+pub(super) struct Fleet<'g> {
     grid: &'g Grid,
     worker_memory: bool,
     members: Vec<Member>,
@@ -61,7 +61,7 @@ pub struct Fleet<'g> {
 
 impl<'g> Fleet<'g> {
     /// Starts all slaves of a plan.
-    pub fn start(grid: &'g Grid, plan: &Plan) -> Self {
+    pub(super) fn start(grid: &'g Grid, plan: &Plan) -> Self {
         let mut fleet = Self {
             grid,
             worker_memory: plan.worker_memory,
@@ -75,14 +75,14 @@ impl<'g> Fleet<'g> {
     }
 
     /// Waits until every slave is ready.
-    pub fn wait_until_ready(&self) {
+    pub(super) fn wait_until_ready(&self) {
         for process in self.members.iter().filter_map(|member| member.process.as_ref()) {
             process.wait_for_stderr("listening on ");
         }
     }
 
     /// Starts what has ended and should not have.
-    pub fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         for index in 0..self.members.len() {
             let member = &mut self.members[index];
             if member.process.as_mut().is_some_and(Process::is_running) {
@@ -96,30 +96,30 @@ impl<'g> Fleet<'g> {
     }
 
     /// The n-th of those that serve.
-    pub fn choose(&self, n: usize) -> usize {
+    pub(super) fn choose(&self, n: usize) -> usize {
         let serving: Vec<_> =
             (0..self.members.len()).filter(|index| self.members[*index].aim == Aim::Serve).collect();
         serving[n % serving.len()]
     }
 
     /// A slave's process.
-    pub fn pid(&self, slave: usize) -> Option<i32> {
+    pub(super) fn pid(&self, slave: usize) -> Option<i32> {
         self.members[slave].process.as_ref().map(Process::pid)
     }
 
     /// The cable before a slave.
-    pub fn proxy(&self, slave: usize) -> &Proxy {
+    pub(super) fn proxy(&self, slave: usize) -> &Proxy {
         &self.members[slave].proxy
     }
 
     /// A worker of a slave.
-    pub fn worker(&self, slave: usize, n: usize) -> Option<i32> {
+    pub(super) fn worker(&self, slave: usize, n: usize) -> Option<i32> {
         let workers = self.workers(slave);
         (!workers.is_empty()).then(|| workers[n % workers.len()].pid)
     }
 
     /// Kills some workers of a slave, from the n-th on, and says how many.
-    pub fn kill_workers(&self, slave: usize, n: usize, count: usize) -> usize {
+    pub(super) fn kill_workers(&self, slave: usize, n: usize, count: usize) -> usize {
         let workers = self.workers(slave);
         let from = if workers.is_empty() { 0 } else { n % workers.len() };
         let victims = &workers[from..workers.len().min(from.saturating_add(count))];
@@ -128,7 +128,7 @@ impl<'g> Fleet<'g> {
     }
 
     /// Kills a slave. It is started again with the next step.
-    pub fn kill(&mut self, slave: usize) {
+    pub(super) fn kill(&mut self, slave: usize) {
         let member = &mut self.members[slave];
         if let Some(process) = &member.process {
             process.signal(Signal::SIGKILL);
@@ -137,7 +137,7 @@ impl<'g> Fleet<'g> {
     }
 
     /// Tells a slave to end, and starts another one in its place.
-    pub fn drain(&mut self, slave: usize) {
+    pub(super) fn drain(&mut self, slave: usize) {
         let member = &mut self.members[slave];
         member.aim = Aim::End;
         let workers = member.workers;
@@ -148,7 +148,7 @@ impl<'g> Fleet<'g> {
     }
 
     /// Starts one more, if there are not too many.
-    pub fn join(&mut self) -> bool {
+    pub(super) fn join(&mut self) -> bool {
         let serving = self.members.iter().filter(|member| member.aim == Aim::Serve).count();
         let has_room = serving < MEMBERS_MAX;
         if has_room {
@@ -158,7 +158,7 @@ impl<'g> Fleet<'g> {
     }
 
     /// Ends all slaves, and says what was wrong with any.
-    pub fn end(&mut self) -> Vec<String> {
+    pub(super) fn end(&mut self) -> Vec<String> {
         for member in &mut self.members {
             member.aim = Aim::End;
             if let Some(process) = &member.process {
@@ -175,7 +175,7 @@ impl<'g> Fleet<'g> {
     }
 
     /// Whether a slave was killed: then nobody is left to end what its tasks have started.
-    pub fn has_killed_slaves(&self) -> bool {
+    pub(super) fn has_killed_slaves(&self) -> bool {
         self.members.iter().any(|member| member.was_killed)
     }
 

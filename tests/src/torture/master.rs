@@ -15,7 +15,7 @@ const AROUND_ID: usize = 5;
 
 /// A master.
 #[derive(Debug)]
-pub struct Master<'g> {
+pub(super) struct Master<'g> {
     grid: &'g Grid,
     plan: &'g Plan,
     process: Option<Process>,
@@ -27,7 +27,7 @@ pub struct Master<'g> {
 
 impl<'g> Master<'g> {
     /// Starts it.
-    pub fn start(grid: &'g Grid, plan: &'g Plan) -> Self {
+    pub(super) fn start(grid: &'g Grid, plan: &'g Plan) -> Self {
         let parts = parts(plan);
         grid.write("input", parts.iter().map(|(_, part)| part.as_str()).collect::<String>());
         let mut master =
@@ -41,17 +41,17 @@ impl<'g> Master<'g> {
     }
 
     /// Its process.
-    pub fn pid(&self) -> Option<i32> {
+    pub(super) fn pid(&self) -> Option<i32> {
         self.process.as_ref().map(Process::pid)
     }
 
     /// Whether it was told to end before its input was over.
-    pub fn was_drained(&self) -> bool {
+    pub(super) fn was_drained(&self) -> bool {
         self.was_drained
     }
 
     /// Tells it to finish what it has read, once.
-    pub fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         if !self.was_drained
             && let Some(process) = &self.process
         {
@@ -62,7 +62,7 @@ impl<'g> Master<'g> {
 
     /// Gives it what is due when the side log has so many bytes, and starts it again where it has a journal and was
     /// killed or told to end. Returns its end, with all that it has ever said.
-    pub fn step(&mut self, noted_bytes: u64) -> Option<Finished> {
+    pub(super) fn step(&mut self, noted_bytes: u64) -> Option<Finished> {
         if let Some(feeder) = &mut self.feeder {
             feeder.step(noted_bytes);
         }
@@ -115,7 +115,7 @@ fn parts(plan: &Plan) -> Vec<(u64, String)> {
 }
 
 /// Bytes that the side log has at least, when each of the first records was run once.
-pub fn work_bytes(plan: &Plan, records: usize) -> u64 {
+pub(super) fn work_bytes(plan: &Plan, records: usize) -> u64 {
     let ids = 0..records.min(plan.records.len());
     ids.map(|id| (id.max(1).ilog10() as usize + 1 + AROUND_ID) as u64).sum()
 }

@@ -118,7 +118,7 @@ enum Undo {
 
 /// Strikes, and what is still to be undone.
 #[derive(Debug)]
-pub struct Nemesis<'g> {
+pub(super) struct Nemesis<'g> {
     grid: &'g Grid,
     strikes: std::vec::IntoIter<Strike>,
     next: Option<Strike>,
@@ -129,14 +129,14 @@ pub struct Nemesis<'g> {
 
 impl<'g> Nemesis<'g> {
     /// One that strikes so.
-    pub fn new(grid: &'g Grid, strikes: Vec<Strike>) -> Self {
+    pub(super) fn new(grid: &'g Grid, strikes: Vec<Strike>) -> Self {
         let mut strikes = strikes.into_iter();
         let next = strikes.next();
         Self { grid, strikes, next, undo: Vec::new(), done: Vec::new(), rivals: Vec::new() }
     }
 
     /// Does what is due, when so many thousandths of the work are done.
-    pub fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: Option<i32>) {
+    pub(super) fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: Option<i32>) {
         self.undo_until(Instant::now(), fleet);
         while let Some(strike) = self.next.filter(|strike| strike.at <= progress) {
             self.next = self.strikes.next();
@@ -147,18 +147,18 @@ impl<'g> Nemesis<'g> {
     }
 
     /// Undoes everything.
-    pub fn rest(&mut self, fleet: &Fleet<'_>) {
+    pub(super) fn rest(&mut self, fleet: &Fleet<'_>) {
         let last = self.undo.iter().map(|(due, _)| *due).max();
         self.undo_until(last.unwrap_or_else(Instant::now), fleet);
     }
 
     /// What was done.
-    pub fn done(&self) -> &[Deed] {
+    pub(super) fn done(&self) -> &[Deed] {
         &self.done
     }
 
     /// The other masters that were started.
-    pub fn take_rivals(&mut self) -> Vec<Rival> {
+    pub(super) fn take_rivals(&mut self) -> Vec<Rival> {
         std::mem::take(&mut self.rivals)
     }
 
@@ -248,13 +248,13 @@ fn stop(pid: i32) -> Undo {
 }
 
 /// Where a round's plugin is.
-pub fn plugin(grid: &Grid) -> std::path::PathBuf {
+pub(super) fn plugin(grid: &Grid) -> std::path::PathBuf {
     grid.path("libtortured.so")
 }
 
 /// Puts a new build of the plugin in the place of the old one, as an operator should: beside it, and renamed over
 /// it. What follows the end of an ELF file means nothing to a loader, so it makes another build of the same code.
-pub fn replace_plugin(grid: &Grid, build: usize) {
+pub(super) fn replace_plugin(grid: &Grid, build: usize) {
     let mut library = fs::read(program::library("hostile")).expect("cargo has built it");
     library.extend_from_slice(format!("build {build}").as_bytes());
     let new = grid.write("libtortured.so.new", library);

@@ -201,7 +201,7 @@ impl Planned {
 
 /// How a round's records are mixed.
 #[derive(Debug, Clone, Copy)]
-pub struct Mix {
+pub(super) struct Mix {
     /// How many.
     pub records: usize,
     /// How many keys they have.
@@ -224,7 +224,7 @@ pub struct Mix {
 
 impl Mix {
     /// Throws the records.
-    pub fn throw(&self, dice: &mut Dice) -> Vec<Planned> {
+    pub(super) fn throw(&self, dice: &mut Dice) -> Vec<Planned> {
         // Few hang: each one costs its time limit as often as it is tried.
         let mut hangs_left = usize::from(self.hangs) * 2;
         let flush_aborts: Vec<_> = (0..self.flush_aborts).map(|_| dice.roll(self.records)).collect();

@@ -8,11 +8,11 @@ use crate::grid::Grid;
 
 /// A lock that another program holds on the registry. It is given back when this is dropped.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "it is only there to be dropped")] Connection);
+pub(super) struct Lock(#[allow(dead_code, reason = "it is only there to be dropped")] Connection);
 
 impl Lock {
     /// Takes it; `None` if the file is not there, or someone else has it just now.
-    pub fn take(grid: &Grid) -> Option<Self> {
+    pub(super) fn take(grid: &Grid) -> Option<Self> {
         let file = grid.path("grid.db");
         if !file.exists() {
             return None;
@@ -25,7 +25,7 @@ impl Lock {
 }
 
 /// Deletes the registry, with what SQLite keeps beside it.
-pub fn delete(grid: &Grid) {
+pub(super) fn delete(grid: &Grid) {
     for file in ["grid.db", "grid.db-wal", "grid.db-shm"] {
         // One that is not there is deleted already.
         let _ = fs::remove_file(grid.path(file));

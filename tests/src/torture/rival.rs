@@ -18,19 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A rival.
 #[derive(Debug)]
-pub struct Rival {
+pub(super) struct Rival {
     process: Process,
     first: usize,
 }
 
 impl Rival {
     /// Whether an id is a rival's.
-    pub fn owns(id: usize) -> bool {
+    pub(super) fn owns(id: usize) -> bool {
         id >= FIRST_ID
     }
 
     /// Starts the n-th.
-    pub fn start(grid: &Grid, nth: usize) -> Self {
+    pub(super) fn start(grid: &Grid, nth: usize) -> Self {
         let first = FIRST_ID + nth * 1000;
         let input: String = (first..first + RECORDS).map(|id| format!("@0,{id},sleep 2,\n")).collect();
         let call = grid.master().args("-k -m 1 --wait-nodes 3s --retries 50").input(input);
@@ -38,12 +38,12 @@ impl Rival {
     }
 
     /// Whether it has ended.
-    pub fn has_ended(&mut self) -> bool {
+    pub(super) fn has_ended(&mut self) -> bool {
         !self.process.is_running()
     }
 
     /// Waits for its end, and says what is wrong with it.
-    pub fn judge(mut self) -> Vec<String> {
+    pub(super) fn judge(mut self) -> Vec<String> {
         wait::until_some_within(PATIENCE, "another master ends", || self.has_ended().then_some(()));
         let ended = self.process.wait();
         let ids: Vec<usize> =

@@ -3,4 +3,4 @@
 mod bad_master;
 mod bad_slave;
 mod flood;
-pub mod peer;
+pub(crate) mod peer;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use mysql_async::prelude::Queryable;
-use simplegrid::database::{DatabaseError, Server, Trouble, mysql, postgres};
+use simplegrid::internals::database::{DatabaseError, Server, Trouble, mysql, postgres};
 use simplegrid_tests::{Certificates, DatabaseServer, Engine, TestDatabase};
 
 /// Whether the connection to that URL has TLS.

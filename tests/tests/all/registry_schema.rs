@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use simplegrid::registry::{
+use simplegrid::internals::registry::{
     Announcement, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation, ServerError,
     Stats,
 };

@@ -21,7 +21,7 @@ use crate::master::books::Progress;
 const MAGIC: &[u8; 8] = b"SGRIDJNL";
 
 /// The version of this format.
-pub const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 
 /// Magic, version, the run, length of the header, and the low half of the xxh3 of those.
 const PREAMBLE_BYTES: usize = 8 + 4 + 16 + 4 + 4;
@@ -34,7 +34,7 @@ const FRAME_BYTES: usize = 4 + 8;
 
 /// Which run a journal belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub(crate) struct Header {
     /// What the user asked for.
     pub run: RunIdentity,
     /// The task; `None` if the input was empty, and no node was needed.
@@ -96,7 +96,7 @@ impl Checkpoint {
 
 /// What a journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contents {
+pub(crate) struct Contents {
     /// The run's name; `None` if the journal is empty.
     pub run: Option<RunId>,
     /// Which run it belongs to; `None` if that run had not begun.
@@ -111,7 +111,7 @@ pub struct Contents {
 
 /// Why nothing in a journal can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Damage {
+pub(super) enum Damage {
     /// It does not begin as a journal does.
     #[error("it is no journal")]
     NotAJournal,
@@ -127,7 +127,7 @@ pub enum Damage {
 }
 
 /// The bytes with which a journal begins.
-pub fn encode_header(run: RunId, header: &Header) -> io::Result<Vec<u8>> {
+pub(super) fn encode_header(run: RunId, header: &Header) -> io::Result<Vec<u8>> {
     let entry = encode_entry(header, 0)?;
     let mut bytes = encode_preamble(run, entry.len() - FRAME_BYTES);
     bytes.extend(entry);
@@ -135,7 +135,7 @@ pub fn encode_header(run: RunId, header: &Header) -> io::Result<Vec<u8>> {
 }
 
 /// The bytes of a journal whose run has a name and nothing else yet.
-pub fn encode_name(run: RunId) -> Vec<u8> {
+pub(super) fn encode_name(run: RunId) -> Vec<u8> {
     encode_preamble(run, 0)
 }
 
@@ -153,7 +153,7 @@ fn encode_preamble(run: RunId, header_bytes: usize) -> Vec<u8> {
 ///
 /// # Errors
 /// If it is larger than an entry may be.
-pub fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec<u8>> {
+pub(super) fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; FRAME_BYTES];
     bytes = postcard::to_extend(entry, bytes).map_err(io::Error::other)?;
     let payload = &bytes[FRAME_BYTES..];
@@ -170,7 +170,7 @@ pub fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// If it is none, or its header is damaged, or it cannot be read.
-pub fn read(mut journal: impl Read) -> Result<Contents, Damage> {
+pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     let mut not_begun =
         Contents { run: None, header: None, earlier: Earlier::default(), intact_bytes: 0, entries: 0 };
     let Some((run, header_bytes)) = read_preamble(&mut journal)? else { return Ok(not_begun) };

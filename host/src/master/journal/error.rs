@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 /// Something in which a run is not the one that its journal was begun for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// What differs.
     pub what: String,
     /// What it was.
@@ -22,7 +22,7 @@ impl fmt::Display for Difference {
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum JournalError {
+pub(crate) enum JournalError {
     /// The system refuses it.
     #[error("cannot open the journal {}", path.display())]
     Open {
@@ -104,7 +104,7 @@ pub enum JournalError {
 impl JournalError {
     /// Whether the user named the wrong journal, or named it for the wrong run. Otherwise the run is right, and
     /// cannot go on.
-    pub fn is_usage(&self) -> bool {
+    pub(crate) fn is_usage(&self) -> bool {
         match self {
             Self::Open { .. }
             | Self::NotAJournal { .. }

@@ -7,7 +7,7 @@ use super::error::Difference;
 
 /// What is known of a run before any node takes part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunIdentity {
+pub(crate) struct RunIdentity {
     /// The word for the input's format.
     pub format: String,
     /// The longest record, where the limit decides how records are cut: in csv.
@@ -28,7 +28,7 @@ pub struct RunIdentity {
 
 /// One input, as far as it can be told from another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputIdentity {
+pub(crate) struct InputIdentity {
     /// What the user called it.
     pub name: String,
     /// Its bytes, if it is a regular file.
@@ -39,7 +39,7 @@ pub struct InputIdentity {
 
 /// The task of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskIdentity {
+pub(crate) struct TaskIdentity {
     /// Its name.
     pub name: String,
     /// The version of its library.
@@ -51,7 +51,7 @@ impl RunIdentity {
     ///
     /// # Errors
     /// That thing, as it was and as it is.
-    pub fn check(&self, earlier: &Self) -> Result<(), Difference> {
+    pub(crate) fn check(&self, earlier: &Self) -> Result<(), Difference> {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
         let number = |value: &Option<u64>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
         same("--format", &earlier.format, &self.format)?;
@@ -87,7 +87,7 @@ impl TaskIdentity {
     ///
     /// # Errors
     /// The other one.
-    pub fn check(&self, earlier: &Self) -> Result<(), Difference> {
+    pub(crate) fn check(&self, earlier: &Self) -> Result<(), Difference> {
         same("the task", &earlier.name, &self.name)?;
         same("the version of the task", &earlier.version, &self.version)
     }

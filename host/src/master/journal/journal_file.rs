@@ -14,7 +14,7 @@ use crate::ids::RunId;
 
 /// A journal that belongs to this process until it ends.
 #[derive(Debug)]
-pub struct JournalFile {
+pub(crate) struct JournalFile {
     path: PathBuf,
     file: Flock<File>,
     run: RunId,
@@ -31,7 +31,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// If it is in use, no journal, damaged at its beginning, or cannot be read and written.
-    pub fn open(path: &Path) -> Result<(Self, Contents), JournalError> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, Contents), JournalError> {
         let failed = |source| JournalError::Open { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(failed)?;
@@ -59,12 +59,12 @@ impl JournalFile {
     }
 
     /// The run's name.
-    pub fn run(&self) -> RunId {
+    pub(crate) fn run(&self) -> RunId {
         self.run
     }
 
     /// The file's name, as the user gave it.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -72,7 +72,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn begin(&mut self, header: &Header) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, header: &Header) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.intact_bytes))?;
         if self.entries == 0 {
             // Over the name, which stays the same at every moment.
@@ -86,7 +86,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// If the file cannot be written. What is in it can still be used.
-    pub fn append(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+    pub(crate) fn append(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         self.append_bytes(&entry::encode_entry(checkpoint, self.entries)?)?;
         self.file.sync_data()
     }

@@ -21,11 +21,11 @@ mod stream_head;
 #[cfg(test)]
 mod tests;
 
-pub use earlier::Earlier;
-pub use entry::{Checkpoint, Header};
-pub use error::JournalError;
-pub use identity::TaskIdentity;
-pub use open::{Opened, open};
-pub use pen::{JournalPen, NamedFile};
-pub use range_set::RangeSet;
-pub use run_journal::{Admitted, RunJournal};
+pub(super) use earlier::Earlier;
+pub(super) use entry::{Checkpoint, Header};
+pub(super) use error::JournalError;
+pub(crate) use identity::TaskIdentity;
+pub(super) use open::{Opened, open};
+pub(super) use pen::{JournalPen, NamedFile};
+pub(super) use range_set::RangeSet;
+pub(super) use run_journal::{Admitted, RunJournal};

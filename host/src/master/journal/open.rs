@@ -13,7 +13,7 @@ use crate::record::InputSource;
 
 /// A journal that may be used for this run, as far as that is known before the run begins.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// The file.
     pub file: JournalFile,
     /// What must still be found out, and when checkpoints are due.
@@ -26,7 +26,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// If it is in use, damaged or another run's, or if the run's files have lost what it counts on.
-pub fn open(
+pub(crate) fn open(
     path: &Path,
     settings: &RunSettings,
     inputs: &[InputSource],

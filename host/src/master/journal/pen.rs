@@ -11,7 +11,7 @@ use crate::master::result_writer::WriteError;
 
 /// The files of a run with a journal.
 #[derive(Debug)]
-pub struct JournalPen {
+pub(crate) struct JournalPen {
     journal: JournalFile,
     output: NamedFile,
     failed: Option<NamedFile>,
@@ -19,7 +19,7 @@ pub struct JournalPen {
 
 /// A file, and what to call it.
 #[derive(Debug)]
-pub struct NamedFile {
+pub(crate) struct NamedFile {
     /// The name that the user gave it.
     pub path: PathBuf,
     /// The file.
@@ -28,7 +28,7 @@ pub struct NamedFile {
 
 impl JournalPen {
     /// For these files. `output` is the one that rows are written to, at the same place.
-    pub fn new(journal: JournalFile, output: NamedFile, failed: Option<NamedFile>) -> Self {
+    pub(crate) fn new(journal: JournalFile, output: NamedFile, failed: Option<NamedFile>) -> Self {
         Self { journal, output, failed }
     }
 
@@ -36,7 +36,7 @@ impl JournalPen {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn begin(&mut self, header: &Header, output_bytes: u64) -> Result<(), WriteError> {
+    pub(crate) fn begin(&mut self, header: &Header, output_bytes: u64) -> Result<(), WriteError> {
         self.output.attempt(|file| {
             file.set_len(output_bytes)?;
             file.seek(SeekFrom::Start(output_bytes)).map(drop)
@@ -55,7 +55,7 @@ impl JournalPen {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), WriteError> {
+    pub(crate) fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), WriteError> {
         self.output.attempt(|file| file.sync_data())?;
         if let Some(failed) = &mut self.failed {
             failed.attempt(|file| file.sync_data())?;

@@ -12,7 +12,7 @@ use crate::limits::CHECKPOINT_EVERY;
 use crate::record::Input;
 
 /// What is known of a run and its journal.
-pub struct RunJournal {
+pub(crate) struct RunJournal {
     path: PathBuf,
     run: RunIdentity,
     /// The header, if the run was begun before.
@@ -28,7 +28,7 @@ pub struct RunJournal {
 
 /// What is to be done with input that has come.
 #[derive(Debug)]
-pub enum Admitted {
+pub(crate) enum Admitted {
     /// Nothing yet: more is needed to know whether it is the right input.
     Wait,
     /// The journal is this run's. Begin to write, and then run this.
@@ -42,7 +42,7 @@ impl RunJournal {
     ///
     /// # Errors
     /// If the journal belongs to another run.
-    pub fn new(path: &Path, run: RunIdentity, earlier: Option<Header>) -> Result<Self, JournalError> {
+    pub(crate) fn new(path: &Path, run: RunIdentity, earlier: Option<Header>) -> Result<Self, JournalError> {
         let head = HeadProbe::new(earlier.as_ref().map(|earlier| &earlier.head));
         let path = path.to_owned();
         let (task, waiting) = (None, Vec::new());
@@ -55,7 +55,7 @@ impl RunJournal {
     ///
     /// # Errors
     /// If the journal was begun with another.
-    pub fn on_task(&mut self, task: TaskIdentity) -> Result<(), JournalError> {
+    pub(crate) fn on_task(&mut self, task: TaskIdentity) -> Result<(), JournalError> {
         self.check(|earlier| earlier.task.as_ref().map_or(Ok(()), |earlier| task.check(earlier)))?;
         self.task.get_or_insert(task);
         Ok(())
@@ -65,7 +65,7 @@ impl RunJournal {
     ///
     /// # Errors
     /// If it does not begin as the journal says.
-    pub fn on_input(&mut self, input: Input) -> Result<Admitted, JournalError> {
+    pub(crate) fn on_input(&mut self, input: Input) -> Result<Admitted, JournalError> {
         if self.begun {
             return Ok(Admitted::Pass(input));
         }
@@ -80,22 +80,22 @@ impl RunJournal {
     }
 
     /// Whether the header is settled, so that checkpoints may be made.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 
     /// Whether it is time for a checkpoint.
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.begun && self.last_checkpoint.is_none_or(|last| now.duration_since(last) >= CHECKPOINT_EVERY)
     }
 
     /// A checkpoint is being made.
-    pub fn on_checkpoint(&mut self, now: Instant) {
+    pub(crate) fn on_checkpoint(&mut self, now: Instant) {
         self.last_checkpoint = Some(now);
     }
 
     /// The error that the input is not the journal's, for what only shows later.
-    pub fn other_input(&self, what: &str, earlier: String, now: String) -> JournalError {
+    pub(crate) fn other_input(&self, what: &str, earlier: String, now: String) -> JournalError {
         self.other_run(Difference { what: what.to_owned(), earlier, now })
     }
 

@@ -8,7 +8,7 @@ use crate::limits::JOURNAL_HEAD_BYTES;
 
 /// The beginning of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamHead {
+pub(crate) struct StreamHead {
     /// How many of its bytes were looked at: those that came first, and at most [`JOURNAL_HEAD_BYTES`].
     pub bytes: u64,
     /// Their xxh3.
@@ -16,7 +16,7 @@ pub struct StreamHead {
 }
 
 /// Takes the head off an input that comes piece by piece.
-pub struct HeadProbe {
+pub(super) struct HeadProbe {
     /// How many bytes it must have; `None` to take what the first piece has.
     wanted: Option<u64>,
     bytes: u64,
@@ -26,13 +26,13 @@ pub struct HeadProbe {
 impl HeadProbe {
     /// For an input of which nothing has been read. A run that goes on looks at as many bytes as `earlier` has.
     /// A first run takes the first piece as it comes: a pipe may give no more for a long time.
-    pub fn new(earlier: Option<&StreamHead>) -> Self {
+    pub(super) fn new(earlier: Option<&StreamHead>) -> Self {
         let wanted = earlier.map(|head| head.bytes.min(JOURNAL_HEAD_BYTES));
         Self { wanted, bytes: 0, hasher: Xxh3Default::new() }
     }
 
     /// The next bytes of the input. Returns the head once it is complete.
-    pub fn on_bytes(&mut self, bytes: &[u8]) -> Option<StreamHead> {
+    pub(super) fn on_bytes(&mut self, bytes: &[u8]) -> Option<StreamHead> {
         let missing = self.wanted.unwrap_or(JOURNAL_HEAD_BYTES) - self.bytes;
         let taken = &bytes[..bytes.len().min(missing as usize)];
         self.hasher.update(taken);
@@ -41,7 +41,7 @@ impl HeadProbe {
     }
 
     /// The input is over: its head is what there was.
-    pub fn head(&self) -> StreamHead {
+    pub(super) fn head(&self) -> StreamHead {
         StreamHead { bytes: self.bytes, hash: self.hasher.digest() }
     }
 }
@@ -51,7 +51,7 @@ impl StreamHead {
     ///
     /// # Errors
     /// The difference, for people.
-    pub fn check(&self, earlier: &Self) -> Result<(), Difference> {
+    pub(crate) fn check(&self, earlier: &Self) -> Result<(), Difference> {
         if self == earlier {
             return Ok(());
         }

@@ -16,7 +16,7 @@ use crate::wire::{Blame, LossKind, ReportHead, SlotLost};
 
 /// A batch that the run has sent.
 #[derive(Debug, Clone)]
-pub struct SentBatch {
+pub(super) struct SentBatch {
     pub slot: SlotId,
     pub epoch: Epoch,
     pub batch: BatchId,
@@ -25,9 +25,9 @@ pub struct SentBatch {
 }
 
 /// What a worker says of one record: its status, and its rows or its message.
-pub type Said = (u16, Status, String);
+pub(super) type Said = (u16, Status, String);
 
-pub struct TestRun {
+pub(super) struct TestRun {
     pub state: DispatchState,
     pub now: Instant,
     pub sent: Vec<SentBatch>,
@@ -50,30 +50,30 @@ impl KeyOf for FirstLetter {
     }
 }
 
-pub fn rules() -> RunRules {
+pub(super) fn rules() -> RunRules {
     RunRules { retries: 2, keep_order: false, format: Format::Lines, key_of: None }
 }
 
-pub fn in_order() -> RunRules {
+pub(super) fn in_order() -> RunRules {
     RunRules { keep_order: true, ..rules() }
 }
 
-pub fn by_first_letter() -> RunRules {
+pub(super) fn by_first_letter() -> RunRules {
     RunRules { key_of: Some(Box::new(FirstLetter)), ..rules() }
 }
 
-pub fn slot(node: u32, index: u16) -> SlotId {
+pub(super) fn slot(node: u32, index: u16) -> SlotId {
     SlotId { node: NodeId(node), index: SlotIndex(index) }
 }
 
 impl TestRun {
     /// A run with nodes 0, 1, … of so many slots each, all of them up.
-    pub fn new(rules: RunRules, slots_of_nodes: &[u16]) -> Self {
+    pub(super) fn new(rules: RunRules, slots_of_nodes: &[u16]) -> Self {
         Self::with_state(DispatchState::new(rules), slots_of_nodes)
     }
 
     /// The same, for a run that goes on after others.
-    pub fn resume(rules: RunRules, earlier: &Earlier, slots_of_nodes: &[u16]) -> Self {
+    pub(super) fn resume(rules: RunRules, earlier: &Earlier, slots_of_nodes: &[u16]) -> Self {
         Self::with_state(DispatchState::resume(rules, earlier), slots_of_nodes)
     }
 
@@ -96,7 +96,7 @@ impl TestRun {
         run
     }
 
-    pub fn join(&mut self, node: u32, slots: u16) {
+    pub(super) fn join(&mut self, node: u32, slots: u16) {
         let actions = self.state.on_node_joined(NodeId(node), &format!("n{node}:1"), slots, false, self.now);
         self.take(actions);
         for index in 0..slots {
@@ -104,19 +104,19 @@ impl TestRun {
         }
     }
 
-    pub fn up(&mut self, slot: SlotId) {
+    pub(super) fn up(&mut self, slot: SlotId) {
         let epoch = self.epochs.entry(slot).or_default();
         let actions = self.state.on_slot_up(slot, *epoch, self.now);
         self.take(actions);
     }
 
     /// Reads lines, if the run wants any.
-    pub fn read<S: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = S>) {
+    pub(super) fn read<S: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = S>) {
         self.read_with_rest(lines, None);
     }
 
     /// The same, when it is known how many bytes follow.
-    pub fn read_with_rest<S: AsRef<str>>(
+    pub(super) fn read_with_rest<S: AsRef<str>>(
         &mut self,
         lines: impl IntoIterator<Item = S>,
         remaining_bytes: Option<u64>,
@@ -127,24 +127,24 @@ impl TestRun {
         self.take(actions);
     }
 
-    pub fn end_input(&mut self) {
+    pub(super) fn end_input(&mut self) {
         let actions = self.state.on_input_end(self.now);
         self.take(actions);
     }
 
     /// The batch that was sent last, taken from those that are not answered.
-    pub fn last_sent(&mut self) -> SentBatch {
+    pub(super) fn last_sent(&mut self) -> SentBatch {
         self.sent.pop().expect("a batch was sent")
     }
 
     /// The oldest batch that was sent to a slot and is not answered.
-    pub fn sent_to(&mut self, slot: SlotId) -> SentBatch {
+    pub(super) fn sent_to(&mut self, slot: SlotId) -> SentBatch {
         let at = self.sent.iter().position(|sent| sent.slot == slot).expect("a batch was sent there");
         self.sent.remove(at)
     }
 
     /// A worker finishes a batch: every record is done, and its row is the record itself.
-    pub fn echo(&mut self, batch: &SentBatch) {
+    pub(super) fn echo(&mut self, batch: &SentBatch) {
         if batch.with_row_ends {
             let said = batch.records.iter().enumerate();
             let said: Vec<Said> =
@@ -156,7 +156,7 @@ impl TestRun {
     }
 
     /// A worker says something of single records, of this batch or, through `about`, of another.
-    pub fn say(&mut self, batch: &SentBatch, about: BatchId, said: &[Said], last: bool) {
+    pub(super) fn say(&mut self, batch: &SentBatch, about: BatchId, said: &[Said], last: bool) {
         let mut table = Vec::new();
         let mut body = String::new();
         for (index, status, text) in said {
@@ -168,7 +168,13 @@ impl TestRun {
         self.report(batch, false, last, table.into(), body.into());
     }
 
-    pub fn flushed(&mut self, flush: (SlotId, Epoch, BatchId), about: BatchId, said: &[Said], loose: &str) {
+    pub(super) fn flushed(
+        &mut self,
+        flush: (SlotId, Epoch, BatchId),
+        about: BatchId,
+        said: &[Said],
+        loose: &str,
+    ) {
         let (slot, epoch, batch) = flush;
         let records = Vec::new();
         let item = SentBatch { slot, epoch, batch, records, with_row_ends: false };
@@ -193,7 +199,7 @@ impl TestRun {
     }
 
     /// A worker dies, on a record or not. Its successor is not up yet.
-    pub fn kill(&mut self, slot: SlotId, kind: LossKind, blame: Option<(BatchId, u16)>) {
+    pub(super) fn kill(&mut self, slot: SlotId, kind: LossKind, blame: Option<(BatchId, u16)>) {
         let epoch = self.epochs.entry(slot).or_default();
         let lost = SlotLost {
             slot: slot.index,
@@ -209,29 +215,29 @@ impl TestRun {
         self.flushes.retain(|flush| flush.0 != slot);
     }
 
-    pub fn lose_node(&mut self, node: u32) {
+    pub(super) fn lose_node(&mut self, node: u32) {
         let actions = self.state.on_node_lost(NodeId(node), "silent", self.now);
         self.take(actions);
         self.flushes.retain(|flush| flush.0.node != NodeId(node));
     }
 
-    pub fn drain(&mut self, node: u32) {
+    pub(super) fn drain(&mut self, node: u32) {
         let actions = self.state.on_node_draining(NodeId(node), self.now);
         self.take(actions);
     }
 
-    pub fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
         let actions = self.state.on_tick(self.now);
         self.take(actions);
     }
 
     /// What was written since the last time, as one text.
-    pub fn take_written(&mut self) -> String {
+    pub(super) fn take_written(&mut self) -> String {
         std::mem::take(&mut self.written).concat()
     }
 
-    pub fn take(&mut self, actions: Vec<Action>) {
+    pub(super) fn take(&mut self, actions: Vec<Action>) {
         for action in actions {
             assert!(!self.finished, "nothing happens after the end, but {action:?}");
             match action {

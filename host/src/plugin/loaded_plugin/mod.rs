@@ -18,8 +18,8 @@ use simplegrid_plugin_api::abi::{self, Bytes, Pair, Plugin};
 use super::{CallError, LoadError, Manifest, TaskHost, TaskManifest, elf};
 use context::{Context, NoTask};
 
-pub use partitioner::LoadedPartitioner;
-pub use task::LoadedTask;
+pub(crate) use partitioner::LoadedPartitioner;
+pub(crate) use task::LoadedTask;
 
 /// A plugin in this process. It stays loaded until the process ends, also when this is dropped.
 #[derive(Debug)]

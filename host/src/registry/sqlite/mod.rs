@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Transaction;
 
-pub use error::SqliteError;
+pub(crate) use error::SqliteError;
 
 use database::{BUSY_TIMEOUT, Database, Failure};
 

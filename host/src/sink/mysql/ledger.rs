@@ -19,18 +19,18 @@ const PAGES_AT_ONCE: usize = 1024;
 
 /// The ledger.
 #[derive(Debug)]
-pub struct Ledger {
+pub(super) struct Ledger {
     name: String,
 }
 
 impl Ledger {
     /// The one of that name.
-    pub fn new(name: &TableName) -> Self {
+    pub(super) fn new(name: &TableName) -> Self {
         Self { name: name.quoted('`') }
     }
 
     /// Makes it if it is not there, and returns what it is called.
-    pub async fn make(&self, connection: &mut Conn) -> Result<String, Error> {
+    pub(super) async fn make(&self, connection: &mut Conn) -> Result<String, Error> {
         let name = &self.name;
         let id = format!("SELECT left(lower(hex(bits)), 16) FROM {name} WHERE run = '' AND page = 0");
         // Who may not create anything may still use what is there.
@@ -55,7 +55,7 @@ impl Ledger {
 
     /// Makes sure that the mark of a run is there. Not in a transaction: it stays, and whoever makes it waits for no
     /// one.
-    pub async fn mark(&self, connection: &mut Conn, run: RunId) -> Result<(), Error> {
+    pub(super) async fn mark(&self, connection: &mut Conn, run: RunId) -> Result<(), Error> {
         let name = &self.name;
         let sql = format!("INSERT IGNORE INTO {name} (run, page, bits) VALUES ('{run}', {OVER}, '')");
         connection.query_drop(sql).await
@@ -63,7 +63,12 @@ impl Ledger {
 
     /// Locks the pages, those that are not there made before, and reads them. `false` if the mark is not there, which
     /// is only shared: whoever fills it waits for all who commit, and they see it filled from then on.
-    pub async fn lock(&self, connection: &mut Conn, run: RunId, pages: &mut Pages) -> Result<bool, Error> {
+    pub(super) async fn lock(
+        &self,
+        connection: &mut Conn,
+        run: RunId,
+        pages: &mut Pages,
+    ) -> Result<bool, Error> {
         let name = &self.name;
         let mark =
             format!("SELECT bits FROM {name} WHERE run = '{run}' AND page = {OVER} LOCK IN SHARE MODE");
@@ -88,7 +93,7 @@ impl Ledger {
     }
 
     /// Writes the pages that have changed.
-    pub async fn update(
+    pub(super) async fn update(
         &self,
         connection: &mut Conn,
         run: RunId,
@@ -111,7 +116,7 @@ impl Ledger {
     }
 
     /// Puts a mark in the place of all pages of a run.
-    pub async fn close(&self, connection: &mut Conn, run: RunId) -> Result<(), Error> {
+    pub(super) async fn close(&self, connection: &mut Conn, run: RunId) -> Result<(), Error> {
         self.mark(connection, run).await?;
         let name = &self.name;
         for sql in [

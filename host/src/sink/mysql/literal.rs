@@ -8,7 +8,7 @@ use crate::sink::rows::Cell;
 
 /// Rows in brackets, each with a comma behind it.
 #[derive(Debug)]
-pub struct Literals {
+pub(super) struct Literals {
     /// Bytes of the longest row that the server takes.
     pub row_bytes_max: usize,
 }

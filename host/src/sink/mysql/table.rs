@@ -10,7 +10,7 @@ use crate::sink::url::{TableName, quoted};
 
 /// Why the table cannot be used.
 #[derive(Debug)]
-pub enum MakeError {
+pub(super) enum MakeError {
     /// It is there, and is not what is needed.
     Unfit(String),
     /// The database failed.
@@ -27,7 +27,7 @@ impl From<Error> for MakeError {
 type Described = (String, String, String, String, bool, String);
 
 /// Makes the table if it is not there, and looks at it.
-pub async fn make(connection: &mut Conn, table: &TableName, shape: &Shape) -> Result<(), MakeError> {
+pub(super) async fn make(connection: &mut Conn, table: &TableName, shape: &Shape) -> Result<(), MakeError> {
     let mut engine = engine(connection, table).await?;
     if engine.is_none() {
         connection.query_drop(create_table(table, shape)).await?;
@@ -44,7 +44,7 @@ pub async fn make(connection: &mut Conn, table: &TableName, shape: &Shape) -> Re
 }
 
 /// What stands before the rows of a statement.
-pub fn insert_statement(table: &TableName, shape: &Shape) -> String {
+pub(super) fn insert_statement(table: &TableName, shape: &Shape) -> String {
     let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '`')).collect();
     format!("INSERT INTO {} ({}) VALUES ", table.quoted('`'), names.join(","))
 }

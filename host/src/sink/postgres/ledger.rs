@@ -17,7 +17,7 @@ type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// What is said about the ledger again and again.
 #[derive(Debug)]
-pub struct Statements {
+pub(super) struct Statements {
     insert: Statement,
     share_mark: Statement,
     lock: Statement,
@@ -30,7 +30,7 @@ pub struct Statements {
 
 impl Statements {
     /// For the ledger of that name.
-    pub async fn prepare(client: &Client, ledger: &TableName) -> Result<Self, Error> {
+    pub(super) async fn prepare(client: &Client, ledger: &TableName) -> Result<Self, Error> {
         let ledger = ledger.quoted('"');
         let prepare = |sql: String| async move { client.prepare(&sql).await };
         Ok(Self {
@@ -68,7 +68,7 @@ impl Statements {
 
     /// Locks the pages, those that are not there made before, and reads them. The mark of the run is only shared:
     /// whoever fills it waits for all who commit, and they see it filled from then on.
-    pub async fn lock(&self, client: &Client, run: RunId, pages: &mut Pages) -> Result<(), Error> {
+    pub(super) async fn lock(&self, client: &Client, run: RunId, pages: &mut Pages) -> Result<(), Error> {
         let run = run.to_string();
         let numbers = pages.numbers();
         let all: Vec<i64> = std::iter::once(OVER).chain(numbers.iter().copied()).collect();
@@ -89,7 +89,12 @@ impl Statements {
     }
 
     /// Writes the pages that have changed.
-    pub async fn update(&self, client: &Client, run: RunId, changed: &[(i64, Vec<u8>)]) -> Result<(), Error> {
+    pub(super) async fn update(
+        &self,
+        client: &Client,
+        run: RunId,
+        changed: &[(i64, Vec<u8>)],
+    ) -> Result<(), Error> {
         if changed.is_empty() {
             return Ok(());
         }
@@ -99,7 +104,7 @@ impl Statements {
     }
 
     /// Puts a mark in the place of all pages of a run.
-    pub async fn close(&self, connection: &mut PostgresConnection, run: RunId) -> Result<(), Error> {
+    pub(super) async fn close(&self, connection: &mut PostgresConnection, run: RunId) -> Result<(), Error> {
         let run = run.to_string();
         let transaction = connection.transaction().await?;
         transaction.execute(&self.insert, &[&run, &vec![OVER]]).await?;

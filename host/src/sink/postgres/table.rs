@@ -13,7 +13,7 @@ const LOCK: i64 = 0x51_4d_47_52_49_44;
 
 /// Why the table cannot be used.
 #[derive(Debug)]
-pub enum MakeError {
+pub(super) enum MakeError {
     /// It is there, and has another shape.
     Unfit(String),
     /// The database failed.
@@ -27,7 +27,7 @@ impl From<Error> for MakeError {
 }
 
 /// Makes what is not there, and returns the ledger's name.
-pub async fn make(
+pub(super) async fn make(
     connection: &mut PostgresConnection,
     table: &TableName,
     shape: &Shape,
@@ -63,7 +63,7 @@ pub async fn make(
 }
 
 /// The statement that inserts rows.
-pub fn copy_statement(table: &TableName, shape: &Shape) -> String {
+pub(super) fn copy_statement(table: &TableName, shape: &Shape) -> String {
     let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '"')).collect();
     format!("COPY {} ({}) FROM STDIN", table.quoted('"'), names.join(", "))
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use simplegrid::ids::{BatchId, Epoch, SlotId, SlotIndex};
-use simplegrid::master::dispatch_state::Action;
-use simplegrid::scoreboard::Outcome;
-use simplegrid::wire::{Blame, LossKind, ReportHead, SlotLost};
+use simplegrid::internals::ids::{BatchId, Epoch, SlotId, SlotIndex};
+use simplegrid::internals::master::Action;
+use simplegrid::internals::scoreboard::Outcome;
+use simplegrid::internals::wire::{Blame, LossKind, ReportHead, SlotLost};
 
 use super::grid::{Grid, SLOTS};
 use crate::script::Script;
 
 /// Says one thing; what follows from it is returned.
-pub fn say(grid: &mut Grid, script: &mut Script<'_>) -> Vec<Action> {
+pub(super) fn say(grid: &mut Grid, script: &mut Script<'_>) -> Vec<Action> {
     let slot = SlotId { node: grid.bad, index: SlotIndex(u16::from(script.below(SLOTS as u8 + 1))) };
     match script.below(16) {
         0 => {

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use simplegrid::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use simplegrid::limits::BATCHES_PER_SLOT_MAX;
-use simplegrid::master::dispatch_state::{Action, DispatchState, KeyOf, RunRules};
-use simplegrid::record::{Format, Records};
-use simplegrid::scoreboard::{Outcome, Status};
-use simplegrid::wire::ReportHead;
+use simplegrid::internals::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
+use simplegrid::internals::limits::BATCHES_PER_SLOT_MAX;
+use simplegrid::internals::master::{Action, DispatchState, KeyOf, RunRules};
+use simplegrid::internals::record::{Format, Records};
+use simplegrid::internals::scoreboard::{Outcome, Status};
+use simplegrid::internals::wire::ReportHead;
 
 use super::bad_slave;
 use crate::script::Script;
 
 /// Slots of each slave.
-pub const SLOTS: u16 = 2;
+pub(super) const SLOTS: u16 = 2;
 
 const HONEST: NodeId = NodeId(0);
 
@@ -24,7 +24,7 @@ const BAD_SLAVES_MAX: u32 = 4;
 
 /// Something that a slot was sent.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(super) struct Item {
     pub slot: SlotId,
     pub epoch: Epoch,
     pub batch: BatchId,
@@ -34,7 +34,7 @@ pub struct Item {
 }
 
 /// A run and its two slaves.
-pub struct Grid {
+pub(super) struct Grid {
     pub state: DispatchState,
     pub now: Instant,
     /// What the bad slave's slots have in flight.
@@ -58,7 +58,7 @@ impl KeyOf for FirstLetter {
 
 impl Grid {
     /// Both slaves are there, with all their workers.
-    pub fn new(choices: u8) -> Self {
+    pub(super) fn new(choices: u8) -> Self {
         let keeps_order = choices & 1 == 1;
         let key_of = (choices & 2 == 2).then(|| Box::new(FirstLetter) as Box<dyn KeyOf>);
         let rules = RunRules { retries: 2, keep_order: keeps_order, format: Format::Lines, key_of };
@@ -87,7 +87,7 @@ impl Grid {
     }
 
     /// The bad slave is lost, and another one joins.
-    pub fn replace_bad_slave(&mut self) {
+    pub(super) fn replace_bad_slave(&mut self) {
         if self.bad.0 < BAD_SLAVES_MAX {
             self.lose_bad_slave();
             self.bad = NodeId(self.bad.0 + 1);
@@ -96,7 +96,7 @@ impl Grid {
     }
 
     /// The bad slave is lost.
-    pub fn lose_bad_slave(&mut self) {
+    pub(super) fn lose_bad_slave(&mut self) {
         if self.bad != HONEST {
             self.at_bad.clear();
             let actions = self.state.on_node_lost(self.bad, "it went", self.now);
@@ -105,13 +105,13 @@ impl Grid {
     }
 
     /// The bad slave says something.
-    pub fn hear_bad_slave(&mut self, script: &mut Script<'_>) {
+    pub(super) fn hear_bad_slave(&mut self, script: &mut Script<'_>) {
         let actions = bad_slave::say(self, script);
         self.take(actions);
     }
 
     /// Reads records, if the run wants any. Each is its number, after a letter that is its key.
-    pub fn read(&mut self, records: u8) {
+    pub(super) fn read(&mut self, records: u8) {
         if self.state.wants_records() {
             let numbers = self.read..self.read + usize::from(records);
             self.read = numbers.end;
@@ -123,20 +123,20 @@ impl Grid {
     }
 
     /// The input is over.
-    pub fn end_input(&mut self) {
+    pub(super) fn end_input(&mut self) {
         let actions = self.state.on_input_end(self.now);
         self.take(actions);
     }
 
     /// Time passes.
-    pub fn pass(&mut self, time_ms: u64) {
+    pub(super) fn pass(&mut self, time_ms: u64) {
         self.now += Duration::from_millis(time_ms);
         let actions = self.state.on_tick(self.now);
         self.take(actions);
     }
 
     /// The honest slave does the oldest thing that it was sent: a record's row is the record, after an `H`.
-    pub fn answer_honestly(&mut self) {
+    pub(super) fn answer_honestly(&mut self) {
         if self.at_honest.is_empty() {
             return;
         }
@@ -160,12 +160,12 @@ impl Grid {
     }
 
     /// Whether the run is over.
-    pub fn is_finished(&self) -> bool {
+    pub(super) fn is_finished(&self) -> bool {
         self.state.is_finished()
     }
 
     /// At the end, every record has ended, and no honest row was written twice.
-    pub fn check_end(&self) {
+    pub(super) fn check_end(&self) {
         let counts = self.state.counts();
         assert_eq!(counts.read, self.read as u64);
         assert_eq!(counts.read, counts.done + counts.failed);

@@ -1,7 +1,7 @@
 //! A master that was let in, and keeps to no rule.
 
-use simplegrid::ids::{BatchId, Epoch, SlotIndex};
-use simplegrid::wire::{Frame, LossKind, MasterToSlave, SlaveToMaster};
+use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
+use simplegrid::internals::wire::{Frame, LossKind, MasterToSlave, SlaveToMaster};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::{Grid, Slave, numbered, wait};
 

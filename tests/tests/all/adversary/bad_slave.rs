@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
-use simplegrid::ids::{BatchId, Epoch, SlotIndex};
-use simplegrid::registry::{Announcement, NodeKey, Registry};
-use simplegrid::scoreboard::{Outcome, Status};
-use simplegrid::wire::{
+use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
+use simplegrid::internals::registry::{Announcement, NodeKey, Registry};
+use simplegrid::internals::scoreboard::{Outcome, Status};
+use simplegrid::internals::wire::{
     BatchHead, Frame, LossKind, MasterToSlave, Refusal, ReportHead, SeqRanges, SlaveToMaster, SlotLost,
     Welcome,
 };

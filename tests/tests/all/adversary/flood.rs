@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Instant;
 
-use simplegrid::wire::{Frame, MasterToSlave, Role};
+use simplegrid::internals::wire::{Frame, MasterToSlave, Role};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::{Grid, Process, Slave, numbered, wait};
 

@@ -3,58 +3,58 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use simplegrid::ids::{BatchId, Epoch, RunId, SlotIndex};
-use simplegrid::record::Format;
-use simplegrid::wire::{BatchHead, Frame, Hello, MasterToSlave, Role, SeqRanges, SlaveToMaster};
+use simplegrid::internals::ids::{BatchId, Epoch, RunId, SlotIndex};
+use simplegrid::internals::record::Format;
+use simplegrid::internals::wire::{BatchHead, Frame, Hello, MasterToSlave, Role, SeqRanges, SlaveToMaster};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::wait;
 
 /// The first bytes of our protocol.
-pub const PREAMBLE: &[u8] = b"SIMPLEG\x02";
+pub(crate) const PREAMBLE: &[u8] = b"SIMPLEG\x02";
 
 /// One end of a connection.
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     stream: TcpStream,
 }
 
 impl Peer {
     /// Connects to a slave.
-    pub fn connect(port: u16) -> Self {
+    pub(crate) fn connect(port: u16) -> Self {
         Self::new(TcpStream::connect(("127.0.0.1", port)).expect("the slave listens"))
     }
 
     /// Takes a connection over.
-    pub fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(wait::PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(wait::PATIENCE)).expect("a timeout can be set");
         Self { stream }
     }
 
     /// Our end, as the log of the other side names it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.stream.local_addr().expect("it is connected").to_string()
     }
 
     /// Sends bytes. `false` if the other side has closed the connection.
-    pub fn send(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
 
     /// Says that nothing more will come.
-    pub fn end_sending(&mut self) {
+    pub(crate) fn end_sending(&mut self) {
         // A connection that is closed already needs no end.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Sends preamble and hello.
-    pub fn say_hello(&mut self, role: Role) -> bool {
+    pub(crate) fn say_hello(&mut self, role: Role) -> bool {
         let hello = MasterToSlave::Hello(Hello { role, program: "a test".to_owned() });
         self.send(PREAMBLE) && self.send(&codec::encode(&Frame::from(hello)))
     }
 
     /// Becomes the master of a slave, and waits until its workers are up.
-    pub fn become_master(port: u16, slots: usize) -> Self {
+    pub(crate) fn become_master(port: u16, slots: usize) -> Self {
         let mut peer = Self::connect(port);
         assert!(peer.say_hello(master("a bad master")));
         peer.read_preamble();
@@ -65,7 +65,14 @@ impl Peer {
     }
 
     /// Sends a batch. `false` if the connection is closed.
-    pub fn send_batch(&mut self, batch: u64, slot: u16, epoch: u32, ends: &[u32], body: &[u8]) -> bool {
+    pub(crate) fn send_batch(
+        &mut self,
+        batch: u64,
+        slot: u16,
+        epoch: u32,
+        ends: &[u32],
+        body: &[u8],
+    ) -> bool {
         let (batch, slot, epoch) = (BatchId(batch), SlotIndex(slot), Epoch(epoch));
         let head = MasterToSlave::Batch(BatchHead {
             batch,
@@ -80,14 +87,14 @@ impl Peer {
     }
 
     /// Reads the other side's preamble.
-    pub fn read_preamble(&mut self) -> bool {
+    pub(crate) fn read_preamble(&mut self) -> bool {
         let mut preamble = [0; PREAMBLE.len()];
         self.stream.read_exact(&mut preamble).is_ok() && preamble == PREAMBLE
     }
 
     /// Reads until the slave says something.
     #[track_caller]
-    pub fn wait_for(&mut self, what: impl Fn(&SlaveToMaster) -> bool) {
+    pub(crate) fn wait_for(&mut self, what: impl Fn(&SlaveToMaster) -> bool) {
         while let Some(frame) = self.read::<SlaveToMaster>() {
             if what(&frame.head) {
                 return;
@@ -97,7 +104,7 @@ impl Peer {
     }
 
     /// The next frame; `None` if the connection is closed.
-    pub fn read<M: serde::de::DeserializeOwned>(&mut self) -> Option<Frame<M>> {
+    pub(crate) fn read<M: serde::de::DeserializeOwned>(&mut self) -> Option<Frame<M>> {
         let mut frame = vec![0; 12];
         self.stream.read_exact(&mut frame).ok()?;
         let parts =
@@ -110,7 +117,7 @@ impl Peer {
 
     /// Reads until the other side closes the connection.
     #[track_caller]
-    pub fn expect_closed(mut self) {
+    pub(crate) fn expect_closed(mut self) {
         let mut said = Vec::new();
         // A reset is as good as an end: what was sent and not read makes the difference.
         if let Err(error) = self.stream.read_to_end(&mut said) {
@@ -120,7 +127,7 @@ impl Peer {
 }
 
 /// The role of a master.
-pub fn master(reservation: &str) -> Role {
+pub(crate) fn master(reservation: &str) -> Role {
     Role::Master {
         reservation: reservation.to_owned(),
         format: Format::Lines,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use simplegrid::registry::{Node, Registry, RegistryUrl, Stats};
+use simplegrid::internals::registry::{Node, Registry, RegistryUrl, Stats};
 
 use super::test_grid::{LEASE, Place, TestGrid, announcement, key, reservation};
 

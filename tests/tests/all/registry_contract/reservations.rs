@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simplegrid::registry::{GIVEN_UP_REST, NodeState, SILENCE, Stats};
+use simplegrid::internals::registry::{GIVEN_UP_REST, NodeState, SILENCE, Stats};
 
 use super::test_grid::{LEASE, NO_PORTS, Place, TestGrid, key, ports, reservation};
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use simplegrid::registry::{Announcement, Node, NodeKey, NodeState, Registry, RegistryError, SILENCE, Stats};
+use simplegrid::internals::registry::{
+    Announcement, Node, NodeKey, NodeState, Registry, RegistryError, SILENCE, Stats,
+};
 
 use super::test_grid::{LEASE, NO_PORTS, Place, TestGrid, announcement, key, reservation};
 

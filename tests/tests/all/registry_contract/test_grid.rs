@@ -3,23 +3,23 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use simplegrid::registry::{
+use simplegrid::internals::registry::{
     Announcement, Clock, Node, NodeKey, NodeState, Registry, RegistryUrl, Reservation,
 };
 use simplegrid_tests::{DatabaseServer, Engine};
 
-pub const LEASE: Duration = Duration::from_secs(10);
-pub const NO_PORTS: [u16; 0] = [];
+pub(super) const LEASE: Duration = Duration::from_secs(10);
+pub(super) const NO_PORTS: [u16; 0] = [];
 
 /// An empty registry of its own, with a clock that stands still.
-pub struct TestGrid {
+pub(super) struct TestGrid {
     pub registry: Registry,
     pub url: RegistryUrl,
     pub clock: Clock,
 }
 
 impl TestGrid {
-    pub async fn new(place: &Place) -> Self {
+    pub(super) async fn new(place: &Place) -> Self {
         let url = place.new_url();
         let clock = Clock::manual(1_000_000);
         let registry = Registry::open_with_clock(&url, clock.clone()).await.unwrap();
@@ -27,7 +27,7 @@ impl TestGrid {
     }
 
     /// A grid with enabled nodes on these ports of `host`, announced a second apart.
-    pub async fn with_nodes(place: &Place, ports: &[u16]) -> Self {
+    pub(super) async fn with_nodes(place: &Place, ports: &[u16]) -> Self {
         let grid = Self::new(place).await;
         for port in ports {
             grid.start(*port, "echo").await;
@@ -36,26 +36,26 @@ impl TestGrid {
         grid
     }
 
-    pub async fn start(&self, port: u16, task: &str) {
+    pub(super) async fn start(&self, port: u16, task: &str) {
         let announcement = Announcement { task: task.to_owned(), ..announcement(port) };
         self.registry.announce(&announcement).await.unwrap();
         self.registry.enable(&key(port)).await.unwrap();
     }
 
-    pub async fn node(&self, port: u16) -> Node {
+    pub(super) async fn node(&self, port: u16) -> Node {
         self.registry.find(&key(port)).await.unwrap().unwrap()
     }
 
-    pub async fn state(&self, port: u16) -> NodeState {
+    pub(super) async fn state(&self, port: u16) -> NodeState {
         self.node(port).await.state
     }
 
-    pub async fn reserve(&self, name: &str, max: usize) -> Vec<u16> {
+    pub(super) async fn reserve(&self, name: &str, max: usize) -> Vec<u16> {
         ports(&self.registry.reserve(&reservation(name), max, None, LEASE).await.unwrap())
     }
 
     /// A node in the given state, reached by legal moves.
-    pub async fn in_state(place: &Place, state: NodeState) -> Self {
+    pub(super) async fn in_state(place: &Place, state: NodeState) -> Self {
         let grid = Self::with_nodes(place, &[1]).await;
         match state {
             NodeState::Enabled => {}
@@ -69,19 +69,19 @@ impl TestGrid {
     }
 }
 
-pub fn key(port: u16) -> NodeKey {
+pub(super) fn key(port: u16) -> NodeKey {
     NodeKey::new("host", port)
 }
 
-pub fn ports(nodes: &[Node]) -> Vec<u16> {
+pub(super) fn ports(nodes: &[Node]) -> Vec<u16> {
     nodes.iter().map(|node| node.key.port).collect()
 }
 
-pub fn reservation(name: &str) -> Reservation {
+pub(super) fn reservation(name: &str) -> Reservation {
     Reservation::from_text(name)
 }
 
-pub fn announcement(port: u16) -> Announcement {
+pub(super) fn announcement(port: u16) -> Announcement {
     Announcement {
         key: key(port),
         children: 5,
@@ -95,7 +95,7 @@ pub fn announcement(port: u16) -> Announcement {
 }
 
 /// A database in which there can be registries.
-pub enum Place {
+pub(super) enum Place {
     /// SQLite files in a directory.
     Files { directory: tempfile::TempDir, made: AtomicU32 },
     /// Databases on a server.
@@ -103,17 +103,17 @@ pub enum Place {
 }
 
 impl Place {
-    pub fn files() -> Self {
+    pub(super) fn files() -> Self {
         Self::Files { directory: tempfile::tempdir().unwrap(), made: AtomicU32::new(0) }
     }
 
     /// Nothing, after saying so, if the server is not installed.
-    pub fn server(engine: Engine) -> Option<Self> {
+    pub(super) fn server(engine: Engine) -> Option<Self> {
         DatabaseServer::shared(engine).map(Self::Server)
     }
 
     /// Where a registry can be that nobody has opened yet.
-    pub fn new_url(&self) -> RegistryUrl {
+    pub(super) fn new_url(&self) -> RegistryUrl {
         match self {
             Self::Files { directory, made } => {
                 let nth = made.fetch_add(1, Relaxed);
@@ -125,7 +125,7 @@ impl Place {
 }
 
 /// Tries a contract there.
-pub fn fulfil(place: Option<Place>, contract: impl AsyncFn(&Place)) {
+pub(super) fn fulfil(place: Option<Place>, contract: impl AsyncFn(&Place)) {
     let Some(place) = place else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(contract(&place));

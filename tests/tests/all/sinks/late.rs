@@ -1,8 +1,8 @@
 //! A commit that comes late, move by move: the test is the master of two slaves, which both have the same record of
 //! the same run, and says when each may go on.
 
-use simplegrid::ids::{BatchId, Epoch, SlotIndex};
-use simplegrid::wire::{BatchHead, Frame, MasterToSlave, SeqRanges, SlaveToMaster};
+use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
+use simplegrid::internals::wire::{BatchHead, Frame, MasterToSlave, SeqRanges, SlaveToMaster};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::{Grid, Slave};
 
@@ -32,7 +32,7 @@ fn send(peer: &mut Peer, batch: u64, seqs: SeqRanges, records: &[&str]) {
 }
 
 fn seqs(numbers: &[u64]) -> SeqRanges {
-    numbers.iter().copied().map(simplegrid::ids::Seq).collect()
+    numbers.iter().copied().map(simplegrid::internals::ids::Seq).collect()
 }
 
 /// Waits for the report of a batch, all of whose records must be done, without a row.

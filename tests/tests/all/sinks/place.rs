@@ -8,13 +8,13 @@ use rusqlite::types::ValueRef;
 use simplegrid_tests::{DatabaseServer, Engine, Grid, TestDatabase};
 
 /// A database for a table of a test.
-pub enum Place<'s> {
+pub(super) enum Place<'s> {
     Sqlite(PathBuf),
     Server(Engine, TestDatabase<'s>),
 }
 
 /// One of every kind. Those whose server is not installed are left out, after saying so.
-pub fn all(grid: &Grid) -> Vec<Place<'static>> {
+pub(super) fn all(grid: &Grid) -> Vec<Place<'static>> {
     let servers = Engine::ALL.into_iter().filter_map(DatabaseServer::shared);
     let servers = servers.map(|server| Place::Server(server.engine(), server.database()));
     std::iter::once(Place::sqlite(grid)).chain(servers).collect()
@@ -22,12 +22,12 @@ pub fn all(grid: &Grid) -> Vec<Place<'static>> {
 
 impl Place<'_> {
     /// A SQLite file of the grid.
-    pub fn sqlite(grid: &Grid) -> Self {
+    pub(super) fn sqlite(grid: &Grid) -> Self {
         Self::Sqlite(grid.path("rows.db"))
     }
 
     /// A name for messages, and for files.
-    pub fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",
             Self::Server(engine, _) => engine.scheme(),
@@ -35,7 +35,7 @@ impl Place<'_> {
     }
 
     /// The sink for a table, percent-encoded already.
-    pub fn sink(&self, table: &str) -> String {
+    pub(super) fn sink(&self, table: &str) -> String {
         match self {
             Self::Sqlite(path) => format!("sqlite:{}?table={table}", path.display()),
             Self::Server(_, database) => format!("{}?table={table}", database.url()),
@@ -44,7 +44,7 @@ impl Place<'_> {
 
     /// What a statement finds.
     #[track_caller]
-    pub fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub(super) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         match self {
             Self::Sqlite(path) => sqlite(path, sql),
             Self::Server(_, database) => database.query(sql),
@@ -53,19 +53,19 @@ impl Place<'_> {
 
     /// Changes something.
     #[track_caller]
-    pub fn run(&self, sql: &str) {
+    pub(super) fn run(&self, sql: &str) {
         self.query(sql);
     }
 
     /// The one text that a statement finds.
     #[track_caller]
-    pub fn text(&self, sql: &str) -> String {
+    pub(super) fn text(&self, sql: &str) -> String {
         self.query(sql)[0][0].clone().expect("it is not NULL")
     }
 
     /// The first column of a table, each value with how often it is there; nothing while there is no such table.
     #[track_caller]
-    pub fn values(&self, table: &str, column: &str) -> BTreeMap<String, usize> {
+    pub(super) fn values(&self, table: &str, column: &str) -> BTreeMap<String, usize> {
         let mut counted = BTreeMap::new();
         for row in self.query(&format!("SELECT {column} FROM {table}")) {
             *counted.entry(row[0].clone().unwrap_or_default()).or_default() += 1;
@@ -74,7 +74,7 @@ impl Place<'_> {
     }
 
     /// How many rows a table has; none if it is not there.
-    pub fn count(&self, table: &str) -> usize {
+    pub(super) fn count(&self, table: &str) -> usize {
         let there = match self {
             Self::Sqlite(path) if !path.exists() => return 0,
             Self::Sqlite(_) => format!("SELECT 1 FROM sqlite_master WHERE name = '{table}'"),
@@ -90,7 +90,7 @@ impl Place<'_> {
 
     /// Checks that each of these values is there once, and nothing else is.
     #[track_caller]
-    pub fn expect_once(&self, table: &str, column: &str, expected: impl Iterator<Item = String>) {
+    pub(super) fn expect_once(&self, table: &str, column: &str, expected: impl Iterator<Item = String>) {
         let found = self.values(table, column);
         let twice: Vec<_> = found.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "{}: rows that are there more than once: {twice:?}", self.name());
@@ -102,7 +102,7 @@ impl Place<'_> {
 
     /// Rows of the ledger that are about records.
     #[track_caller]
-    pub fn ledger_pages(&self) -> usize {
+    pub(super) fn ledger_pages(&self) -> usize {
         let sql = "SELECT count(*) FROM simplegrid_ledger WHERE run <> '' AND page >= 0";
         self.text(sql).parse().expect("it is a number")
     }

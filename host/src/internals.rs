@@ -1,0 +1,72 @@
+//! What the tests, benches and fuzz targets of this workspace need of the inside, by the names that it has there.
+//!
+//! No part of the program's public face, and no promise: it changes with the inside.
+
+pub mod database {
+    //! Connections to databases on servers.
+
+    pub use crate::database::{DatabaseError, Server, Trouble};
+
+    pub mod mysql {
+        //! Connections to MySQL and MariaDB.
+        pub use crate::database::mysql::*;
+    }
+
+    pub mod postgres {
+        //! Connections to PostgreSQL.
+        pub use crate::database::postgres::*;
+    }
+}
+
+pub mod ids {
+    //! Names of things in a run.
+    pub use crate::ids::{BatchId, Epoch, NodeId, RunId, Seq, SlotId, SlotIndex};
+}
+
+pub mod limits {
+    //! Maxima that a test has to know.
+    pub use crate::limits::BATCHES_PER_SLOT_MAX;
+}
+
+pub mod master {
+    //! The decisions of a run.
+    pub use crate::master::dispatch_state::{Action, DispatchState, KeyOf, RunRules};
+}
+
+pub mod plugin {
+    //! Loaded plugins and calls into them.
+    pub use crate::plugin::{Cells, LoadedPlugin, TaskHost};
+}
+
+pub mod record {
+    //! Formats, blocks and records.
+    pub use crate::record::block::{Block, Piece};
+    pub use crate::record::{Format, Records};
+}
+
+pub mod registry {
+    //! The table of nodes.
+    pub use crate::registry::{
+        Announcement, Clock, GIVEN_UP_REST, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl,
+        Reservation, SILENCE, ServerError, Stats,
+    };
+}
+
+pub mod schedule {
+    //! Which slot a key belongs to.
+    pub use crate::schedule::{FieldKey, Rendezvous, node_identity};
+}
+
+pub mod scoreboard {
+    //! How records ended.
+    pub use crate::scoreboard::{Outcome, Status};
+}
+
+pub mod wire {
+    //! Frames and messages.
+    pub use crate::wire::{
+        BatchHead, Blame, BlockingReader, Frame, FrameError, FrameLimits, FrameReader, FrameWriter, Hello,
+        HostToWorker, LossKind, MasterToSlave, Refusal, ReportHead, Role, SeqRanges, SlaveToMaster, SlotLost,
+        Welcome, WorkerToHost,
+    };
+}
