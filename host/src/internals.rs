@@ -1,4 +1,5 @@
-//! What the tests, benches and fuzz targets of this workspace need of the inside, by the names that it has there.
+//! What the tests, benches and fuzz targets of this workspace need of the inside, by the names that it has
+//! there.
 //!
 //! No part of the program's public face, and no promise: it changes with the inside.
 

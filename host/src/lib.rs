@@ -32,11 +32,9 @@ mod limits;
 #[doc(hidden)]
 pub mod internals;
 
-use std::{
-    env,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
 
 use config::{Command, Environment, Invocation, LoadError};
 use exit_code::{ExitStatus, UsageError};

@@ -53,14 +53,14 @@ pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// asked for, or the rows of one call, and the tables that go with them.
 pub(crate) const FRAME_RAW_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
-/// How often a run with a journal writes a checkpoint at most: each waits for the disk, and what was done since
-/// the last one is done again after a crash. A second of either hardly counts.
+/// How often a run with a journal writes a checkpoint at most: each waits for the disk, and what was done
+/// since the last one is done again after a crash. A second of either hardly counts.
 pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
 /// Bytes of the input's beginning that a journal remembers: enough to tell inputs apart, and never more than
 /// the reader hands over at once.
 pub(crate) const JOURNAL_HEAD_BYTES: u64 = 64 * 1024;
 
-/// Bytes of one entry of a journal. A range of finished records takes some four bytes, and the records between
-/// ranges are in memory, so no run comes near it; a damaged length does.
+/// Bytes of one entry of a journal. A range of finished records takes some four bytes, and the records
+/// between ranges are in memory, so no run comes near it; a damaged length does.
 pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;

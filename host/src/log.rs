@@ -1,17 +1,14 @@
 //! What the program says on stderr while it runs: one short line an event, for people. stdout is never
 //! touched: it belongs to the results.
 
-use std::{fmt, io, time::SystemTime};
+use std::time::SystemTime;
+use std::{fmt, io};
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::{
-    EnvFilter,
-    fmt::{
-        FmtContext, FormatEvent, FormatFields, FormattedFields,
-        format::{DefaultFields, Writer},
-    },
-    registry::LookupSpan,
-};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogSettings;
 

@@ -1,13 +1,12 @@
 //! The signals that ask the program to stop. The first INT, HUP or TERM asks for a drain, the second for an
 //! end at once; what that means is up to whoever holds the handle.
 
-use std::{fmt, fs, io, sync::Arc};
+use std::sync::Arc;
+use std::{fmt, fs, io};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::exit_code::ExitStatus;
 
@@ -173,10 +172,8 @@ fn ignores(status: &str, signal: StopSignal) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use nix::{
-        sys::signal::{Signal, kill},
-        unistd::Pid,
-    };
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
 
     use super::*;
 

@@ -72,8 +72,8 @@
 //! # }
 //! ```
 //!
-//! The boundary itself, for hosts and for plugins in other languages, is in [`abi`]. **Invariant:** this crate
-//! depends on nothing else of SimpleGrid, and has no async runtime.
+//! The boundary itself, for hosts and for plugins in other languages, is in [`abi`]. **Invariant:** this
+//! crate depends on nothing else of SimpleGrid, and has no async runtime.
 
 pub mod abi;
 mod bridge;

@@ -46,8 +46,8 @@ pub trait Task: Sized + 'static {
     /// A task that still holds its records after `flush(last = false)` is called again, but one whose window
     /// is full must finish some, and with `last` all.
     ///
-    /// What one flush writes and finishes counts together, once it has returned `Ok`; if it fails or its worker
-    /// dies, nothing of it counts. So the rows of an aggregate need not be told apart by record.
+    /// What one flush writes and finishes counts together, once it has returned `Ok`; if it fails or its
+    /// worker dies, nothing of it counts. So the rows of an aggregate need not be told apart by record.
     ///
     /// # Errors
     /// No record is blamed: all held ones are run again, in a new worker.

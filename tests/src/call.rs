@@ -35,7 +35,8 @@ pub struct Finished {
 
 impl<'g> Call<'g> {
     pub(crate) fn new(grid: &'g Grid, name: &str) -> Self {
-        // Whoever runs the tests may have HUP ignored (`nohup`), which programs inherit, and this one respects.
+        // Whoever runs the tests may have HUP ignored (`nohup`), which programs inherit, and this one
+        // respects.
         let mut command = Command::new("env");
         command.arg("--default-signal=HUP").arg(program::path());
         for (variable, _) in std::env::vars_os() {
@@ -95,8 +96,8 @@ impl<'g> Call<'g> {
         self
     }
 
-    /// Lets no file that it writes be longer than so many blocks (of 512 or 1024 bytes, as the shell has it), as
-    /// if a disk were full.
+    /// Lets no file that it writes be longer than so many blocks (of 512 or 1024 bytes, as the shell has it),
+    /// as if a disk were full.
     pub fn files_up_to_blocks(self, blocks: u32) -> Self {
         let script = "trap '' XFSZ; ulimit -f \"$1\" && shift && exec \"$@\"";
         let blocks = blocks.to_string();

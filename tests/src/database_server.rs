@@ -1,9 +1,10 @@
-//! Throw-away database servers, started from the binaries that are installed, and databases in them. Every test has
-//! a database and a user of its own; those that do not break the server share one.
+//! Throw-away database servers, started from the binaries that are installed, and databases in them. Every
+//! test has a database and a user of its own; those that do not break the server share one.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use nix::sys::signal::Signal;
 

@@ -1,10 +1,9 @@
 //! Where a test happens: a temporary directory with a registry. All processes that are started in it end with
 //! it, workers and what those have left behind included, and their logs are shown if the test fails.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::{fs, thread};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -193,7 +192,8 @@ impl Grid {
         self.directory.disable_cleanup(true);
         let logs = self.logs.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (number, (name, log)) in logs.iter().enumerate() {
-            // What cannot be written is missed by whoever looks for it; the failure itself is told all the same.
+            // What cannot be written is missed by whoever looks for it; the failure itself is told all the
+            // same.
             let _ = fs::write(self.directory.path().join(format!("{number:02}-{name}.log")), lock(log));
         }
         self.directory.path().to_owned()

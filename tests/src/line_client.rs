@@ -26,8 +26,8 @@ impl LineClient {
         self.0.write_all(bytes.as_ref()).expect("the slave takes it");
     }
 
-    /// Says that nothing more comes, and waits until the slave closes the connection, which it must do without a
-    /// word.
+    /// Says that nothing more comes, and waits until the slave closes the connection, which it must do
+    /// without a word.
     #[track_caller]
     pub fn finish(mut self) {
         self.0.shutdown(Shutdown::Write).expect("the connection is open");
@@ -51,7 +51,8 @@ impl LineClient {
         setsockopt(&self.0, sockopt::Linger, &linger).expect("it can be set");
     }
 
-    /// Sends the same bytes again and again until the slave has taken none for a while. Returns how many it took.
+    /// Sends the same bytes again and again until the slave has taken none for a while. Returns how many it
+    /// took.
     pub fn send_until_stuck(&mut self, bytes: &[u8]) -> u64 {
         let while_stuck = std::time::Duration::from_secs(1);
         self.0.set_write_timeout(Some(while_stuck)).expect("a timeout can be set");

@@ -1,8 +1,9 @@
-//! Two network namespaces with a cable between them: what needs a network of its own can be broken in it. They are
-//! deleted when they are dropped; nothing outside is touched.
+//! Two network namespaces with a cable between them: what needs a network of its own can be broken in it.
+//! They are deleted when they are dropped; nothing outside is touched.
 
 use std::process::{self, Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Namespaces that this process has made: their names must differ.
 static MADE: AtomicU32 = AtomicU32::new(0);

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::database_server::{Engine, TestDatabase};
 
-/// Runs a script of Perl that finds a connected `$dbh`, which dies on errors, and returns what it prints; or, after
-/// saying so, nothing if Perl or the driver is not installed.
+/// Runs a script of Perl that finds a connected `$dbh`, which dies on errors, and returns what it prints; or,
+/// after saying so, nothing if Perl or the driver is not installed.
 ///
 /// # Panics
 /// If the script fails.

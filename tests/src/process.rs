@@ -10,8 +10,7 @@ use std::thread::{self, JoinHandle};
 use nix::sys::signal::Signal;
 
 use crate::call::Finished;
-use crate::processes;
-use crate::wait;
+use crate::{processes, wait};
 
 /// What a stream has brought so far.
 pub(crate) type Collected = Arc<Mutex<Vec<u8>>>;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Programs of this package that are the program under test as well: `cargo run --bin` builds no other program.
+/// Programs of this package that are the program under test as well: `cargo run --bin` builds no other
+/// program.
 const ALSO_UNDER_TEST: [&str; 2] = ["bench", "torture"];
 
 /// The program under test.

@@ -1,6 +1,8 @@
-//! A cable that can be cut: a TCP proxy before a slave, which delays, drops, mutilates or withholds what passes.
+//! A cable that can be cut: a TCP proxy before a slave, which delays, drops, mutilates or withholds what
+//! passes.
 //!
-//! Each connection has two threads, one for each direction, which look at the cable's state before every chunk.
+//! Each connection has two threads, one for each direction, which look at the cable's state before every
+//! chunk.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,6 +1,6 @@
-//! A server process in a directory of its own, both of which end with the process that runs the tests, however that
-//! ends: a shell stands between them, and when nobody can give it orders any more it kills the server and removes
-//! the directory. It does not know what the server is.
+//! A server process in a directory of its own, both of which end with the process that runs the tests,
+//! however that ends: a shell stands between them, and when nobody can give it orders any more it kills the
+//! server and removes the directory. It does not know what the server is.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -16,8 +16,8 @@ use nix::unistd::User;
 use crate::processes::{self, Found};
 use crate::wait;
 
-/// Obeys `start` and `reap`, answers with the server's number and `reaped`, and ends at the end of its input. A signal of
-/// the terminal does not reach it: it is in a group of its own.
+/// Obeys `start` and `reap`, answers with the server's number and `reaped`, and ends at the end of its input.
+/// A signal of the terminal does not reach it: it is in a group of its own.
 const WATCHDOG: &str = r#"
 directory=$1; ending=$2; shift 2
 server=

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take. Nothing here takes that long unless it has failed, or the machine is very busy.
+/// How long anything may take. Nothing here takes that long unless it has failed, or the machine is very
+/// busy.
 pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How often it is looked.
@@ -43,8 +44,8 @@ pub fn until_some_within<T>(patience: Duration, what: &str, mut look: impl FnMut
     }
 }
 
-/// Lets time pass, for those whose business is to strike at moments that nothing foretells. A test never waits
-/// with this for something to come true.
+/// Lets time pass, for those whose business is to strike at moments that nothing foretells. A test never
+/// waits with this for something to come true.
 pub fn until_the_next_strike(pause: Duration) {
     thread::sleep(pause);
 }

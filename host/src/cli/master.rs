@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{
-    run::RunFlags,
-    value::{self, Pair},
-};
+use super::run::RunFlags;
+use super::value::{self, Pair};
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -33,13 +31,14 @@ pub(crate) struct MasterArgs {
     #[arg(short, long)]
     pub shutdown_slaves: bool,
 
-    /// Sends each slave a command before its first record; may be repeated. harvest=DEST (or scpto=DEST) has the
-    /// files of slaves with a CSV sink delivered after the last: to a directory, or to USER@HOST:DIRECTORY.
+    /// Sends each slave a command before its first record; may be repeated. harvest=DEST (or scpto=DEST) has
+    /// the files of slaves with a CSV sink delivered after the last: to a directory, or to
+    /// USER@HOST:DIRECTORY.
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub init_slave_cmd: Vec<Pair>,
 
-    /// Looks for slaves in this registry, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without
-    /// it, in a file of this user on this machine.
+    /// Looks for slaves in this registry, a SQLite file or postgres://HOST/DATABASE or
+    /// mysql://HOST/DATABASE; without it, in a file of this user on this machine.
     #[arg(long, value_name = "URL")]
     pub registry: Option<String>,
 
@@ -47,8 +46,8 @@ pub(crate) struct MasterArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub manager_arg: Vec<Pair>,
 
-    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE` reads it from
-    /// the first line of a file.
+    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE`
+    /// reads it from the first line of a file.
     #[arg(long, value_name = "HOST[:PORT]|@FILE")]
     pub registry_server: Option<String>,
 

@@ -32,8 +32,8 @@ pub(crate) struct NodeManagerArgs {
     #[arg(short, long, value_name = "PORT", global = true, required = false, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 
-    /// The registry to look in, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without it, a
-    /// file of this user on this machine.
+    /// The registry to look in, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without
+    /// it, a file of this user on this machine.
     #[arg(long, value_name = "URL", global = true)]
     pub registry: Option<String>,
 
@@ -41,8 +41,8 @@ pub(crate) struct NodeManagerArgs {
     #[arg(long, alias = "manager-args", value_name = "NAME=VALUE", value_parser = value::pair, global = true)]
     pub manager_arg: Vec<Pair>,
 
-    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE` reads it from
-    /// the first line of a file.
+    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE`
+    /// reads it from the first line of a file.
     #[arg(long, value_name = "HOST[:PORT]|@FILE", global = true)]
     pub registry_server: Option<String>,
 

@@ -1,6 +1,7 @@
 //! The flags of `simplegrid run`, and those that it shares with `simplegrid master`.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -78,8 +79,8 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "FILE")]
     pub failed: Option<PathBuf>,
 
-    /// Keeps a journal in this file, so that the same command goes on after a crash where this run stood; needs
-    /// --output.
+    /// Keeps a journal in this file, so that the same command goes on after a crash where this run stood;
+    /// needs --output.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
 
@@ -95,8 +96,8 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "SCHEDULER", value_enum)]
     pub scheduler: Scheduler,
 
-    /// Sends records with the same key to the same worker; the key is a field (the first is field:0), the whole
-    /// record, or what a library's partitioner makes of it.
+    /// Sends records with the same key to the same worker; the key is a field (the first is field:0), the
+    /// whole record, or what a library's partitioner makes of it.
     #[arg(long, value_name = "field:N|whole-record|FILE[:NAME]")]
     pub partition_by: Option<String>,
 

@@ -1,6 +1,8 @@
 //! The flags of `simplegrid slave`.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -46,8 +48,8 @@ pub(crate) struct SlaveArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: IpAddr,
 
-    /// Also takes lines from programs that speak as Net::SimpleGrid's master does, or from `nc`: they are run,
-    /// nothing is answered, and rows go to stdout.
+    /// Also takes lines from programs that speak as Net::SimpleGrid's master does, or from `nc`: they are
+    /// run, nothing is answered, and rows go to stdout.
     #[arg(long)]
     pub line_protocol: bool,
 
@@ -56,8 +58,8 @@ pub(crate) struct SlaveArgs {
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
 
-    /// Offers the workers in this registry, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without
-    /// it, in a file of this user on this machine.
+    /// Offers the workers in this registry, a SQLite file or postgres://HOST/DATABASE or
+    /// mysql://HOST/DATABASE; without it, in a file of this user on this machine.
     #[arg(long, value_name = "URL")]
     pub registry: Option<String>,
 
@@ -66,8 +68,8 @@ pub(crate) struct SlaveArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub manager_arg: Vec<Pair>,
 
-    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE` reads it from
-    /// the first line of a file.
+    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE`
+    /// reads it from the first line of a file.
     #[arg(long, value_name = "HOST[:PORT]|@FILE")]
     pub registry_server: Option<String>,
 
@@ -79,7 +81,8 @@ pub(crate) struct SlaveArgs {
     #[command(flatten)]
     pub sink: SinkFlags,
 
-    /// Kills a worker that takes longer over one record, unless the master sets another limit; 0 for no limit.
+    /// Kills a worker that takes longer over one record, unless the master sets another limit; 0 for no
+    /// limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub record_timeout: Option<Duration>,
 

@@ -1,14 +1,11 @@
 //! The one look at the process's surroundings: variables, paths, the machine's name. Taken once and passed
 //! on as a value, so that tests make up their own.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    ffi::OsString,
-    io::{self, IsTerminal},
-    path::PathBuf,
-    thread,
-};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::{env, thread};
 
 use super::ConfigError;
 
@@ -66,12 +63,14 @@ impl Environment {
         self.path("SIMPLEGRID_CONFIG")
     }
 
-    /// Where the user's file is looked for: `simplegrid/simplegrid.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
+    /// Where the user's file is looked for: `simplegrid/simplegrid.toml` in `$XDG_CONFIG_HOME` or
+    /// `~/.config`.
     pub(super) fn usual_config_file(&self) -> Option<PathBuf> {
         Some(self.home("XDG_CONFIG_HOME", ".config")?.join("simplegrid/simplegrid.toml"))
     }
 
-    /// The registry of this user on this machine: `simplegrid/grid.db` in `$XDG_STATE_HOME` or `~/.local/state`.
+    /// The registry of this user on this machine: `simplegrid/grid.db` in `$XDG_STATE_HOME` or
+    /// `~/.local/state`.
     pub(super) fn usual_registry(&self) -> Option<String> {
         let file = self.home("XDG_STATE_HOME", ".local/state")?.join("simplegrid/grid.db");
         Some(format!("sqlite:{}", file.to_str()?))

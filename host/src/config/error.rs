@@ -1,6 +1,7 @@
 //! What can be wrong with a command line, an environment or a configuration file.
 
-use std::{io, path::PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use crate::sink::{DestinationError, SinkUrlError};
 

@@ -1,18 +1,14 @@
 //! A configuration file: TOML with keys for all commands, and a section for each. It knows which keys there
 //! are only from the flags that clap knows.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction};
 use toml::{Table, Value};
 
-use super::{
-    ConfigError,
-    layers::{self, Source},
-};
+use super::ConfigError;
+use super::layers::{self, Source};
 
 /// What every setting is unless someone says otherwise.
 pub(super) const DEFAULTS: &str = include_str!("../../default-config.toml");

@@ -1,11 +1,14 @@
 //! The layers that a setting's value may come from, and which of them wins. The lower layers become clap's
 //! defaults before it parses, so that a value is read and checked in one way wherever it stands.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{ConfigError, Environment, file::ConfigFile};
+use super::file::ConfigFile;
+use super::{ConfigError, Environment};
 
 /// The commands that have settings.
 const COMMANDS: [&str; 4] = ["slave", "master", "run", "node-manager"];

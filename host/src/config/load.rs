@@ -1,16 +1,17 @@
 //! From words and surroundings to an `Invocation`: one look at the words to learn which command and which
 //! file are meant, then the layers, then the parse that counts.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{ArgMatches, FromArgMatches};
 
+use super::file::ConfigFile;
+use super::layers::{self, Settings, Shown};
+use super::report::report;
 use super::{
     Command, ConfigError, Environment, Invocation, LoadError, LocalRunConfig, LogSettings, MasterConfig,
     NodeManagerConfig, SlaveConfig, TaskCommand,
-    file::ConfigFile,
-    layers::{self, Settings, Shown},
-    report::report,
 };
 use crate::cli::{self, Cli, CliCommand};
 

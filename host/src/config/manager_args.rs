@@ -1,7 +1,8 @@
 //! Net::SimpleGrid's `--manager_arg`: names that mean something to the program (dsn, domain, scheduler), and
 //! others that are only passed on.
 
-use super::{ConfigError, Pair, layers::Settings};
+use super::layers::Settings;
+use super::{ConfigError, Pair};
 use crate::cli::Scheduler;
 
 /// The prefixes of Perl's schedulers: the master's, and their counterparts in the slave.
@@ -48,7 +49,8 @@ pub(super) fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>),
     }
 }
 
-/// A task by the name that the user gave: the original's task classes stand for the libraries that do their work.
+/// A task by the name that the user gave: the original's task classes stand for the libraries that do their
+/// work.
 pub(super) fn task(name: String) -> String {
     match name.strip_prefix(PERL_TASKS) {
         Some("EmailValidationTask") => "email-validation".to_owned(),

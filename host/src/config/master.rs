@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, Pair, RegistryChoice, RunSettings, load::Given, manager_args};
+use super::load::Given;
+use super::{ConfigError, Pair, RegistryChoice, RunSettings, manager_args};
 use crate::cli::MasterArgs;
 use crate::sink::{Destination, HARVEST};
 

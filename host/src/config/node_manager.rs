@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, Pair, RegistryChoice, layers::Source, load::Given, manager_args};
+use super::layers::Source;
+use super::load::Given;
+use super::{ConfigError, Pair, RegistryChoice, manager_args};
 use crate::cli::{self, NodeManagerArgs};
 
 /// What the node manager runs with.

@@ -1,11 +1,9 @@
 //! Whether a run's files can be read and written, as far as that shows before it begins: an hour of work
 //! should not end at a directory that was never there.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::{ConfigError, RunSettings};
 

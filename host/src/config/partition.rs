@@ -1,6 +1,7 @@
 //! Which scheduler a run has, and what its key is: two flags and a manager argument that must agree.
 
-use super::{ConfigError, Pair, Scheduler, layers::Settings, manager_args};
+use super::layers::Settings;
+use super::{ConfigError, Pair, Scheduler, manager_args};
 
 /// The key when none is named: Perl's partitioned scheduler hashed the whole record.
 const DEFAULT_KEY: &str = "whole-record";

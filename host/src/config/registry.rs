@@ -29,7 +29,8 @@ struct RegistryServer {
 }
 
 impl RegistryChoice {
-    /// `--registry` or the argument `dsn`, whichever was said in the stronger place; in the same place, `--registry`.
+    /// `--registry` or the argument `dsn`, whichever was said in the stronger place; in the same place,
+    /// `--registry`.
     ///
     /// # Errors
     /// If there is neither.
@@ -51,8 +52,8 @@ impl RegistryChoice {
         Ok(Self { address, is_default, password_file, server })
     }
 
-    /// The registry itself. Perl's `username` and `password` count where the address has none, and the file with a
-    /// password where nobody says one.
+    /// The registry itself. Perl's `username` and `password` count where the address has none, and the file
+    /// with a password where nobody says one.
     ///
     /// # Errors
     /// If the address is none, or a file cannot be read: the user's errors.
@@ -116,8 +117,8 @@ fn host_and_port(text: &str) -> Result<(&str, Option<u16>), ConfigError> {
     Ok((host, port.map(|port| port.parse().map_err(|_| wrong())).transpose()?))
 }
 
-/// The file with the password: `--password-file` or the argument of that name, whichever was said in the stronger
-/// place; in the same place, `--password-file`.
+/// The file with the password: `--password-file` or the argument of that name, whichever was said in the
+/// stronger place; in the same place, `--password-file`.
 fn choose_password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Settings) -> Option<PathBuf> {
     let value = |name| manager_args::value(args, name);
     let named = value("password-file").or_else(|| value("password_file"));
@@ -125,8 +126,8 @@ fn choose_password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Setting
     named.filter(|_| outranked).map(PathBuf::from).or(flag)
 }
 
-/// What is written, or for `@FILE` what stands in the first line of that file, as the original had its server's address in
-/// one.
+/// What is written, or for `@FILE` what stands in the first line of that file, as the original had its
+/// server's address in one.
 fn text_or_file(text: &str) -> Result<String, ConfigError> {
     let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
     let cannot = |reason| ConfigError::NoAddress { path: file.into(), reason };

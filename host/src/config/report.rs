@@ -2,12 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{
-    ConfigError, Environment,
-    file::ConfigFile,
-    layers::{self, Setting, Settings},
-    without_secrets,
-};
+use super::file::ConfigFile;
+use super::layers::{self, Setting, Settings};
+use super::{ConfigError, Environment, without_secrets};
 use crate::cli;
 
 /// Values longer than this do not push the last column further out.

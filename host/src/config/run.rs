@@ -1,10 +1,11 @@
 //! What a run has, over the grid or on this machine alone.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
+use super::load::Given;
 use super::{
-    ConfigError, InputFormat, Pair, Progress, Scheduler, load::Given, manager_args, output_files, partition,
-    sink,
+    ConfigError, InputFormat, Pair, Progress, Scheduler, manager_args, output_files, partition, sink,
 };
 use crate::cli::{RunArgs, RunFlags};
 use crate::record::{FailedLines, Format};
@@ -22,7 +23,8 @@ pub(crate) struct RunSettings {
     pub output: Option<PathBuf>,
     /// Where the failed records go; `None` is nowhere.
     pub failed: Option<PathBuf>,
-    /// Where the journal is, with which an interrupted run goes on; `None` is nowhere. There only with an output.
+    /// Where the journal is, with which an interrupted run goes on; `None` is nowhere. There only with an
+    /// output.
     pub journal: Option<PathBuf>,
     /// A first line of output that names the columns.
     pub header: bool,

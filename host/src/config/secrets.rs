@@ -21,8 +21,8 @@ fn mask_userinfo(text: &str) -> String {
     }
 }
 
-/// `password=secret`, alone or among the parts of a DSN or a query. What is called so as a whole is masked as a
-/// whole, whatever it holds.
+/// `password=secret`, alone or among the parts of a DSN or a query. What is called so as a whole is masked as
+/// a whole, whatever it holds.
 fn mask_named(text: &str) -> String {
     if let Some((name, _)) = text.split_once('=').filter(|(name, _)| is_secret(name)) {
         return format!("{name}={MASK}");

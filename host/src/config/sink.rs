@@ -1,10 +1,12 @@
 //! From the settings to a sink's address, its password included.
 
-use super::{ConfigError, registry::password_in};
+use super::ConfigError;
+use super::registry::password_in;
 use crate::cli::SinkFlags;
 use crate::sink::SinkUrl;
 
-/// The sink that the settings name. The file with a password counts where the address has none, and needs one.
+/// The sink that the settings name. The file with a password counts where the address has none, and needs
+/// one.
 ///
 /// # Errors
 /// If the address is none, or the file cannot be read.

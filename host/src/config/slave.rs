@@ -1,12 +1,11 @@
 //! What a slave runs with.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{ConfigError, Pair, RegistryChoice, load::Given, manager_args, sink};
+use super::load::Given;
+use super::{ConfigError, Pair, RegistryChoice, manager_args, sink};
 use crate::cli::SlaveArgs;
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
@@ -85,8 +84,8 @@ impl SlaveConfig {
         SocketAddr::new(self.listen, self.port)
     }
 
-    /// The host that masters connect to, and the name of the slave's row: what the user said; or else, if it can
-    /// only be reached from this machine, the address it listens on; or else the machine's name.
+    /// The host that masters connect to, and the name of the slave's row: what the user said; or else, if it
+    /// can only be reached from this machine, the address it listens on; or else the machine's name.
     pub(crate) fn host_for_masters(&self) -> String {
         match &self.advertise {
             Some(host) => host.clone(),

@@ -1,5 +1,5 @@
-//! What the settings of a database's URL ask for: TLS, and where the socket is. It owns their names, which are those
-//! of libpq, of MySQL's client and of Perl's DBD::mysql; it opens nothing.
+//! What the settings of a database's URL ask for: TLS, and where the socket is. It owns their names, which
+//! are those of libpq, of MySQL's client and of Perl's DBD::mysql; it opens nothing.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Why a database server did not do what it was asked, in words that say what to do. It owns the translation of the
-//! servers' codes; it knows no table.
+//! Why a database server did not do what it was asked, in words that say what to do. It owns the translation
+//! of the servers' codes; it knows no table.
 
 use std::io;
 
@@ -130,7 +130,8 @@ impl Trouble {
             "3D000" => Self::NoSuchDatabase,
             "42501" => Self::Forbidden { words },
             "42P01" => Self::NoSuchTable { words },
-            // Serialization, deadlock, lock not available in time, a row of the same key, a plan that has grown old.
+            // Serialization, deadlock, lock not available in time, a row of the same key, a plan that has
+            // grown old.
             "40001" | "40P01" | "55P03" | "23505" | "0A000" => Self::Conflict { words },
             "53300" | "57P03" => Self::NotNow { words },
             code if code.starts_with("57P0") || code.starts_with("08") || code.starts_with("25P0") => {

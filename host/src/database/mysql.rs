@@ -50,8 +50,9 @@ async fn connect_patiently(server: &Server) -> Result<Conn, Trouble> {
     match (settings.tls, Trouble::of_mysql(server, &error)) {
         // As its client does it: TLS that does not work is no TLS, if it is only preferred.
         (TlsMode::Prefer, Trouble::NoTls | Trouble::Tls { .. }) => Conn::new(opts).await.map_err(in_words),
-        // A good certificate for another host is good enough. The library cannot be told so (it looks for a word
-        // that rustls does not use any more), but can be told which host to expect: one that the certificate is for.
+        // A good certificate for another host is good enough. The library cannot be told so (it looks for a
+        // word that rustls does not use any more), but can be told which host to expect: one that the
+        // certificate is for.
         (TlsMode::VerifyCa, trouble) => match name_in_certificate(&error) {
             Some(name) => {
                 let ssl = ssl.with_danger_tls_hostname_override(Some(name));
@@ -76,8 +77,8 @@ fn opts(server: &Server) -> OptsBuilder {
         .client_found_rows(true)
 }
 
-/// The socket that is named; or the usual one, if it is there and is what is meant. To all clients of MySQL `localhost`
-/// means the socket. Here it does not where the port is another one, or where TLS is a must.
+/// The socket that is named; or the usual one, if it is there and is what is meant. To all clients of MySQL
+/// `localhost` means the socket. Here it does not where the port is another one, or where TLS is a must.
 fn socket(server: &Server, settings: &ConnectionSettings) -> Option<PathBuf> {
     let usual = || SOCKETS.iter().map(PathBuf::from).find(|socket| socket.exists());
     let is_local = server.host.as_deref().is_none_or(|host| host == "localhost");

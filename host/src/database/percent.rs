@@ -1,5 +1,5 @@
-//! The percent-encoding of URLs (RFC 3986, 2.1), strictly: what is broken is nothing, and is not taken as it stands.
-//! Pure.
+//! The percent-encoding of URLs (RFC 3986, 2.1), strictly: what is broken is nothing, and is not taken as it
+//! stands. Pure.
 
 /// A part of a URL without its encoding; `None` if that is broken, or what it stands for is no text.
 pub(crate) fn decoded(text: &str) -> Option<String> {

@@ -59,7 +59,8 @@ async fn connect_patiently(server: &Server) -> Result<PostgresConnection, Troubl
     }
 }
 
-/// The directory of the socket, if one is named; or the usual one, if it is there and nobody says where the server is.
+/// The directory of the socket, if one is named; or the usual one, if it is there and nobody says where the
+/// server is.
 fn socket_directory(server: &Server) -> Option<PathBuf> {
     let file = format!(".s.PGSQL.{}", server.port.unwrap_or(PORT));
     match &server.host {

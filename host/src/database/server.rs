@@ -11,8 +11,8 @@ use super::percent;
 pub struct Server {
     /// Which server.
     pub kind: ServerKind,
-    /// The host, or for PostgreSQL the directory of its socket; `None` means this machine, by the usual socket if it
-    /// is there.
+    /// The host, or for PostgreSQL the directory of its socket; `None` means this machine, by the usual
+    /// socket if it is there.
     pub host: Option<String>,
     /// The port; `None` means the server's own default.
     pub port: Option<u16>,
@@ -36,9 +36,9 @@ pub enum ServerKind {
 }
 
 impl Server {
-    /// What a URL names, or `None` if it is not the URL of a server. Settings are taken as they are: whoever has
-    /// some of its own takes them out with [`Server::take_setting`], and then lets the rest be judged with
-    /// [`Server::check`].
+    /// What a URL names, or `None` if it is not the URL of a server. Settings are taken as they are: whoever
+    /// has some of its own takes them out with [`Server::take_setting`], and then lets the rest be judged
+    /// with [`Server::check`].
     pub fn from_url(text: &str) -> Option<Result<Self, AddressError>> {
         let (scheme, rest) = text.split_once("://")?;
         let kind = match scheme.to_ascii_lowercase().as_str() {
@@ -137,7 +137,8 @@ impl Server {
     }
 }
 
-/// In a form that can be read back, but without the password, and without the settings: some of them are secrets.
+/// In a form that can be read back, but without the password, and without the settings: some of them are
+/// secrets.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.kind.scheme())?;

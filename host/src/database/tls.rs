@@ -1,5 +1,5 @@
-//! TLS to a database server: how much of it is asked for, and what a certificate must prove. It does not know which
-//! server it is for.
+//! TLS to a database server: how much of it is asked for, and what a certificate must prove. It does not know
+//! which server it is for.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -109,8 +109,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// Takes every certificate that one of our authorities has signed, for whatever host. The name is what is checked
-/// last, so a certificate that fails for its name alone is good otherwise.
+/// Takes every certificate that one of our authorities has signed, for whatever host. The name is what is
+/// checked last, so a certificate that fails for its name alone is good otherwise.
 #[derive(Debug)]
 struct AnyName(Arc<WebPkiServerVerifier>);
 

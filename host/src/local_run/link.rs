@@ -27,8 +27,8 @@ pub(super) struct LocalLink {
     pub events: mpsc::Sender<LinkEvent>,
 }
 
-/// Carries frames until the run is over, or its workers are of no use any more. The session hears what `listening`
-/// makes of the master's frames.
+/// Carries frames until the run is over, or its workers are of no use any more. The session hears what
+/// `listening` makes of the master's frames.
 pub(super) async fn carry<I: Incoming>(
     link: LocalLink,
     listening: impl FnOnce(mpsc::Receiver<Frame<MasterToSlave>>) -> I,
@@ -50,7 +50,8 @@ pub(super) async fn carry<I: Incoming>(
     let session = slave::serve(request, listening(from_master), to_master, &pool, &lines);
     tokio::join!(session, pass_on(frames, events.clone()));
     if hung_up.try_recv().is_ok() {
-        // Its workers were given up, and there are no others. A dispatcher that is gone does not care any more.
+        // Its workers were given up, and there are no others. A dispatcher that is gone does not care any
+        // more.
         let _ = events.send(LinkEvent::NoNodes("no other workers can be had".to_owned())).await;
     }
 }

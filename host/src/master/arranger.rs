@@ -12,7 +12,8 @@ use crate::ids::Seq;
 /// the memory with its successors' rows.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What the books of a piece cost beside its rows, roughly: many records without rows must not fill it either.
+/// What the books of a piece cost beside its rows, roughly: many records without rows must not fill it
+/// either.
 const PIECE_BYTES: usize = 128;
 
 /// Rows of fewer bytes are copied when they must wait, or when they come out of a strand.
@@ -34,8 +35,8 @@ pub(super) struct Arranger {
     ready: Vec<Bytes>,
     /// Rows that were copied out of strands, and come after those that are ready.
     gathered: BytesMut,
-    /// Records that were finished since this was asked for last, and have no rows that wait; `None` if nobody
-    /// asks.
+    /// Records that were finished since this was asked for last, and have no rows that wait; `None` if
+    /// nobody asks.
     finished: Option<RangeSet>,
 }
 
@@ -134,8 +135,9 @@ impl Arranger {
         }
     }
 
-    /// The records that were finished since the last call, with all their rows handed out. Nothing, while there
-    /// are rows that belong to no record and must wait: they may be those of records that are finished.
+    /// The records that were finished since the last call, with all their rows handed out. Nothing, while
+    /// there are rows that belong to no record and must wait: they may be those of records that are
+    /// finished.
     pub(super) fn take_finished(&mut self) -> RangeSet {
         if !self.loose.is_empty() {
             return RangeSet::default();

@@ -84,8 +84,8 @@ impl Attempt {
         }
     }
 
-    /// It was run, but the task could not go on, or its worker died on another record while it was held; it is not
-    /// to blame.
+    /// It was run, but the task could not go on, or its worker died on another record while it was held; it
+    /// is not to blame.
     pub(super) fn excused(self) -> Verdict {
         let tries = Tries { attempts: self.tries.attempts + 1, ..self.tries };
         Verdict::Again(self.again(tries))
@@ -108,8 +108,8 @@ impl Attempt {
         Verdict::Again(Again { not_on: None, ..self.again(tries) })
     }
 
-    /// It was held when its worker died on no record and in no `flush`: killed from outside, or by a thread of its
-    /// task's own.
+    /// It was held when its worker died on no record and in no `flush`: killed from outside, or by a thread
+    /// of its task's own.
     pub(super) fn lost_with_worker(self, message: &str, place: Option<Place>) -> Verdict {
         self.lost("worker", message, place)
     }

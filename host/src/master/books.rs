@@ -96,8 +96,8 @@ impl Books {
         }
     }
 
-    /// Numbers records that were just read. Those that are to be run are returned, in pieces that begin with the
-    /// number given: what an earlier run has finished was counted when this one began.
+    /// Numbers records that were just read. Those that are to be run are returned, in pieces that begin with
+    /// the number given: what an earlier run has finished was counted when this one began.
     pub(super) fn enter(&mut self, records: Records) -> Vec<(Seq, Records)> {
         let first = self.next;
         self.next = first.plus(records.len());
@@ -119,7 +119,8 @@ impl Books {
         is_new.then_some(seq)
     }
 
-    /// The number of the next record that is read, and the one after the last that earlier runs have finished.
+    /// The number of the next record that is read, and the one after the last that earlier runs have
+    /// finished.
     pub(super) fn reached(&self) -> (Seq, Seq) {
         (self.next, self.earlier.end())
     }
@@ -144,7 +145,8 @@ impl Books {
         Progress { newly, done: self.told - failed, failed, retried }
     }
 
-    /// Whether the rows of a batch must be told apart: its records do not follow each other, and order counts.
+    /// Whether the rows of a batch must be told apart: its records do not follow each other, and order
+    /// counts.
     pub(super) fn needs_row_ends(&self, sent: &Sent) -> bool {
         self.keep_order && sent.records().len() > 1 && sent.untouched_from().is_none()
     }
@@ -268,8 +270,8 @@ impl Books {
         Ok(())
     }
 
-    /// The whole batch is done, and its records do not follow each other: the way of most reports in a partitioned
-    /// run that keeps order. `false`, and nothing has changed, if that is not so.
+    /// The whole batch is done, and its records do not follow each other: the way of most reports in a
+    /// partitioned run that keeps order. `false`, and nothing has changed, if that is not so.
     fn finish_strand(&mut self, slot: SlotId, batch: BatchId, table: &Bytes, rows: &Bytes) -> bool {
         let seqs = self.ledger.get(slot, batch).and_then(Sent::untouched_seqs);
         if !self.keep_order || !seqs.is_some_and(|seqs| Strand::fits(batch, seqs, table, rows)) {

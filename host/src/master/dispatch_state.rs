@@ -60,7 +60,8 @@ impl DispatchState {
         Self::with_books(Books::new(rules.keep_order, rules.retries), rules)
     }
 
-    /// A run that goes on after others: it has read nothing yet either, and passes over what they have finished.
+    /// A run that goes on after others: it has read nothing yet either, and passes over what they have
+    /// finished.
     pub fn resume(rules: RunRules, earlier: &Earlier) -> Self {
         Self::with_books(Books::resume(rules.keep_order, rules.retries, earlier), rules)
     }
@@ -83,13 +84,14 @@ impl DispatchState {
         self.books.counts
     }
 
-    /// What was finished since the last call, if anything was; at the end of a run, all of it. Once the rows are
-    /// written that were handed out so far, it can be relied on. For runs that may be gone on with.
+    /// What was finished since the last call, if anything was; at the end of a run, all of it. Once the rows
+    /// are written that were handed out so far, it can be relied on. For runs that may be gone on with.
     pub fn take_progress(&mut self) -> Option<Progress> {
         if self.finished { Some(self.books.last_progress()) } else { self.books.take_progress() }
     }
 
-    /// The number of the next record that is read, and the one after the last that earlier runs have finished.
+    /// The number of the next record that is read, and the one after the last that earlier runs have
+    /// finished.
     pub fn reached(&self) -> (Seq, Seq) {
         self.books.reached()
     }
@@ -274,8 +276,8 @@ impl DispatchState {
         self.settle(actions, now)
     }
 
-    /// A slave was asked to end: it gets no more. Its keys stay with it until it is let go: elsewhere they would
-    /// meet what it still has of them.
+    /// A slave was asked to end: it gets no more. Its keys stay with it until it is let go: elsewhere they
+    /// would meet what it still has of them.
     pub fn on_node_draining(&mut self, node: NodeId, now: Instant) -> Vec<Action> {
         self.slots.set_draining(node);
         self.settle(Vec::new(), now)

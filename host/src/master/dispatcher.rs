@@ -176,8 +176,8 @@ impl Dispatcher {
         draining.map_or(RunEnd::Finished, RunEnd::Drained)
     }
 
-    /// Takes leave of the slaves, and writes what is left to write. With sinks the writing comes first: they forget
-    /// the run, and may do so only when its journal says that it is over.
+    /// Takes leave of the slaves, and writes what is left to write. With sinks the writing comes first: they
+    /// forget the run, and may do so only when its journal says that it is over.
     async fn end(
         mut self,
         mut end: RunEnd,
@@ -189,7 +189,8 @@ impl Dispatcher {
         if self.peers.values().any(|peer| peer.has_sink) {
             end = self.results.finish(end, &mut self.state, failure).await;
             if takes_leave(&end) {
-                // As long as a journal may go on, its run may, under the same name; even one that has read nothing yet.
+                // As long as a journal may go on, its run may, under the same name; even one that has read
+                // nothing yet.
                 let run_is_over = matches!(end, RunEnd::Finished) || !self.results.has_journal();
                 self.say_goodbye(&mut events, shutdown, run_is_over).await;
             }

@@ -1,4 +1,5 @@
-//! Records that failed: one JSON line each into `--failed FILE`, or the first few to standard error or the log.
+//! Records that failed: one JSON line each into `--failed FILE`, or the first few to standard error or the
+//! log.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};

@@ -261,7 +261,8 @@ impl Ledger {
         }
     }
 
-    /// Whether the loss of a slot's worker counts against a record: the one to blame, or those that were held.
+    /// Whether the loss of a slot's worker counts against a record: the one to blame, or those that were
+    /// held.
     pub(super) fn suffers(&self, slot: SlotId, blame: Option<Blame>) -> bool {
         let is_open = |blame: Blame| {
             self.get(slot, blame.batch).is_some_and(|sent| sent.is_open(usize::from(blame.index)))

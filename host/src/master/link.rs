@@ -36,7 +36,8 @@ pub(crate) struct Joined {
     pub welcome: Welcome,
     /// The way to it.
     pub out: mpsc::Sender<Frame<MasterToSlave>>,
-    /// Ends the link at once, for a reason: the slave is not to be trusted any more. To drop it means nothing.
+    /// Ends the link at once, for a reason: the slave is not to be trusted any more. To drop it means
+    /// nothing.
     pub hang_up: oneshot::Sender<String>,
 }
 

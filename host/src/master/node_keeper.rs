@@ -1,5 +1,5 @@
-//! Finds slaves for a run and keeps them: reserves rows of the registry, connects, renews leases, notes who is
-//! lost, and gives everything back at the end. The run itself is none of its business.
+//! Finds slaves for a run and keeps them: reserves rows of the registry, connects, renews leases, notes who
+//! is lost, and gives everything back at the end. The run itself is none of its business.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

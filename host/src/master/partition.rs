@@ -62,8 +62,8 @@ pub(super) struct Partition {
     format: Format,
     /// The slots that take part, with the identity of their nodes.
     members: BTreeMap<SlotId, u64>,
-    /// Slots that take part as soon as nothing is in flight. Only then may keys move: so equal keys never meet
-    /// in two workers at once, and stay in the order of the input.
+    /// Slots that take part as soon as nothing is in flight. Only then may keys move: so equal keys never
+    /// meet in two workers at once, and stay in the order of the input.
     joining: Vec<Joining>,
     rendezvous: Option<Rendezvous>,
     queues: BTreeMap<SlotId, Queue>,

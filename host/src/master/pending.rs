@@ -24,8 +24,8 @@ impl Pending {
         }
     }
 
-    /// Takes the next records that follow each other, and the number of the first: as many as fit, and at least
-    /// one.
+    /// Takes the next records that follow each other, and the number of the first: as many as fit, and at
+    /// least one.
     pub(super) fn take(&mut self, records_max: usize, bytes_max: usize) -> Option<(Seq, Records)> {
         let (first, piece) = self.pieces.front_mut()?;
         let records = piece.split_off_front(records_max, bytes_max);

@@ -108,8 +108,8 @@ impl Place {
         }
     }
 
-    /// A file in which everything stays until a journal says where to go on; and the same file once more, at the
-    /// same place, for its [pen](JournalPen).
+    /// A file in which everything stays until a journal says where to go on; and the same file once more, at
+    /// the same place, for its [pen](JournalPen).
     ///
     /// # Errors
     /// If the file cannot be opened.

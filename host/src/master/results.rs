@@ -90,8 +90,8 @@ impl Results {
         }
     }
 
-    /// Input has come. Returns what of it may be run now: with a journal, nothing before it is known to be this
-    /// run's, and nothing is written either.
+    /// Input has come. Returns what of it may be run now: with a journal, nothing before it is known to be
+    /// this run's, and nothing is written either.
     pub(super) fn admit(&mut self, input: Input) -> Result<Vec<Input>, RunEnd> {
         let Some(journal) = &mut self.journal else { return Ok(vec![input]) };
         match journal.run.on_input(input).map_err(RunEnd::from)? {
@@ -173,7 +173,8 @@ impl Results {
         if let Err(error) = failed {
             end = error.into();
         }
-        // A writer that has failed has said so, and one that may block for ever is left behind by a hard stop.
+        // A writer that has failed has said so, and one that may block for ever is left behind by a hard
+        // stop.
         let left_behind = matches!(end, RunEnd::Stopped(_) | RunEnd::OutputClosed);
         let resumable = self.can_be_resumed();
         if left_behind || !(resumable || matches!(end, RunEnd::Finished | RunEnd::Drained(_))) {
@@ -191,8 +192,8 @@ impl Results {
         }
     }
 
-    /// Failed records go to the system first: then the checkpoint, which takes its turn behind the rows, counts
-    /// nothing that is not written. `false` if there is nothing to count.
+    /// Failed records go to the system first: then the checkpoint, which takes its turn behind the rows,
+    /// counts nothing that is not written. `false` if there is nothing to count.
     fn checkpoint(&mut self, state: &mut DispatchState, complete: bool) -> Result<bool, RunEnd> {
         let failed_bytes = self.failed.flush().map_err(RunEnd::from)?;
         let Some(progress) = state.take_progress() else { return Ok(false) };

@@ -11,8 +11,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Records that may wait before no more input is read: a task that asks for another try each time must not fill
-/// the memory. Each costs its bytes, and some for the books.
+/// Records that may wait before no more input is read: a task that asks for another try each time must not
+/// fill the memory. Each costs its bytes, and some for the books.
 const RECORDS_MAX: usize = 250_000;
 /// Their bytes.
 const BYTES_MAX: usize = 64 * 1024 * 1024;

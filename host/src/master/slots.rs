@@ -17,16 +17,16 @@ const ROUND_TRIPS_FOR_ONE: u32 = 40;
 /// A batch that takes so many needs one behind it; shorter ones need as many as a slot may have.
 const ROUND_TRIPS_FOR_TWO: u32 = 4;
 
-/// Flushes after which a task may still hold records. Its slave says that it has failed after the first: these
-/// are for a slave that does not.
+/// Flushes after which a task may still hold records. Its slave says that it has failed after the first:
+/// these are for a slave that does not.
 const VAIN_FLUSHES_MAX: u32 = 3;
 
 /// Workers of a node that may be lost in a row, beside one for each slot, without any record being done or to
 /// blame. A slave whose workers do not start gives up by itself long before.
 const VAIN_LOSSES_MAX: u32 = 16;
 
-/// What a commit adds to a round trip of a slave with a sink: its reports wait for it, its answers to pings do
-/// not. Ten milliseconds are a few of gathering and one wait for a disk.
+/// What a commit adds to a round trip of a slave with a sink: its reports wait for it, its answers to pings
+/// do not. Ten milliseconds are a few of gathering and one wait for a disk.
 const COMMIT_GUESS: Duration = Duration::from_millis(10);
 
 /// A round trip, until one was measured.
@@ -77,15 +77,15 @@ struct Node {
 pub(super) struct Slots {
     nodes: BTreeMap<NodeId, Node>,
     slots: BTreeMap<SlotId, Slot>,
-    /// Slots with credit: those with the fewest batches first. Among these, who has not reported yet comes first, in
-    /// turn; then the one that was busy last, because its buffers are still warm. Where tasks are slow all slots are
-    /// busy anyway; where they are fast, a few do the work of many.
+    /// Slots with credit: those with the fewest batches first. Among these, who has not reported yet comes
+    /// first, in turn; then the one that was busy last, because its buffers are still warm. Where tasks
+    /// are slow all slots are busy anyway; where they are fast, a few do the work of many.
     free: BTreeSet<(usize, u64, SlotId)>,
     /// Where each slot stands in `free`.
     places: BTreeMap<SlotId, (usize, u64)>,
     turns: u64,
-    /// Slots whose tasks may hold something, and have nothing under way: kept, because at the end of a run this is
-    /// asked after every event.
+    /// Slots whose tasks may hold something, and have nothing under way: kept, because at the end of a run
+    /// this is asked after every event.
     flush_due: BTreeSet<SlotId>,
     /// How many slots' tasks may hold something, or are being flushed.
     unflushed: usize,
@@ -247,7 +247,8 @@ impl Slots {
         self.slots.get(&id).is_some_and(|slot| slot.flushing == Some(item))
     }
 
-    /// A flush is over, and records are still held: another one is due. Returns whether that happens for ever.
+    /// A flush is over, and records are still held: another one is due. Returns whether that happens for
+    /// ever.
     pub(super) fn note_vain_flush(&mut self, id: SlotId) -> bool {
         let vain_flushes = self.update(id, |slot| {
             slot.needs_flush = true;

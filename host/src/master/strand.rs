@@ -21,8 +21,8 @@ pub(super) struct Strand {
 }
 
 impl Strand {
-    /// Whether a report on a batch says that all of its records are done, in their order, and says so of nothing
-    /// else. Their numbers must rise.
+    /// Whether a report on a batch says that all of its records are done, in their order, and says so of
+    /// nothing else. Their numbers must rise.
     pub(super) fn fits(batch: BatchId, seqs: &[Seq], table: &[u8], rows: &[u8]) -> bool {
         let mut end = 0;
         let mut is_next = |(index, outcome): (usize, Option<Outcome>)| {
@@ -50,8 +50,8 @@ impl Strand {
         self.seqs.get(self.at).copied()
     }
 
-    /// Hands out the rows of the next record, and of those that follow it without a gap: how many records these
-    /// are, and their rows.
+    /// Hands out the rows of the next record, and of those that follow it without a gap: how many records
+    /// these are, and their rows.
     pub(super) fn take_run(&mut self) -> (u64, &[u8]) {
         let first = self.at;
         let follows = |pair: &&[Seq]| pair[1] == pair[0].plus(1);

@@ -137,7 +137,8 @@ impl Cutter {
         Progress::All
     }
 
-    /// A quote opens quotes only at the start of a field; elsewhere it is text. `before` is the record up to it.
+    /// A quote opens quotes only at the start of a field; elsewhere it is text. `before` is the record up to
+    /// it.
     fn on_quote_outside(&mut self, before: &[u8]) {
         if matches!(before.last(), None | Some(b',')) || before == BYTE_ORDER_MARK {
             self.quotes = Quotes::Inside;

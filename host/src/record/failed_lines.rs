@@ -70,8 +70,8 @@ pub(crate) struct FailedLines {
 }
 
 impl FailedLines {
-    /// The format of what comes out. A zero byte is put behind each record, and a table says where records end: so
-    /// a record may hold anything, zero bytes and line breaks included.
+    /// The format of what comes out. A zero byte is put behind each record, and a table says where records
+    /// end: so a record may hold anything, zero bytes and line breaks included.
     pub(crate) const FORMAT: Format = Format::Nul;
 
     /// For records of up to so many bytes.

@@ -13,7 +13,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Bytes that we ask the kernel to hold for a pipe on our behalf: the most that Linux grants an ordinary user.
+/// Bytes that we ask the kernel to hold for a pipe on our behalf: the most that Linux grants an ordinary
+/// user.
 const PIPE_BYTES: i32 = 1024 * 1024;
 
 /// Files that stay open from the start. Those beyond are opened again in their turn, so that a run over

@@ -1,8 +1,8 @@
 //! Records: how the input is cut into them, and how many of them travel in one buffer.
 //!
 //! In reading order: `format` (what a record is), `cutter` (where records end), `block` (a buffer that fills
-//! and is handed on in blocks), `failed_lines` (records that are lines of a failed-records file), `input` (files
-//! and standard input), `reader` (the thread that joins them).
+//! and is handed on in blocks), `failed_lines` (records that are lines of a failed-records file), `input`
+//! (files and standard input), `reader` (the thread that joins them).
 
 #[doc(hidden)]
 pub(crate) mod block;

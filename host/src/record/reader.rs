@@ -26,7 +26,8 @@ const RECORD_BYTES_CEILING: usize = 1 << 31;
 /// What the reader says about its input.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// Whole records, in input order; at least one. Not more than a block's bytes, unless one record alone is larger.
+    /// Whole records, in input order; at least one. Not more than a block's bytes, unless one record alone is
+    /// larger.
     Records {
         /// The records, terminators included.
         records: Records,
@@ -40,7 +41,8 @@ pub(crate) enum Input {
         /// All its bytes, terminator included.
         bytes: u64,
     },
-    /// A line of a failed-records file that cannot be run. It counts as one record, at this place in the input.
+    /// A line of a failed-records file that cannot be run. It counts as one record, at this place in the
+    /// input.
     Unusable {
         /// The line, or the beginning of a record of which there is no more.
         record: Bytes,
@@ -89,8 +91,8 @@ pub(crate) fn start(
     start_with(inputs, format, limits, None)
 }
 
-/// Starts to read `inputs` whose lines are those of a failed-records file. The records of those come out, in the
-/// format [`FailedLines::FORMAT`].
+/// Starts to read `inputs` whose lines are those of a failed-records file. The records of those come out, in
+/// the format [`FailedLines::FORMAT`].
 ///
 /// # Errors
 /// If the system refuses a thread or a pipe.

@@ -60,7 +60,8 @@ impl Records {
         &self.data
     }
 
-    /// The table of ends as it travels: one little-endian `u32` a record, counted from `base` before the data.
+    /// The table of ends as it travels: one little-endian `u32` a record, counted from `base` before the
+    /// data.
     pub fn ends(&self) -> &Bytes {
         &self.ends
     }

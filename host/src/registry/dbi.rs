@@ -7,7 +7,8 @@ use crate::database::{AddressError, Server, ServerKind};
 /// A database named in what stands after `dbi:`.
 pub(super) fn parse(rest: &str) -> Result<RegistryUrl, UrlError> {
     let (driver, settings) = rest.split_once(':').unwrap_or((rest, ""));
-    // Attributes of the handle may follow the driver, as in `dbi:SQLite(RaiseError=>1):…`; they mean nothing here.
+    // Attributes of the handle may follow the driver, as in `dbi:SQLite(RaiseError=>1):…`; they mean nothing
+    // here.
     let driver = driver.split('(').next().unwrap_or_default();
     match driver.to_ascii_lowercase().as_str() {
         "sqlite" => sqlite(settings),

@@ -1,5 +1,5 @@
-//! The door to the registry: every operation, whatever the database behind it. It owns the clock and the choice
-//! of the database; it knows no SQL.
+//! The door to the registry: every operation, whatever the database behind it. It owns the clock and the
+//! choice of the database; it knows no SQL.
 
 use std::time::Duration;
 
@@ -58,7 +58,8 @@ pub struct Registry {
     clock: Clock,
 }
 
-/// The databases that can hold a registry. Each has the same methods, and the tests' `registry_contract` runs on each.
+/// The databases that can hold a registry. Each has the same methods, and the tests' `registry_contract` runs
+/// on each.
 #[derive(Debug, Clone)]
 enum Backend {
     Sqlite(SqliteRegistry),
@@ -177,8 +178,8 @@ impl Registry {
         self.make(Move::Retire, key).await
     }
 
-    /// Deletes the rows whose slaves have not been seen for so long, unless a master renews its hold on them. A
-    /// slave that is alive after all announces itself again.
+    /// Deletes the rows whose slaves have not been seen for so long, unless a master renews its hold on them.
+    /// A slave that is alive after all announces itself again.
     ///
     /// # Errors
     /// If the database fails.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::node::NodeState;
 
 /// How long a slave may say nothing until its row counts as abandoned. Slaves beat every second or so; three
-/// times the silence that ends a connection, so that a slow disk or clocks that differ by seconds are no reason.
+/// times the silence that ends a connection, so that a slow disk or clocks that differ by seconds are no
+/// reason.
 pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// How long a node rests after a master gave it up. As long as the silence that ends a connection, so that by

@@ -52,8 +52,8 @@ impl NodeState {
         }
     }
 
-    /// The state that a word in the table means. A word that no program writes, or none, means invalid: nobody
-    /// can rely on such a row, and an administrator can release or disable it.
+    /// The state that a word in the table means. A word that no program writes, or none, means invalid:
+    /// nobody can rely on such a row, and an administrator can release or disable it.
     pub(super) fn from_column(word: Option<&str>) -> Self {
         Self::ALL.into_iter().find(|state| Some(state.as_str()) == word).unwrap_or(Self::Invalid)
     }
@@ -135,8 +135,8 @@ impl Node {
         host_and_port(self.advertise.as_deref().unwrap_or(&self.key.hostname), self.key.port)
     }
 
-    /// Whether it has said nothing for longer than [`super::SILENCE`] before `now` (unix seconds). A row of the
-    /// Perl original never says anything and is not called silent.
+    /// Whether it has said nothing for longer than [`super::SILENCE`] before `now` (unix seconds). A row of
+    /// the Perl original never says anything and is not called silent.
     pub fn is_silent(&self, now: i64) -> bool {
         self.last_seen.is_some_and(|seen| seen < super::moves::oldest_sign_of_life(now))
     }

@@ -1,4 +1,5 @@
-//! The columns of the table of nodes, as every database has them. It does not know how a table comes to have them.
+//! The columns of the table of nodes, as every database has them. It does not know how a table comes to have
+//! them.
 
 /// The table of the Perl original (`db.changelog.xml`). Widths and types are its own.
 pub(super) const CREATE_NODES: &str = "

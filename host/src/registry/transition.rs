@@ -1,5 +1,5 @@
-//! What a row becomes when something happens to it: the rules that every database obeys, without one. Reading the row
-//! and writing it back is the databases' part, in one transaction.
+//! What a row becomes when something happens to it: the rules that every database obeys, without one. Reading
+//! the row and writing it back is the databases' part, in one transaction.
 
 use super::error::RegistryError;
 use super::handle::{Announcement, Stats};
@@ -92,8 +92,8 @@ pub(super) fn beaten(
     node.done = Some(stats.done.min(i64::MAX as u64));
     node.failed = Some(stats.failed.min(i64::MAX as u64));
     node.rate = Some(if stats.rate.is_finite() { stats.rate } else { 0.0 });
-    // The Perl original enables a node and leaves our columns alone. A lease that has nothing to do with the next
-    // reservation must not end it.
+    // The Perl original enables a node and leaves our columns alone. A lease that has nothing to do with the
+    // next reservation must not end it.
     if node.state == NodeState::Enabled {
         node.lease_until = None;
     }
@@ -114,8 +114,8 @@ pub(super) fn reserved(old: Node, reservation: &Reservation, until: i64) -> Node
     }
 }
 
-/// The row after a move, if the move may start from its state. A draining node keeps the name of the reservation
-/// that it works for.
+/// The row after a move, if the move may start from its state. A draining node keeps the name of the
+/// reservation that it works for.
 fn moved(old: &Node, verb: Move, rests_until: Option<i64>, now: i64) -> Option<Node> {
     if !verb.from().contains(&old.state) {
         return None;

@@ -19,8 +19,8 @@ pub enum RegistryUrl {
     Sqlite {
         /// The file; a relative path is relative to the working directory.
         path: PathBuf,
-        /// Whether to make the file's directory if need be: only for the default, so that a typing error in a
-        /// path does not end in a new, empty registry.
+        /// Whether to make the file's directory if need be: only for the default, so that a typing error in
+        /// a path does not end in a new, empty registry.
         creates_directory: bool,
     },
     /// A database server.

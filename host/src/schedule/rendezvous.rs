@@ -82,7 +82,8 @@ fn highest<T, S: PartialOrd>(items: &[T], score: impl Fn(&T) -> S) -> Option<&T>
     Some(best)
 }
 
-/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): each bit of the input changes half of the output.
+/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): each bit of the input changes half of the
+/// output.
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

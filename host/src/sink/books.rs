@@ -1,5 +1,5 @@
-//! The records that are at a slave's workers, by their numbers in the run, and the rows of those that are held;
-//! what a report means for the sink, and what is left of it for the master. Pure.
+//! The records that are at a slave's workers, by their numbers in the run, and the rows of those that are
+//! held; what a report means for the sink, and what is left of it for the master. Pure.
 //!
 //! **Invariant:** no record is reported as done unless its entry was committed, or was there already.
 
@@ -101,7 +101,8 @@ impl Books {
         }
     }
 
-    /// A worker, or the pool, has something for the master: what must be committed before goes into the group.
+    /// A worker, or the pool, has something for the master: what must be committed before goes into the
+    /// group.
     pub(super) fn on_frame(&mut self, frame: Frame<SlaveToMaster>, group: &mut Group) -> Parcel {
         match frame.head {
             SlaveToMaster::Report(ref head) => {
@@ -144,8 +145,8 @@ impl Books {
         Parcel { frame, outcomes, is_whole, blamed: None }
     }
 
-    /// The outcomes that the short form of a report stands for. Workers of a slave with a sink are asked not to
-    /// use it, since it does not say whose rows are whose.
+    /// The outcomes that the short form of a report stands for. Workers of a slave with a sink are asked not
+    /// to use it, since it does not say whose rows are whose.
     fn all_done(&self, head: &ReportHead, end: u64) -> Vec<Outcome> {
         let batch_low = head.batch.0 as u32;
         let records = self.batches.get(&(head.slot, batch_low)).map_or(0, |batch| batch.records);
@@ -255,8 +256,8 @@ impl Reading<'_> {
     }
 }
 
-/// What is left of a message for the master, when what it waited for is committed. The record that a worker died
-/// on is reported as done, if it is.
+/// What is left of a message for the master, when what it waited for is committed. The record that a worker
+/// died on is reported as done, if it is.
 pub(super) fn settled(parcel: Parcel, group: &Group, fates: &[Fate]) -> Vec<Frame<SlaveToMaster>> {
     let Parcel { frame, outcomes, is_whole, blamed } = parcel;
     match frame.head {

@@ -1,5 +1,5 @@
-//! Rows as files of CSV in a directory: one for each session of a slave, complete when it has its name. What a
-//! file system can promise is less than a database: see `docs/guarantees.md`.
+//! Rows as files of CSV in a directory: one for each session of a slave, complete when it has its name. What
+//! a file system can promise is less than a database: see `docs/guarantees.md`.
 
 use std::fs::{self, File};
 use std::io;
@@ -58,7 +58,8 @@ impl CsvFiles {
         fs::remove_file(&path)
     }
 
-    /// Appends the rows of a group. Whoever is told that they are there can rely on it as long as the machine runs.
+    /// Appends the rows of a group. Whoever is told that they are there can rely on it as long as the machine
+    /// runs.
     pub(crate) fn commit(&mut self, group: &Group) -> Result<Vec<Fate>, StoreError> {
         self.buffer.clear();
         let mut fates = Vec::with_capacity(group.entries.len());

@@ -1,5 +1,5 @@
-//! Rows in the form in which a server takes them, cut into rows and records. Pure; the form is the server's file to
-//! say.
+//! Rows in the form in which a server takes them, cut into rows and records. Pure; the form is the server's
+//! file to say.
 
 use std::ops::Range;
 

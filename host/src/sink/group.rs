@@ -1,5 +1,5 @@
-//! What is committed together: records that have ended, with their rows, of several reports of several workers.
-//! Pure.
+//! What is committed together: records that have ended, with their rows, of several reports of several
+//! workers. Pure.
 
 use std::ops::Range;
 
@@ -48,7 +48,8 @@ pub(crate) enum Fate {
     AlreadyThere,
     /// The sink refuses them.
     Refused(String),
-    /// Its rows may be mixed with those of a record that was there already: it must be run again, without that one.
+    /// Its rows may be mixed with those of a record that was there already: it must be run again, without
+    /// that one.
     Again,
     /// It has failed, and no earlier attempt was committed.
     Failed,
@@ -61,8 +62,8 @@ pub(crate) struct Group {
     pub run: RunId,
     /// The entries.
     pub entries: Vec<Entry>,
-    /// Entries that a task has finished in one call. Which rows came from which of their records is not known:
-    /// a sum over several is among the rows of the first. Those in no range stand alone.
+    /// Entries that a task has finished in one call. Which rows came from which of their records is not
+    /// known: a sum over several is among the rows of the first. Those in no range stand alone.
     pub units: Vec<Range<usize>>,
     /// Bytes of rows.
     pub bytes: usize,

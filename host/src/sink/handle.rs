@@ -1,5 +1,5 @@
-//! The actor that owns a slave's sink: commits one group after the other, again and again while the sink is not
-//! there. Sessions come and go, and it does not outlive their interest: what nobody waits for is left.
+//! The actor that owns a slave's sink: commits one group after the other, again and again while the sink is
+//! not there. Sessions come and go, and it does not outlive their interest: what nobody waits for is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,8 +74,8 @@ impl SinkHandle {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Puts away what there is of a run; the answer goes to the master by itself. Nobody waits for a delivery any more
-    /// when what is returned is dropped.
+    /// Puts away what there is of a run; the answer goes to the master by itself. Nobody waits for a delivery
+    /// any more when what is returned is dropped.
     pub(crate) async fn conclude(
         &self,
         conclusion: Conclusion,
@@ -167,7 +167,8 @@ async fn commit_once(
     None
 }
 
-/// Says how many records were there already: whoever looks for a row that is missing, or there twice, wants to know.
+/// Says how many records were there already: whoever looks for a row that is missing, or there twice, wants
+/// to know.
 fn note_repeats(fates: &[Fate]) {
     let there = fates.iter().filter(|fate| **fate == Fate::AlreadyThere).count();
     if there > 0 {

@@ -1,4 +1,5 @@
-//! A harvest: files packed as `tar.gz`, and brought to where they are wanted. Knows files, and nothing of runs.
+//! A harvest: files packed as `tar.gz`, and brought to where they are wanted. Knows files, and nothing of
+//! runs.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -92,8 +93,8 @@ impl Package {
         Ok(place)
     }
 
-    /// `scp`, which finds keys and hosts as its user has set them up. It is never asked for a password, and no
-    /// shell of ours sees what it is told.
+    /// `scp`, which finds keys and hosts as its user has set them up. It is never asked for a password, and
+    /// no shell of ours sees what it is told.
     async fn send_to(&self, remote: &str) -> Result<(), String> {
         let sent = Command::new("scp")
             .args(["-B", "-q", "--"])

@@ -1,9 +1,9 @@
 //! Where a slave puts rows, if they do not go back to the master: files of CSV, or a table of a database.
 //!
 //! In the order of a report's way: `session` gathers what workers report, `books` knows which records that is
-//! about, a `group` of them goes through the `handle` to the `store`, and what is left of the reports goes on to
-//! the master when the group is committed. `judgement` decides what of a group is inserted, by what the ledger
-//! (`pages`) has of its records.
+//! about, a `group` of them goes through the `handle` to the `store`, and what is left of the reports goes on
+//! to the master when the group is committed. `judgement` decides what of a group is inserted, by what the
+//! ledger (`pages`) has of its records.
 //!
 //! **Invariant:** a record is reported as done only after its rows are in the sink (`books`).
 

@@ -1,5 +1,5 @@
-//! Rows in a table of a MySQL or MariaDB database. It owns that database's SQL; how a connection is made is the
-//! business of `database`.
+//! Rows in a table of a MySQL or MariaDB database. It owns that database's SQL; how a connection is made is
+//! the business of `database`.
 
 mod ledger;
 mod literal;
@@ -25,8 +25,8 @@ use crate::ids::RunId;
 use ledger::Ledger;
 use literal::Literals;
 
-/// How long a transaction may take. Then the server is as good as gone, and another connection is tried: the ledger
-/// tells whether it has succeeded after all.
+/// How long a transaction may take. Then the server is as good as gone, and another connection is tried: the
+/// ledger tells whether it has succeeded after all.
 const COMMIT_MAX: Duration = Duration::from_secs(120);
 
 /// Bytes of one statement, unless one row alone has more, or the server takes less.
@@ -35,8 +35,8 @@ const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
 /// Records that are inserted with one statement at most.
 const ENTRIES_AT_ONCE: usize = 4096;
 
-/// What a session is told first: values that do not fit are errors and not something else, what is written is UTF-8,
-/// and no transaction sees less than what others have committed.
+/// What a session is told first: values that do not fit are errors and not something else, what is written is
+/// UTF-8, and no transaction sees less than what others have committed.
 const SETTINGS: &str = "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
                         SESSION autocommit = 1";
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";

@@ -1,5 +1,5 @@
-//! A file of rows that grows: how far its rows count stands beside it, so that it can be completed by whoever finds
-//! it after its writer was killed. It knows files, and nothing of records.
+//! A file of rows that grows: how far its rows count stands beside it, so that it can be completed by whoever
+//! finds it after its writer was killed. It knows files, and nothing of records.
 //!
 //! `NAME.part` holds the rows, and `NAME.part.length` says how many of its bytes count. A writer has the part
 //! locked as long as it lives. When nothing more comes, the part gets its name.
@@ -142,7 +142,8 @@ fn seal(file: &File, bytes: u64, path: &Path) -> io::Result<()> {
     finish(&with_suffix(path, PART), path)
 }
 
-/// Gives a part its name. What stands beside it goes last: without it, the part would be taken for an empty one.
+/// Gives a part its name. What stands beside it goes last: without it, the part would be taken for an empty
+/// one.
 fn finish(part: &Path, path: &Path) -> io::Result<()> {
     fs::rename(part, path)?;
     fs::remove_file(with_suffix(part, LENGTH)).or_else(not_found_is_fine)?;

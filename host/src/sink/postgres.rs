@@ -1,5 +1,5 @@
-//! Rows in a table of a PostgreSQL database. It owns that database's SQL; how a connection is made is the business of
-//! `database`.
+//! Rows in a table of a PostgreSQL database. It owns that database's SQL; how a connection is made is the
+//! business of `database`.
 
 mod copy_text;
 mod ledger;
@@ -26,8 +26,8 @@ use crate::database::{DatabaseError, Server};
 use crate::ids::RunId;
 use copy_text::CopyText;
 
-/// How long a transaction may take. Then the server is as good as gone, and another connection is tried: the ledger
-/// tells whether it has succeeded after all.
+/// How long a transaction may take. Then the server is as good as gone, and another connection is tried: the
+/// ledger tells whether it has succeeded after all.
 const COMMIT_MAX: Duration = Duration::from_secs(120);
 
 /// What is acknowledged must survive a crash of the server, even if its administrator does not mind.
@@ -217,7 +217,8 @@ async fn copy_in(connection: &PostgresConnection, copy: &Statement, rows: Bytes)
     sink.finish().await.map(drop)
 }
 
-/// What the database says of a row that it refuses; nothing if the row is not to blame (its manual, appendix A).
+/// What the database says of a row that it refuses; nothing if the row is not to blame (its manual, appendix
+/// A).
 fn refusal(error: &Error) -> Option<String> {
     let said = error.as_db_error()?;
     let code = said.code().code();

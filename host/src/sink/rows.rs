@@ -1,5 +1,5 @@
-//! Rows as workers write them, taken apart again: CSV whose empty text is quoted and whose NULL is not, or raw
-//! lines. Pure.
+//! Rows as workers write them, taken apart again: CSV whose empty text is quoted and whose NULL is not, or
+//! raw lines. Pure.
 
 use std::borrow::Cow;
 

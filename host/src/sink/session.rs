@@ -1,5 +1,5 @@
-//! What stands between a slave's workers and a master's link, if the slave has a sink: gathers reports, has their
-//! rows committed, and passes on what is left. Decides nothing (see `books` and `judgement`).
+//! What stands between a slave's workers and a master's link, if the slave has a sink: gathers reports, has
+//! their rows committed, and passes on what is left. Decides nothing (see `books` and `judgement`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,8 +12,8 @@ use super::handle::{Conclusion, SinkHandle};
 use crate::ids::RunId;
 use crate::wire::{BatchHead, Frame, SlaveToMaster};
 
-/// Bytes of rows, and records, that are committed together at most: enough that the cost of a commit vanishes,
-/// and few enough that what waits for it stays small.
+/// Bytes of rows, and records, that are committed together at most: enough that the cost of a commit
+/// vanishes, and few enough that what waits for it stays small.
 pub(super) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 const GROUP_ENTRIES_MAX: usize = 128 * 1024;
 
@@ -71,8 +71,8 @@ impl SinkSession {
         *self.concluding.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    /// Passes on what comes from the pool, each message when what stands before it is committed, until no more
-    /// comes.
+    /// Passes on what comes from the pool, each message when what stands before it is committed, until no
+    /// more comes.
     ///
     /// # Errors
     /// If the sink takes no more, or the master is gone.

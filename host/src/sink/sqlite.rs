@@ -21,8 +21,8 @@ use crate::plugin::Kind;
 /// How long others are waited for before an attempt is given up, and tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the ledger keeps the mark of a run that is over: a slave that was stopped for so long, and then goes
-/// on, is as good as impossible.
+/// How long the ledger keeps the mark of a run that is over: a slave that was stopped for so long, and then
+/// goes on, is as good as impossible.
 const KEEP_MARKS_DAYS: u32 = 30;
 
 /// A table in a SQLite file.
@@ -203,7 +203,8 @@ fn insert_several(
     result
 }
 
-/// A trigger or a constraint of the table may have ended the whole transaction: then nobody knows what is there.
+/// A trigger or a constraint of the table may have ended the whole transaction: then nobody knows what is
+/// there.
 fn of_ended_transaction(connection: &Connection, result: Result<(), RowError>) -> Result<(), RowError> {
     match result {
         Err(RowError::Refused(message)) if connection.is_autocommit() => {
@@ -341,8 +342,8 @@ fn takes(declared: &str) -> Vec<Kind> {
     }
 }
 
-/// Makes the ledger if it is not there. Its name is its own: two slaves whose sinks have the same one put rows into
-/// one place, whatever they call it.
+/// Makes the ledger if it is not there. Its name is its own: two slaves whose sinks have the same one put
+/// rows into one place, whatever they call it.
 fn ledger_name(connection: &Connection) -> rusqlite::Result<String> {
     connection.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {LEDGER_TABLE} (run TEXT NOT NULL, page INTEGER NOT NULL, bits BLOB NOT NULL, \

@@ -16,15 +16,16 @@ use crate::database::ServerKind;
 use crate::ids::RunId;
 use crate::wire::SinkPlace;
 
-/// How often a sink is tried at the start, and the pause between two tries: as Net::SimpleGrid's `DBWriter` did.
+/// How often a sink is tried at the start, and the pause between two tries: as Net::SimpleGrid's `DBWriter`
+/// did.
 const OPEN_TRIES: u32 = 5;
 const OPEN_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why a sink cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// The user has named a table that does not fit the task, or a place that cannot be: trying again is of no
-    /// use.
+    /// The user has named a table that does not fit the task, or a place that cannot be: trying again is of
+    /// no use.
     #[error("{0}")]
     Unfit(String),
     /// It cannot be reached, or does not let this slave in.
@@ -35,8 +36,8 @@ pub(crate) enum OpenError {
 /// Why a group was not committed, or nobody knows whether it was.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// The connection is lost, or the database is busy: the same may be tried again, and the ledger tells what was
-    /// committed.
+    /// The connection is lost, or the database is busy: the same may be tried again, and the ledger tells
+    /// what was committed.
     #[error("{0}")]
     Lost(String),
     /// It will fail again.
@@ -159,8 +160,8 @@ impl Store {
         }
     }
 
-    /// Whether what it is at may be left in its middle, by [`Store::abandon`]: a server ends a transaction whose
-    /// connection is gone.
+    /// Whether what it is at may be left in its middle, by [`Store::abandon`]: a server ends a transaction
+    /// whose connection is gone.
     pub(crate) fn can_be_abandoned(&self) -> bool {
         matches!(self, Self::Postgres(_) | Self::Mysql(_))
     }
@@ -186,5 +187,6 @@ impl Store {
     }
 }
 
-/// How long a group waits for more records: long against a batch of fast records, short against a wait for a disk.
+/// How long a group waits for more records: long against a batch of fast records, short against a wait for a
+/// disk.
 const GATHER: Duration = Duration::from_millis(3);

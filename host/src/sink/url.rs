@@ -1,12 +1,11 @@
-//! Where a sink is: `csv:DIR`, `sqlite:FILE?table=T`, `postgres://…?table=T`, `mysql://…?table=T`. It owns their
-//! spelling, and opens nothing.
+//! Where a sink is: `csv:DIR`, `sqlite:FILE?table=T`, `postgres://…?table=T`, `mysql://…?table=T`. It owns
+//! their spelling, and opens nothing.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::database::percent;
-use crate::database::{AddressError, Server, ServerKind};
+use crate::database::{AddressError, Server, ServerKind, percent};
 
 /// Where a slave puts rows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,9 +19,9 @@ pub(super) enum Caller {
     Nobody,
 }
 
-/// Reads until it is clear who is there, and not a byte further than our preamble reaches. It waits as long as the
-/// caller likes: the next line of a pipeline may take its time, and whoever holds a place meanwhile can be made
-/// to leave it.
+/// Reads until it is clear who is there, and not a byte further than our preamble reaches. It waits as long
+/// as the caller likes: the next line of a pipeline may take its time, and whoever holds a place meanwhile
+/// can be made to leave it.
 ///
 /// # Errors
 /// If the connection breaks.

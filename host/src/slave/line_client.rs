@@ -14,15 +14,15 @@ use crate::record::block::{Block, Piece};
 use crate::record::{Format, Records};
 use crate::wire::LineCommand;
 
-/// When a client that says nothing is asked whether it is still there, and how often, before it counts as gone:
-/// its machine may have gone without a word, and others wait for their turn. (It may be silent for as long as it
-/// likes; its system answers.)
+/// When a client that says nothing is asked whether it is still there, and how often, before it counts as
+/// gone: its machine may have gone without a word, and others wait for their turn. (It may be silent for as
+/// long as it likes; its system answers.)
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVES_MAX: u32 = 3;
 
-/// Bytes of a line after which it is said that it is a long one: no command is, and whoever only waits need not take
-/// the rest of it into memory.
+/// Bytes of a line after which it is said that it is a long one: no command is, and whoever only waits need
+/// not take the rest of it into memory.
 const LONG_LINE_BYTES: u64 = 64 * 1024;
 
 /// What comes from a client.

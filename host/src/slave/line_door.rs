@@ -1,5 +1,5 @@
-//! What a slave has for clients that send lines: places to wait, a turn for one at a time, and someone who runs
-//! their records. How lines are run is not known here: that takes a master, which a slave does not know.
+//! What a slave has for clients that send lines: places to wait, a turn for one at a time, and someone who
+//! runs their records. How lines are run is not known here: that takes a master, which a slave does not know.
 
 use std::pin::Pin;
 

@@ -1,5 +1,5 @@
-//! One client that sends lines, from its first line to its last. With its first record it waits for its turn, and
-//! then has the slave to itself, as a master has.
+//! One client that sends lines, from its first line to its last. With its first record it waits for its turn,
+//! and then has the slave to itself, as a master has.
 //!
 //! **Invariant:** nothing is ever said to the client.
 

@@ -23,8 +23,8 @@ use crate::wire::{
     SlaveToMaster, Welcome, answer_preamble, exchange_preambles, halves,
 };
 
-/// Frames that may wait for a connection: enough to write several with one call. More wait in the pool's outbox,
-/// which is bounded by bytes.
+/// Frames that may wait for a connection: enough to write several with one call. More wait in the pool's
+/// outbox, which is bounded by bytes.
 const FRAMES_MAX: usize = 8;
 
 /// Lines of one kind that peers may cause in a second.
@@ -140,7 +140,8 @@ enum Inside<'a> {
     Nobody,
 }
 
-/// Serves one connection to its end. Until it is a master's or sends lines, it may have to make room for others.
+/// Serves one connection to its end. Until it is a master's or sends lines, it may have to make room for
+/// others.
 pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
     let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
     let inside = tokio::select! {
@@ -272,8 +273,8 @@ impl Drop for Occupied<'_> {
 }
 
 impl Door {
-    /// Waits until nobody is in, and goes in. To be asked by one at a time: it is one that is told. While the slave
-    /// drains, it waits for ever.
+    /// Waits until nobody is in, and goes in. To be asked by one at a time: it is one that is told. While the
+    /// slave drains, it waits for ever.
     pub(super) async fn occupy_when_free(&self, name: &str) -> Occupied<'_> {
         loop {
             if let Ok(occupied) = occupy(self, name) {

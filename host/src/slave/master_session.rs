@@ -11,8 +11,8 @@ use crate::wire::{
     BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes,
 };
 
-/// Messages that may wait before a sink: enough for the next commit. More wait in the pool's outbox, which is bounded
-/// by bytes.
+/// Messages that may wait before a sink: enough for the next commit. More wait in the pool's outbox, which is
+/// bounded by bytes.
 const FRAMES_TO_SINK: usize = 8;
 
 /// Bytes of a record's end in the table of a batch.

@@ -32,8 +32,8 @@ pub(crate) use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, Ru
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;
 
-/// Runs a slave until it is told to end, or cannot go on. `line_runner` runs what clients of Net::SimpleGrid send,
-/// if the slave takes that.
+/// Runs a slave until it is told to end, or cannot go on. `line_runner` runs what clients of Net::SimpleGrid
+/// send, if the slave takes that.
 ///
 /// # Errors
 /// If it cannot begin, or had to give up.

@@ -112,8 +112,8 @@ async fn listen(config: &SlaveConfig) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}: choose another --port, or 0 for any free one"))
 }
 
-/// Takes the port. One that is in use is asked for again for a while: a slave that was killed a moment ago has
-/// it until the system is through with it.
+/// Takes the port. One that is in use is asked for again for a while: a slave that was killed a moment ago
+/// has it until the system is through with it.
 async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let began = Instant::now();
     loop {

@@ -157,7 +157,8 @@ impl PoolState {
     /// The master sends work for a slot.
     pub(super) fn on_work(&mut self, id: WorkerId, item: Frame<HostToWorker>) -> Vec<Action> {
         let Some(slot) = self.slots.get_mut(usize::from(id.slot.0)) else { return Vec::new() };
-        // What was sent to an earlier worker is void: the master knows, or is about to learn, that it is lost.
+        // What was sent to an earlier worker is void: the master knows, or is about to learn, that it is
+        // lost.
         if slot.epoch != id.epoch || slot.phase != Phase::Ready || !self.attached {
             return Vec::new();
         }

@@ -10,8 +10,8 @@ use crate::registry::{Announcement, Node, NodeKey, NodeState, Registry, Registry
 /// How often the row is refreshed.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a master of the Perl original is waited for that has the row and may be about to enable it, when the slave
-/// ends.
+/// How long a master of the Perl original is waited for that has the row and may be about to enable it, when
+/// the slave ends.
 const OVERWRITE_MAX: Duration = Duration::from_secs(2);
 
 /// How often the row is looked at meanwhile.
@@ -157,8 +157,8 @@ impl Registration {
         }
     }
 
-    /// A master of the original connects before it reserves, and stays connected. One that was killed leaves the
-    /// row reserved, without a lease; whether it may be taken from it is for people to decide.
+    /// A master of the original connects before it reserves, and stays connected. One that was killed leaves
+    /// the row reserved, without a lease; whether it may be taken from it is for people to decide.
     fn watch_reservation_of_perl(&mut self, node: &Node) {
         let is_missing = node.state == NodeState::Reserved
             && is_held_by_perl(node)
@@ -202,8 +202,8 @@ impl Registration {
         }
     }
 
-    /// A master of the original that tells a slave to end enables its row right afterwards, without a look at it
-    /// (`Manager.pm`, `releaseNodes`). Then masters would be sent to a slave that has ended.
+    /// A master of the original that tells a slave to end enables its row right afterwards, without a look at
+    /// it (`Manager.pm`, `releaseNodes`). Then masters would be sent to a slave that has ended.
     async fn retire_again_if_enabled(&mut self) {
         let deadline = tokio::time::Instant::now() + OVERWRITE_MAX;
         while tokio::time::Instant::now() < deadline {
@@ -258,7 +258,8 @@ fn is_dead_here(announcement: &Announcement, pid: u32) -> bool {
     here && (nix::sys::signal::kill(process, None) == Err(nix::errno::Errno::ESRCH) || is_unreaped(pid))
 }
 
-/// Whether the process has ended, and its parent has not asked how yet: its number lives on without it (proc(5)).
+/// Whether the process has ended, and its parent has not asked how yet: its number lives on without it
+/// (proc(5)).
 fn is_unreaped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in brackets may hold anything; what follows it does not.

@@ -1,4 +1,5 @@
-//! The connections that are no master's session: a bounded number, of which the oldest makes room for the newest.
+//! The connections that are no master's session: a bounded number, of which the oldest makes room for the
+//! newest.
 //!
 //! To stop accepting until one leaves by itself would be worse: whoever holds idle connections would keep
 //! everyone else out.
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Connections that have not got through the handshake, and those of administrators. A flood must not take all
-/// descriptors.
+/// Connections that have not got through the handshake, and those of administrators. A flood must not take
+/// all descriptors.
 pub(super) const GUESTS_MAX: usize = 128;
 
 /// How long a guest may stay, however many wait outside: an honest one is through within a round trip or two,

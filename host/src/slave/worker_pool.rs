@@ -400,8 +400,8 @@ impl Pool {
     }
 }
 
-/// Sends the oldest waiting frame, and says how many bytes of rows it had; `None` if the master's way is closed.
-/// Cancel safe: a frame leaves the outbox only when there is room for it.
+/// Sends the oldest waiting frame, and says how many bytes of rows it had; `None` if the master's way is
+/// closed. Cancel safe: a frame leaves the outbox only when there is room for it.
 async fn send_next(master: Option<&Master>, outbox: &mut VecDeque<Frame<SlaveToMaster>>) -> Option<usize> {
     let permit = master?.out.reserve().await.ok()?;
     let frame = outbox.pop_front()?;

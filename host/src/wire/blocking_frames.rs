@@ -96,8 +96,8 @@ impl BlockingReader {
         Ok(MoreInput { socket: self.socket.try_clone()? })
     }
 
-    /// The room to make for a frame of which a part is there: it doubles as bytes arrive, and is not made on a
-    /// peer's word.
+    /// The room to make for a frame of which a part is there: it doubles as bytes arrive, and is not made on
+    /// a peer's word.
     fn room_for(&self, lengths: Option<Lengths>) -> usize {
         let arrived = self.end - self.start;
         lengths.map_or(LENGTHS_BYTES, Lengths::frame_bytes).min(ROOM_BYTES_MIN.max(2 * arrived))

@@ -1,5 +1,6 @@
-//! The wire form of Net::SimpleGrid: lines, some of which are commands, and what they mean. `docs/line-protocol.md`
-//! is the user's side of this file. Where lines come from, and what becomes of them, it does not know.
+//! The wire form of Net::SimpleGrid: lines, some of which are commands, and what they mean.
+//! `docs/line-protocol.md` is the user's side of this file. Where lines come from, and what becomes of them,
+//! it does not know.
 
 use super::handshake::{MAGIC, PREAMBLE_BYTES};
 
@@ -26,8 +27,8 @@ pub(crate) enum LineCommand {
     Done(bool),
     /// The scheduler for the lines that follow.
     Scheduler(LineScheduler),
-    /// A scheduler that there is not, or a property of one: the original's classes had none, and its users' own
-    /// are not here.
+    /// A scheduler that there is not, or a property of one: the original's classes had none, and its users'
+    /// own are not here.
     NoSuchScheduler {
         /// The command, and its value.
         text: String,
@@ -56,8 +57,9 @@ pub(crate) fn may_be_preamble(bytes: &[u8]) -> bool {
 }
 
 impl LineCommand {
-    /// The command in a line without its terminator; `None` if it is a record. Only `:NAME=VALUE` is a command:
-    /// a line that begins with a colon and has no equals sign is a record (`Manager.pm`, `handleAdminCmd`).
+    /// The command in a line without its terminator; `None` if it is a record. Only `:NAME=VALUE` is a
+    /// command: a line that begins with a colon and has no equals sign is a record (`Manager.pm`,
+    /// `handleAdminCmd`).
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let rest = line.strip_prefix(b":")?;
         let equals = memchr::memchr(b'=', rest)?;
@@ -91,8 +93,8 @@ pub(crate) fn split_hash(line: &[u8]) -> Result<(&[u8], &[u8]), NoHash> {
     Ok((hash, record))
 }
 
-/// Whether the value of the command `done` says yes: what Perl takes for true, after the original's own look for a «no»
-/// and a «yes» anywhere in the word.
+/// Whether the value of the command `done` says yes: what Perl takes for true, after the original's own look
+/// for a «no» and a «yes» anywhere in the word.
 pub(crate) fn is_yes(value: &str) -> bool {
     let word = value.to_lowercase();
     !(word.contains("no") || word.is_empty() || word == "0")

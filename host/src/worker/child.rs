@@ -10,8 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::desk::Desk;
 use super::error::WorkerError;
-use super::limits;
-use super::{serve_loop, watchdog};
+use super::{limits, serve_loop, watchdog};
 use crate::limits::HEADER_BYTES_MAX;
 use crate::plugin::{CallError, LoadedPlugin, OutputKind, TaskManifest};
 use crate::scoreboard::{self, Board};

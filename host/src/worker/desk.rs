@@ -236,8 +236,8 @@ impl TaskHost for Desk {
 }
 
 /// One row as CSV (RFC 4180, lines end with LF), or as a line if the task is a raw one.
-/// An empty text that could be taken for something else has quotes: for an empty line if it is alone, and for NULL
-/// if that matters.
+/// An empty text that could be taken for something else has quotes: for an empty line if it is alone, and for
+/// NULL if that matters.
 fn csv_row(cells: Cells<'_>, raw: bool, marks_null: bool, row: &mut Vec<u8>) {
     let marks_empty = marks_null || cells.len() == 1;
     for (index, cell) in cells.iter().enumerate() {

@@ -10,8 +10,8 @@ use crate::wire::WorkerLimits;
 /// If the system refuses: more was asked for than this process may have.
 pub(super) fn apply(limits: &WorkerLimits) -> std::io::Result<()> {
     if let Some(bytes) = limits.memory_bytes {
-        // Heap and private mappings (Linux 4.7 and later). The scoreboard is shared and does not count, however
-        // large its address space is; `RLIMIT_AS` would count it.
+        // Heap and private mappings (Linux 4.7 and later). The scoreboard is shared and does not count,
+        // however large its address space is; `RLIMIT_AS` would count it.
         lower(Resource::RLIMIT_DATA, bytes)?;
     }
     if let Some(files) = limits.open_files {

@@ -212,8 +212,8 @@ pub(crate) struct ProcessHandle {
 impl ProcessHandle {
     /// Kills it and all that it has started, if there is still something, and reaps it.
     pub(crate) async fn end(&mut self) -> WorkerEnd {
-        // The group is killed even if the worker is already dead: it may have left children behind. Its number
-        // cannot belong to another process yet, because the worker is not yet reaped.
+        // The group is killed even if the worker is already dead: it may have left children behind. Its
+        // number cannot belong to another process yet, because the worker is not yet reaped.
         if let Some(pid) = self.child.id() {
             kill_group(pid, Signal::SIGKILL);
         }

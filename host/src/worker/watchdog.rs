@@ -1,5 +1,5 @@
-//! Ends a worker whose slave is gone, even if its task never returns: a thread that waits for the other end of
-//! the socket to close, and then kills the process with all that it has started.
+//! Ends a worker whose slave is gone, even if its task never returns: a thread that waits for the other end
+//! of the socket to close, and then kills the process with all that it has started.
 
 use std::io;
 use std::os::fd::AsFd;

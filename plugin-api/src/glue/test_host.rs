@@ -70,7 +70,8 @@ pub(crate) fn split_texts(splitter: &mut Splitter, record: &str) -> Vec<String> 
 #[derive(Debug)]
 pub(crate) struct TestTask {
     state: *mut c_void,
-    /// A box of its own, for the callbacks have its address. No borrow of it lives during a call of the task.
+    /// A box of its own, for the callbacks have its address. No borrow of it lives during a call of the
+    /// task.
     seen: Box<RefCell<Seen>>,
 }
 

@@ -1,8 +1,7 @@
 //! A record's fields as a struct or tuple, by their order.
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::TextError;
 use super::value::Value;

@@ -1,8 +1,8 @@
 //! DNS for a blocking worker: mail exchangers and addresses, and the difference between "there is none" and
 //! "nobody knows at the moment".
 //!
-//! Aliases (CNAME) are followed. Names are taken as complete: the search list of `/etc/resolv.conf` would make
-//! `joe@exampel` a colleague's address.
+//! Aliases (CNAME) are followed. Names are taken as complete: the search list of `/etc/resolv.conf` would
+//! make `joe@exampel` a colleague's address.
 
 use std::collections::BTreeSet;
 use std::fmt;

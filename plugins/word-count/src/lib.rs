@@ -1,8 +1,8 @@
 //! Counts words.
 //!
 //! A place to start from for a task that aggregates: it holds its records, and finishes them when their
-//! share of the result is out. If its worker dies before, they are counted again by another one, so no word is
-//! lost or counted twice.
+//! share of the result is out. If its worker dies before, they are counted again by another one, so no word
+//! is lost or counted twice.
 //!
 //! The counts are partial: each worker writes one row per word and flush, and the rows of one word must be
 //! added up. Words are runs of letters and digits as Unicode has them, in lower case. What is not UTF-8 is

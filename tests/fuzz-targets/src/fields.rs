@@ -9,7 +9,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Splits the bytes as one record.
 pub fn fields(data: &[u8]) {
-    // A record that contains every byte there is ends, for its fields, at a zero byte: nothing to compare with.
+    // A record that contains every byte there is ends, for its fields, at a zero byte: nothing to compare
+    // with.
     let Some(terminator) = (0..=u8::MAX).find(|byte| !b",\"".contains(byte) && !data.contains(byte)) else {
         return;
     };

@@ -1,8 +1,7 @@
-//! Records from any bytes, however they are read: put together they are the input, and CSV ends where csv-core
-//! ends it.
+//! Records from any bytes, however they are read: put together they are the input, and CSV ends where
+//! csv-core ends it.
 
-use simplegrid::internals::record::Format;
-use simplegrid::internals::record::{Block, Piece};
+use simplegrid::internals::record::{Block, Format, Piece};
 
 use crate::csv_reference;
 use crate::script::Script;

@@ -1,12 +1,12 @@
-//! Records that say who they are: `@KEY,ID,ORDER,PADDING`. What is noted of them and what they write names their
-//! id and their worker, so that whoever looks at a whole run can tell every row and every execution apart.
+//! Records that say who they are: `@KEY,ID,ORDER,PADDING`. What is noted of them and what they write names
+//! their id and their worker, so that whoever looks at a whole run can tell every row and every execution
+//! apart.
 //!
-//! A row is `ID,KEY,PROCESS,INDEX,BYTES`: the record's, the worker's process, which of the record's rows it is,
-//! and how long the record was when it arrived. What follows a further comma is only there to be long.
+//! A row is `ID,KEY,PROCESS,INDEX,BYTES`: the record's, the worker's process, which of the record's rows it
+//! is, and how long the record was when it arrived. What follows a further comma is only there to be long.
 
-use std::process;
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 
 use simplegrid_plugin_api::{Error, Line, Output, Result};
 

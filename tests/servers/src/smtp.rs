@@ -71,7 +71,8 @@ impl SmtpServer {
     }
 }
 
-/// Sockets with one port and the addresses 127.0.0.1, 127.0.0.2 and so on, for a test with several mail hosts.
+/// Sockets with one port and the addresses 127.0.0.1, 127.0.0.2 and so on, for a test with several mail
+/// hosts.
 ///
 /// # Panics
 /// If no port is free everywhere.

@@ -1,4 +1,5 @@
-//! The speed of light for a grid of this shape, with nothing of ours in it: the same hops, and nothing at them.
+//! The speed of light for a grid of this shape, with nothing of ours in it: the same hops, and nothing at
+//! them.
 //!
 //! A file is read in blocks, which go over TCP to a relay, over socketpairs to its workers, and back as
 //! acknowledgements or echoes. The processes are this program again, each told by its first words what it is

@@ -1,5 +1,5 @@
-//! The least client and worker that speak to gearmand (its protocol, version 1: `\0REQ` or `\0RES`, the packet's
-//! type and the length of what follows, big-endian; arguments with NULs between them).
+//! The least client and worker that speak to gearmand (its protocol, version 1: `\0REQ` or `\0RES`, the
+//! packet's type and the length of what follows, big-endian; arguments with NULs between them).
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
@@ -55,8 +55,8 @@ impl Connection {
     }
 }
 
-/// Sends all lines of a file as jobs, so many at a time, to so many workers that give them back, and returns the
-/// seconds that it took.
+/// Sends all lines of a file as jobs, so many at a time, to so many workers that give them back, and returns
+/// the seconds that it took.
 ///
 /// # Errors
 /// If the server fails, or an answer is missing.

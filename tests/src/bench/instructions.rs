@@ -1,5 +1,5 @@
-//! Counts instructions instead of seconds: the same on a busy machine as on an idle one, so a change that makes
-//! something slower is seen by a machine and not only by who looks for it.
+//! Counts instructions instead of seconds: the same on a busy machine as on an idle one, so a change that
+//! makes something slower is seen by a machine and not only by who looks for it.
 //!
 //! Valgrind's callgrind counts; where it is not installed, nothing is checked, and that is said.
 
@@ -35,7 +35,8 @@ pub fn baselines() -> PathBuf {
 /// What was counted once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Baselines {
-    /// What it was built with: another compiler makes other code, whose counts say nothing about a change of ours.
+    /// What it was built with: another compiler makes other code, whose counts say nothing about a change of
+    /// ours.
     compiler: String,
     counts: BTreeMap<String, f64>,
 }
@@ -117,8 +118,8 @@ fn of_kernel(kernel: &Kernel) -> anyhow::Result<f64> {
     Ok((count(many)? - count(few)?) / (many - few) as f64)
 }
 
-/// Instructions that one more record costs a master whose slave only acknowledges. (Slaves cannot be counted: their
-/// workers are started through `/proc/self/exe`, which under Valgrind is Valgrind.)
+/// Instructions that one more record costs a master whose slave only acknowledges. (Slaves cannot be counted:
+/// their workers are started through `/proc/self/exe`, which under Valgrind is Valgrind.)
 fn of_record() -> anyhow::Result<f64> {
     let grid = Grid::new();
     let _slave = grid.slave("bench:count");

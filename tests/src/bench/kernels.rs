@@ -10,13 +10,11 @@ use bytes::Bytes;
 use simplegrid::internals::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
 use simplegrid::internals::master::{Action, DispatchState, RunRules};
 use simplegrid::internals::plugin::{Cells, LoadedPlugin, TaskHost};
-use simplegrid::internals::record::{Block, Piece};
-use simplegrid::internals::record::{Format, Records};
+use simplegrid::internals::record::{Block, Format, Piece, Records};
 use simplegrid::internals::schedule::{FieldKey, Rendezvous, node_identity};
 use simplegrid::internals::wire::{BatchHead, Frame, MasterToSlave, ReportHead, SeqRanges};
 use simplegrid_fuzz_targets::codec;
-use simplegrid_plugin_api::Status;
-use simplegrid_plugin_api::abi;
+use simplegrid_plugin_api::{Status, abi};
 
 use crate::program;
 

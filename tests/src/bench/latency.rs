@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use super::Wishes;
-use super::ceiling;
 use super::findings::Findings;
 use super::sample::{Finding, Target, percentile};
+use super::{Wishes, ceiling};
 use crate::grid::Grid;
 
 /// Records before those that are timed: the first ones find nothing warm.

@@ -1,8 +1,6 @@
 //! What machine it is: figures without it say nothing.
 
-use std::fmt;
-use std::fs;
-use std::thread;
+use std::{fmt, fs, thread};
 
 use serde::Serialize;
 

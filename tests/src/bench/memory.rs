@@ -1,9 +1,8 @@
 //! Memory of master and slave against the size of the input: it should not grow.
 
-use super::Wishes;
 use super::findings::Findings;
-use super::records;
 use super::sample::{Finding, Target};
+use super::{Wishes, records};
 use crate::grid::Grid;
 use crate::process::Process;
 use crate::wait;

@@ -1,8 +1,8 @@
-//! How fast it all is: every case against a ceiling, in turns, on the same records, with ratios that hold where
-//! absolute figures drift.
+//! How fast it all is: every case against a ceiling, in turns, on the same records, with ratios that hold
+//! where absolute figures drift.
 //!
-//! [`run`] plays everything and prints tables; [`ceiling`] is what cases are compared with; [`instructions`] counts
-//! instead of timing, so that a change can be judged on a busy machine.
+//! [`run`] plays everything and prints tables; [`ceiling`] is what cases are compared with; [`instructions`]
+//! counts instead of timing, so that a change can be judged on a busy machine.
 
 pub mod ceiling;
 mod findings;

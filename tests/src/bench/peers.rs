@@ -1,5 +1,5 @@
-//! What people use today, beside us, on the same records and the same machine: GNU Parallel, xargs and gearmand, as
-//! far as they are installed.
+//! What people use today, beside us, on the same records and the same machine: GNU Parallel, xargs and
+//! gearmand, as far as they are installed.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,12 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use super::Wishes;
 use super::findings::Findings;
-use super::gearman;
-use super::records;
 use super::sample::{Finding, median};
 use super::throughput::seconds_of;
+use super::{Wishes, gearman, records};
 use crate::grid::Grid;
 use crate::wait;
 

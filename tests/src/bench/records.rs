@@ -9,8 +9,8 @@ use crate::dice::Dice;
 const SEED: u64 = 0x0051_e6ed;
 const WORDS: [&str; 8] = ["the", "quick", "brown", "fox", "jumps", "over", "a", "dog"];
 
-/// Writes lines of 59 bytes on average, `user0000001@site042.info,51847157,the quick brown fox`, and returns their
-/// bytes.
+/// Writes lines of 59 bytes on average, `user0000001@site042.info,51847157,the quick brown fox`, and returns
+/// their bytes.
 ///
 /// # Errors
 /// If the file cannot be written.

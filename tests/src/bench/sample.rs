@@ -78,7 +78,8 @@ impl Finding {
     }
 }
 
-/// The middle value; the mean of the two in the middle if their number is even; not a number if there is none.
+/// The middle value; the mean of the two in the middle if their number is even; not a number if there is
+/// none.
 pub(super) fn median(samples: &[f64]) -> f64 {
     percentile(samples, 0.5)
 }

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use simplegrid::internals::registry::{Announcement, NodeKey, Registry, RegistryUrl, Reservation};
 
-use super::Wishes;
 use super::findings::Findings;
-use super::records;
 use super::sample::{Finding, Target, median};
 use super::throughput::seconds_of;
+use super::{Wishes, records};
 use crate::grid::Grid;
 use crate::slave::Slave;
 use crate::wait;

@@ -1,5 +1,5 @@
-//! A run on thousands of slots that there are not: the dispatcher's state alone, in virtual time, with random service
-//! times and losses. The same seed plays the same run.
+//! A run on thousands of slots that there are not: the dispatcher's state alone, in virtual time, with random
+//! service times and losses. The same seed plays the same run.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -1,10 +1,9 @@
 //! Rows that go into tables and files instead of back to the master: what each kind of sink costs.
 
-use super::Wishes;
 use super::findings::Findings;
-use super::records;
 use super::sample::{Finding, median};
 use super::throughput::seconds_of;
+use super::{Wishes, records};
 use crate::database_server::{DatabaseServer, Engine};
 use crate::grid::Grid;
 use crate::slave::Slave;

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 
-use super::Wishes;
 use super::ceiling::{self, Kind};
 use super::findings::Findings;
-use super::records;
 use super::sample::{Finding, Target, median};
+use super::{Wishes, records};
 use crate::call::Call;
 use crate::grid::Grid;
 use crate::slave::Slave;

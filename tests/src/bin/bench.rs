@@ -1,7 +1,7 @@
 //! `bench`: how fast it is, against a ceiling ([`simplegrid_tests::bench`]).
 //!
-//! It is the program under test, the ceiling and the kernels as well, by its first word, so that `cargo run --bin
-//! bench` needs nothing else to be built.
+//! It is the program under test, the ceiling and the kernels as well, by its first word, so that `cargo run
+//! --bin bench` needs nothing else to be built.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

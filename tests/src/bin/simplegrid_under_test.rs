@@ -1,4 +1,5 @@
-//! The program itself under a name of its own: a package's tests are told the path of that package's programs only.
+//! The program itself under a name of its own: a package's tests are told the path of that package's programs
+//! only.
 
 use std::process::ExitCode;
 

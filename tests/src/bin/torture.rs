@@ -1,7 +1,7 @@
 //! `torture`: rounds of [`simplegrid_tests::torture`] until the time is over, or one fails.
 //!
-//! It is the program under test as well: called with one of that one's commands it does what that one does, so
-//! that `cargo run --bin torture` needs nothing else to be built.
+//! It is the program under test as well: called with one of that one's commands it does what that one does,
+//! so that `cargo run --bin torture` needs nothing else to be built.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};

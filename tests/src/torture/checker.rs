@@ -1,5 +1,5 @@
-//! Judges a round by what can be seen from outside. The rules are those of `docs/guarantees.md`; each is a function
-//! here, and says what is wrong.
+//! Judges a round by what can be seen from outside. The rules are those of `docs/guarantees.md`; each is a
+//! function here, and says what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,8 +111,8 @@ impl<'p> Evidence<'p> {
         self.master.stderr.matches("a node was lost").count()
     }
 
-    /// How often the master was killed. Each time the work since the last checkpoint may be done again, and what
-    /// had failed may be tried as often as before.
+    /// How often the master was killed. Each time the work since the last checkpoint may be done again, and
+    /// what had failed may be tried as often as before.
     fn master_kills(&self) -> usize {
         self.deeds.iter().filter(|deed| **deed == Deed::MasterKill).count()
     }
@@ -170,7 +170,8 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
         .collect()
 }
 
-/// G1: read = done + failed, and what the summary says is what the files say; the exit status follows from it.
+/// G1: read = done + failed, and what the summary says is what the files say; the exit status follows from
+/// it.
 fn the_summary_agrees(evidence: &Evidence<'_>) -> Vec<String> {
     let [read, done, failed, unfinished] =
         ["read", "done", "failed", "unfinished"].map(|name| evidence.count(name));
@@ -200,8 +201,8 @@ fn the_summary_agrees(evidence: &Evidence<'_>) -> Vec<String> {
     wrong.take(1).map(|(_, what)| said(what)).collect()
 }
 
-/// G1, G3: each record that was read has all its rows, once, or is in the failed file, never both; one that was not
-/// read has left no trace.
+/// G1, G3: each record that was read has all its rows, once, or is in the failed file, never both; one that
+/// was not read has left no trace.
 fn every_record_ends_once(evidence: &Evidence<'_>) -> Vec<String> {
     let mut indexes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for row in evidence.rows.iter().flatten() {
@@ -234,7 +235,8 @@ fn every_record_ends_once(evidence: &Evidence<'_>) -> Vec<String> {
     complaints
 }
 
-/// G3: every row is one that the task has written, for the record as it was sent, in one execution that there was.
+/// G3: every row is one that the task has written, for the record as it was sent, in one execution that there
+/// was.
 fn rows_are_whole_and_of_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
     let executions: BTreeSet<_> = evidence.log.iter().copied().collect();
     let mut writers: BTreeMap<usize, u32> = BTreeMap::new();
@@ -274,8 +276,8 @@ fn rows_are_in_order(evidence: &Evidence<'_>) -> Vec<String> {
     wrong.map(|pair| format!("out of order: {:?} before {:?}", pair[0], pair[1])).collect()
 }
 
-/// G4: a record fails for its own reason after its retries; another one only if its workers or nodes were lost too
-/// often. What the failed file says of attempts is no less than what was run.
+/// G4: a record fails for its own reason after its retries; another one only if its workers or nodes were
+/// lost too often. What the failed file says of attempts is no less than what was run.
 fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
     let mut complaints = Vec::new();
     let attempts_max = evidence.plan.retries + 1;
@@ -312,8 +314,8 @@ fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
     complaints
 }
 
-/// G2: a record runs again only for a reason: a retry of its own, or a worker or node that was lost. A master that
-/// was killed counts as often as a record may be tried.
+/// G2: a record runs again only for a reason: a retry of its own, or a worker or node that was lost. A master
+/// that was killed counts as often as a record may be tried.
 fn executions_are_bounded(evidence: &Evidence<'_>) -> Vec<String> {
     let losses = evidence.workers_lost() + evidence.nodes_lost();
     let most = (1 + evidence.plan.retries) * (1 + evidence.master_kills()) + losses;
@@ -323,9 +325,9 @@ fn executions_are_bounded(evidence: &Evidence<'_>) -> Vec<String> {
         .collect()
 }
 
-/// G2: the death of a worker costs at most the record that it had in its hand. So where no node was lost, plain
-/// records were run again at most once for each worker that died of something else than poison; and the summary
-/// counts every execution.
+/// G2: the death of a worker costs at most the record that it had in its hand. So where no node was lost,
+/// plain records were run again at most once for each worker that died of something else than poison; and the
+/// summary counts every execution.
 fn a_workers_death_costs_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
     if evidence.has_node_trouble() {
         return Vec::new();
@@ -350,8 +352,8 @@ fn a_workers_death_costs_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
     complaints
 }
 
-/// Partitioned runs: what ran once ran in the order of its key, as long as no node was lost. (Which nodes join or
-/// drain does not matter. A record that is tried again comes after those that followed it.)
+/// Partitioned runs: what ran once ran in the order of its key, as long as no node was lost. (Which nodes
+/// join or drain does not matter. A record that is tried again comes after those that followed it.)
 fn keys_are_in_order(evidence: &Evidence<'_>) -> Vec<String> {
     if !evidence.plan.mode.is_partitioned() || evidence.has_node_trouble() {
         return Vec::new();

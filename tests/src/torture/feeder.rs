@@ -1,5 +1,5 @@
-//! Hands a round's records to the master, in parts if the plan wants that. A thread writes them: a master that
-//! takes none must not keep the round from going on.
+//! Hands a round's records to the master, in parts if the plan wants that. A thread writes them: a master
+//! that takes none must not keep the round from going on.
 
 use std::io::Write;
 use std::process::ChildStdin;

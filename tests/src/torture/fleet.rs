@@ -1,5 +1,5 @@
-//! The slaves of a round, each behind a proxy. Those that were killed, or could not start because the registry
-//! was locked, are started again as a service manager would, on the same port.
+//! The slaves of a round, each behind a proxy. Those that were killed, or could not start because the
+//! registry was locked, are started again as a service manager would, on the same port.
 
 use std::net::{Ipv4Addr, TcpListener};
 

@@ -1,5 +1,5 @@
-//! The master of a round: one process, or with a journal as many as it takes, each of which goes on where the one
-//! before was killed.
+//! The master of a round: one process, or with a journal as many as it takes, each of which goes on where the
+//! one before was killed.
 
 use nix::sys::signal::Signal;
 
@@ -60,8 +60,8 @@ impl<'g> Master<'g> {
         }
     }
 
-    /// Gives it what is due when the side log has so many bytes, and starts it again where it has a journal and was
-    /// killed or told to end. Returns its end, with all that it has ever said.
+    /// Gives it what is due when the side log has so many bytes, and starts it again where it has a journal
+    /// and was killed or told to end. Returns its end, with all that it has ever said.
     pub(super) fn step(&mut self, noted_bytes: u64) -> Option<Finished> {
         if let Some(feeder) = &mut self.feeder {
             feeder.step(noted_bytes);

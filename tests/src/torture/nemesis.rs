@@ -1,8 +1,7 @@
 //! What breaks things: each strike comes when so much of the work is done, and some are undone a while later.
 
-use std::fmt;
-use std::fs;
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use nix::sys::signal::Signal;
 
@@ -252,8 +251,9 @@ pub(super) fn plugin(grid: &Grid) -> std::path::PathBuf {
     grid.path("libtortured.so")
 }
 
-/// Puts a new build of the plugin in the place of the old one, as an operator should: beside it, and renamed over
-/// it. What follows the end of an ELF file means nothing to a loader, so it makes another build of the same code.
+/// Puts a new build of the plugin in the place of the old one, as an operator should: beside it, and renamed
+/// over it. What follows the end of an ELF file means nothing to a loader, so it makes another build of the
+/// same code.
 pub(super) fn replace_plugin(grid: &Grid, build: usize) {
     let mut library = fs::read(program::library("hostile")).expect("cargo has built it");
     library.extend_from_slice(format!("build {build}").as_bytes());

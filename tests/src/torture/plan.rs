@@ -1,4 +1,5 @@
-//! Everything that a round leaves to chance, thrown before it begins: the same seed and wishes make the same plan.
+//! Everything that a round leaves to chance, thrown before it begins: the same seed and wishes make the same
+//! plan.
 
 use std::fmt;
 

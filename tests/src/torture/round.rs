@@ -107,7 +107,8 @@ fn reserved_rows(grid: &Grid) -> usize {
     grid.nodes().iter().filter(|node| node["state"] == "reserved").count()
 }
 
-/// What is left running. A slave that was killed cannot end what its tasks have left behind; nothing else may stay.
+/// What is left running. A slave that was killed cannot end what its tasks have left behind; nothing else may
+/// stay.
 fn survivors(grid: &Grid, fleet: &Fleet<'_>) -> Vec<String> {
     let of_tasks = |command: &str| fleet.has_killed_slaves() && command.starts_with("sleep ");
     let left = || {

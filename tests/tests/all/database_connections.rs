@@ -1,4 +1,5 @@
-//! How the program connects to database servers: with which TLS, over which socket, and in which words it fails.
+//! How the program connects to database servers: with which TLS, over which socket, and in which words it
+//! fails.
 
 use std::fs;
 

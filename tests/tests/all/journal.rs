@@ -25,8 +25,8 @@ fn failures(file: &[u8]) -> Vec<(u64, String, String)> {
     FailedRecord::all(file).into_iter().map(|failed| (failed.seq, failed.record, failed.reason)).collect()
 }
 
-/// Kills runs one after the other, and lets the last one end. They are killed when they have written a checkpoint,
-/// or their header at least, and then some rows that no checkpoint counts.
+/// Kills runs one after the other, and lets the last one end. They are killed when they have written a
+/// checkpoint, or their header at least, and then some rows that no checkpoint counts.
 #[track_caller]
 fn kill_ten_times(grid: &Grid, start: impl Fn() -> Process) -> Finished {
     for kill in 0..10 {
@@ -274,8 +274,8 @@ fn a_full_disk_ends_a_run_that_goes_on_when_there_is_room() {
     assert!(grid.read("rows") == input.as_bytes(), "the rows differ from the input");
 }
 
-/// Mounts a small disk of its own, which nobody else sees: `$1` is where, and the rest a run that writes there. It
-/// is started a second time when the disk has grown.
+/// Mounts a small disk of its own, which nobody else sees: `$1` is where, and the rest a run that writes
+/// there. It is started a second time when the disk has grown.
 const ON_A_SMALL_DISK: &str = r#"
     disk=$1; shift
     mount -t tmpfs -o size=1m tmpfs "$disk" || exit 77

@@ -1,5 +1,5 @@
-//! Slaves that take lines, as Net::SimpleGrid's programs and `nc` send them: what is run, what is not, and who is
-//! let in when.
+//! Slaves that take lines, as Net::SimpleGrid's programs and `nc` send them: what is run, what is not, and
+//! who is let in when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -47,7 +47,8 @@ fn the_end_of_the_input_is_seen_without_any_node() {
     assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
 }
 
-/// A worker reads its socket between records only: in one that never ends it did not see that its slave was gone.
+/// A worker reads its socket between records only: in one that never ends it did not see that its slave was
+/// gone.
 #[test]
 fn a_worker_in_an_endless_record_ends_with_its_slave() {
     let grid = Grid::new();
@@ -94,8 +95,8 @@ fn the_output_is_not_the_input() {
     assert!(run.errors()[0].contains("input"), "{}", run.stderr);
 }
 
-/// The keys of a slave that drained used to move at once, while it still had records of them in its hands: equal
-/// keys met in two workers, and out of order.
+/// The keys of a slave that drained used to move at once, while it still had records of them in its hands:
+/// equal keys met in two workers, and out of order.
 #[test]
 fn keys_of_a_slave_that_drains_wait_for_what_it_has() {
     let grid = Grid::new();
@@ -110,7 +111,8 @@ fn keys_of_a_slave_that_drains_wait_for_what_it_has() {
     let has_gate = |slave: &&Slave| slave.workers(&workers).iter().any(|found| found.pid == worker);
     slaves.iter().find(has_gate).expect("a slave has the worker").signal(Signal::SIGTERM);
     master.wait_for_stderr("is about to end");
-    // The other slave has not stopped, and has what these bring it behind anything that it may have got before.
+    // The other slave has not stopped, and has what these bring it behind anything that it may have got
+    // before.
     master.write((0..40).map(|key| format!("other,{key}\n")).collect::<String>());
     master.wait_for_lines(1);
     assert_eq!(grid.side_log("log").count("follower,k,0"), 0, "the key has met in two workers");
@@ -125,7 +127,8 @@ fn keys_of_a_slave_that_drains_wait_for_what_it_has() {
 #[test]
 fn executions_of_records_that_were_held_are_counted() {
     let grid = Grid::new();
-    // Batches are large by the time that these come, so that some of the held ones share theirs with an abort.
+    // Batches are large by the time that these come, so that some of the held ones share theirs with an
+    // abort.
     let input = numbered("ok ", 500) + &"hold 1\nhold 2\nhold 3\nabort\nok\n".repeat(10);
     let run = grid.run("hostile").task_arg("side-log", grid.path("log")).args("-m 1 --retries 0");
     let run = run.input(input).finish().expect(1).expect_counts(550, 540, 10);

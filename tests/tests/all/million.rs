@@ -12,7 +12,8 @@ const RECORDS: usize = 1_000_000;
 /// How often a worker is killed.
 const KILL_EVERY: Duration = Duration::from_millis(100);
 
-/// The input comes in so many parts, with a pause between them: at once it would be over before much could break.
+/// The input comes in so many parts, with a pause between them: at once it would be over before much could
+/// break.
 const PARTS: usize = 500;
 const PART_EVERY: Duration = Duration::from_millis(10);
 

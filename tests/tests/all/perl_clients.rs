@@ -1,6 +1,6 @@
-//! Programs that share the table of nodes with slaves that take lines, and say what Net::SimpleGrid's master and node
-//! manager say to the database and to slaves: the statements and bytes are facts, the programs are our own. Skipped
-//! where there is no database server, or no Perl that can talk to it.
+//! Programs that share the table of nodes with slaves that take lines, and say what Net::SimpleGrid's master
+//! and node manager say to the database and to slaves: the statements and bytes are facts, the programs are
+//! our own. Skipped where there is no database server, or no Perl that can talk to it.
 
 use std::thread;
 

@@ -1,4 +1,5 @@
-//! The table of nodes on a server: how it comes to be, the Perl original's table among others, and who may use it.
+//! The table of nodes on a server: how it comes to be, the Perl original's table among others, and who may
+//! use it.
 
 #![expect(clippy::unwrap_used, reason = "these are tests: a value that is missing is a failure")]
 
@@ -20,8 +21,8 @@ const PERL_TABLE: [&str; 2] = [
         ('b', 1337, 1203355634, 'reserved', 'pid 12 euid 1000 host m', 2), ('c', 1337, NULL, 'disabled', '', 3)",
 ];
 
-/// What the Perl original says to the table, in its order: a slave enters its row and enables it, a master looks for
-/// enabled nodes, reserves one if it still is, and gives it back, and the slave leaves.
+/// What the Perl original says to the table, in its order: a slave enters its row and enables it, a master
+/// looks for enabled nodes, reserves one if it still is, and gives it back, and the slave leaves.
 const PERL_LIFE: &str = r#"
     my @node = ('perl', 1400);
     my $found = sub { join ',', map { $_ // 'NULL' } map { @$_ } @{ $dbh->selectall_arrayref(

@@ -51,8 +51,8 @@ fn a_grid_runs_on_a_server_from_one_end_to_the_other() {
     });
 }
 
-/// Disturbs the server in the middle of a run, and expects that the run does not notice and the slave's row comes
-/// back.
+/// Disturbs the server in the middle of a run, and expects that the run does not notice and the slave's row
+/// comes back.
 fn disturb(engine: Engine, disturb: impl FnOnce(&mut DatabaseServer, &dyn Fn())) {
     let Some(mut server) = DatabaseServer::start(engine) else { return };
     let (url, name) = {

@@ -1,13 +1,9 @@
 //! The user's file: where it is, and what may be wrong in it.
 
 use super::*;
-use crate::{
-    cli,
-    config::{
-        file::{ConfigFile, DEFAULTS},
-        layers,
-    },
-};
+use crate::cli;
+use crate::config::file::{ConfigFile, DEFAULTS};
+use crate::config::layers;
 
 fn check(text: &str) -> Result<(), ConfigError> {
     ConfigFile::parse("grid.toml".as_ref(), text)?.check(&cli::command())

@@ -5,7 +5,8 @@ mod files;
 mod precedence;
 mod texts;
 
-use std::{ffi::OsString, fs};
+use std::ffi::OsString;
+use std::fs;
 
 use tempfile::TempDir;
 

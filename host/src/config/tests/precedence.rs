@@ -1,6 +1,7 @@
 //! The command line wins over the environment, the environment over the file, the file over the defaults.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 

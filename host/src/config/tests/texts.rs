@@ -1,10 +1,9 @@
 //! What the user reads: help and errors, word for word.
 
 use super::*;
-use crate::{
-    cli,
-    config::{file::ConfigFile, layers},
-};
+use crate::cli;
+use crate::config::file::ConfigFile;
+use crate::config::layers;
 
 /// The help as it is printed 100 columns wide.
 fn help(words: &[&str]) -> String {

@@ -1,4 +1,5 @@
-//! How tasks are made to finish what they hold: those of a node that wants to go, and all at the end of the run.
+//! How tasks are made to finish what they hold: those of a node that wants to go, and all at the end of the
+//! run.
 
 use super::{Action, DispatchState};
 use crate::ids::SlotId;

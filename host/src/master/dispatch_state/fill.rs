@@ -104,8 +104,8 @@ impl DispatchState {
         actions.push(Action::Send { slot, epoch, batch, records, with_row_ends, seqs });
     }
 
-    /// The bytes of a batch: fewer when the end of the input is near. (Not in a partitioned run: there no other
-    /// slot could take a part of the rest.)
+    /// The bytes of a batch: fewer when the end of the input is near. (Not in a partitioned run: there no
+    /// other slot could take a part of the rest.)
     fn batch_bytes(&self) -> usize {
         let Some(remaining) = self.remaining_bytes else { return BATCH_BYTES_MAX };
         let rest = remaining + self.pending.bytes();

@@ -157,7 +157,8 @@ impl Dispatcher {
                         self.on_concluded(node, delivered, problem, goodbye.clone());
                     }
                 }
-                // It came too late to be of use, and has nothing. Without a goodbye it would be taken for lost.
+                // It came too late to be of use, and has nothing. Without a goodbye it would be taken for
+                // lost.
                 Some(LinkEvent::Joined(Joined { node, name, out, hang_up, .. })) => {
                     let hang_up = Some(hang_up);
                     self.peers.insert(node, Peer { name, out, hang_up, has_sink: false, has_files: false });

@@ -23,8 +23,8 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Takes the next checkpoint in. `false`, and no change, if it contradicts itself or those before it: then it
-    /// was not written by a run.
+    /// Takes the next checkpoint in. `false`, and no change, if it contradicts itself or those before it:
+    /// then it was not written by a run.
     #[must_use]
     pub fn add(&mut self, checkpoint: &Checkpoint) -> bool {
         let Some(newly) = checkpoint.finished() else { return false };

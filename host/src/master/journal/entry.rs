@@ -1,8 +1,8 @@
 //! The bytes of a journal. `docs/journal.md` specifies them. Pure; any bytes give an answer or an error.
 //!
 //! A preamble says which format it is and guards the length of the header; entries follow, each with a
-//! checksum. The first entry is the header, all others are checkpoints. What is behind the first entry that is
-//! not whole is no part of the journal: a write that was cut off, or bits that have flipped.
+//! checksum. The first entry is the header, all others are checkpoints. What is behind the first entry that
+//! is not whole is no part of the journal: a write that was cut off, or bits that have flipped.
 
 use std::io::{self, Read};
 
@@ -46,8 +46,8 @@ pub(crate) struct Header {
 /// How far a run was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Records that were finished since the last checkpoint: how many lie between one range and the next, and
-    /// how many are in it.
+    /// Records that were finished since the last checkpoint: how many lie between one range and the next,
+    /// and how many are in it.
     ranges: Vec<(u64, u64)>,
     /// Records that are done, of all that are finished.
     pub done: u64,
@@ -197,8 +197,8 @@ pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     Ok(contents)
 }
 
-/// The run, and the length of the header, which is 0 as long as there is none; `None` if the journal ends before
-/// they are said.
+/// The run, and the length of the header, which is 0 as long as there is none; `None` if the journal ends
+/// before they are said.
 fn read_preamble(journal: &mut impl Read) -> Result<Option<(RunId, usize)>, Damage> {
     let preamble = read_up_to(journal, PREAMBLE_BYTES)?;
     let magic = &preamble[..preamble.len().min(MAGIC.len())];

@@ -1,6 +1,7 @@
 //! Why a journal cannot be used.
 
-use std::{fmt, io, path::PathBuf};
+use std::path::PathBuf;
+use std::{fmt, io};
 
 /// Something in which a run is not the one that its journal was begun for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,8 +103,8 @@ pub(crate) enum JournalError {
 }
 
 impl JournalError {
-    /// Whether the user named the wrong journal, or named it for the wrong run. Otherwise the run is right, and
-    /// cannot go on.
+    /// Whether the user named the wrong journal, or named it for the wrong run. Otherwise the run is right,
+    /// and cannot go on.
     pub(crate) fn is_usage(&self) -> bool {
         match self {
             Self::Open { .. }

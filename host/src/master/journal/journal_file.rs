@@ -25,9 +25,9 @@ pub(crate) struct JournalFile {
 }
 
 impl JournalFile {
-    /// Opens a journal, or makes one, and reads it. Nothing is changed in it yet, but that an empty one gets a name
-    /// for its run: it is on the disk before anything is run under that name, because what has been put into a
-    /// database under it must be found again.
+    /// Opens a journal, or makes one, and reads it. Nothing is changed in it yet, but that an empty one gets
+    /// a name for its run: it is on the disk before anything is run under that name, because what has
+    /// been put into a database under it must be found again.
     ///
     /// # Errors
     /// If it is in use, no journal, damaged at its beginning, or cannot be read and written.

@@ -1,4 +1,5 @@
-//! The first bytes of the input as a number, so that another input is noticed even where it has no name. Pure.
+//! The first bytes of the input as a number, so that another input is noticed even where it has no name.
+//! Pure.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -24,8 +25,8 @@ pub(super) struct HeadProbe {
 }
 
 impl HeadProbe {
-    /// For an input of which nothing has been read. A run that goes on looks at as many bytes as `earlier` has.
-    /// A first run takes the first piece as it comes: a pipe may give no more for a long time.
+    /// For an input of which nothing has been read. A run that goes on looks at as many bytes as `earlier`
+    /// has. A first run takes the first piece as it comes: a pipe may give no more for a long time.
     pub(super) fn new(earlier: Option<&StreamHead>) -> Self {
         let wanted = earlier.map(|head| head.bytes.min(JOURNAL_HEAD_BYTES));
         Self { wanted, bytes: 0, hasher: Xxh3Default::new() }

@@ -1,5 +1,5 @@
-//! Thousands of random events, from a seed: whatever slaves do, and however often the master is killed and goes
-//! on from its journal, every record ends once.
+//! Thousands of random events, from a seed: whatever slaves do, and however often the master is killed and
+//! goes on from its journal, every record ends once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -57,7 +57,8 @@ impl RandomRun {
         }
     }
 
-    /// Like the dispatcher: everything that was handed out so far is in the files when the checkpoint is written.
+    /// Like the dispatcher: everything that was handed out so far is in the files when the checkpoint is
+    /// written.
     fn checkpoint(&mut self, saved: &mut Saved) {
         let Some(progress) = self.run.state.take_progress() else { return };
         saved.rows += &self.run.take_written();

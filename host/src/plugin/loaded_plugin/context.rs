@@ -17,8 +17,8 @@ use crate::plugin::{CallError, Cells, TaskHost};
 /// The callbacks make a `&mut H` out of a shared `Context`. That is sound because only one can exist: they
 /// run on the thread and during a call that the owner of the task started, which it cannot do while it
 /// lends the host out itself; they do not nest, for an `H` has no way to call its task; and `H` is behind an
-/// `UnsafeCell`, so the compiler assumes nothing about it meanwhile. `stopping` and `log`, which other threads
-/// may call, never touch `H`.
+/// `UnsafeCell`, so the compiler assumes nothing about it meanwhile. `stopping` and `log`, which other
+/// threads may call, never touch `H`.
 #[derive(Debug)]
 pub(super) struct Context<H> {
     host: UnsafeCell<H>,

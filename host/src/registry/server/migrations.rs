@@ -1,8 +1,9 @@
-//! How a database on a server comes to have the schema of the registry. It does not know what the columns mean.
+//! How a database on a server comes to have the schema of the registry. It does not know what the columns
+//! mean.
 //!
-//! The version stands in a table of ours, `simplegrid_schema`. What is missing is decided by looking, so that a table of
-//! the Perl original is completed, a table that was deleted is made again, and a user who may change nothing can use
-//! a table to which nothing is missing.
+//! The version stands in a table of ours, `simplegrid_schema`. What is missing is decided by looking, so that
+//! a table of the Perl original is completed, a table that was deleted is made again, and a user who may
+//! change nothing can use a table to which nothing is missing.
 
 use crate::database::{DatabaseError, Server, ServerKind, Trouble};
 use crate::registry::schema::{CREATE_NODES, VERSION, missing_added_columns, missing_old_column};

@@ -1,6 +1,6 @@
-//! The registry on a database server. This file gives the operations their names; `operation` runs them with time
-//! limits and new connections, `nodes_table` has the statements, `migrations` the schema, and `postgres` and `mysql`
-//! are all that differs between the servers.
+//! The registry on a database server. This file gives the operations their names; `operation` runs them with
+//! time limits and new connections, `nodes_table` has the statements, `migrations` the schema, and `postgres`
+//! and `mysql` are all that differs between the servers.
 
 mod error;
 mod migrations;
@@ -29,7 +29,8 @@ pub(super) struct ServerRegistry {
 }
 
 impl ServerRegistry {
-    /// Connects, and makes or migrates the table if need be. A server that cannot be used is tried several times.
+    /// Connects, and makes or migrates the table if need be. A server that cannot be used is tried several
+    /// times.
     pub(super) async fn open(server: &Server) -> Result<Self, RegistryError> {
         Ok(Self { operations: Operations::open(server).await? })
     }

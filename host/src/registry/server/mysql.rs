@@ -41,7 +41,8 @@ impl MysqlSession {
         let waits = format!(
             "SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}"
         );
-        // MySQL has no such limit for transactions alone. A session that it ends between operations is made anew.
+        // MySQL has no such limit for transactions alone. A session that it ends between operations is made
+        // anew.
         let idle = if is_mariadb { "idle_transaction_timeout" } else { "wait_timeout" };
         let idle = format!("SET SESSION {idle} = {IDLE_SECONDS}");
         for sql in [isolation, &waits, &idle] {
@@ -98,8 +99,8 @@ impl MysqlSession {
         })
     }
 
-    /// Holds all others up who would change the schema. What is changed cannot be taken back here, so every step is
-    /// only taken if it is still missing.
+    /// Holds all others up who would change the schema. What is changed cannot be taken back here, so every
+    /// step is only taken if it is still missing.
     pub(super) async fn begin_migration(&mut self) -> Result<(), ServerError> {
         let sql = format!("SELECT GET_LOCK({MIGRATION_LOCK}, {LOCK_WAIT_SECONDS})");
         let got = self.rows(&sql, &[]).await?;

@@ -1,8 +1,8 @@
-//! Every statement on the table of nodes, in words that PostgreSQL, MySQL and MariaDB all understand. It owns the SQL; what
-//! a row becomes is said by `transition`, and who begins and commits is `operation`.
+//! Every statement on the table of nodes, in words that PostgreSQL, MySQL and MariaDB all understand. It owns
+//! the SQL; what a row becomes is said by `transition`, and who begins and commits is `operation`.
 //!
-//! A row is locked when it is read and written back before the transaction is over, so what was decided about it is
-//! still true then. Nothing is compared in a language: the servers' collations differ.
+//! A row is locked when it is read and written back before the transaction is over, so what was decided about
+//! it is still true then. Nothing is compared in a language: the servers' collations differ.
 
 use super::super::error::RegistryError;
 use super::super::handle::{Announcement, Stats};
@@ -41,8 +41,8 @@ async fn look_up(session: &mut Session, key: &NodeKey, lock: &str) -> Result<Opt
     Ok(rows.iter().find_map(|row| value::node(row)))
 }
 
-/// Puts a slave's row into the table, disabled, unless a process that may be alive has one of the same key. If another
-/// puts one there at the same moment, the key is taken, and the transaction is tried again.
+/// Puts a slave's row into the table, disabled, unless a process that may be alive has one of the same key.
+/// If another puts one there at the same moment, the key is taken, and the transaction is tried again.
 pub(super) async fn announce(session: &mut Session, new: &Announcement, now: i64) -> Result<(), Failure> {
     let old = hold(session, &new.key).await?;
     let is_new = old.is_none();
@@ -158,8 +158,8 @@ async fn write_figures(session: &mut Session, node: &Node) -> Result<(), Databas
     session.change(sql, &values).await.map(drop)
 }
 
-/// Deletes the rows whose slaves have been silent since then, unless a master renews its hold on them. Rows of
-/// the Perl original say nothing of themselves and stay.
+/// Deletes the rows whose slaves have been silent since then, unless a master renews its hold on them. Rows
+/// of the Perl original say nothing of themselves and stay.
 pub(super) async fn prune(
     session: &mut Session,
     silent_since: i64,
@@ -185,8 +185,9 @@ pub(super) struct Wish {
     pub(super) until: i64,
 }
 
-/// Reserves nodes that are free. Rows that someone else has locked are passed over, so that masters do not wait for
-/// each other; only if there are no others are those waited for, since it may have been a beat that locked them.
+/// Reserves nodes that are free. Rows that someone else has locked are passed over, so that masters do not
+/// wait for each other; only if there are no others are those waited for, since it may have been a beat that
+/// locked them.
 pub(super) async fn reserve(session: &mut Session, wish: &Wish) -> Result<Vec<Node>, DatabaseError> {
     let mut nodes = choose(session, wish, " SKIP LOCKED").await?;
     if nodes.is_empty() && wish.max > 0 {
@@ -206,10 +207,10 @@ pub(super) async fn reserve(session: &mut Session, wish: &Wish) -> Result<Vec<No
     Ok(sorted(reserved))
 }
 
-/// The nodes to reserve, locked: those that are alive and free, then those whose master let its lease run out; never
-/// those of the Perl original's own slaves, which say nothing of themselves, and do not speak our protocol. Within each
-/// kind the longest available come first, which is the order of the index, so the search ends with the last node
-/// that is wanted.
+/// The nodes to reserve, locked: those that are alive and free, then those whose master let its lease run
+/// out; never those of the Perl original's own slaves, which say nothing of themselves, and do not speak our
+/// protocol. Within each kind the longest available come first, which is the order of the index, so the
+/// search ends with the last node that is wanted.
 async fn choose(session: &mut Session, wish: &Wish, lock: &str) -> Result<Vec<Node>, DatabaseError> {
     let alive: Value = oldest_sign_of_life(wish.now).into();
     let kinds: [(&str, Vec<Value>); 2] = [

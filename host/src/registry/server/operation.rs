@@ -1,5 +1,6 @@
-//! How an operation is carried out on a server: in one transaction, within a time limit, again on a new connection if
-//! the old one broke before anything was done. It owns the connection; it does not know what the operations do.
+//! How an operation is carried out on a server: in one transaction, within a time limit, again on a new
+//! connection if the old one broke before anything was done. It owns the connection; it does not know what
+//! the operations do.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +15,8 @@ use super::session::{End, Session};
 use crate::database::{DatabaseError, Server, Trouble};
 use crate::registry::error::RegistryError;
 
-/// How long an operation may take, with everything that it takes to connect again: a slave or a master has other
-/// things to do.
+/// How long an operation may take, with everything that it takes to connect again: a slave or a master has
+/// other things to do.
 const OPERATION_MAX: Duration = Duration::from_secs(5);
 
 /// The pause before an operation is tried again; each is twice as long as the one before.
@@ -23,8 +24,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest of them.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How often a server is tried when a program starts, and the pause between two tries: as often, and as long, as in the
-/// Perl original (`Manager.pm`, `dbh`).
+/// How often a server is tried when a program starts, and the pause between two tries: as often, and as long,
+/// as in the Perl original (`Manager.pm`, `dbh`).
 const OPEN_TRIES: u32 = 5;
 const OPEN_PAUSE: Duration = Duration::from_secs(2);
 
@@ -46,8 +47,8 @@ impl From<DatabaseError> for Failure {
     }
 }
 
-/// A server, and most of the time a connection to it. Operations are done one after the other, in the order in which
-/// they were asked for.
+/// A server, and most of the time a connection to it. Operations are done one after the other, in the order
+/// in which they were asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Operations {
     server: Arc<Server>,
@@ -55,8 +56,8 @@ pub(super) struct Operations {
 }
 
 impl Operations {
-    /// Connects. What a server may say for a while, when it is being set up or started again, is taken as final only
-    /// after several tries.
+    /// Connects. What a server may say for a while, when it is being set up or started again, is taken as
+    /// final only after several tries.
     pub(super) async fn open(server: &Server) -> Result<Self, RegistryError> {
         let mut tries = 1;
         let session = loop {
@@ -80,8 +81,8 @@ impl Operations {
         Ok(Self { server: Arc::new(server.clone()), session: Arc::new(Mutex::new(Some(session))) })
     }
 
-    /// Carries an operation out. It is a task of its own: whoever stops waiting for it does not stop it, so that what
-    /// is asked for next finds it done. Its time limit ends it.
+    /// Carries an operation out. It is a task of its own: whoever stops waiting for it does not stop it, so
+    /// that what is asked for next finds it done. Its time limit ends it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl for<'s> Fn(&'s mut Session) -> Doing<'s, T> + Send + Sync + 'static,
@@ -115,7 +116,8 @@ async fn patiently<T>(
     let mut pause = FIRST_PAUSE;
     let mut last: Option<ServerError> = None;
     loop {
-        // A session that is dropped in the middle of something is gone: its server takes back what was not committed.
+        // A session that is dropped in the middle of something is gone: its server takes back what was not
+        // committed.
         let Ok(result) = tokio::time::timeout_at(deadline, once(server, session, work)).await else {
             return Err(last.unwrap_or_else(|| silent(server).into()).into());
         };
@@ -177,8 +179,8 @@ async fn once<T>(
     }
 }
 
-/// A connection that breaks while the answer to `COMMIT` is awaited does not say whether it was done. A server that
-/// answers otherwise has not done it.
+/// A connection that breaks while the answer to `COMMIT` is awaited does not say whether it was done. A
+/// server that answers otherwise has not done it.
 fn in_doubt(error: DatabaseError) -> ServerError {
     match error.trouble {
         Trouble::Conflict { .. } => ServerError::Database(error),
@@ -186,8 +188,8 @@ fn in_doubt(error: DatabaseError) -> ServerError {
     }
 }
 
-/// Nothing was done, and it may be otherwise in a moment. A table that is gone is made again when a new session is
-/// opened.
+/// Nothing was done, and it may be otherwise in a moment. A table that is gone is made again when a new
+/// session is opened.
 fn may_be_tried_again(error: &ServerError) -> bool {
     let ServerError::Database(error) = error else { return false };
     matches!(

@@ -113,8 +113,8 @@ fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-/// Each value takes the type that its place in the statement has. A number that is too large for it becomes the
-/// largest that is not.
+/// Each value takes the type that its place in the statement has. A number that is too large for it becomes
+/// the largest that is not.
 impl ToSql for Value {
     fn to_sql(&self, place: &Type, out: &mut BytesMut) -> Result<IsNull, Cause> {
         match self {

@@ -1,19 +1,18 @@
-//! A connection to a server that is ready for the registry's statements, whichever server it is. It owns transactions
-//! and how values travel; it knows no table.
+//! A connection to a server that is ready for the registry's statements, whichever server it is. It owns
+//! transactions and how values travel; it knows no table.
 
 use crate::database::{DatabaseError, Server, ServerKind};
 
 use super::error::ServerError;
-use super::migrations;
 use super::value::{Row, Value};
-use super::{mysql, postgres};
+use super::{migrations, mysql, postgres};
 
-/// How long a statement may wait for a row that another transaction has locked, in seconds: less than an operation
-/// may take, so that the server's own words come first.
+/// How long a statement may wait for a row that another transaction has locked, in seconds: less than an
+/// operation may take, so that the server's own words come first.
 pub(super) const LOCK_WAIT_SECONDS: u32 = 4;
 
-/// How long the server lets a transaction of ours be open and do nothing, in seconds. A process that stands still in
-/// the middle of one would keep all others from its rows.
+/// How long the server lets a transaction of ours be open and do nothing, in seconds. A process that stands
+/// still in the middle of one would keep all others from its rows.
 pub(super) const IDLE_SECONDS: u32 = 10;
 
 /// A connection.

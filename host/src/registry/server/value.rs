@@ -83,8 +83,8 @@ impl Value {
         self.text().map(str::to_owned)
     }
 
-    /// Numbers that make no sense are read as absent: other programs write to the table too, and one odd figure
-    /// should not hide all nodes.
+    /// Numbers that make no sense are read as absent: other programs write to the table too, and one odd
+    /// figure should not hide all nodes.
     fn number<T: TryFrom<i64>>(&self) -> Option<T> {
         self.integer().and_then(|number| T::try_from(number).ok())
     }

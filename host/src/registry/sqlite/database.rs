@@ -16,7 +16,8 @@ use crate::registry::error::RegistryError;
 /// so that only a program that hangs in the middle of one is waited for in vain.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait before the file is tried again while it is being opened: SQLite itself does not wait there.
+/// How long to wait before the file is tried again while it is being opened: SQLite itself does not wait
+/// there.
 const REOPEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a transaction was not committed.

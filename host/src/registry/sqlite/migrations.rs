@@ -1,7 +1,8 @@
 //! How a SQLite file comes to have the schema of the registry. It does not know what the columns mean.
 //!
 //! The version is SQLite's `user_version`. A file of the Perl original has version 0 and a table already
-//! (`src/db/1.3.3/db.changelog.xml` there): the first migration adds to it what is missing and keeps its rows.
+//! (`src/db/1.3.3/db.changelog.xml` there): the first migration adds to it what is missing and keeps its
+//! rows.
 
 use std::path::Path;
 use std::time::Duration;

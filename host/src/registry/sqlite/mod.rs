@@ -1,5 +1,6 @@
-//! The registry in a SQLite file. This file gives the operations their names and puts them on blocking threads;
-//! `database` owns the connection, `nodes_table` the statements, `migrations` the schema, `error` the words.
+//! The registry in a SQLite file. This file gives the operations their names and puts them on blocking
+//! threads; `database` owns the connection, `nodes_table` the statements, `migrations` the schema, `error`
+//! the words.
 
 mod database;
 mod error;

@@ -110,8 +110,8 @@ fn write_figures(tx: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
     tx.prepare_cached(sql)?.execute(parameters).map(drop)
 }
 
-/// Deletes the rows whose slaves have been silent since then, unless a master renews its hold on them. Rows of
-/// the Perl original say nothing of themselves and stay.
+/// Deletes the rows whose slaves have been silent since then, unless a master renews its hold on them. Rows
+/// of the Perl original say nothing of themselves and stay.
 pub(super) fn prune(tx: &Transaction<'_>, silent_since: i64, now: i64) -> rusqlite::Result<Vec<NodeKey>> {
     let mut statement = tx.prepare_cached(
         "DELETE FROM nodes WHERE last_seen < :silent_since
@@ -122,9 +122,9 @@ pub(super) fn prune(tx: &Transaction<'_>, silent_since: i64, now: i64) -> rusqli
     statement.query_map(named_params! { ":silent_since": silent_since, ":now": now }, key)?.collect()
 }
 
-/// Which nodes may be reserved, the best first: those that are alive and free, and those whose master let its lease
-/// run out; never those of the Perl original's own slaves, which say nothing of themselves, and do not speak our
-/// protocol.
+/// Which nodes may be reserved, the best first: those that are alive and free, and those whose master let its
+/// lease run out; never those of the Perl original's own slaves, which say nothing of themselves, and do not
+/// speak our protocol.
 const MAY_BE_RESERVED: [&str; 2] = [
     "state = 'enabled' AND last_seen >= :oldest_sign_of_life",
     "state = 'reserved' AND lease_until < :now AND reserved_by IS NOT :reservation

@@ -1,4 +1,5 @@
-//! What only a SQLite file can do: be the Perl original's, be broken in many ways, be locked, deleted or full.
+//! What only a SQLite file can do: be the Perl original's, be broken in many ways, be locked, deleted or
+//! full.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,9 +8,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::SqliteError;
 use super::database::{Database, Failure};
-use super::nodes_table;
+use super::{SqliteError, nodes_table};
 use crate::registry::{
     Announcement, Clock, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation, Stats,
 };

@@ -1,5 +1,5 @@
-//! The ledger in MySQL. Pages are locked lowest first, so that slaves seldom wait for each other in a circle; where they
-//! do all the same, the server ends one of the transactions, which is tried again.
+//! The ledger in MySQL. Pages are locked lowest first, so that slaves seldom wait for each other in a circle;
+//! where they do all the same, the server ends one of the transactions, which is tried again.
 
 use std::fmt::Write;
 
@@ -10,8 +10,8 @@ use crate::ids::RunId;
 use crate::sink::pages::{OVER, Pages};
 use crate::sink::url::TableName;
 
-/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on, is as good
-/// as impossible.
+/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on,
+/// is as good as impossible.
 const KEEP_MARKS: &str = "30 DAY";
 
 /// Pages that one statement is about at most.
@@ -53,16 +53,17 @@ impl Ledger {
         id.ok_or_else(|| Error::Other("the ledger has no name".into()))
     }
 
-    /// Makes sure that the mark of a run is there. Not in a transaction: it stays, and whoever makes it waits for no
-    /// one.
+    /// Makes sure that the mark of a run is there. Not in a transaction: it stays, and whoever makes it waits
+    /// for no one.
     pub(super) async fn mark(&self, connection: &mut Conn, run: RunId) -> Result<(), Error> {
         let name = &self.name;
         let sql = format!("INSERT IGNORE INTO {name} (run, page, bits) VALUES ('{run}', {OVER}, '')");
         connection.query_drop(sql).await
     }
 
-    /// Locks the pages, those that are not there made before, and reads them. `false` if the mark is not there, which
-    /// is only shared: whoever fills it waits for all who commit, and they see it filled from then on.
+    /// Locks the pages, those that are not there made before, and reads them. `false` if the mark is not
+    /// there, which is only shared: whoever fills it waits for all who commit, and they see it filled
+    /// from then on.
     pub(super) async fn lock(
         &self,
         connection: &mut Conn,
@@ -76,8 +77,8 @@ impl Ledger {
         pages.load(OVER, &mark);
         for numbers in pages.numbers().chunks(PAGES_AT_ONCE) {
             let rows = joined(numbers.iter().map(|number| format!("('{run}', {number}, '')")));
-            // An update that changes nothing locks what is there at once for writing; to ignore what is there would
-            // lock it for reading first, and two who do that wait for each other.
+            // An update that changes nothing locks what is there at once for writing; to ignore what is there
+            // would lock it for reading first, and two who do that wait for each other.
             let insert = format!(
                 "INSERT INTO {name} (run, page, bits) VALUES {rows} ON DUPLICATE KEY UPDATE page = VALUES(page)"
             );

@@ -1,5 +1,5 @@
-//! Rows as literals of MySQL's SQL (its manual, chapter «String Literals»), for sessions in which a backslash escapes
-//! and whose characters are UTF-8. Pure.
+//! Rows as literals of MySQL's SQL (its manual, chapter «String Literals»), for sessions in which a backslash
+//! escapes and whose characters are UTF-8. Pure.
 
 use crate::plugin::Kind;
 use crate::sink::columns::Column;

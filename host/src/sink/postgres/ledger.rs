@@ -1,4 +1,5 @@
-//! The ledger in PostgreSQL. Pages are locked lowest first, so that slaves never wait for each other in a circle.
+//! The ledger in PostgreSQL. Pages are locked lowest first, so that slaves never wait for each other in a
+//! circle.
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
@@ -8,8 +9,8 @@ use crate::ids::RunId;
 use crate::sink::pages::{OVER, Pages};
 use crate::sink::url::TableName;
 
-/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on, is as good
-/// as impossible.
+/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on,
+/// is as good as impossible.
 const KEEP_MARKS: &str = "30 days";
 
 /// A value in a statement.
@@ -66,8 +67,8 @@ impl Statements {
         })
     }
 
-    /// Locks the pages, those that are not there made before, and reads them. The mark of the run is only shared:
-    /// whoever fills it waits for all who commit, and they see it filled from then on.
+    /// Locks the pages, those that are not there made before, and reads them. The mark of the run is only
+    /// shared: whoever fills it waits for all who commit, and they see it filled from then on.
     pub(super) async fn lock(&self, client: &Client, run: RunId, pages: &mut Pages) -> Result<(), Error> {
         let run = run.to_string();
         let numbers = pages.numbers();

@@ -1,4 +1,5 @@
-//! What a slave may say that keeps to no rule but the message format: things that nearly are as they should be.
+//! What a slave may say that keeps to no rule but the message format: things that nearly are as they should
+//! be.
 
 use std::time::Duration;
 

@@ -12,7 +12,8 @@ use simplegrid_tests::{Grid, Process, Slave, numbered, wait};
 
 use super::peer::{PREAMBLE, Peer, master};
 
-/// What a slave's memory may grow by, at its peak: 128 connections with a buffer of 80 KiB at most are 10 MiB.
+/// What a slave's memory may grow by, at its peak: 128 connections with a buffer of 80 KiB at most are 10
+/// MiB.
 const GROWTH_KIB_MAX: u64 = 32 * 1024;
 
 /// Connections of each kind.

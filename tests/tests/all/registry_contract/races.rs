@@ -1,7 +1,8 @@
 //! What every registry must do when many use it at once, each with a connection of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 
 use simplegrid::internals::registry::{Node, Registry, RegistryUrl, Stats};
 
@@ -36,7 +37,8 @@ async fn two_masters_that_race_for_the_last_node_never_both_get_it(place: &Place
     let masters = ["m", "n"].map(|name| {
         let barrier = Arc::clone(&barrier);
         on_another_connection(&grid.url, move |registry| async move {
-            // Nothing is unwrapped between the barriers: a panic would leave the other master waiting for ever.
+            // Nothing is unwrapped between the barriers: a panic would leave the other master waiting for
+            // ever.
             let mut won = Vec::new();
             for _ in 0..ROUNDS {
                 let beat = registry.beat(&key(1), Stats::default()).await;

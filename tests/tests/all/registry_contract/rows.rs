@@ -120,8 +120,8 @@ async fn a_slave_that_shut_down_stays_listed_and_may_start_again_at_once(place: 
     }
 }
 
-/// The verbs, what they ask for and where they may start; `moves` has the same table, written once more here so
-/// that a mistake there is seen.
+/// The verbs, what they ask for and where they may start; `moves` has the same table, written once more here
+/// so that a mistake there is seen.
 async fn every_illegal_move_is_refused_and_changes_nothing(place: &Place) {
     use NodeState::{Cleanup, Disabled, Enabled, Invalid, Reserved};
     let verbs: [(&str, NodeState, &[NodeState]); 6] = [

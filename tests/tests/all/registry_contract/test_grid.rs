@@ -1,6 +1,7 @@
 //! Where a contract is tried: an empty registry of its own in some database, with a clock that stands still.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use simplegrid::internals::registry::{

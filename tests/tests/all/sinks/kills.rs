@@ -1,5 +1,5 @@
-//! Slaves and masters that are killed or stand still between a commit and its acknowledgement: every row is there
-//! once (G7).
+//! Slaves and masters that are killed or stand still between a commit and its acknowledgement: every row is
+//! there once (G7).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -119,8 +119,8 @@ fn a_slave_that_stood_still_and_commits_late_adds_nothing() {
         let record = grid.gate(&gate);
         master.write(format!("{record}\n"));
         grid.wait_at_gate(&gate, 1);
-        // Its worker goes on, and nobody reads what it has done. The cable is cut for a while, so that the slave
-        // learns late that its master has gone on without it.
+        // Its worker goes on, and nobody reads what it has done. The cable is cut for a while, so that the
+        // slave learns late that its master has gone on without it.
         first.signal(Signal::SIGSTOP);
         proxy.stall(&[Way::ToMaster, Way::ToSlave]);
         let second = Slave::start(noting());

@@ -1,5 +1,5 @@
-//! A commit that comes late, move by move: the test is the master of two slaves, which both have the same record of
-//! the same run, and says when each may go on.
+//! A commit that comes late, move by move: the test is the master of two slaves, which both have the same
+//! record of the same run, and says when each may go on.
 
 use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
 use simplegrid::internals::wire::{BatchHead, Frame, MasterToSlave, SeqRanges, SlaveToMaster};

@@ -59,8 +59,8 @@ fn a_server_that_is_restarted_in_mid_run_costs_nothing() {
     }
 }
 
-/// The tests' MariaDB writes what is committed when it likes, and would forget it when it is killed. PostgreSQL does
-/// as each session wishes.
+/// The tests' MariaDB writes what is committed when it likes, and would forget it when it is killed.
+/// PostgreSQL does as each session wishes.
 fn write_at_commit(server: &DatabaseServer) {
     if server.engine() == Engine::Mariadb {
         server.administer(None, "SET GLOBAL innodb_flush_log_at_trx_commit = 2");

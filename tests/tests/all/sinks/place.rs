@@ -63,7 +63,8 @@ impl Place<'_> {
         self.query(sql)[0][0].clone().expect("it is not NULL")
     }
 
-    /// The first column of a table, each value with how often it is there; nothing while there is no such table.
+    /// The first column of a table, each value with how often it is there; nothing while there is no such
+    /// table.
     #[track_caller]
     pub(super) fn values(&self, table: &str, column: &str) -> BTreeMap<String, usize> {
         let mut counted = BTreeMap::new();
