@@ -6,9 +6,9 @@ use std::{fmt, fs, io};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::exit_code::ExitStatus;
+use crate::owned_task::OwnedTask;
 
 /// A signal that asks the program to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ struct Received {
 #[derive(Debug, Clone)]
 pub(crate) struct Shutdown {
     received: watch::Receiver<Received>,
-    _listener: Option<Arc<Listener>>,
+    _listener: Option<Arc<OwnedTask<()>>>,
 }
 
 impl Shutdown {
@@ -76,7 +76,7 @@ impl Shutdown {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
-        let task = tokio::spawn(async move {
+        let listener = OwnedTask::spawn(async move {
             loop {
                 let signal = tokio::select! {
                     Some(()) = interrupt.recv() => StopSignal::Interrupt,
@@ -87,7 +87,7 @@ impl Shutdown {
                 trigger.signal(signal);
             }
         });
-        shutdown._listener = Some(Arc::new(Listener(task)));
+        shutdown._listener = Some(Arc::new(listener));
         Ok(shutdown)
     }
 
@@ -140,16 +140,6 @@ impl ShutdownTrigger {
             }
             _ => false,
         });
-    }
-}
-
-/// The task that waits for signals; it ends with the last handle.
-#[derive(Debug)]
-struct Listener(JoinHandle<()>);
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

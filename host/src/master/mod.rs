@@ -46,6 +46,7 @@ use tokio::sync::mpsc;
 
 use crate::config::MasterConfig;
 use crate::exit_code::ExitStatus;
+use crate::owned_task::OwnedTask;
 use crate::registry::{Registry, Reservation};
 use crate::shutdown::Shutdown;
 
@@ -81,13 +82,13 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
         enough,
     };
     let (over, is_over) = tokio::sync::oneshot::channel();
-    let keeping = tokio::spawn(keeper.keep(is_over));
+    let mut keeping = OwnedTask::spawn(keeper.keep(is_over));
     let harvest = config.harvest.clone();
     let ending = Ending { shutdown_slaves: config.shutdown_slaves, begins: Some(leave), harvest };
     let status = run_records(&config.run, opened, ending, events, shutdown).await;
     // The keeper releases every row, however the run has ended.
     let _ = over.send(());
-    keeping.await?;
+    keeping.join().await;
     status
 }
 

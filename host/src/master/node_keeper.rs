@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::link::{Joined, LinkEvent, frames_max};
 use super::slave_link::{self, LinkEnd};
 use crate::ids::NodeId;
+use crate::owned_task;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
 use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role};
 
@@ -110,9 +111,8 @@ impl Keeping {
                 return;
             }
             tokio::select! {
-                Some(ready) = self.jobs.join_next() => match ready {
-                    Ok(ready) => self.on_ready(ready).await,
-                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                Some(ready) = self.jobs.join_next() => if let Some(ready) = owned_task::outcome(ready) {
+                    self.on_ready(ready).await;
                 },
                 () = tokio::time::sleep_until(next_look) => {
                     self.look_for_nodes().await;

@@ -1,0 +1,68 @@
+//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises one.
+
+use tokio::task::{JoinError, JoinSet};
+
+/// One task. Dropping this ends it; several belong in a `JoinSet`.
+#[derive(Debug)]
+pub(crate) struct OwnedTask<T>(JoinSet<T>);
+
+impl<T: Send + 'static> OwnedTask<T> {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(work);
+        Self(tasks)
+    }
+
+    /// Waits for its end. May be cancelled and called again, up to that end.
+    ///
+    /// # Panics
+    /// If the task did, or if its end was waited for before.
+    pub(crate) async fn join(&mut self) -> T {
+        let ended = self.0.join_next().await.expect("a task is joined once");
+        outcome(ended).expect("a task is cancelled only with its owner")
+    }
+}
+
+/// What a task came to; `None` if it was cancelled. A task that panicked is a fault of ours: the process must not
+/// go on as if nothing had happened.
+///
+/// # Panics
+/// If the task did.
+pub(crate) fn outcome<T>(ended: Result<T, JoinError>) -> Option<T> {
+    match ended {
+        Ok(result) => Some(result),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_ends_with_its_owner() {
+        let alive = Arc::new(());
+        let inside = Arc::clone(&alive);
+        let task = OwnedTask::spawn(async move {
+            let _inside = inside;
+            std::future::pending::<()>().await;
+        });
+        drop(task);
+        while Arc::strong_count(&alive) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "its own words")]
+    async fn a_panic_is_its_owners() {
+        OwnedTask::spawn(async { panic!("its own words") }).join().await
+    }
+}
