@@ -51,12 +51,12 @@ impl Args {
     /// Checks what the types do not.
     pub(crate) fn check(&self) -> Result {
         if self.size_max == 0 {
-            return Err(Error::fatal("the task argument `size-max`: a page of no bytes says nothing"));
+            return Err(Error::fatal(
+                "the task argument `size-max` must be at least 1: a page of no bytes says nothing",
+            ));
         }
         if self.user_agent.is_empty() || !self.user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(Error::fatal(
-                "the task argument `user-agent` must be some text in ASCII, in one line",
-            ));
+            return Err(Error::fatal("the task argument `user-agent` must be ASCII text on one line"));
         }
         self.roots().map(|_| ())
     }
@@ -75,7 +75,7 @@ impl Args {
             }
         }
         if certificates.is_empty() {
-            return Err(wrong(&"it has no certificate in PEM form"));
+            return Err(wrong(&"it contains no certificate in PEM form"));
         }
         Ok(RootCerts::from(certificates))
     }

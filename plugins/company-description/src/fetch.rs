@@ -115,7 +115,7 @@ impl Fetcher {
     fn get(&self, page: &Url, until: Instant) -> std::result::Result<Response<Body>, FetchError> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(FetchError::Temporary("no time is left for it".to_owned()));
+            return Err(FetchError::Temporary("there is no time left for it".to_owned()));
         }
         let request = self.agent.get(page.as_str()).config().timeout_global(Some(left)).build();
         request.call().map_err(|error| judge(&error))
@@ -137,7 +137,7 @@ impl Fetcher {
         }
         let coding =
             Coding::of(header(&response, &header::CONTENT_ENCODING).unwrap_or_default()).map_err(|name| {
-                FetchError::Permanent(format!("it is compressed in a way that nobody asked for: {name}"))
+                FetchError::Permanent(format!("it is compressed in a way that was not asked for: {name}"))
             })?;
         let body = body::open(response.into_body().into_reader(), coding, self.size_max);
         body.and_then(|page| {
@@ -231,7 +231,7 @@ fn judge_read(error: io::Error, coding: Coding) -> FetchError {
             other => other,
         },
         ErrorKind::InvalidInput | ErrorKind::InvalidData if coding != Coding::Identity => {
-            FetchError::Permanent(format!("it cannot be uncompressed: {error}"))
+            FetchError::Permanent(format!("it cannot be decompressed: {error}"))
         }
         _ => FetchError::Temporary(format!("it breaks off: {error}")),
     }

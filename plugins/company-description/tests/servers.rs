@@ -130,10 +130,10 @@ fn compressed_pages_are_read() {
     assert_eq!(description(coded("deflate", zlib.finish().unwrap())), "We make things.");
     assert_eq!(description(coded("deflate", deflate.finish().unwrap())), "We make things.");
     let why = Fetching::new().failure(&server(coded("br", vec![1, 2, 3])).url("/"), Status::Reject);
-    assert!(why.ends_with("it is compressed in a way that nobody asked for: br"), "{why}");
+    assert!(why.ends_with("it is compressed in a way that was not asked for: br"), "{why}");
     let why = Fetching::new()
         .failure(&server(coded("gzip", b"this is no gzip at all".to_vec())).url("/"), Status::Reject);
-    assert!(why.contains("cannot be uncompressed"), "{why}");
+    assert!(why.contains("cannot be decompressed"), "{why}");
 }
 
 #[test]

@@ -43,37 +43,37 @@ pub(crate) enum AddressError {
     Empty,
     #[error("it has no @")]
     NoAt,
-    #[error("nothing stands before the @")]
+    #[error("there is nothing before the @")]
     NoLocal,
-    #[error("nothing stands after the @")]
+    #[error("there is nothing after the @")]
     NoDomain,
-    #[error("{0:?} may not stand before the @ without quotes")]
+    #[error("{0:?} is not allowed before the @ without quotes")]
     LocalCharacter(char),
-    #[error("a dot may not be first or last before the @, nor follow another one")]
+    #[error("before the @, a dot must not come first or last, or follow another dot")]
     LocalDots,
     #[error("the quotes before the @ are not closed")]
     OpenQuote,
-    #[error("{0:?} may not stand in quotes")]
+    #[error("{0:?} is not allowed in quotes")]
     QuotedCharacter(char),
-    #[error("after the quotes comes {0:?} instead of an @")]
+    #[error("the quotes are followed by {0:?} instead of an @")]
     AfterQuote(char),
-    #[error("{0} bytes stand before the @, and {LOCAL_BYTES_MAX} may")]
+    #[error("there are {0} bytes before the @, and {LOCAL_BYTES_MAX} are allowed")]
     LongLocal(usize),
-    #[error("{0:?} may not stand in a domain")]
+    #[error("{0:?} is not allowed in a domain")]
     DomainCharacter(char),
-    #[error("a dot may not be first or last in a domain, nor follow another one")]
+    #[error("in a domain, a dot must not come first or last, or follow another dot")]
     DomainDots,
-    #[error("a hyphen may not be first or last in a part of a domain")]
+    #[error("a part of a domain must not begin or end with a hyphen")]
     Hyphen,
     #[error("a part of the domain has {0} bytes, and {LABEL_BYTES_MAX} are allowed")]
     LongLabel(usize),
     #[error("the domain has {0} bytes, and {DOMAIN_BYTES_MAX} are allowed")]
     LongDomain(usize),
-    #[error("no domain ends in a number")]
+    #[error("a domain cannot end in a number")]
     NumericEnd,
     #[error("the domain cannot be written in DNS")]
     NotInDns,
-    #[error("`{0}` is no address of a machine: write [192.0.2.1] or [IPv6:2001:db8::1]")]
+    #[error("`{0}` is not the address of a machine: write [192.0.2.1] or [IPv6:2001:db8::1]")]
     Literal(String),
     #[error("it has {0} bytes, and {ADDRESS_BYTES_MAX} are allowed")]
     Long(usize),

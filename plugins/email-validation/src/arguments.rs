@@ -64,7 +64,7 @@ impl Args {
         let ehlo = self.smtpehlo.trim();
         if ehlo.is_empty() || !ehlo.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::fatal(format_args!(
-                "the task argument `smtpehlo`: `{ehlo}` is no name of a host: write one as in mail.example.org"
+                "the task argument `smtpehlo`: `{ehlo}` is not a host name: write one such as mail.example.org"
             )));
         }
         Ok(Manners {
@@ -91,11 +91,11 @@ impl Args {
         match Address::parse(&sender) {
             Ok(address) if !address.needs_utf8() => Ok(address.to_string()),
             Ok(_) => Err(Error::fatal(format_args!(
-                "the task argument `smtpfrom`: `{sender}` must be in ASCII before its @, for not \
-                 every server can read more"
+                "the task argument `smtpfrom`: `{sender}` must be ASCII before its @, because \
+                 not every server can read more"
             ))),
             Err(error) => Err(Error::fatal(format_args!(
-                "the task argument `smtpfrom`: `{sender}` is no address, for {error}; write one, or <> for none"
+                "the task argument `smtpfrom`: `{sender}` is not an address: {error}; write one, or <> for none"
             ))),
         }
     }

@@ -144,7 +144,7 @@ fn what_is_no_address_has_a_score_of_nothing() {
         ("", "no address: it is empty"),
         (
             "joe@example..test",
-            "no address: a dot may not be first or last in a domain, nor follow another one",
+            "no address: in a domain, a dot must not come first or last, or follow another dot",
         ),
     ] {
         assert_eq!(task.score(record), (0, reason.into()), "{record}");

@@ -49,7 +49,7 @@ impl FromStr for NameServer {
         match whole {
             Some(address) if address.port() != 0 => Ok(Self(address)),
             _ => Err(format!(
-                "`{text}` is no name server: write its address, with its port if that is not 53, as in 192.0.2.1:53"
+                "`{text}` is not a name server: write its address, with its port unless that is 53, as in 192.0.2.1:53"
             )),
         }
     }
@@ -77,7 +77,7 @@ pub enum LookupError {
     #[error("`{0}` has no {1}")]
     NoRecords(String, &'static str),
     /// It cannot be one.
-    #[error("`{0}` cannot be a name: {1}")]
+    #[error("`{0}` is not a valid name: {1}")]
     NotAName(String, String),
     /// Nobody could say: a server failed or was silent. Later it may be known.
     #[error("`{0}` could not be looked up: {1}")]

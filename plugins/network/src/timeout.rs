@@ -36,10 +36,12 @@ impl FromStr for Timeout {
             Err(_) => humantime::parse_duration(text).ok(),
         };
         let duration = duration.ok_or_else(|| {
-            format!("`{text}` is no duration: write seconds, as in 10, or a unit, as in 10s, 500ms or 2m")
+            format!(
+                "`{text}` is not a duration: write seconds, as in 10, or add a unit, as in 10s, 500ms or 2m"
+            )
         })?;
         if duration.is_zero() || duration > MAX {
-            return Err(format!("`{text}` is no timeout: it must be longer than nothing and at most a day"));
+            return Err(format!("`{text}` is not a timeout: it must be more than zero and at most a day"));
         }
         Ok(Self(duration))
     }
@@ -79,7 +81,7 @@ mod tests {
     fn what_is_no_timeout_is_refused() {
         for text in ["", "soon", "-1", "0", "0s", "nan", "inf", "1e300", "2days", "10 parsecs"] {
             let said = text.parse::<Timeout>().unwrap_err();
-            assert!(said.starts_with(&format!("`{text}` is no ")), "{said}");
+            assert!(said.starts_with(&format!("`{text}` is not a ")), "{said}");
         }
     }
 }

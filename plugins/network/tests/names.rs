@@ -129,6 +129,6 @@ fn a_name_server_is_an_address_with_or_without_a_port() {
     assert_eq!(parse("2001:db8::1"), address("[2001:db8::1]:53"));
     assert_eq!(parse("[2001:db8::1]:54"), address("[2001:db8::1]:54"));
     for bad in ["", "dns.example", "192.0.2.1:0", "192.0.2.1:99999"] {
-        assert!(parse(bad).unwrap_err().contains("is no name server"), "{bad}");
+        assert!(parse(bad).unwrap_err().contains("is not a name server"), "{bad}");
     }
 }
