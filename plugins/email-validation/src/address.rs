@@ -1,23 +1,23 @@
-//! What an e-mail address may look like: the `Mailbox` of RFC 5321, with the letters of RFC 6531.
+//! What an e-mail address can look like: the `Mailbox` of RFC 5321, with the letters of RFC 6531.
 //!
-//! No comments, no display names, no folding: those belong to the headers of a message (RFC 5322), not to
-//! where it is sent. Nothing that passes here contains a control character, so it can be put into a command
-//! as it is.
+//! Comments, display names and folding are not allowed: they belong to the headers of a message (RFC 5322),
+//! not to the place that it is sent to. An address that passes here contains no control character, so it can
+//! be put into a command as it is.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Bytes of a local part (RFC 5321, 4.5.3.1.1).
+/// The most bytes of a local part (RFC 5321, 4.5.3.1.1).
 const LOCAL_BYTES_MAX: usize = 64;
 
-/// Bytes of a label (RFC 1035, 2.3.4).
+/// The most bytes of a label (RFC 1035, 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Bytes of a domain as text: the 255 of RFC 5321 (4.5.3.1.2) and RFC 1035 count a length before each label
-/// and the root.
+/// The most bytes of a domain as text: the 255 of RFC 5321 (4.5.3.1.2) and RFC 1035 count a length before
+/// each label and the root.
 const DOMAIN_BYTES_MAX: usize = 253;
 
-/// Bytes of an address: the 256 of a path (RFC 5321, 4.5.3.1.3) without its brackets.
+/// The most bytes of an address: the 256 of a path (RFC 5321, 4.5.3.1.3) without its brackets.
 const ADDRESS_BYTES_MAX: usize = 254;
 
 /// An address that mail could be sent to.
@@ -30,13 +30,13 @@ pub(crate) struct Address {
 /// Where its mail goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Domain {
-    /// A name in small ASCII letters, as in DNS.
+    /// A name in lower-case ASCII letters, as in DNS.
     Name(String),
-    /// A machine itself.
+    /// The address of a machine.
     Literal(IpAddr),
 }
 
-/// Why a text is no address.
+/// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
     #[error("it is empty")]
@@ -80,7 +80,7 @@ pub(crate) enum AddressError {
 }
 
 impl Address {
-    /// Reads one.
+    /// Reads an address.
     pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
         if text.is_empty() {
             return Err(AddressError::Empty);
@@ -108,7 +108,7 @@ impl Address {
     }
 }
 
-/// As it stands in a command.
+/// The address as it is written in a command.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.local, self.domain)
@@ -144,7 +144,7 @@ impl fmt::Display for Domain {
     }
 }
 
-/// The place of the `@` after a local part without quotes: atoms with dots between.
+/// The place of the `@` after a local part without quotes, which is atoms with dots between them.
 fn end_of_atoms(text: &str) -> Result<usize, AddressError> {
     let end = text.find('@').ok_or(AddressError::NoAt)?;
     let local = &text[..end];
@@ -194,7 +194,7 @@ fn is_letter_beyond_ascii(c: char) -> bool {
     !c.is_ascii() && !c.is_control() && !c.is_whitespace()
 }
 
-/// Checks a name in ASCII: letters, digits and hyphens, with dots between.
+/// Checks a name in ASCII: labels of letters, digits and hyphens, with dots between them.
 fn check_name(name: &str) -> Result<(), AddressError> {
     if let Some(wrong) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !".-".contains(*c)) {
         return Err(AddressError::DomainCharacter(wrong));
@@ -213,7 +213,7 @@ fn check_name(name: &str) -> Result<(), AddressError> {
     if name.len() > DOMAIN_BYTES_MAX {
         return Err(AddressError::LongDomain(name.len()));
     }
-    // It would be an address without its brackets (RFC 3696, 2).
+    // That would be the address of a machine without its brackets (RFC 3696, 2).
     if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err(AddressError::NumericEnd);
     }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// No timeout of ours is longer: a day is more than any record may take, and sums of a few of them still fit
+/// The longest timeout: a day is more than any record should take, and sums of a few of them still fit
 /// everywhere.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A task's argument that is a timeout: more than nothing, and not more than a day.
+/// A task's argument that is a timeout: more than zero, and at most a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeout(Duration);
 
 impl Timeout {
-    /// So many seconds, for defaults.
+    /// A timeout of so many seconds, for defaults.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
