@@ -7,6 +7,7 @@ use serde::forward_to_deserialize_any;
 use super::sample::SAMPLES;
 use super::{Field, Kind};
 use crate::text::TextError;
+use crate::text::serde_calls::{newtypes_are_looked_through, unit_structs_are_units};
 
 /// What a type is as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,26 +128,14 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor.visit_map(Fields { trace: self.trace, only: None, rest: [].iter(), sample: 0 })
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
         self.trace.shape = Shape::Unit;
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        self.deserialize_unit(visitor)
-    }
+    unit_structs_are_units! {}
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option seq tuple
@@ -267,13 +256,7 @@ impl<'de> Deserializer<'de> for FieldTracer<'_> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        self.deserialize_unit(visitor)
-    }
+    unit_structs_are_units! {}
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
         let Self { trace, name, sample } = self;
@@ -283,13 +266,7 @@ impl<'de> Deserializer<'de> for FieldTracer<'_> {
         result
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,

@@ -7,6 +7,7 @@ mod cell_writer;
 mod error;
 mod record_fields;
 mod row_cells;
+pub(crate) mod serde_calls;
 mod value;
 
 pub(crate) use arguments::from_args;

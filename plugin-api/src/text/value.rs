@@ -5,6 +5,7 @@ use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::TextError;
+use super::serde_calls::newtypes_are_looked_through;
 
 /// A text that becomes whatever the type wants: a number, a boolean, a text, an enum's variant. An empty one
 /// is `None` for an `Option`. Numbers and booleans may have blanks around them.
@@ -78,13 +79,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         if self.0.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
