@@ -8,8 +8,8 @@ use super::TextError;
 use super::serde_calls::{newtypes_are_looked_through, unit_structs_are_units};
 use super::value::Value;
 
-/// The pairs as a `T`. A name that `T` does not have is refused, whether or not its author thought of
-/// `deny_unknown_fields`: a mistyped argument that does nothing is worse than an error.
+/// The pairs as a `T`. A name that `T` does not have is refused, even without `deny_unknown_fields`: a
+/// mistyped argument that does nothing is worse than an error.
 pub(crate) fn from_args<'a, T: Deserialize<'a>>(pairs: &[(&'a str, &'a str)]) -> Result<T, TextError> {
     T::deserialize(Arguments { pairs })
 }

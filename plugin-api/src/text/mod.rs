@@ -1,6 +1,6 @@
 //! serde over plain text: arguments, records and rows are flat lists of text cells.
 //!
-//! It knows nothing about the boundary, the host or CSV.
+//! This module knows nothing about the boundary, the host or CSV.
 
 mod arguments;
 mod cell_writer;

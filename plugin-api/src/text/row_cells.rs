@@ -8,14 +8,14 @@ use super::cell_writer::CellWriter;
 use super::serde_calls::{compounds_are_refused, refused};
 use crate::abi::Bytes;
 
-/// The cells of one row after the other, in buffers that are used again.
+/// The cells of one row at a time, in buffers that are used again.
 #[derive(Debug, Default)]
 pub(crate) struct RowCells {
     /// The bytes of all cells, without anything between them.
     pub(super) bytes: Vec<u8>,
     /// Where each cell ends in `bytes`; `None` for NULL.
     pub(super) ends: Vec<Option<usize>>,
-    /// The cells as the host wants them. Written last, for `bytes` moves while it grows.
+    /// The cells in the form that the host takes. Written last, because `bytes` moves while it grows.
     cells: Vec<Bytes>,
 }
 
@@ -41,12 +41,12 @@ impl RowCells {
     }
 }
 
-/// Takes the struct.
+/// Takes a row's struct, and nothing else.
 struct RowWriter<'a> {
     row: &'a mut RowCells,
 }
 
-/// Takes its fields.
+/// Takes the fields of that struct.
 struct RowFields<'a> {
     row: &'a mut RowCells,
 }
@@ -66,7 +66,7 @@ impl SerializeStruct for RowFields<'_> {
             .map_err(|error| error.at(format_args!("column `{name}`")))
     }
 
-    /// A field of `skip_serializing_if` keeps its column.
+    /// A field that `skip_serializing_if` leaves out keeps its column.
     fn skip_field(&mut self, _name: &'static str) -> Result<(), TextError> {
         self.row.ends.push(None);
         Ok(())

@@ -39,8 +39,8 @@ macro_rules! refused {
     };
 }
 
-/// In an `impl Serializer`: a newtype is written as the value in it. What has several values is refused, except
-/// a struct with named fields, about which the serialiser decides itself.
+/// In an `impl Serializer`: a newtype is written as the value in it. What has several values is refused,
+/// except a struct with named fields, about which the serialiser decides itself.
 macro_rules! compounds_are_refused {
     ($error:expr) => {
         type SerializeSeq = Impossible<(), TextError>;

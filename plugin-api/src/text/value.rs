@@ -7,8 +7,8 @@ use serde::forward_to_deserialize_any;
 use super::TextError;
 use super::serde_calls::newtypes_are_looked_through;
 
-/// A text that becomes whatever the type wants: a number, a boolean, a text, an enum's variant. An empty one
-/// is `None` for an `Option`. Numbers and booleans may have blanks around them.
+/// A text that becomes whatever the type asks for: a number, a boolean, a text, an enum's variant. For an
+/// `Option`, an empty text is `None`. Numbers and booleans can have spaces around them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a>(pub(super) &'a [u8]);
 
@@ -17,7 +17,7 @@ impl<'a> Value<'a> {
         std::str::from_utf8(self.0).map_err(TextError::new)
     }
 
-    /// Parses the text, and says what was expected if it is none.
+    /// Parses the text. If that fails, the error says what was expected.
     fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(self, expected: &str) -> Result<T, TextError> {
         let text = self.text()?;
         text.trim()
