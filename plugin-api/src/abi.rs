@@ -1,7 +1,7 @@
-//! The frozen table of C functions between the host and a plugin, and nothing that runs.
+//! The frozen table of C functions between the host and a plugin. It contains no code that runs.
 //!
-//! Both doors use it: a Rust plugin's `abi_stable` root module and a C plugin's `simplegrid_plugin_v1`
-//! are this one table. `include/simplegrid.h` says the same in C and changes in the same commit.
+//! A Rust plugin's `abi_stable` root module and a C plugin's `simplegrid_plugin_v1` are both this one table.
+//! `include/simplegrid.h` says the same in C and changes in the same commit.
 //!
 //! **Invariant:** no field is ever moved, removed or given another meaning. New abilities come as named
 //! extensions (`Host::extension`, `Plugin::extension`), so [`ABI`] stays 1.
@@ -16,8 +16,8 @@ use abi_stable::sabi_types::VersionStrings;
 /// The number in [`Plugin::abi`]. A host loads no other.
 pub const ABI: u32 = 1;
 
-/// The version of this crate. abi_stable, which compares it with the other side's, takes any with the same
-/// major number.
+/// The version of this crate. abi_stable compares it with the other side's, and accepts any version with the
+/// same major number.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The record, or the whole call, is done.
@@ -28,29 +28,30 @@ pub const HELD: i32 = 1;
 pub const REJECT: i32 = -1;
 /// The record may be tried again, a bounded number of times.
 pub const RETRY: i32 = -2;
-/// The task cannot go on.
+/// The task cannot continue.
 pub const FATAL: i32 = -3;
 /// The task panicked and is gone; any further call returns [`FATAL`].
 pub const PANIC: i32 = -4;
 
 /// The symbol of a C plugin's table, a static [`Plugin`].
 pub const C_SYMBOL: &str = "simplegrid_plugin_v1";
-/// The symbol that says which version of this crate a Rust plugin was built with: [`VersionText`].
+/// The symbol that says which version of this crate a Rust plugin was built with, as a [`VersionText`].
 pub const VERSION_SYMBOL: &str = "SIMPLEGRID_PLUGIN_API_VERSION";
 /// The extension of a plugin that has partitioners: a [`PartitionV1`].
 pub const PARTITION_V1: &[u8] = b"partition/1";
 /// The extension of a host that says how much it logs: a `u32`, the highest level that it keeps.
 pub const LOG_LEVEL_V1: &[u8] = b"log-level/1";
 
-/// Bytes that someone else owns. A null `ptr` is NULL: no value, which is not the same as no bytes.
+/// Borrowed bytes. A null `ptr` is NULL: no value, which is not the same as no bytes.
 ///
-/// What a callback or an entry point is given is valid until it returns, unless it says otherwise.
+/// Bytes that a callback or an entry point is given are valid until it returns, unless its documentation says
+/// otherwise.
 #[repr(C)]
 #[derive(StableAbi, Debug, Clone, Copy)]
 pub struct Bytes {
     /// The first byte; null means NULL.
     pub ptr: *const u8,
-    /// How many bytes.
+    /// The number of bytes.
     pub len: usize,
 }
 
@@ -58,7 +59,7 @@ impl Bytes {
     /// No value.
     pub const NULL: Self = Self { ptr: std::ptr::null(), len: 0 };
 
-    /// Points to `bytes`. It is up to the caller to use the result only while `bytes` lives.
+    /// Points to `bytes`. The caller must use the result only while `bytes` lives.
     #[inline]
     pub const fn of(bytes: &[u8]) -> Self {
         Self { ptr: bytes.as_ptr(), len: bytes.len() }
@@ -67,7 +68,7 @@ impl Bytes {
     /// The bytes, or `None` for NULL.
     ///
     /// # Safety
-    /// Unless `ptr` is null, it must point to `len` initialised bytes that nobody changes or frees
+    /// Unless `ptr` is null, it must point to `len` initialised bytes that are neither changed nor freed
     /// during `'a`.
     #[inline]
     pub const unsafe fn get<'a>(self) -> Option<&'a [u8]> {
@@ -92,39 +93,40 @@ pub struct Pair {
 
 /// What the host does for a plugin.
 ///
-/// The plugin copies the struct. `ctx` and all functions stay valid until `destroy` has returned (for
-/// `prepare`, and for a `create` that fails: until it has returned). A function that is not marked "any
-/// thread" is called only on the thread, and during the run, of an entry point of the same state. No
-/// function calls back into the plugin.
+/// The plugin copies the struct. `ctx` and all functions stay valid until `destroy` has returned; for
+/// `prepare`, and for a `create` that fails, only until that call itself has returned. Unless a function is
+/// marked "any thread", the plugin must call it on the thread of an entry point of the same state, and while
+/// that entry point runs. No function calls back into the plugin.
 #[repr(C)]
 #[derive(StableAbi, Debug, Clone, Copy)]
 pub struct Host {
     /// The host's own; passed to every function.
     pub ctx: *mut c_void,
     /// Adds an output row of `n` cells, one for each column of the manifest. The host copies them before it
-    /// returns. Anything but [`OK`] means that it refused the row (too large): the plugin returns that
-    /// status for the record.
+    /// returns. Any result but [`OK`] means that the host refused the row because it is too large; the
+    /// plugin then returns that status for the record.
     pub emit: unsafe extern "C" fn(ctx: *mut c_void, cells: *const Bytes, n: usize) -> i32,
     /// Adds a raw output line, without its terminator; otherwise like `emit`.
     pub line: unsafe extern "C" fn(ctx: *mut c_void, line: Bytes) -> i32,
     /// The fields of the record in hand, split in the host's dialect. They and the array stay valid until
-    /// the `handle` or `key` that asked returns. Elsewhere there are none.
+    /// the `handle` or `key` that asked for them returns. In other calls there are no fields.
     pub fields: unsafe extern "C" fn(ctx: *mut c_void, fields: *mut *const Bytes) -> usize,
-    /// Finishes a held record with a status and, unless it is [`OK`], a message. For the record in hand it
-    /// is the message of the status that the current call is about to return, and what the call returns
-    /// decides: after [`HELD`] the record is finished as said, after an error it fails with that error.
-    /// In `prepare`, `create`, `key` and for `flush` itself, `record` is 0.
+    /// Finishes a held record with a status and, unless the status is [`OK`], a message. For the record in
+    /// hand, it supplies the message for the status that the current call is about to return, and what
+    /// the call returns decides: after [`HELD`], the record is finished with the status given here;
+    /// after an error, it fails with that error. In `prepare`, `create`, `key` and for `flush` itself,
+    /// `record` is 0.
     pub done: unsafe extern "C" fn(ctx: *mut c_void, record: u64, status: i32, message: Bytes),
-    /// Logs at a level: 1 error, 2 warning, 3 info, 4 debug, 5 trace. Any thread, and for as long as the
-    /// process lives, even with a null `ctx`.
+    /// Logs a message at a level: 1 error, 2 warning, 3 info, 4 debug, 5 trace. Any thread, for as long as
+    /// the process lives; `ctx` may be null.
     pub log: unsafe extern "C" fn(ctx: *mut c_void, level: u32, target: Bytes, message: Bytes),
     /// Whether the grid is shutting down, so that long loops should end. Any thread.
     pub stopping: unsafe extern "C" fn(ctx: *mut c_void) -> bool,
-    /// A named ability of the host that this table does not have, or null. Valid while the process lives.
+    /// A named ability of the host that is not in this table, or null. Valid while the process lives.
     pub extension: unsafe extern "C" fn(ctx: *mut c_void, id: Bytes) -> *const c_void,
 }
 
-/// What a plugin does for the host. A static of the library; its functions never unwind.
+/// What a plugin does for the host. It is a static of the library, and its functions never unwind.
 ///
 /// All calls for one state come from one thread, one after the other.
 #[repr(C)]
@@ -136,19 +138,19 @@ pub struct Plugin {
     pub abi: u32,
     /// What the library contains, as JSON (see `docs/plugin-guide.md`); valid while the process lives.
     pub manifest: unsafe extern "C" fn() -> Bytes,
-    /// A named ability that this table does not have, such as [`PARTITION_V1`], or null. Valid while the
-    /// process lives.
+    /// A named ability of the plugin that is not in this table, such as [`PARTITION_V1`], or null. Valid
+    /// while the process lives.
     pub extension: unsafe extern "C" fn(id: Bytes) -> *const c_void,
-    /// What a node does once, in a process of its own, before any worker starts.
+    /// Prepares a task: called once per node, in a process of its own, before any worker starts.
     pub prepare: unsafe extern "C" fn(task: Bytes, args: *const Pair, n: usize, host: *const Host) -> i32,
-    /// Makes a task: its state, or null, with status and message given to [`Host::done`]. An empty `task`
-    /// means the only one.
+    /// Makes a task. Returns its state, or else null, after giving status and message to [`Host::done`]. An
+    /// empty `task` means the only one.
     pub create:
         unsafe extern "C" fn(task: Bytes, args: *const Pair, n: usize, host: *const Host) -> *mut c_void,
-    /// Runs the task over one record. `record` is opaque and never used twice for one state.
+    /// Runs the task over one record. The number `record` is opaque, and never used twice for one state.
     pub handle: unsafe extern "C" fn(state: *mut c_void, record: u64, line: Bytes) -> i32,
     /// Asks the task to finish what it holds; with `last`, no record will follow. What one flush emits and
-    /// finishes counts together, once it has returned [`OK`]; otherwise all held records stay unfinished.
+    /// finishes counts as a whole, once it has returned [`OK`]; otherwise all held records stay unfinished.
     pub flush: unsafe extern "C" fn(state: *mut c_void, last: bool) -> i32,
     /// Frees the state. No call follows.
     #[sabi(last_prefix_field)]
@@ -159,8 +161,8 @@ impl RootModule for PluginRef {
     abi_stable::declare_root_module_statics! {PluginRef}
     const BASE_NAME: &'static str = "simplegrid_plugin";
     const NAME: &'static str = "simplegrid_plugin";
-    // A constant, not this crate's version: the layout decides what fits, so a new release of this crate
-    // must not lock out the plugins of an older one.
+    // A constant, not this crate's version: the layout decides what is compatible, so a new release of this
+    // crate must not lock out plugins that were built with an older one.
     const VERSION_STRINGS: VersionStrings = VersionStrings::new("1.0.0");
 }
 
@@ -173,15 +175,15 @@ pub type PutKey = unsafe extern "C" fn(sink: *mut c_void, key: Bytes);
 pub struct PartitionV1 {
     /// The id of the partitioner of that name, or -1. An empty name means the only one.
     pub find: unsafe extern "C" fn(name: Bytes) -> i32,
-    /// Calls `put` once with the record's key and returns [`OK`], or returns an error with its message
-    /// given to [`Host::done`] as record 0. `host` is valid for the call. Any one thread at a time.
+    /// Calls `put` once with the record's key and returns [`OK`]; or gives a message to [`Host::done`], as
+    /// record 0, and returns an error. `host` is valid for the call. Any thread, but only one at a time.
     pub key:
         unsafe extern "C" fn(id: i32, line: Bytes, host: *const Host, sink: *mut c_void, put: PutKey) -> i32,
 }
 
 const _: () = assert!(VERSION.len() <= 32, "the version fits into `VersionText`");
 
-/// A version as text, filled up with zero bytes: plain data that a host of any layout can read.
+/// A version as text, padded with zero bytes: plain data that a host with any layout can read.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VersionText {

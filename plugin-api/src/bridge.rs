@@ -1,7 +1,7 @@
 //! A plugin's `tracing` events, in the host's log.
 //!
-//! A plugin is linked with its own copy of `tracing`, which has no subscriber until this gives it one. Spans
-//! are not carried over: the host adds what it knows itself (node, slot, task).
+//! A plugin is linked with its own copy of `tracing`, which has no subscriber until this module gives it one.
+//! Spans are not carried over; the host adds what it knows itself (node, slot, task).
 
 use std::fmt::{self, Write};
 
@@ -11,8 +11,8 @@ use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::glue::{HostCalls, HostLog};
 
-/// From now on, events go to the log of this host. Only the first call does anything: a process has one host,
-/// and an author's own subscriber stays.
+/// From now on, events go to the log of this host. Only the first call has an effect, because a process has
+/// one host. If the author has installed a subscriber, that one stays.
 pub(crate) fn install(host: &HostCalls) {
     let bridge = Bridge { log: host.log(), max: level_filter(host.log_level()) };
     // An error means that there is a subscriber already.
@@ -81,7 +81,7 @@ impl Visit for EventText {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Writing to a string cannot fail; a `Debug` that does anyway leaves its part out.
+        // Writing to a string cannot fail. If a `Debug` fails anyway, its part is left out.
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
             name => write!(self.fields, " {name}={value:?}"),

@@ -1,4 +1,4 @@
-//! What a task says when it cannot do a record: the error, and with it what the grid should do next.
+//! What a task returns when it cannot do a record: the error, and with it what SimpleGrid should do next.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use crate::Status;
 /// The result of a task's functions.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Why a record (or the task itself) failed, and what the grid should do about it.
+/// Why a record (or the task itself) failed, and what SimpleGrid should do about it.
 ///
-/// `?` on any other error makes a [`Retry`](Error::Retry): most things that go wrong in a task (a server
-/// that does not answer, a full disk) may work the next time, and the grid bounds how often it tries.
+/// `?` turns any other error into a [`Retry`](Error::Retry): most things that go wrong in a task (a server
+/// that does not answer, a full disk) may work the next time, and SimpleGrid limits how often it tries.
 #[derive(Debug)]
 pub enum Error {
     /// The record is bad. It fails and is not tried again.
     Reject(anyhow::Error),
-    /// The record may be tried again, preferably elsewhere, a bounded number of times.
+    /// The record may be tried again, elsewhere if possible, a bounded number of times.
     Retry(anyhow::Error),
-    /// The task cannot go on, whatever the record: the node disables itself, loudly.
+    /// The task cannot continue, whatever the record. The node says so and disables itself.
     Fatal(anyhow::Error),
 }
 
@@ -32,12 +32,12 @@ impl Error {
         Self::Retry(anyhow::Error::msg(message.to_string()))
     }
 
-    /// A failure that no other record would escape.
+    /// A failure that any other record would meet, too.
     pub fn fatal(message: impl fmt::Display) -> Self {
         Self::Fatal(anyhow::Error::msg(message.to_string()))
     }
 
-    /// What the grid is told to do.
+    /// What SimpleGrid is told to do.
     pub const fn status(&self) -> Status {
         match self {
             Self::Reject(_) => Status::Reject,

@@ -1,6 +1,6 @@
 //! The macro that makes a library a plugin.
 
-/// Makes a library a plugin: names its tasks and partitioners, once in the whole library.
+/// Makes a library a plugin by naming its tasks and partitioners. A library calls it exactly once.
 ///
 /// ```text
 /// simplegrid_plugin_api::export! {
@@ -9,8 +9,8 @@
 /// }
 /// ```
 ///
-/// A task is a type that implements [`Task`](crate::Task); a partitioner is a constant expression whose value
-/// implements [`Partitioner`](crate::Partitioner). The partitioners may be left out, and so may the tasks.
+/// A task is a type that implements [`Task`](crate::Task). A partitioner is a constant expression whose value
+/// implements [`Partitioner`](crate::Partitioner). You can leave out the partitioners, or the tasks.
 #[macro_export]
 macro_rules! export {
     (

@@ -1,4 +1,4 @@
-//! Cuts a record into fields: CSV as RFC 4180 has it, on csv-core.
+//! Cuts a record into fields, as CSV (RFC 4180), with csv-core.
 //!
 //! The host owns the dialect and calls this for its plugins; [`testing`](crate::testing) does the same.
 
@@ -6,16 +6,16 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 
 use crate::abi::Bytes;
 
-/// Splits one record after the other, with buffers that are used again.
+/// Splits one record after the other, using the same buffers again.
 ///
 /// A record without a quote is not copied. A field that begins with `"` ends at the next lone `"`, and `""`
 /// within it is one quote; elsewhere a quote is a character like any other. One carriage return at the
 /// record's end and a byte order mark at its beginning belong to no field. An empty record is one empty
-/// field. Nothing is an error: an open quote ends with the record.
+/// field. No input is an error: a quote that is never closed ends with the record.
 #[derive(Debug)]
 pub struct Splitter {
     separator: u8,
-    /// What `reader` takes for the end of a record.
+    /// The byte that `reader` takes for the end of a record.
     terminator: u8,
     reader: Reader,
     /// The fields without their quotes.
@@ -34,21 +34,22 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// A splitter of fields that `separator` separates.
+    /// A splitter for fields that are separated by `separator`.
     pub fn new(separator: u8) -> Self {
         let terminator = 0;
         let reader = reader(separator, terminator);
         Self { separator, terminator, reader, unquoted: Vec::new(), ends: Vec::new(), fields: Vec::new() }
     }
 
-    /// The fields of `record`. They point into it or into this splitter: they are valid until either changes.
+    /// The fields of `record`. They point into it or into this splitter, and are valid until either changes.
     pub fn split(&mut self, record: &[u8]) -> &[Bytes] {
         let record = record.strip_suffix(b"\r").unwrap_or(record);
         self.fields.clear();
         if memchr::memchr(b'"', record).is_none() {
             self.split_plain(record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record));
         } else {
-            // csv-core takes a mark off itself; it would take off a second one, too, which is text.
+            // csv-core removes a mark itself. If one were removed here, csv-core would remove a second one,
+            // too, which is text.
             self.split_quoted(record);
         }
         &self.fields
@@ -65,8 +66,9 @@ impl Splitter {
 
     fn split_quoted(&mut self, record: &[u8]) {
         self.choose_terminator(record);
-        // Unquoting never makes a record longer, and each field but the last needs a separator. One more of
-        // each, for csv-core stops when there is no room left, needed or not.
+        // Unquoting never makes a record longer, and each field but the last needs a separator. There is room
+        // for one more of each, because csv-core stops when there is no room left, whether it needs
+        // any or not.
         self.unquoted.resize(record.len() + 1, 0);
         self.ends.resize(record.len() + 2, 0);
         let fields = self.unquote(record);
@@ -77,9 +79,9 @@ impl Splitter {
         }
     }
 
-    /// csv-core always has a byte that ends a record, but records are already cut and may contain anything,
-    /// line breaks too: so it gets a byte that this record does not contain. That is the zero byte for all
-    /// text. A record that contains every byte there is ends, for its fields, at a zero byte.
+    /// csv-core always has a byte that ends a record. But records are cut already and can contain anything,
+    /// even line breaks, so csv-core gets a byte that this record does not contain. For any text, that is
+    /// the zero byte. If a record contains every possible byte, its fields end at a zero byte.
     fn choose_terminator(&mut self, record: &[u8]) {
         if memchr::memchr(self.terminator, record).is_none() {
             return;
@@ -89,7 +91,7 @@ impl Splitter {
         self.reader = reader(self.separator, self.terminator);
     }
 
-    /// Runs csv-core over the record, into `unquoted` and `ends`; how many fields there are.
+    /// Runs csv-core over the record, into `unquoted` and `ends`. Returns the number of fields.
     fn unquote(&mut self, mut record: &[u8]) -> usize {
         self.reader.reset();
         let (mut written, mut fields) = (0, 0);
@@ -99,8 +101,8 @@ impl Splitter {
             record = &record[read..];
             written += wrote;
             fields += ended;
-            // Once the record is read, the empty rest tells csv-core that it ends. Everything fits (see
-            // `split_quoted`), so any other result is the end.
+            // When the record has been read, the empty rest tells csv-core that it ends. Everything fits (see
+            // `split_quoted`), so any other result means the end.
             if result != ReadRecordResult::InputEmpty {
                 return fields;
             }
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn any_byte_may_stand_in_a_quoted_record() {
+    fn a_quoted_record_can_contain_any_byte() {
         let mut splitter = Splitter::default();
         assert_eq!(split(&mut splitter, "a\0b,\"c\0d\""), ["a\0b", "c\0d"]);
         assert_eq!(split(&mut splitter, "\0\u{1},\"x\""), ["\0\u{1}", "x"]);

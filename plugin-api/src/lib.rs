@@ -1,11 +1,11 @@
-//! What a SimpleGrid plugin is written against.
+//! The crate that SimpleGrid plugins are written against.
 //!
 //! A plugin is a shared library with tasks in it: functions that SimpleGrid runs over a stream of records, in
-//! many processes and on many machines, retrying what fails and losing nothing. The author implements
-//! [`Task`] and names the type in [`export!`]; nothing else is public interface of a plugin.
+//! many processes and on many machines, retrying what fails and losing nothing. You implement [`Task`] and
+//! name the type in [`export!`]; a plugin has no other public interface.
 //!
-//! This is a complete one. Its `Cargo.toml` says `crate-type = ["cdylib", "rlib"]`, and depends on this crate
-//! and on serde with its `derive` feature.
+//! Here is a complete plugin. Its `Cargo.toml` says `crate-type = ["cdylib", "rlib"]`, and depends on this
+//! crate and on serde with its `derive` feature.
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@
 //! # }
 //! ```
 //!
-//! The boundary itself, for hosts and for plugins in other languages, is in [`abi`]. **Invariant:** this
+//! [`abi`] describes the boundary itself, for hosts and for plugins in other languages. **Invariant:** this
 //! crate depends on nothing else of SimpleGrid, and has no async runtime.
 
 pub mod abi;

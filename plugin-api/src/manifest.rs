@@ -19,7 +19,8 @@ pub(crate) fn json<L: Library>() -> String {
     .to_string()
 }
 
-/// A type that cannot be described has no columns here; creating the task says what is wrong with it.
+/// A type that cannot be described has no columns here. When the task is created, the error says what is
+/// wrong.
 fn task(entry: &TaskEntry) -> Value {
     let args = (entry.args)().unwrap_or_default();
     let columns = (entry.columns)().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Where a task puts what it found out.
+//! Where a task puts its results.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -9,10 +9,10 @@ use crate::glue::HostCalls;
 use crate::text::RowCells;
 use crate::{Error, Held, Result, Status};
 
-/// The way out of a task: its rows, and the end of records that it held.
+/// The way out of a task: it takes rows, and finishes records that the task has held.
 ///
-/// A row belongs to the record that finishes next: to a held one if [`done`](Self::done) follows, else to the
-/// record in hand. It reaches the output only if that record is done.
+/// A row belongs to the record that finishes next: to a held one if [`done`](Self::done) follows, otherwise
+/// to the record in hand. It reaches the output only if that record is done.
 #[derive(Debug)]
 pub struct Output<R> {
     host: HostCalls,
@@ -21,8 +21,8 @@ pub struct Output<R> {
     rows: PhantomData<fn(&R)>,
 }
 
-/// The `Row` of a task with raw output: it has one column, `line`, and [`Output::line`] writes it as bytes
-/// with nothing in between.
+/// The `Row` of a task whose output is raw lines. It has one column, `line`, which [`Output::line`] writes
+/// directly as bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
@@ -35,12 +35,12 @@ impl<R: Serialize + 'static> Output<R> {
         Self { host, row: RowCells::default(), columns, rows: PhantomData }
     }
 
-    /// Adds one output row. Nothing is allocated once the first rows have passed.
+    /// Adds one output row. After the first few rows, this allocates nothing.
     ///
     /// # Errors
     /// Fatal if the row is not flat (numbers, booleans, text, options and unit enums) or has other columns
-    /// than its type; rejects the record if the host refuses the row because it is too large. Return it with
-    /// `?`.
+    /// than its type. Rejects the record if the host refuses the row because it is too large. Pass the
+    /// error on with `?`.
     pub fn emit(&mut self, row: &R) -> Result {
         let cells = self.row.encode(row).map_err(Error::fatal)?;
         if cells.len() != self.columns {
@@ -54,11 +54,11 @@ impl<R: Serialize + 'static> Output<R> {
 }
 
 impl Output<Line> {
-    /// Adds one raw output line, in one call. It should contain no line break: the output would have two
-    /// lines then.
+    /// Adds one raw output line, in a single call. It should contain no line break, because the output would
+    /// then have two lines.
     ///
     /// # Errors
-    /// Rejects the record if the host refuses the line because it is too large. Return it with `?`.
+    /// Rejects the record if the host refuses the line because it is too large. Pass the error on with `?`.
     #[inline]
     pub fn line(&mut self, line: &[u8]) -> Result {
         accepted(self.host.line(crate::abi::Bytes::of(line)))
@@ -66,18 +66,18 @@ impl Output<Line> {
 }
 
 impl<R> Output<R> {
-    /// Finishes a held record: it is done, with the rows emitted for it.
+    /// Finishes a held record as done, with the rows emitted for it.
     pub fn done(&mut self, held: Held) {
         self.host.done(held.record, Status::Ok, "");
     }
 
-    /// Finishes a held record: it failed, and `error` says whether it is tried again.
+    /// Finishes a held record as failed; `error` says whether it is tried again.
     pub fn fail(&mut self, held: Held, error: Error) {
         self.host.done(held.record, error.status(), &error.message());
     }
 
-    /// Whether the grid is shutting down. A task whose `handle` takes long should look now and then, and
-    /// return a [`retry`](Error::retry) soon.
+    /// Whether the grid is shutting down. If `handle` takes long, check this now and then, and once it is
+    /// true, return a [`retry`](Error::retry) soon.
     pub fn stopping(&self) -> bool {
         self.host.stopping()
     }
@@ -98,7 +98,7 @@ fn accepted(status: Status) -> Result {
 
 #[cold]
 fn refused(status: Status) -> Error {
-    const MESSAGE: &str = "the grid refused an output row (too large?)";
+    const MESSAGE: &str = "SimpleGrid refused an output row (is it too large?)";
     match status {
         Status::Retry => Error::retry(MESSAGE),
         Status::Fatal | Status::Panic => Error::fatal(MESSAGE),

@@ -1,4 +1,4 @@
-//! A record as a task sees it. How it is cut into fields is the host's business.
+//! A record as a task sees it. The host decides how it is cut into fields.
 
 use std::cell::{Cell, OnceCell};
 
@@ -9,8 +9,8 @@ use crate::{Error, Result, text};
 
 /// One record of the input.
 ///
-/// Its fields are split (as CSV, RFC 4180) when the first of them is asked for; a task that uses only
-/// [`line`](Self::line) pays nothing for them.
+/// The record is split into fields (as CSV, RFC 4180) when the first field is asked for. A task that uses
+/// only [`line`](Self::line) pays nothing for fields.
 #[derive(Debug)]
 pub struct Record<'a> {
     id: u64,
@@ -21,7 +21,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The record in the host's hand. `held` becomes true if the task holds it.
+    /// The record in hand. `held` becomes true if the task holds it.
     #[inline]
     pub(crate) fn new(id: u64, line: &'a [u8], host: &'a HostCalls, held: &'a Cell<bool>) -> Self {
         Self { id, line, host, fields: OnceCell::new(), held }
@@ -33,8 +33,8 @@ impl<'a> Record<'a> {
         self.line
     }
 
-    /// The bytes of field `index`, counted from zero; `None` if the record has no such field. Quotes are
-    /// already removed.
+    /// The bytes of field `index`, counted from zero, without quotes around them; `None` if the record has no
+    /// such field.
     pub fn bytes(&self, index: usize) -> Option<&'a [u8]> {
         self.fields().get(index)
     }
@@ -42,39 +42,40 @@ impl<'a> Record<'a> {
     /// Field `index` as text.
     ///
     /// # Errors
-    /// Rejects the record if it has no such field or the field is not UTF-8: both mean that the record is
-    /// not what the task was written for. Use [`bytes`](Self::bytes) for a field that may be absent.
+    /// Rejects the record if it has no such field or the field is not UTF-8, because then the record is not
+    /// what the task was written for. Use [`bytes`](Self::bytes) for a field that may be absent.
     pub fn text(&self, index: usize) -> Result<&'a str> {
         let bytes = self.bytes(index).ok_or_else(|| self.no_field(index))?;
         std::str::from_utf8(bytes).map_err(|cause| Error::reject(format_args!("field {index}: {cause}")))
     }
 
-    /// How many fields the record has; at least one, for an empty line is one empty field.
+    /// How many fields the record has. There is at least one, because an empty line is one empty field.
     pub fn len(&self) -> usize {
         self.fields().len()
     }
 
-    /// Whether the record has no fields at all, which happens only if the host has none to give.
+    /// Whether the record has no fields at all. This happens only if the host provides none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The record as a struct or tuple whose members are the fields in their order. Fields beyond the last
-    /// member are ignored; an empty field is `None` for an `Option`. Borrowed members (`&str`) copy nothing.
+    /// member are ignored. For an `Option`, an empty field is `None`. Borrowed members (`&str`) copy
+    /// nothing.
     ///
     /// # Errors
-    /// Rejects the record if it has too few fields or one does not parse; the message names the field.
+    /// Rejects the record if it has too few fields or a field cannot be parsed; the message names the field.
     pub fn parse<T: Deserialize<'a>>(&self) -> Result<T> {
         let fields = self.fields();
         text::from_fields(fields.iter()).map_err(Error::reject)
     }
 
-    /// Keeps the record open after `handle` has returned: it is not acknowledged, and is run again if this
-    /// worker dies, until it is given to [`Output::done`](crate::Output::done) or
-    /// [`Output::fail`](crate::Output::fail).
+    /// Keeps the record open after `handle` has returned. Until you give it to
+    /// [`Output::done`](crate::Output::done) or [`Output::fail`](crate::Output::fail), it is not
+    /// acknowledged, and it is run again if this worker dies.
     ///
-    /// It consumes the record, so that a record is held once; take what you need from it before (texts that
-    /// were taken stay valid until `handle` returns).
+    /// This consumes the record, so that it can be held only once. Read what you need from it first; texts
+    /// from it stay valid until `handle` returns.
     pub fn hold(self) -> Held {
         self.held.set(true);
         Held { record: self.id }
@@ -90,8 +91,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A record that the task holds. Give it back to the [`Output`](crate::Output) that it was held with; a
-/// dropped one stays unfinished, and is run again when the worker ends.
+/// A record that the task holds. Give it to the task's [`Output`](crate::Output) to finish it. If you drop
+/// it, the record stays unfinished, and is run again when the worker ends.
 #[must_use = "a held record is never acknowledged unless it is given to `Output::done` or `Output::fail`"]
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Held {

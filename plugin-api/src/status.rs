@@ -13,15 +13,15 @@ pub enum Status {
     Reject,
     /// The record may be tried again.
     Retry,
-    /// The task cannot go on.
+    /// The task cannot continue.
     Fatal,
     /// The task panicked and is gone.
     Panic,
 }
 
 impl Status {
-    /// The status of a number. One that this version does not know (a C plugin can return anything) is
-    /// `Fatal`: what the plugin meant by it cannot be known, so nothing may count as done.
+    /// The status that a number stands for. A number that this version does not know (a C plugin can return
+    /// anything) is `Fatal`: there is no telling what the plugin meant, so nothing may count as done.
     #[inline]
     pub const fn from_code(code: i32) -> Self {
         match code {

@@ -1,25 +1,25 @@
-//! The traits that a plugin's author implements.
+//! The traits that you implement in a plugin.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{Output, Record, Result};
 
-/// What runs on a record. One value lives in each worker process and sees its records one at a time, always
-/// on the same thread.
+/// A function that runs on each record. Each worker process has one value of this type, which sees its
+/// records one at a time, always on the same thread.
 ///
-/// All functions may panic: the grid counts it against the record in hand, and replaces the worker.
+/// All functions may panic: SimpleGrid counts a panic against the record in hand, and replaces the worker.
 pub trait Task: Sized + 'static {
     /// The `--task-arg name=value` pairs, typed: a flat struct with named fields. A field is optional if it
-    /// is an `Option` or has a `#[serde(default)]`. [`NoArgs`] for none.
+    /// is an `Option` or has `#[serde(default)]`. Use [`NoArgs`] if there are none.
     type Args: DeserializeOwned;
 
-    /// One output row: a flat struct whose fields are the output's columns, or [`Line`](crate::Line) for
-    /// raw output.
+    /// One output row: a flat struct whose fields are the output's columns, or [`Line`](crate::Line) for raw
+    /// lines.
     type Row: Serialize + DeserializeOwned + 'static;
 
-    /// Runs once per node, in a short-lived process of its own, before any worker starts: to check what all
-    /// workers need, or to fetch it. Nothing in memory survives it.
+    /// Runs once per node, in a short-lived process of its own, before any worker starts. Use it to check or
+    /// fetch what all workers need. Nothing in memory survives it.
     ///
     /// # Errors
     /// Any error keeps the node from starting.
@@ -36,38 +36,38 @@ pub trait Task: Sized + 'static {
     /// Runs the task over one record. `Ok` finishes it, unless [`Record::hold`] was called.
     ///
     /// # Errors
-    /// The record fails, and its rows of this attempt are dropped; [`Error`](crate::Error) says whether it
-    /// is tried again. If the record was held all the same, the error wins: the grid no longer knows it as
-    /// held, and its [`Held`](crate::Held) has no effect any more.
+    /// The record fails, and its rows from this attempt are dropped; [`Error`](crate::Error) says whether it
+    /// is tried again. If the record was held before the error, the error wins: SimpleGrid no longer
+    /// regards it as held, and its [`Held`](crate::Held) no longer has any effect.
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Self::Row>) -> Result;
 
     /// Finishes the records that the task holds. Called when the input pauses, when too many records are
-    /// held, at the end of a run and before a shutdown; with `last`, no record of this run will follow.
-    /// A task that still holds its records after `flush(last = false)` is called again, but one whose window
-    /// is full must finish some, and with `last` all.
+    /// held, at the end of a run and before a shutdown; with `last`, no record of this run will follow. A
+    /// task that still holds its records after `flush(last = false)` is called again. But if its window
+    /// is full, it must finish some, and with `last` all of them.
     ///
-    /// What one flush writes and finishes counts together, once it has returned `Ok`; if it fails or its
-    /// worker dies, nothing of it counts. So the rows of an aggregate need not be told apart by record.
+    /// What one flush writes and finishes counts as a whole, once it has returned `Ok`. If it fails or its
+    /// worker dies, nothing of it counts. So you need not keep the rows of an aggregate apart by record.
     ///
     /// # Errors
-    /// No record is blamed: all held ones are run again, in a new worker.
+    /// No record is blamed: all held records are run again, in a new worker.
     fn flush(&mut self, _output: &mut Output<Self::Row>, _last: bool) -> Result {
         Ok(())
     }
 }
 
-/// Chooses where a record goes: records of equal keys meet in the same worker, in the order of the input.
+/// Chooses where a record goes: records with equal keys meet in the same worker, in the order of the input.
 ///
 /// It runs in the master, once per record, so it should be quick and depend on nothing but the record.
 pub trait Partitioner: Send + Sync + 'static {
     /// Appends the record's key to `key`, which is empty.
     ///
     /// # Errors
-    /// The record fails without having been sent anywhere.
+    /// The record fails, and is not sent anywhere.
     fn key(&self, record: &Record<'_>, key: &mut Vec<u8>) -> Result;
 }
 
-/// The `Args` of a task that takes no arguments; any that is given is refused by name.
+/// The `Args` of a task that takes no arguments. Any argument that is given is refused by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoArgs {}

@@ -1,7 +1,7 @@
 //! Runs a task or a partitioner in `cargo test`, without a grid.
 //!
 //! Everything passes through the same C functions as in a grid, so what works here works there: arguments are
-//! texts, rows become cells, panics become a status.
+//! text, rows become cells, and panics become a status.
 //!
 //! ```
 //! use simplegrid_plugin_api::{Line, NoArgs, Output, Record, Result, Status, Task, testing::TestGrid};
@@ -39,7 +39,7 @@ pub struct TestGrid {
     last: Status,
 }
 
-/// What a task said about a record, or about itself (record 0).
+/// What a task said about a record, or, as record 0, about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
     /// The record's number; 0 for the task itself.
@@ -65,7 +65,7 @@ impl TestGrid {
     /// Makes a task with `--task-arg name=value` for each pair.
     ///
     /// # Errors
-    /// What the task (or the parsing of its arguments) said.
+    /// What the task said, or what is wrong with its arguments.
     pub fn start<T: Task>(args: &[(&str, &str)]) -> Result<Self, Finished> {
         let task = TestTask::create(&TaskEntry::of::<T>("task"), args)?;
         Ok(Self { task, records: 0, last: Status::Ok })
@@ -78,13 +78,13 @@ impl TestGrid {
         self.last
     }
 
-    /// Asks the task to finish what it holds, as the grid does when the input pauses.
+    /// Asks the task to finish what it holds, as SimpleGrid does when the input pauses.
     pub fn flush(&mut self) -> Status {
         self.last = self.task.flush(false);
         self.last
     }
 
-    /// The end of the run: `flush` with `last`.
+    /// Ends the run: `flush` with `last`.
     pub fn finish(&mut self) -> Status {
         self.last = self.task.flush(true);
         self.last
@@ -100,7 +100,7 @@ impl TestGrid {
         self.task.seen().lines.clone()
     }
 
-    /// Everything the task said so far about records that it held or that failed, in order.
+    /// Everything that the task has said so far about records that it held or that failed, in order.
     pub fn finished(&self) -> Vec<Finished> {
         self.task.seen().done.clone()
     }
@@ -117,13 +117,13 @@ impl TestGrid {
         failure.map(|finished| finished.message.clone()).unwrap_or_default()
     }
 
-    /// What was logged on this thread since the last call of this function, at every level. Other threads'
-    /// messages are not kept.
+    /// What was logged on this thread since the last call of this function, at every level. Messages from
+    /// other threads are not kept.
     pub fn take_logs(&mut self) -> Vec<Logged> {
         take_logs()
     }
 
-    /// From now on, the grid is shutting down.
+    /// From now on, the task sees that the grid is shutting down.
     pub fn stop(&mut self) {
         self.task.seen_mut().stopping = true;
     }

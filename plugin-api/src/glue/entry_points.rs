@@ -28,7 +28,7 @@ pub fn root<L: Library>() -> PluginRef {
 }
 
 unsafe extern "C" fn manifest_json<L: Library>() -> Bytes {
-    // It must live as long as the process, and the host asks once: leaking it is the simplest way.
+    // It must live as long as the process, and the host asks once, so leaking it is the simplest way.
     let json = guard(|| manifest::json::<L>().leak());
     json.map_or(Bytes::NULL, |json| Bytes::of(json.as_bytes()))
 }
@@ -62,7 +62,7 @@ unsafe extern "C" fn create<L: Library>(
     start(host, || unsafe { (named::<L>(task)?.create)(&pairs(args, n)?, host) })
 }
 
-/// Makes the state of a task of a known type, which is how a test starts one.
+/// Makes the state of a task whose type is known. Tests start tasks this way.
 pub(super) fn create_from_entry(entry: &TaskEntry, args: &[(&str, &str)], host: HostCalls) -> *mut c_void {
     start(host, || (entry.create)(args, host))
 }

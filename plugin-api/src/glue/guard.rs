@@ -1,4 +1,5 @@
-//! Catches panics inside the plugin, for they cannot cross a C boundary, and remembers where they happened.
+//! Catches panics inside the plugin, because they cannot cross a C boundary, and remembers where they
+//! happened.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -9,36 +10,36 @@ use std::sync::Once;
 #[derive(Debug)]
 pub(crate) struct PanicMessage(pub(crate) String);
 
-/// What a panic with a value of another type says (`panic_any`).
+/// The text for a panic whose value is not text (`panic_any`).
 const NO_TEXT: &str = "a panic without text";
 
 thread_local! {
-    /// Whether this thread is inside [`guard`]: only such panics are ours.
+    /// Whether this thread is inside [`guard`]. Only such panics are caught here.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
     /// The message of the panic that is being caught.
     static MESSAGE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `body` and catches its panic. A caught panic prints nothing: its message goes to the grid, which logs
-/// it with the record, the node and the worker.
+/// Runs `body` and catches its panic. A caught panic prints nothing: its message goes to SimpleGrid, which
+/// logs it with the record, the node and the worker.
 #[inline]
 pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T, PanicMessage> {
     static HOOK: Once = Once::new();
     if !HOOK.is_completed() {
         HOOK.call_once(install_hook);
     }
-    // One look-up for both changes: in a shared library a thread-local costs a call.
+    // One look-up serves both changes, because in a shared library a thread-local costs a call.
     GUARDED.with(|guarded| {
         let outer = guarded.replace(true);
-        // What a panic leaves half done is dropped by the caller and never used again.
+        // Whatever a panic leaves half done is dropped by the caller and never used again.
         let result = catch_unwind(AssertUnwindSafe(body));
         guarded.set(outer);
         result.map_err(caught)
     })
 }
 
-/// The hook of this library's own copy of the standard library (or, in a test, of the whole process). Other
-/// threads' panics go where they always went.
+/// Sets the hook of this library's own copy of the standard library (or, in a test, of the whole process).
+/// Panics of other threads go where they always went.
 fn install_hook() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| if GUARDED.get() { remember(info) } else { previous(info) }));
@@ -55,7 +56,7 @@ fn remember(info: &PanicHookInfo<'_>) {
 
 #[cold]
 fn caught(payload: Box<dyn Any + Send>) -> PanicMessage {
-    // Dropping a payload may run the author's code and panic again; leaking it once is harmless.
+    // Dropping a payload can run the author's code and panic again; leaking it once is harmless.
     std::mem::forget(payload);
     // `resume_unwind` panics without calling the hook, hence without a message.
     PanicMessage(MESSAGE.take().unwrap_or_else(|| NO_TEXT.into()))

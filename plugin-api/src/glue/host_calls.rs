@@ -5,8 +5,9 @@ use crate::abi::{Bytes, Host, LOG_LEVEL_V1};
 
 /// The callbacks of the host that a call or a task belongs to.
 ///
-/// **Invariant:** it exists only as long as its host is valid, which whoever makes one promises. It is
-/// neither `Send` nor `Sync` (it holds a raw pointer), so the callbacks stay on the thread of the calls.
+/// **Invariant:** it exists only as long as its host is valid, as the caller of [`new`](Self::new) promises.
+/// It is neither `Send` nor `Sync` (it holds a raw pointer), so the callbacks stay on the thread of the
+/// calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HostCalls {
     host: Host,
@@ -43,8 +44,8 @@ impl HostCalls {
         Status::from_code(unsafe { (self.host.line)(self.host.ctx, line) })
     }
 
-    /// The fields of the record in hand. Only a [`Record`](crate::Record) asks, and it borrows this for no
-    /// longer than the call that brought it.
+    /// The fields of the record in hand. Only a [`Record`](crate::Record) asks for them, and it borrows
+    /// `self` no longer than the call that brought the record.
     pub(crate) fn fields(&self) -> FieldList<'_> {
         let mut fields: *const Bytes = std::ptr::null();
         // SAFETY: by the invariant the function and `ctx` are valid; `fields` is a place for one pointer.
@@ -77,7 +78,7 @@ impl<'a> FieldList<'a> {
         self.fields.len()
     }
 
-    /// Field `index`; a NULL one, which no host should send, is an empty one.
+    /// Field `index`. A NULL field, which no host should send, counts as empty.
     pub(crate) fn get(self, index: usize) -> Option<&'a [u8]> {
         let field = self.fields.get(index)?;
         // SAFETY: the host promises that the fields' bytes stay as they are until the current call returns,
@@ -91,7 +92,7 @@ impl<'a> FieldList<'a> {
     }
 }
 
-/// The host's log, which any thread may use for as long as the process lives.
+/// The host's log, which any thread can use for as long as the process lives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HostLog {
     log: unsafe extern "C" fn(ctx: *mut std::ffi::c_void, level: u32, target: Bytes, message: Bytes),
@@ -108,7 +109,7 @@ impl HostLog {
 }
 
 impl HostCalls {
-    /// The log, without the context, which does not live as long.
+    /// The log, without the context, because the context does not live as long.
     pub(crate) fn log(&self) -> HostLog {
         HostLog { log: self.host.log }
     }

@@ -9,12 +9,12 @@ use crate::{Error, Partitioner, Result};
 pub struct PartitionerEntry {
     /// The name, as in `--partition-by FILE:NAME`.
     pub name: &'static str,
-    /// What computes its keys.
+    /// The partitioner, which computes the keys.
     pub partitioner: &'static dyn Partitioner,
 }
 
-/// A plugin's contents. The entry points are generic over it, so that they need no global state, and several
-/// plugins may be linked into one program (a test).
+/// A plugin's contents. The entry points are generic over it, so that they need no global state, and so that
+/// several plugins can be linked into one program (a test).
 pub trait Library: 'static {
     /// The author's package.
     const PACKAGE: &'static str;

@@ -1,4 +1,4 @@
-//! A task that runs, with its output, and the state that its panic leaves behind.
+//! A task that runs, with its output, and the state that remains after a panic.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ pub(crate) trait ErasedTask {
     fn flush(&mut self, last: bool) -> Result;
 }
 
-/// A task of a certain type and its way out.
+/// A task of a known type, and its output.
 pub(crate) struct LiveTask<T: Task> {
     task: T,
     output: Output<T::Row>,
@@ -22,7 +22,7 @@ pub(crate) struct LiveTask<T: Task> {
 
 /// What the host holds as the opaque state.
 pub(crate) struct State {
-    /// `None` after a panic: what it was doing is half done, so it is never called again.
+    /// `None` after a panic: the task's work is half done, so it is never called again.
     task: Option<Box<dyn ErasedTask>>,
     host: HostCalls,
 }
@@ -70,7 +70,8 @@ impl State {
         }
     }
 
-    /// Drops the task behind a guard: it is the author's code too, and must not unwind into the host.
+    /// Drops the task behind a guard, because its destructor is the author's code, too, and must not unwind
+    /// into the host.
     pub(crate) fn drop_task(&mut self) {
         if let Some(task) = self.task.take() {
             let _ = guard(move || drop(task));

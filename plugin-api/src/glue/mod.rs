@@ -1,9 +1,9 @@
-//! Between the table of C functions and the safe traits: all of this crate's unsafe code that runs.
+//! The layer between the table of C functions and the safe traits: all of this crate's unsafe code that runs.
 //!
 //! Entry points take what the host passes, check what can be checked, and call the author's code behind
-//! `guard`; `HostCalls` is the way back. Nothing outside this folder dereferences a pointer.
+//! `guard`; `HostCalls` is the way back. No code outside this folder dereferences a pointer.
 //!
-//! It is public for the [`export!`](crate::export!) macro alone and may change in any release.
+//! This module is public only for the [`export!`](crate::export!) macro, and may change in any release.
 #![allow(unsafe_code)]
 
 mod entry_points;

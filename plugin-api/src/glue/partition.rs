@@ -1,4 +1,4 @@
-//! The extension `partition/1`: keys of records, without a task.
+//! The extension `partition/1`: partition keys of records, without a task.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;

@@ -1,4 +1,4 @@
-//! The host's side of the table, for tests: callbacks that write down what they are told.
+//! The host's side of the table, for tests: callbacks that record what they are told.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -30,7 +30,7 @@ pub(crate) struct Seen {
 }
 
 thread_local! {
-    /// What this thread logged: a plugin's log has no context, and a test is one thread.
+    /// What this thread logged. A plugin's log has no context, and a test is one thread.
     static LOGS: RefCell<Vec<Logged>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -70,13 +70,13 @@ pub(crate) fn split_texts(splitter: &mut Splitter, record: &str) -> Vec<String> 
 #[derive(Debug)]
 pub(crate) struct TestTask {
     state: *mut c_void,
-    /// A box of its own, for the callbacks have its address. No borrow of it lives during a call of the
-    /// task.
+    /// In a box of its own, because the callbacks have its address. It is not borrowed while the task is
+    /// being called.
     seen: Box<RefCell<Seen>>,
 }
 
 impl TestTask {
-    /// Makes a task, or says what it said.
+    /// Makes a task, or returns what it said instead.
     pub(crate) fn create(entry: &TaskEntry, args: &[(&str, &str)]) -> Result<Self, Finished> {
         let seen = Box::<RefCell<Seen>>::default();
         // SAFETY: the callbacks take the address of `seen`, which outlives the task (`drop` destroys it

@@ -1,10 +1,10 @@
-//! What a type's fields are, found out by watching its `Deserialize` at work.
+//! Finds out what a type's fields are by watching its `Deserialize` at work.
 //!
-//! A derived `Deserialize` names its fields and says what it wants of each. The tracer offers it every field
-//! in turn with a value of the wanted kind, and writes down what was wanted; which fields are optional shows
-//! when they are left out. The best that can be done without a macro of our own: a type with a
-//! `#[serde(alias)]` may show that name too, and a type whose own `Deserialize` refuses every sample value is
-//! described as far as it went.
+//! A derived `Deserialize` names its fields and says what it wants for each. The tracer offers it every field
+//! in turn with a value of the wanted kind, and notes what was wanted. Leaving fields out shows which of them
+//! are optional. This is the best that is possible without a macro of our own: a type with a
+//! `#[serde(alias)]` may show that name, too, and a type whose own `Deserialize` refuses every sample value
+//! is described as far as the tracer got.
 
 mod sample;
 mod tracer;
@@ -20,13 +20,13 @@ use crate::text::TextError;
 /// One argument or column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// Its name, after `rename` and `rename_all`.
+    /// The name, after `rename` and `rename_all`.
     pub(crate) name: &'static str,
     /// What its text looks like.
     pub(crate) kind: Kind,
-    /// It is an `Option`.
+    /// Whether it is an `Option`.
     pub(crate) nullable: bool,
-    /// It may be left out: an `Option`, or one with a default.
+    /// Whether it can be left out, because it is an `Option` or has a default.
     pub(crate) optional: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Kind {
     Int,
     /// A number.
     Float,
-    /// Any text, also the name of an enum's variant.
+    /// Any text, or the name of an enum's variant.
     Text,
     /// Bytes that need not be text.
     Bytes,
@@ -61,7 +61,7 @@ impl Kind {
 /// Why a type has no schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SchemaError {
-    /// It is no struct with named fields.
+    /// It is not a struct with named fields.
     NotAStruct { what: &'static str, of: &'static str },
     /// One of its fields is not a single value.
     NotFlat { of: &'static str, field: &'static str },
@@ -84,7 +84,7 @@ impl fmt::Display for SchemaError {
 
 impl std::error::Error for SchemaError {}
 
-/// The arguments of a task. A type that takes arguments of any name (a map) has none that can be listed.
+/// The arguments of a task. A type that takes arguments with any name (a map) has none that can be listed.
 pub(crate) fn args<T: DeserializeOwned>() -> Result<Vec<Field>, SchemaError> {
     let mut trace = traced::<T>();
     match trace.shape {
@@ -115,15 +115,16 @@ fn flat<T>(trace: Trace) -> Result<Vec<Field>, SchemaError> {
     }
 }
 
-/// Offers all fields. One whose value is refused ends the run, so the next run leaves it out (what it wanted
-/// is known by then): each run but the last gets past one more such field, so they end.
+/// Offers all fields. A field whose value is refused ends the attempt, so the next attempt leaves it out;
+/// what it wanted is known by then. Each attempt but the last gets past one more such field, so this comes to
+/// an end.
 fn traced<T: DeserializeOwned>() -> Trace {
     let mut trace = Trace::default();
     while T::deserialize(trace.offer_all()).is_err() && trace.leave_out_last() {}
     trace
 }
 
-/// Offers no fields at first, and then those that turn out to be required. The rest is optional.
+/// Offers no fields at first, and then those that turn out to be required. The others are optional.
 fn mark_optional<T: DeserializeOwned>(trace: &mut Trace) {
     // Each required field, with the number of the sample value that it is offered.
     let mut required: Vec<(&'static str, usize)> = Vec::new();
@@ -132,9 +133,10 @@ fn mark_optional<T: DeserializeOwned>(trace: &mut Trace) {
             Err(TextError::Missing(name)) if required.iter().all(|(known, _)| *known != name) => {
                 required.push((name, 0));
             }
-            // The value that was offered last may not suit a type that checks it: try the next sample.
+            // The type may check its value and have refused the one that was offered last: try the next
+            // sample.
             Err(_) if trace.next_sample(&mut required) => {}
-            // What comes after it stays unknown, except what says so itself.
+            // Which of the fields after it are optional stays unknown, except for those that are an `Option`.
             Err(_) => return trace.mark_optional(|_, nullable| nullable),
             Ok(_) => {
                 return trace.mark_optional(|name, _| required.iter().all(|(known, _)| *known != name));

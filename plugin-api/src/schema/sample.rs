@@ -1,7 +1,7 @@
-//! Values to offer to a type that wants to be deserialised.
+//! Values to offer to a type while it is being traced.
 
-/// Texts for types that check what they are given: addresses, durations, dates, paths and the like. The
-/// first one that a type takes will do; nothing is done with the value.
+/// Texts for types that check what they are given: addresses, durations, dates, paths and the like. The first
+/// one that a type accepts will do, because the value is not used.
 pub(super) const SAMPLES: &[&str] = &[
     "",
     "0",

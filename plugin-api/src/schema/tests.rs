@@ -1,4 +1,4 @@
-//! What the tracer finds out about all sorts of types.
+//! What the tracer finds out about types of all kinds.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A deserialiser that has nothing to give but writes down what it is asked for.
+//! A deserialiser that gives only sample values, and notes what it is asked for.
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -7,15 +7,16 @@ use serde::forward_to_deserialize_any;
 use super::sample::SAMPLES;
 use super::{Field, Kind};
 use crate::text::TextError;
+use crate::text::serde_calls::{newtypes_are_looked_through, unit_structs_are_units};
 
 /// What a type is as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A struct with named fields.
     Struct,
-    /// Nothing at all.
+    /// A unit, without any fields.
     Unit,
-    /// Any names.
+    /// A map, with any names.
     Map,
     /// Something else.
     #[default]
@@ -25,7 +26,7 @@ pub(super) enum Shape {
 /// What is known about a type so far.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
-    /// What it is as a whole.
+    /// What the type is as a whole.
     pub(super) shape: Shape,
     /// A field that is not a single value.
     pub(super) deep: Option<&'static str>,
@@ -33,7 +34,7 @@ pub(super) struct Trace {
     met: Vec<Field>,
     /// All names, in the type's order.
     names: &'static [&'static str],
-    /// Names that are not offered any more: their value was refused, or they are another name of a field.
+    /// Names that are no longer offered: their value was refused, or they are another name of a field.
     left_out: Vec<&'static str>,
     /// The name that was offered last.
     last: Option<&'static str>,
@@ -46,14 +47,14 @@ impl Trace {
         Tracer { trace: self, only: None }
     }
 
-    /// A deserialiser that offers certain fields, each with the sample of that number.
+    /// A deserialiser that offers certain fields, each with the sample that its number stands for.
     pub(super) fn offer<'a>(&'a mut self, fields: &'a [(&'static str, usize)]) -> Tracer<'a> {
         self.last = None;
         Tracer { trace: self, only: Some(fields) }
     }
 
-    /// Leaves out the field that was offered last, whose value was refused. False if there was none, or not
-    /// for the first time.
+    /// Leaves out the field that was offered last, whose value was refused. False if there was none, or if it
+    /// has been left out before.
     pub(super) fn leave_out_last(&mut self) -> bool {
         match self.last {
             Some(name) if !self.left_out.contains(&name) => {
@@ -76,7 +77,7 @@ impl Trace {
         }
     }
 
-    /// Marks the fields that may be left out, by name and whether they are an `Option`.
+    /// Marks the fields that can be left out, by name and by whether they are an `Option`.
     pub(super) fn mark_optional(&mut self, is_optional: impl Fn(&str, bool) -> bool) {
         for field in &mut self.met {
             field.optional = is_optional(field.name, field.nullable);
@@ -127,26 +128,14 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor.visit_map(Fields { trace: self.trace, only: None, rest: [].iter(), sample: 0 })
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
         self.trace.shape = Shape::Unit;
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        self.deserialize_unit(visitor)
-    }
+    unit_structs_are_units! {}
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option seq tuple
@@ -202,7 +191,7 @@ struct FieldTracer<'a> {
     sample: &'static str,
 }
 
-/// Writes down the kind, and gives a value of it.
+/// Notes the kind of a field, and gives a value of that kind.
 macro_rules! traced {
     ($($deserialize:ident $visit:ident $kind:ident $value:expr),* $(,)?) => {
         $(
@@ -230,7 +219,7 @@ impl FieldTracer<'_> {
 impl<'de> Deserializer<'de> for FieldTracer<'_> {
     type Error = TextError;
 
-    // One, not zero, for the types that are never zero.
+    // One, not zero, because some types are never zero.
     traced! {
         deserialize_bool visit_bool Bool false,
         deserialize_i8 visit_i8 Int 1,
@@ -267,13 +256,7 @@ impl<'de> Deserializer<'de> for FieldTracer<'_> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        self.deserialize_unit(visitor)
-    }
+    unit_structs_are_units! {}
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
         let Self { trace, name, sample } = self;
@@ -283,13 +266,7 @@ impl<'de> Deserializer<'de> for FieldTracer<'_> {
         result
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,

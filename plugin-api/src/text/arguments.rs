@@ -5,10 +5,11 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::TextError;
+use super::serde_calls::{newtypes_are_looked_through, unit_structs_are_units};
 use super::value::Value;
 
-/// The pairs as a `T`. A name that `T` does not have is refused, whether or not its author thought of
-/// `deny_unknown_fields`: a mistyped argument that does nothing is worse than an error.
+/// The pairs as a `T`. A name that `T` does not have is refused, even without `deny_unknown_fields`: a
+/// mistyped argument that does nothing is worse than an error.
 pub(crate) fn from_args<'a, T: Deserialize<'a>>(pairs: &[(&'a str, &'a str)]) -> Result<T, TextError> {
     T::deserialize(Arguments { pairs })
 }
@@ -56,26 +57,14 @@ impl<'de> Deserializer<'de> for Arguments<'_, 'de> {
         })
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
         self.refuse_all_but(&[])?;
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        self.deserialize_unit(visitor)
-    }
+    unit_structs_are_units! {}
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option seq tuple

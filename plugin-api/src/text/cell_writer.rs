@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde::ser::{Impossible, Serializer};
 
+use super::serde_calls::{compounds_are_refused, refused};
 use super::{RowCells, TextError};
 
 /// Appends one cell to a row.
@@ -39,34 +40,17 @@ macro_rules! displayed {
     };
 }
 
-/// Refuses what has more than one value.
-macro_rules! refused {
-    ($($serialize:ident($($type:ty),*) -> $ok:ty;)*) => {
-        $(
-            fn $serialize(self, $(_: $type),*) -> Result<$ok, TextError> {
-                Err(not_flat())
-            }
-        )*
-    };
-}
-
 #[cold]
 fn not_flat() -> TextError {
     TextError::new("a column must be a number, a boolean, a text, an option of one, or a unit enum")
 }
 
-type Never = Impossible<(), TextError>;
-
 impl Serializer for CellWriter<'_> {
     type Ok = ();
     type Error = TextError;
-    type SerializeSeq = Never;
-    type SerializeTuple = Never;
-    type SerializeTupleStruct = Never;
-    type SerializeTupleVariant = Never;
-    type SerializeMap = Never;
-    type SerializeStruct = Never;
-    type SerializeStructVariant = Never;
+    type SerializeStruct = Impossible<(), TextError>;
+
+    compounds_are_refused! { not_flat() }
 
     displayed! {
         serialize_i8 i8,
@@ -126,35 +110,12 @@ impl Serializer for CellWriter<'_> {
         self.bytes(variant.as_bytes())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        value: &T,
-    ) -> Result<(), TextError> {
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        _index: u32,
-        _variant: &'static str,
-        _value: &T,
-    ) -> Result<(), TextError> {
-        Err(not_flat())
-    }
-
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), TextError> {
         self.display(value)
     }
 
     refused! {
-        serialize_seq(Option<usize>) -> Never;
-        serialize_tuple(usize) -> Never;
-        serialize_tuple_struct(&'static str, usize) -> Never;
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Never;
-        serialize_map(Option<usize>) -> Never;
-        serialize_struct(&'static str, usize) -> Never;
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never;
+        not_flat();
+        serialize_struct(&'static str, usize) -> Impossible<(), TextError>;
     }
 }

@@ -1,14 +1,14 @@
-//! What can be wrong with a text as a value.
+//! What can be wrong when a text becomes a value, or a value a text.
 
 use std::fmt;
 
 use serde::{de, ser};
 
-/// Why a text is not the value that a type wants, or a value not a text.
+/// Why a text is not the value that a type expects, or why a value cannot be a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TextError {
-    /// A field that has no default was not given. Kept apart because it is how a schema finds out which
-    /// fields are optional.
+    /// A field that has no default was not given. This is a variant of its own because a schema finds out
+    /// from it which fields are optional.
     Missing(&'static str),
     /// Anything else, in words.
     Other(String),

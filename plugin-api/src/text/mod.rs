@@ -1,12 +1,13 @@
 //! serde over plain text: arguments, records and rows are flat lists of text cells.
 //!
-//! It knows nothing about the boundary, the host or CSV.
+//! This module knows nothing about the boundary, the host or CSV.
 
 mod arguments;
 mod cell_writer;
 mod error;
 mod record_fields;
 mod row_cells;
+pub(crate) mod serde_calls;
 mod value;
 
 pub(crate) use arguments::from_args;

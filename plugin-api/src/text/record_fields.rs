@@ -4,6 +4,7 @@ use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::TextError;
+use super::serde_calls::newtypes_are_looked_through;
 use super::value::Value;
 
 /// The fields as a `T`. Fields that `T` does not ask for are ignored.
@@ -26,13 +27,7 @@ impl<'de, I: Iterator<Item = &'de [u8]>> Deserializer<'de> for Fields<I> {
         visitor.visit_seq(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit

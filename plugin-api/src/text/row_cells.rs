@@ -5,16 +5,17 @@ use serde::ser::{Impossible, SerializeStruct, Serializer};
 
 use super::TextError;
 use super::cell_writer::CellWriter;
+use super::serde_calls::{compounds_are_refused, refused};
 use crate::abi::Bytes;
 
-/// The cells of one row after the other, in buffers that are used again.
+/// The cells of one row at a time, in buffers that are used again.
 #[derive(Debug, Default)]
 pub(crate) struct RowCells {
     /// The bytes of all cells, without anything between them.
     pub(super) bytes: Vec<u8>,
     /// Where each cell ends in `bytes`; `None` for NULL.
     pub(super) ends: Vec<Option<usize>>,
-    /// The cells as the host wants them. Written last, for `bytes` moves while it grows.
+    /// The cells in the form that the host takes. Written last, because `bytes` moves while it grows.
     cells: Vec<Bytes>,
 }
 
@@ -40,12 +41,12 @@ impl RowCells {
     }
 }
 
-/// Takes the struct.
+/// Takes a row's struct, and nothing else.
 struct RowWriter<'a> {
     row: &'a mut RowCells,
 }
 
-/// Takes its fields.
+/// Takes the fields of that struct.
 struct RowFields<'a> {
     row: &'a mut RowCells,
 }
@@ -65,7 +66,7 @@ impl SerializeStruct for RowFields<'_> {
             .map_err(|error| error.at(format_args!("column `{name}`")))
     }
 
-    /// A field of `skip_serializing_if` keeps its column.
+    /// A field that `skip_serializing_if` leaves out keeps its column.
     fn skip_field(&mut self, _name: &'static str) -> Result<(), TextError> {
         self.row.ends.push(None);
         Ok(())
@@ -76,62 +77,28 @@ impl SerializeStruct for RowFields<'_> {
     }
 }
 
-/// Refuses what is no row.
-macro_rules! refused {
-    ($($serialize:ident($($type:ty),*) -> $ok:ty;)*) => {
-        $(
-            fn $serialize(self, $(_: $type),*) -> Result<$ok, TextError> {
-                Err(not_a_row())
-            }
-        )*
-    };
-}
-
 #[cold]
 fn not_a_row() -> TextError {
     TextError::new("a row must be a struct with named fields")
 }
 
-type Never = Impossible<(), TextError>;
-
 impl<'a> Serializer for RowWriter<'a> {
     type Ok = ();
     type Error = TextError;
-    type SerializeSeq = Never;
-    type SerializeTuple = Never;
-    type SerializeTupleStruct = Never;
-    type SerializeTupleVariant = Never;
-    type SerializeMap = Never;
     type SerializeStruct = RowFields<'a>;
-    type SerializeStructVariant = Never;
+
+    compounds_are_refused! { not_a_row() }
 
     fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<RowFields<'a>, TextError> {
         Ok(RowFields { row: self.row })
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        value: &T,
-    ) -> Result<(), TextError> {
-        value.serialize(self)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, _value: &T) -> Result<(), TextError> {
         Err(not_a_row())
     }
 
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        _index: u32,
-        _variant: &'static str,
-        _value: &T,
-    ) -> Result<(), TextError> {
-        Err(not_a_row())
-    }
-
     refused! {
+        not_a_row();
         serialize_bool(bool) -> ();
         serialize_i8(i8) -> ();
         serialize_i16(i16) -> ();
@@ -150,12 +117,6 @@ impl<'a> Serializer for RowWriter<'a> {
         serialize_unit() -> ();
         serialize_unit_struct(&'static str) -> ();
         serialize_unit_variant(&'static str, u32, &'static str) -> ();
-        serialize_seq(Option<usize>) -> Never;
-        serialize_tuple(usize) -> Never;
-        serialize_tuple_struct(&'static str, usize) -> Never;
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Never;
-        serialize_map(Option<usize>) -> Never;
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never;
     }
 }
 

@@ -5,9 +5,10 @@ use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::TextError;
+use super::serde_calls::newtypes_are_looked_through;
 
-/// A text that becomes whatever the type wants: a number, a boolean, a text, an enum's variant. An empty one
-/// is `None` for an `Option`. Numbers and booleans may have blanks around them.
+/// A text that becomes whatever the type asks for: a number, a boolean, a text, an enum's variant. For an
+/// `Option`, an empty text is `None`. Numbers and booleans can have spaces around them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a>(pub(super) &'a [u8]);
 
@@ -16,7 +17,7 @@ impl<'a> Value<'a> {
         std::str::from_utf8(self.0).map_err(TextError::new)
     }
 
-    /// Parses the text, and says what was expected if it is none.
+    /// Parses the text. If that fails, the error says what was expected.
     fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(self, expected: &str) -> Result<T, TextError> {
         let text = self.text()?;
         text.trim()
@@ -78,13 +79,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         if self.0.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, TextError> {
-        visitor.visit_newtype_struct(self)
-    }
+    newtypes_are_looked_through! {}
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,

@@ -1,11 +1,11 @@
 //! Which addresses may be fetched from. Pure.
 //!
-//! A page may lead anywhere, and a name may have any address: without this, whoever writes a record or a page
-//! could make a worker look into the network that it is in.
+//! A page can lead anywhere, and a name can have any address. Without this check, the author of a record or a
+//! page could make a worker look into the network that it is in.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is one of the public internet's.
+/// Whether an address belongs to the public internet.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -13,7 +13,8 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The rest is in the registry of special addresses of IPv4 (RFC 6890 and after), multicast, or reserved.
+/// All other IPv4 addresses are in the registry of special addresses (RFC 6890 and later), multicast, or
+/// reserved.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, d] = address.octets();
     let is_special = match (a, b, c) {
@@ -21,7 +22,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         (0 | 10 | 127, _, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) => true,
         // Behind a provider's address translation (RFC 6598).
         (100, 64..=127, _) => true,
-        // Protocol assignments, of which only two addresses are anycast services for everybody.
+        // Protocol assignments. Only two of these addresses are anycast services for everyone.
         (192, 0, 0) => !matches!(d, 9 | 10),
         // Documentation; the former relays of 6to4; benchmarks.
         (192, 0, 2) | (198, 51, 100) | (203, 0, 113) | (192, 88, 99) | (198, 18..=19, _) => true,
@@ -36,13 +37,14 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let last_four = || Ipv4Addr::from(u32::from(segments[6]) << 16 | u32::from(segments[7]));
     match segments {
-        // An address of IPv4 in another dress is as good as that: mapped, translated (RFC 6052), 6to4.
+        // An IPv6 address that stands for an IPv4 address is judged as that: mapped, translated (RFC 6052),
+        // 6to4.
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => is_public_v4(last_four()),
         [0x2002, high, low, ..] => is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
         // Protocol assignments with Teredo, ORCHID and benchmarks; documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // Only these are given to anyone: not loopback, unique local, link-local, multicast, or what is still
-        // to come.
+        // Only these are ever assigned to anyone. Loopback, unique local, link-local, multicast and what is
+        // still to come are not among them.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

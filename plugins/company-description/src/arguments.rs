@@ -7,42 +7,42 @@ use simplegrid_network::{NameServer, Timeout};
 use simplegrid_plugin_api::{Error, Result};
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-/// Bytes of a page that are read, unless told otherwise. The head of a page that is longer says nothing for
+/// How many bytes of a page are read by default. A page whose head is longer than that was not written for
 /// people.
 const SIZE_MAX: u64 = 1024 * 1024;
 
-/// Redirects that are followed, unless told otherwise.
+/// How many redirects are followed by default.
 const REDIRECTS: u32 = 5;
 
 /// The `--task-arg`s.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Args {
-    /// For all of a record: names, connections, redirects and the page.
+    /// How long everything about a record may take: names, connections, redirects and the page.
     #[serde(default = "thirty_seconds")]
     pub timeout: Timeout,
-    /// For a name, and for a connection with its TLS.
+    /// How long a name may take, and a connection with its TLS.
     #[serde(default = "ten_seconds")]
     pub connect_timeout: Timeout,
-    /// For each pause of a server.
+    /// How long each pause of a server may be.
     #[serde(default = "ten_seconds")]
     pub read_timeout: Timeout,
-    /// Bytes of a page that are read, as they come and as they are when they are uncompressed.
+    /// How many bytes of a page are read, counted both as they arrive and after decompression.
     #[serde(default = "size_max")]
     pub size_max: u64,
-    /// Redirects that are followed.
+    /// How many redirects are followed.
     #[serde(default = "redirects")]
     pub redirects: u32,
-    /// How we introduce ourselves.
+    /// How the worker introduces itself.
     #[serde(default = "user_agent")]
     pub user_agent: String,
-    /// Fetches from private, loopback and other addresses that are not the public internet's, too.
+    /// Whether to fetch also from private, loopback and other addresses outside the public internet.
     #[serde(default)]
     pub allow_private: bool,
     /// The name server to ask, instead of the system's.
     #[serde(default)]
     pub resolver: Option<NameServer>,
-    /// Certificates (PEM) of those whom to trust instead of Mozilla's list.
+    /// A file of certificates (PEM) to trust instead of Mozilla's list.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }
@@ -51,17 +51,17 @@ impl Args {
     /// Checks what the types do not.
     pub(crate) fn check(&self) -> Result {
         if self.size_max == 0 {
-            return Err(Error::fatal("the task argument `size-max`: a page of no bytes says nothing"));
+            return Err(Error::fatal(
+                "the task argument `size-max` must be at least 1: a page of no bytes says nothing",
+            ));
         }
         if self.user_agent.is_empty() || !self.user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(Error::fatal(
-                "the task argument `user-agent` must be some text in ASCII, in one line",
-            ));
+            return Err(Error::fatal("the task argument `user-agent` must be ASCII text on one line"));
         }
         self.roots().map(|_| ())
     }
 
-    /// Whom to trust.
+    /// The authorities to trust.
     pub(crate) fn roots(&self) -> Result<RootCerts> {
         let Some(path) = &self.ca_file else { return Ok(RootCerts::WebPki) };
         let wrong = |why: &dyn std::fmt::Display| {
@@ -75,7 +75,7 @@ impl Args {
             }
         }
         if certificates.is_empty() {
-            return Err(wrong(&"it has no certificate in PEM form"));
+            return Err(wrong(&"it contains no certificate in PEM form"));
         }
         Ok(RootCerts::from(certificates))
     }

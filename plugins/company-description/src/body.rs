@@ -1,7 +1,7 @@
-//! A response's body without its compression, and not more of it than is wanted.
+//! A response's body without its compression, and no more of it than is wanted.
 //!
-//! Two limits of one size: for what comes over the wire, and for what comes out of it. A page that is longer
-//! simply ends there.
+//! The same limit applies twice: to what comes over the wire, and to what comes out of the decoder. A page
+//! that is longer simply ends there.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
@@ -18,10 +18,10 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// What we tell a server that we can read.
+    /// The codings that the worker tells a server it can read.
     pub(crate) const ACCEPTED: &'static str = "gzip, deflate";
 
-    /// The one that a `Content-Encoding` names; the header's text again if it is another one.
+    /// The coding that a `Content-Encoding` names. If it is not one of these, the error is the header's text.
     pub(crate) fn of(header: &str) -> Result<Self, String> {
         match header.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(Self::Identity),
@@ -32,7 +32,7 @@ impl Coding {
     }
 }
 
-/// The first `bytes_max` bytes of a body, uncompressed.
+/// The first `bytes_max` bytes of a body, decompressed.
 pub(crate) fn open<'b>(
     body: impl Read + 'b,
     coding: Coding,
@@ -43,14 +43,14 @@ pub(crate) fn open<'b>(
     let plain: Box<dyn Read> = match coding {
         Coding::Identity => return Ok(Box::new(wire)),
         Coding::Gzip => Box::new(MultiGzDecoder::new(wire)),
-        // The standard means zlib; some servers send what the name says.
+        // By “deflate” the standard means zlib, but some servers take the word literally.
         Coding::Deflate if is_zlib(wire.fill_buf()?) => Box::new(ZlibDecoder::new(wire)),
         Coding::Deflate => Box::new(DeflateDecoder::new(wire)),
     };
     Ok(Box::new(Uncompressed { plain: plain.take(bytes_max), is_cut }))
 }
 
-/// The first bytes of something, and whether there were more.
+/// The first bytes of a body, and whether there were more.
 struct Cut<R> {
     body: R,
     left: u64,
@@ -70,7 +70,7 @@ impl<R: Read> Read for Cut<R> {
     }
 }
 
-/// What comes out of a decoder. That it misses the end which we cut off is no error.
+/// What comes out of a decoder. If the decoder misses an end that was cut off here, that is not an error.
 struct Uncompressed<R> {
     plain: R,
     is_cut: Rc<Cell<bool>>,

@@ -1,8 +1,8 @@
 //! A page's bytes as UTF-8, whatever they were.
 //!
-//! Which encoding it is, is decided as browsers do: by a byte order mark, then by the server's word, then by
-//! the page's own. Where all three are silent, the description is UTF-8 if it can be, and Windows-1252
-//! otherwise.
+//! The encoding is chosen as browsers choose it: by a byte order mark, or else by what the server says, or
+//! else by what the page itself says. If all three are silent, the page is read as UTF-8 if that is possible,
+//! and as Windows-1252 otherwise.
 
 use std::io::{self, Cursor, Read};
 
@@ -10,10 +10,10 @@ use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use crate::meta;
 
-/// Bytes at the beginning in which a page must declare its encoding (HTML, 4.2.5.4).
+/// A page must declare its encoding within this many bytes (HTML, 4.2.5.4).
 const BEGINNING_BYTES: u64 = 1024;
 
-/// Bytes that are decoded at once.
+/// How many bytes are decoded at once.
 const CHUNK_BYTES: usize = 8 * 1024;
 
 /// Hands a page in UTF-8 to `look`. The server's `content_type` may name the encoding.
@@ -29,7 +29,7 @@ pub(crate) fn with_utf8(
     if let Some(encoding) = encoding {
         return look(&mut Utf8Reader::new(page, encoding));
     }
-    // Nobody said. The page is as long as its reader lets it be, so a copy of it is, too.
+    // There is no sign of an encoding. The reader limits the length of the page, and so of this copy.
     let mut copy = Vec::new();
     let found = look(&mut Utf8Reader::new(Copying { page, copy: &mut copy }, UTF_8))?;
     match found {
@@ -40,12 +40,12 @@ pub(crate) fn with_utf8(
     }
 }
 
-/// Whether it is UTF-8, apart from a letter that is cut off at its end.
+/// Whether the bytes are UTF-8, apart from a character that may be cut off at their end.
 fn is_utf8(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// The encoding, if there is a sign of it.
+/// The encoding, if there is any sign of it.
 fn choose(beginning: &[u8], content_type: Option<&str>) -> Option<&'static Encoding> {
     let named = |label: String| Encoding::for_label(label.as_bytes());
     if let Some((encoding, _)) = Encoding::for_bom(beginning) {
@@ -54,18 +54,18 @@ fn choose(beginning: &[u8], content_type: Option<&str>) -> Option<&'static Encod
     if let Some(encoding) = content_type.and_then(meta::charset_of).and_then(named) {
         return Some(encoding);
     }
-    // The first tag without a byte order mark: not standard, but unmistakable.
+    // The first tag in UTF-16, without a byte order mark: not standard, but unmistakable.
     match beginning {
         [b'<', 0, ..] => return Some(UTF_16LE),
         [0, b'<', ..] => return Some(UTF_16BE),
         _ => {}
     }
     let declared = meta::declared_charset(beginning).and_then(named)?;
-    // A page that can be read as ASCII is not what it says (HTML, 13.2.3.2).
+    // A page whose declaration can be read as ASCII is not UTF-16, whatever it says (HTML, 13.2.3.2).
     Some(if declared == UTF_16LE || declared == UTF_16BE { UTF_8 } else { declared })
 }
 
-/// Keeps what is read through it.
+/// Keeps a copy of what is read through it.
 struct Copying<'a, R> {
     page: R,
     copy: &'a mut Vec<u8>,
@@ -79,7 +79,7 @@ impl<R: Read> Read for Copying<'_, R> {
     }
 }
 
-/// Decodes while it is read.
+/// Decodes a page while it is being read.
 struct Utf8Reader<R> {
     page: R,
     decoder: Decoder,
@@ -91,7 +91,7 @@ struct Utf8Reader<R> {
 
 impl<R: Read> Utf8Reader<R> {
     fn new(page: R, encoding: &'static Encoding) -> Self {
-        // It takes a byte order mark away, if there is one.
+        // This decoder removes a byte order mark, if there is one.
         let decoder = encoding.new_decoder_with_bom_removal();
         Self { page, decoder, raw: vec![0; CHUNK_BYTES], ready: Vec::new(), taken: 0, is_over: false }
     }
@@ -165,7 +165,7 @@ mod tests {
         let expected = Some("Мы делаем вещи".to_owned());
         assert_eq!(description(&page("utf-8"), Some("text/html; charset=KOI8-R")), expected);
         assert_eq!(description(&page("koi8-r"), Some("text/html")), expected);
-        // A word that nobody knows is none.
+        // An unknown word names no encoding.
         assert_eq!(description(&page("koi8-r"), Some("text/html; charset=nonsense")), expected);
     }
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_says_it_is_utf8_if_it_can_be() {
+    fn without_any_sign_it_is_utf8_if_it_can_be() {
         assert_eq!(description(page("Käse – 用户").as_bytes(), None).as_deref(), Some("Käse – 用户"));
         let (bytes, _, _) = WINDOWS_1252.encode("<meta name=description content=\"Käse – €\">");
         assert_eq!(description(&bytes, None).as_deref(), Some("Käse – €"));

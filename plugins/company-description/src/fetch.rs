@@ -1,6 +1,6 @@
 //! Fetches a page, follows where it leads, and reads as far as its description.
 //!
-//! Everything has an end: the time, the bytes, the redirects.
+//! Everything has a limit: the time, the bytes, the redirects.
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
@@ -20,8 +20,8 @@ use crate::body::{self, Coding};
 use crate::resolver::{Gatekeeper, GatekeeperError};
 use crate::{charset, meta, target};
 
-/// Bytes of a response's head. It must fit into ureq's buffer (128 KiB), or a longer one looks like a closed
-/// connection.
+/// The most bytes of a response's head. It must fit into ureq's buffer (128 KiB), because a longer head looks
+/// like a closed connection.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Fetches pages, one after the other.
@@ -33,35 +33,35 @@ pub(crate) struct Fetcher {
     redirects_max: u32,
 }
 
-/// Why a page has not been read.
+/// Why a page could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FetchError {
-    /// It would be the same tomorrow.
+    /// The result would be the same tomorrow.
     Permanent(String),
-    /// Perhaps it goes well another time.
+    /// Another time it may work.
     Temporary(String),
-    /// No connection came about. Perhaps it does another time, or by another scheme.
+    /// No connection could be made. Another time, or with another scheme, it may work.
     NoConnection(String),
 }
 
 impl Fetcher {
-    /// One with the settings of a user.
+    /// A fetcher with the user's settings.
     pub(crate) fn new(args: &Args) -> Result<Self> {
         Self::guarded(args, if args.allow_private { |_| true } else { is_public })
     }
 
-    /// One that fetches from certain addresses.
+    /// A fetcher that uses only the addresses that `may_fetch` allows.
     pub(crate) fn guarded(args: &Args, may_fetch: fn(IpAddr) -> bool) -> Result<Self> {
         let names = Names::new(args.resolver, args.connect_timeout.get()).map_err(Error::fatal)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // A proxy would connect to addresses that nobody has checked.
+            // A proxy would connect to addresses that were never checked.
             .proxy(None)
-            // They are followed here, so that each is checked as a record is.
+            // Redirects are followed here, so that each is checked as a record is.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .max_response_header_size(HEAD_BYTES_MAX)
-            // The next record is another site.
+            // The next record is another site, so keeping a connection would be of no use.
             .max_idle_connections(0)
             .timeout_connect(Some(args.connect_timeout.get()))
             .timeout_per_read(Some(args.read_timeout.get()))
@@ -79,7 +79,7 @@ impl Fetcher {
         })
     }
 
-    /// The description of the first of these pages that somebody serves. `None` if it has none.
+    /// The description of the first of these pages for which there is a server. `None` if the page has none.
     pub(crate) fn description(&self, pages: &[Url]) -> std::result::Result<Option<String>, FetchError> {
         let until = Instant::now() + self.timeout;
         let mut unreachable = Vec::new();
@@ -87,7 +87,7 @@ impl Fetcher {
             match self.follow(page.clone(), until) {
                 Err(FetchError::NoConnection(why)) => unreachable.push(format!("{page}: {why}")),
                 Err(FetchError::Permanent(why)) if !unreachable.is_empty() => {
-                    // What kept the one before from being reached may pass.
+                    // Whatever kept the page before from being reached may pass.
                     unreachable.push(why);
                     return Err(FetchError::Temporary(unreachable.join("; ")));
                 }
@@ -97,7 +97,7 @@ impl Fetcher {
         Err(FetchError::Temporary(unreachable.join("; ")))
     }
 
-    /// The description of a page, or of the one that it leads to.
+    /// The description of a page, or of the page that it redirects to.
     fn follow(&self, mut page: Url, until: Instant) -> std::result::Result<Option<String>, FetchError> {
         for _ in 0..=self.redirects_max {
             let response = self.get(&page, until).map_err(|error| error.at(&page))?;
@@ -115,7 +115,7 @@ impl Fetcher {
     fn get(&self, page: &Url, until: Instant) -> std::result::Result<Response<Body>, FetchError> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(FetchError::Temporary("no time is left for it".to_owned()));
+            return Err(FetchError::Temporary("there is no time left for it".to_owned()));
         }
         let request = self.agent.get(page.as_str()).config().timeout_global(Some(left)).build();
         request.call().map_err(|error| judge(&error))
@@ -137,7 +137,7 @@ impl Fetcher {
         }
         let coding =
             Coding::of(header(&response, &header::CONTENT_ENCODING).unwrap_or_default()).map_err(|name| {
-                FetchError::Permanent(format!("it is compressed in a way that nobody asked for: {name}"))
+                FetchError::Permanent(format!("it is compressed in a way that was not asked for: {name}"))
             })?;
         let body = body::open(response.into_body().into_reader(), coding, self.size_max);
         body.and_then(|page| {
@@ -148,18 +148,18 @@ impl Fetcher {
 }
 
 impl FetchError {
-    /// The same, with the page that it is about.
+    /// The error with the page that it is about.
     fn at(self, page: &Url) -> Self {
         match self {
             Self::Permanent(why) => Self::Permanent(format!("{page}: {why}")),
             Self::Temporary(why) => Self::Temporary(format!("{page}: {why}")),
-            // It is named where all of them are known.
+            // `description` adds the page, because it knows all of them.
             Self::NoConnection(why) => Self::NoConnection(why),
         }
     }
 }
 
-/// Where a response leads, if it does.
+/// The page that a response redirects to, if it does.
 fn next(page: &Url, response: &Response<Body>) -> std::result::Result<Option<Url>, FetchError> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -168,7 +168,7 @@ fn next(page: &Url, response: &Response<Body>) -> std::result::Result<Option<Url
     let Some(location) = response.headers().get(header::LOCATION) else {
         return Err(wrong("it does not say where".to_owned()));
     };
-    // Some servers write UTF-8 there.
+    // Some servers write UTF-8 into this header.
     let location = String::from_utf8_lossy(location.as_bytes());
     target::follow(page, &location).map(Some).map_err(|error| wrong(error.to_string()))
 }
@@ -180,15 +180,16 @@ fn header<'r>(response: &'r Response<Body>, name: &HeaderName) -> Option<&'r str
 /// Whether the server may answer something else another time.
 fn is_temporary(status: StatusCode) -> bool {
     match status.as_u16() {
-        // It waited for us, locked it, is asked too early, or too much.
+        // The server waited too long for the request, has locked the page, or was asked too early or too
+        // often.
         408 | 423 | 425 | 429 => true,
-        // It does not know how, and will not learn it.
+        // The server cannot do what was asked, and will not learn it.
         501 | 505 => false,
         code => code >= 500,
     }
 }
 
-/// Whether a page of this type can have a description. One without a type is taken for HTML, as browsers do.
+/// Whether a page of this type can have a description. A page without a type counts as HTML, as in browsers.
 fn is_html(content_type: Option<&str>) -> bool {
     let Some(content_type) = content_type else { return true };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -208,7 +209,7 @@ fn judge(error: &ureq::Error) -> FetchError {
             FetchError::NoConnection(text)
         }
         ureq::Error::Io(error) => match error.kind() {
-            // rustls puts what is wrong with a certificate or a handshake into one of these.
+            // This is how rustls reports a problem with a certificate or a handshake.
             ErrorKind::InvalidData => FetchError::Permanent(text),
             ErrorKind::ConnectionRefused
             | ErrorKind::HostUnreachable
@@ -217,12 +218,12 @@ fn judge(error: &ureq::Error) -> FetchError {
             _ => FetchError::Temporary(text),
         },
         ureq::Error::Timeout(_) | ureq::Error::BodyStalled => FetchError::Temporary(text),
-        // What is said is wrong: the URL, the protocol, the certificate.
+        // Something is wrong with the URL, the protocol or the certificate.
         _ => FetchError::Permanent(text),
     }
 }
 
-/// What an error while a page is read means.
+/// What an error means that happens while a page is being read.
 fn judge_read(error: io::Error, coding: Coding) -> FetchError {
     let is_of_request = error.get_ref().is_some_and(|cause| cause.is::<ureq::Error>());
     match error.kind() {
@@ -231,7 +232,7 @@ fn judge_read(error: io::Error, coding: Coding) -> FetchError {
             other => other,
         },
         ErrorKind::InvalidInput | ErrorKind::InvalidData if coding != Coding::Identity => {
-            FetchError::Permanent(format!("it cannot be uncompressed: {error}"))
+            FetchError::Permanent(format!("it cannot be decompressed: {error}"))
         }
         _ => FetchError::Temporary(format!("it breaks off: {error}")),
     }

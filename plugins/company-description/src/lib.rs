@@ -1,10 +1,10 @@
 //! What a company's web page says about itself: the text of its `<meta name="description">`.
 //!
-//! A record's first field is a URL or a domain (`target.rs`). It is fetched (`fetch.rs`), from public
-//! addresses only unless that is allowed (`resolver.rs`, `addresses.rs`), uncompressed (`body.rs`), decoded
+//! A record's first field is a URL or a domain (`target.rs`). The page is fetched (`fetch.rs`), by default
+//! from public addresses only (`resolver.rs`, `addresses.rs`), decompressed (`body.rs`), decoded
 //! (`charset.rs`) and read as far as the description (`meta.rs`). This is Net::SimpleGrid's
-//! CompanyDescriptionTask, but no record is lost in silence: one whose page cannot be had is rejected, or
-//! tried again.
+//! CompanyDescriptionTask, but no record is lost in silence: if its page cannot be fetched, the record is
+//! rejected, or tried again.
 
 mod addresses;
 mod arguments;
@@ -30,9 +30,9 @@ pub struct CompanyDescription {
 /// One output row; its fields are the columns.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// The field as it was read, be it a domain or a URL.
+    /// The field as it was read, whether a domain or a URL.
     pub domain: String,
-    /// What the page says, in one line; NULL if it says nothing.
+    /// What the page says about itself, in one line; NULL if it says nothing.
     pub description: Option<String>,
 }
 

@@ -1,8 +1,7 @@
-//! Finds what a page says about itself: the first `<meta name="description">` that says anything. Pure.
+//! Finds what a page says about itself: the first `<meta name="description">` that is not empty. Pure.
 //!
-//! What a browser would not show as a tag is none: comments, scripts, styles, the text of a title,
-//! `noscript`, and what stands in a `template`. Where on the page it stands does not matter, as in
-//! Net::SimpleGrid.
+//! Only what a browser treats as a tag counts: not what is in comments, scripts, styles, the text of a title,
+//! `noscript`, or a `template`. Where on the page the tag stands does not matter, as in Net::SimpleGrid.
 
 use std::io::{self, Read};
 
@@ -20,7 +19,7 @@ pub(crate) fn description(page: impl Read) -> io::Result<Option<String>> {
     })
 }
 
-/// The encoding that the beginning of a page in some superset of ASCII says it has.
+/// The encoding that a page declares in its beginning. The page must be in some superset of ASCII.
 pub(crate) fn declared_charset(beginning: &[u8]) -> Option<String> {
     let declared = find(beginning, |tag| {
         if let Some(charset) = attribute(tag, "charset") {
@@ -42,7 +41,7 @@ pub(crate) fn charset_of(content_type: &str) -> Option<String> {
     values.next().filter(|charset| !charset.is_empty())
 }
 
-/// What `look` finds in the first meta tag in which it finds anything.
+/// What `look` finds in the first meta tag in which it finds something.
 fn find<T>(page: impl Read, look: impl Fn(&StartTag<()>) -> Option<T>) -> io::Result<Option<T>> {
     let mut emitter = DefaultEmitter::default();
     emitter.naively_switch_states(true);
@@ -67,7 +66,7 @@ fn find<T>(page: impl Read, look: impl Fn(&StartTag<()>) -> Option<T>) -> io::Re
     Ok(None)
 }
 
-/// Its entities are decoded already.
+/// The value of an attribute. Its entities are decoded already.
 fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
     let value = tag.attributes.get(name.as_bytes())?;
     Some(String::from_utf8_lossy(value).into_owned())

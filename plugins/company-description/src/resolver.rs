@@ -1,7 +1,7 @@
 //! The addresses that a page may be fetched from.
 //!
-//! **Invariant:** ureq connects to what this returns, and to nothing else: no second lookup can say something
-//! else, and each redirect comes through here again.
+//! **Invariant:** ureq connects only to what this returns. No second lookup can give another answer, and each
+//! redirect comes through here again.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,19 +13,20 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Addresses of one host that are tried; ureq has room for sixteen.
+/// How many addresses of one host are tried; ureq has room for sixteen.
 const ADDRESSES_MAX: usize = 8;
 
-/// How long a lookup may take if ureq has no end for it, which it always has; forever cannot be added to now.
+/// How long a lookup may take if ureq sets no limit. It always does, but “forever” cannot be added to a
+/// moment.
 const LOOKUP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Looks names up, and leaves out addresses that may not be fetched from.
+/// Looks names up, and leaves out the addresses that must not be fetched from.
 pub(crate) struct Gatekeeper {
     names: Names,
     may_fetch: fn(IpAddr) -> bool,
 }
 
-/// Why there is no address.
+/// Why a host has no address to fetch from.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GatekeeperError {
     #[error("`{0}` has no public address; allow-private=true would fetch from it")]
@@ -35,7 +36,7 @@ pub(crate) enum GatekeeperError {
 }
 
 impl Gatekeeper {
-    /// One that lets pass what `may_fetch` does.
+    /// A gatekeeper that lets those addresses pass that `may_fetch` allows.
     pub(crate) fn new(names: Names, may_fetch: fn(IpAddr) -> bool) -> Self {
         Self { names, may_fetch }
     }
@@ -44,7 +45,7 @@ impl Gatekeeper {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let mut addresses = match bare.parse() {
             Ok(address) => vec![address],
-            // The root, which a name may end in, is no part of what DNS is asked.
+            // A name can end in a dot for the root, which is not part of the question to DNS.
             Err(_) => self.names.addresses_by(bare.strip_suffix('.').unwrap_or(bare), until)?,
         };
         addresses.retain(|address| (self.may_fetch)(*address));

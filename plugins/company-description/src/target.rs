@@ -15,10 +15,10 @@ pub(crate) enum TargetError {
     Scheme(String),
 }
 
-/// The pages to ask for, the first one first: a second one only if nobody serves the first.
+/// The pages to ask for, in this order: a second page is only for the case that nothing serves the first.
 ///
-/// As in Net::SimpleGrid (`Task/CompanyDescriptionTask.pm`), a domain is asked for over http. If nobody
-/// listens there, https is tried, unless a port is named.
+/// As in Net::SimpleGrid (`Task/CompanyDescriptionTask.pm`), a domain is fetched over http. If nothing
+/// listens there, https is tried, unless the text names a port.
 pub(crate) fn targets(text: &str) -> Result<Vec<Url>, TargetError> {
     let text = text.trim();
     if text.is_empty() {
@@ -41,7 +41,7 @@ pub(crate) fn parse(text: &str) -> Result<Url, TargetError> {
     check(Url::parse(text).map_err(|error| TargetError::Invalid(text.to_owned(), error))?)
 }
 
-/// Reads a URL that stands on a page.
+/// Reads a URL that a page redirects to.
 pub(crate) fn follow(from: &Url, to: &str) -> Result<Url, TargetError> {
     check(from.join(to.trim()).map_err(|error| TargetError::Invalid(to.to_owned(), error))?)
 }
@@ -53,7 +53,7 @@ fn check(url: Url) -> Result<Url, TargetError> {
     }
 }
 
-/// Whether it begins as `ftp://` does. `example.org:80` does not.
+/// Whether the text begins with a scheme, as `ftp://` does. `example.org:80` does not.
 fn has_scheme(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -61,15 +61,14 @@ fn has_scheme(text: &str) -> bool {
     })
 }
 
-/// Whether a port is named, be it the usual one, which a URL does not keep.
+/// Whether the text names a port. The usual port counts, too, although a URL does not keep it.
 fn names_port(text: &str) -> bool {
-    let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
-    authority
+    authority(text)
         .rsplit_once(':')
         .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What stands before the path of a text without a scheme.
+/// What comes before the path in a text without a scheme.
 fn authority(text: &str) -> &str {
     text.split(['/', '?', '#']).next().unwrap_or_default()
 }

@@ -130,26 +130,26 @@ fn compressed_pages_are_read() {
     assert_eq!(description(coded("deflate", zlib.finish().unwrap())), "We make things.");
     assert_eq!(description(coded("deflate", deflate.finish().unwrap())), "We make things.");
     let why = Fetching::new().failure(&server(coded("br", vec![1, 2, 3])).url("/"), Status::Reject);
-    assert!(why.ends_with("it is compressed in a way that nobody asked for: br"), "{why}");
+    assert!(why.ends_with("it is compressed in a way that was not asked for: br"), "{why}");
     let why = Fetching::new()
         .failure(&server(coded("gzip", b"this is no gzip at all".to_vec())).url("/"), Status::Reject);
-    assert!(why.contains("cannot be uncompressed"), "{why}");
+    assert!(why.contains("cannot be decompressed"), "{why}");
 }
 
 #[test]
 fn an_endless_page_is_not_read_to_its_end() {
     let html = "Content-Type: text/html\r\n";
     let text = "<p>text</p>".repeat(1000);
-    // It says what it is at its beginning, and nobody listens any more.
+    // The page describes itself at its beginning, and the rest is not read.
     let long = server(endless(html, PAGE, &text));
     assert_eq!(Fetching::new().description(&long.url("/")), "We make things.");
-    // It never says.
+    // The page never describes itself.
     let silent = server(endless(html, "<p>", &text));
     assert_eq!(Fetching::new().description(&silent.url("/")), "");
-    // It would say it far behind the end.
+    // The page describes itself only far beyond the limit.
     let late = server(endless(html, &"x".repeat(20_000), PAGE));
     assert_eq!(Fetching::with(&[("size-max", "10000")]).description(&late.url("/")), "");
-    // It is no page at all.
+    // It is not a page at all.
     let other = server(endless("Content-Type: video/mp4\r\n", "x", &text));
     assert_eq!(Fetching::new().description(&other.url("/")), "");
     for server in [long, silent, late, other] {
@@ -214,13 +214,13 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_rejected() {
     );
     failure(Reply::with("503 Busy", "", PAGE), Status::Retry);
     failure(Reply::with("429 Slowly", "", PAGE), Status::Retry);
-    // It closes without a word, or in the middle.
+    // The server closes the connection without a word, or in the middle.
     failure(Reply::Bytes(Vec::new()), Status::Retry);
     failure(Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()), Status::Retry);
     failure(Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<p>".to_vec()), Status::Retry);
     let half = gzip(PAGE.as_bytes());
     failure(coded("gzip", half[..half.len() / 2].to_vec()), Status::Retry);
-    // It speaks something else.
+    // The server speaks another protocol.
     failure(Reply::Bytes(b"220 mx.test ESMTP\r\n".to_vec()), Status::Reject);
     failure(
         Reply::Bytes(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)).into_bytes()),
@@ -229,7 +229,7 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_rejected() {
 }
 
 #[test]
-fn nobody_there_is_tried_again() {
+fn a_server_that_is_not_there_is_tried_again() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = socket.local_addr().unwrap();
     drop(socket);

@@ -1,7 +1,7 @@
 //! The smallest plugin: every record comes back as it went in.
 //!
-//! A place to start from for a task on raw lines: no arguments, no fields, nothing between the bytes in and
-//! the bytes out.
+//! Start from it if you write a task on raw lines: it has no arguments, no fields, and nothing between the
+//! bytes that come in and the bytes that go out.
 
 use simplegrid_plugin_api::{Line, NoArgs, Output, Record, Result, Task};
 

@@ -1,8 +1,8 @@
 //! The domain of an e-mail address.
 //!
-//! A place to start from for a task with arguments, fields and columns: records are CSV whose first field is
-//! an address. The partitioners are those of `plugins/mail-domain`, which has nothing else in it and is a
-//! place to start from for a partitioner.
+//! Start from it if you write a task with arguments, fields and columns. Records are CSV, and their first
+//! field is an address. The partitioners come from `plugins/mail-domain`, which contains nothing else: start
+//! from that if you write a partitioner.
 
 use serde::{Deserialize, Serialize};
 use simplegrid_mail_domain::{ByEmailDomain, ByEmailDomainTwoLabels, ByRegistrableDomain};
@@ -48,7 +48,7 @@ impl Task for EmailDomain {
     }
 }
 
-/// What follows the last `@`: an earlier one may be quoted, and then belongs to the name.
+/// What follows the last `@`, because an earlier one may be quoted, and then belongs to the name.
 fn domain_of(address: &str) -> Result<&str> {
     match address.rsplit_once('@') {
         Some((_, domain)) => Ok(domain),

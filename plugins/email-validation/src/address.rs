@@ -1,23 +1,23 @@
-//! What an e-mail address may look like: the `Mailbox` of RFC 5321, with the letters of RFC 6531.
+//! What an e-mail address can look like: the `Mailbox` of RFC 5321, with the letters of RFC 6531.
 //!
-//! No comments, no display names, no folding: those belong to the headers of a message (RFC 5322), not to
-//! where it is sent. Nothing that passes here contains a control character, so it can be put into a command
-//! as it is.
+//! Comments, display names and folding are not allowed: they belong to the headers of a message (RFC 5322),
+//! not to the place that it is sent to. An address that passes here contains no control character, so it can
+//! be put into a command as it is.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Bytes of a local part (RFC 5321, 4.5.3.1.1).
+/// The most bytes of a local part (RFC 5321, 4.5.3.1.1).
 const LOCAL_BYTES_MAX: usize = 64;
 
-/// Bytes of a label (RFC 1035, 2.3.4).
+/// The most bytes of a label (RFC 1035, 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Bytes of a domain as text: the 255 of RFC 5321 (4.5.3.1.2) and RFC 1035 count a length before each label
-/// and the root.
+/// The most bytes of a domain as text: the 255 of RFC 5321 (4.5.3.1.2) and RFC 1035 count a length before
+/// each label and the root.
 const DOMAIN_BYTES_MAX: usize = 253;
 
-/// Bytes of an address: the 256 of a path (RFC 5321, 4.5.3.1.3) without its brackets.
+/// The most bytes of an address: the 256 of a path (RFC 5321, 4.5.3.1.3) without its brackets.
 const ADDRESS_BYTES_MAX: usize = 254;
 
 /// An address that mail could be sent to.
@@ -30,57 +30,57 @@ pub(crate) struct Address {
 /// Where its mail goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Domain {
-    /// A name in small ASCII letters, as in DNS.
+    /// A name in lower-case ASCII letters, as in DNS.
     Name(String),
-    /// A machine itself.
+    /// The address of a machine.
     Literal(IpAddr),
 }
 
-/// Why a text is no address.
+/// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
     #[error("it is empty")]
     Empty,
     #[error("it has no @")]
     NoAt,
-    #[error("nothing stands before the @")]
+    #[error("there is nothing before the @")]
     NoLocal,
-    #[error("nothing stands after the @")]
+    #[error("there is nothing after the @")]
     NoDomain,
-    #[error("{0:?} may not stand before the @ without quotes")]
+    #[error("{0:?} is not allowed before the @ without quotes")]
     LocalCharacter(char),
-    #[error("a dot may not be first or last before the @, nor follow another one")]
+    #[error("before the @, a dot must not come first or last, or follow another dot")]
     LocalDots,
     #[error("the quotes before the @ are not closed")]
     OpenQuote,
-    #[error("{0:?} may not stand in quotes")]
+    #[error("{0:?} is not allowed in quotes")]
     QuotedCharacter(char),
-    #[error("after the quotes comes {0:?} instead of an @")]
+    #[error("the quotes are followed by {0:?} instead of an @")]
     AfterQuote(char),
-    #[error("{0} bytes stand before the @, and {LOCAL_BYTES_MAX} may")]
+    #[error("there are {0} bytes before the @, and {LOCAL_BYTES_MAX} are allowed")]
     LongLocal(usize),
-    #[error("{0:?} may not stand in a domain")]
+    #[error("{0:?} is not allowed in a domain")]
     DomainCharacter(char),
-    #[error("a dot may not be first or last in a domain, nor follow another one")]
+    #[error("in a domain, a dot must not come first or last, or follow another dot")]
     DomainDots,
-    #[error("a hyphen may not be first or last in a part of a domain")]
+    #[error("a part of a domain must not begin or end with a hyphen")]
     Hyphen,
     #[error("a part of the domain has {0} bytes, and {LABEL_BYTES_MAX} are allowed")]
     LongLabel(usize),
     #[error("the domain has {0} bytes, and {DOMAIN_BYTES_MAX} are allowed")]
     LongDomain(usize),
-    #[error("no domain ends in a number")]
+    #[error("a domain cannot end in a number")]
     NumericEnd,
     #[error("the domain cannot be written in DNS")]
     NotInDns,
-    #[error("`{0}` is no address of a machine: write [192.0.2.1] or [IPv6:2001:db8::1]")]
+    #[error("`{0}` is not the address of a machine: write [192.0.2.1] or [IPv6:2001:db8::1]")]
     Literal(String),
     #[error("it has {0} bytes, and {ADDRESS_BYTES_MAX} are allowed")]
     Long(usize),
 }
 
 impl Address {
-    /// Reads one.
+    /// Reads an address.
     pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
         if text.is_empty() {
             return Err(AddressError::Empty);
@@ -108,7 +108,7 @@ impl Address {
     }
 }
 
-/// As it stands in a command.
+/// The address as it is written in a command.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.local, self.domain)
@@ -144,7 +144,7 @@ impl fmt::Display for Domain {
     }
 }
 
-/// The place of the `@` after a local part without quotes: atoms with dots between.
+/// The place of the `@` after a local part without quotes, which is atoms with dots between them.
 fn end_of_atoms(text: &str) -> Result<usize, AddressError> {
     let end = text.find('@').ok_or(AddressError::NoAt)?;
     let local = &text[..end];
@@ -194,7 +194,7 @@ fn is_letter_beyond_ascii(c: char) -> bool {
     !c.is_ascii() && !c.is_control() && !c.is_whitespace()
 }
 
-/// Checks a name in ASCII: letters, digits and hyphens, with dots between.
+/// Checks a name in ASCII: labels of letters, digits and hyphens, with dots between them.
 fn check_name(name: &str) -> Result<(), AddressError> {
     if let Some(wrong) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !".-".contains(*c)) {
         return Err(AddressError::DomainCharacter(wrong));
@@ -213,7 +213,7 @@ fn check_name(name: &str) -> Result<(), AddressError> {
     if name.len() > DOMAIN_BYTES_MAX {
         return Err(AddressError::LongDomain(name.len()));
     }
-    // It would be an address without its brackets (RFC 3696, 2).
+    // That would be the address of a machine without its brackets (RFC 3696, 2).
     if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err(AddressError::NumericEnd);
     }

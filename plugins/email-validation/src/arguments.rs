@@ -9,17 +9,17 @@ use simplegrid_plugin_api::{Error, Result};
 use crate::address::Address;
 use crate::session::Manners;
 
-/// The `--task-arg`s. Those of Net::SimpleGrid have its names.
+/// The `--task-arg`s. Those that Net::SimpleGrid had keep their names.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Args {
     /// How many addresses of one domain a worker asks mail servers about; -1 for all.
     #[serde(default = "no_limit")]
     pub dlimit: i64,
-    /// The name that we say is ours.
+    /// The name by which the worker introduces itself.
     #[serde(default = "localhost")]
     pub smtpehlo: String,
-    /// The sender that we say mail would come from; `<>` for none. Default: this user at `smtpehlo`.
+    /// The sender that the mail would come from; `<>` for none. The default is this user at `smtpehlo`.
     #[serde(default)]
     pub smtpfrom: Option<String>,
     /// The name server to ask, instead of the system's.
@@ -28,19 +28,19 @@ pub struct Args {
     /// The port of mail servers.
     #[serde(default = "port")]
     pub smtp_port: u16,
-    /// For a connection.
+    /// How long a connection may take.
     #[serde(default = "ten_seconds")]
     pub connect_timeout: Timeout,
-    /// For each reply.
+    /// How long each reply may take.
     #[serde(default = "thirty_seconds")]
     pub command_timeout: Timeout,
-    /// For each question to the name server.
+    /// How long each question to the name server may take.
     #[serde(default = "ten_seconds")]
     pub dns_timeout: Timeout,
-    /// For all mail servers of an address together.
+    /// How long all mail servers of an address may take together.
     #[serde(default = "two_minutes")]
     pub timeout: Timeout,
-    /// Characters of a message.
+    /// The most characters of a message.
     #[serde(default = "message_characters")]
     pub message_max: usize,
 }
@@ -64,7 +64,7 @@ impl Args {
         let ehlo = self.smtpehlo.trim();
         if ehlo.is_empty() || !ehlo.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::fatal(format_args!(
-                "the task argument `smtpehlo`: `{ehlo}` is no name of a host: write one as in mail.example.org"
+                "the task argument `smtpehlo`: `{ehlo}` is not a host name: write one such as mail.example.org"
             )));
         }
         Ok(Manners {
@@ -75,7 +75,7 @@ impl Args {
         })
     }
 
-    /// When all mail servers of an address together must have answered.
+    /// How long all mail servers of an address may take together.
     pub(crate) fn patience(&self) -> Duration {
         self.timeout.get()
     }
@@ -91,18 +91,18 @@ impl Args {
         match Address::parse(&sender) {
             Ok(address) if !address.needs_utf8() => Ok(address.to_string()),
             Ok(_) => Err(Error::fatal(format_args!(
-                "the task argument `smtpfrom`: `{sender}` must be in ASCII before its @, for not \
-                 every server can read more"
+                "the task argument `smtpfrom`: `{sender}` must be ASCII before its @, because \
+                 not every server can read more"
             ))),
             Err(error) => Err(Error::fatal(format_args!(
-                "the task argument `smtpfrom`: `{sender}` is no address, for {error}; write one, or <> for none"
+                "the task argument `smtpfrom`: `{sender}` is not an address: {error}; write one, or <> for none"
             ))),
         }
     }
 }
 
-/// The name of the user that the worker runs as, or the one that is everywhere if that cannot stand in an
-/// address.
+/// The name of the user that the worker runs as; or, if that cannot be part of an address, the name that
+/// exists everywhere.
 fn user() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
     let name = user.map(|user| user.name);

@@ -1,5 +1,4 @@
-//! One TCP connection to a mail server: lines out, replies in, and nothing that can take for ever or grow for
-//! ever.
+//! One TCP connection to a mail server: lines out, replies in. Nothing here can take forever or grow forever.
 //!
 //! It knows no verbs; the conversation is in `session.rs`.
 
@@ -9,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use crate::reply::{LINE_BYTES_MAX, Reply, ReplyError, ReplyParser};
 
-/// Bytes read at once. A reply is rarely longer.
+/// How many bytes are read at once. A reply is rarely longer.
 const READ_BYTES: usize = 1024;
 
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// Bytes that came and are no line yet.
+    /// Bytes that have arrived and are not a complete line yet.
     unread: Vec<u8>,
 }
 
-/// Why a connection is of no use any more.
+/// Why a connection can no longer be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
     #[error("cannot be reached: {0}")]
@@ -40,7 +39,7 @@ pub(crate) enum ConnectionError {
 }
 
 impl ConnectionError {
-    /// Whether it let us wait.
+    /// Whether the server made us wait for nothing.
     pub(crate) fn is_silence(&self) -> bool {
         match self {
             Self::Silent(_) => true,
@@ -55,15 +54,15 @@ impl Connection {
     pub(crate) fn open(address: SocketAddr, patience: Duration) -> Result<Self, ConnectionError> {
         let stream = TcpStream::connect_timeout(&address, at_least_a_moment(patience))
             .map_err(ConnectionError::Unreachable)?;
-        // Each command is a packet that the next one waits for.
+        // Each command is one packet, and the next command has to wait for it.
         stream.set_nodelay(true).map_err(ConnectionError::Broken)?;
         Ok(Self { stream, unread: Vec::new() })
     }
 
-    /// Says a line, and waits for the reply.
+    /// Sends a line, and waits for the reply.
     ///
-    /// What came before it was said is no answer to it: whoever took it for one would mistake each reply for
-    /// the next command's from then on.
+    /// Anything that arrived before the line was sent is not an answer to it. Taking it for one would match
+    /// every later reply with the wrong command.
     pub(crate) fn ask(&mut self, line: &str, until: Instant) -> Result<Reply, ConnectionError> {
         debug_assert!(!line.contains(char::is_control), "{line:?}");
         if self.has_something()? {
@@ -123,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// Whether something came that nobody has asked for; the end of the connection is something, too.
+    /// Whether something has arrived unasked. The end of the connection counts, too.
     fn has_something(&mut self) -> Result<bool, ConnectionError> {
         if !self.unread.is_empty() {
             return Ok(true);

@@ -1,10 +1,11 @@
-//! Whether an e-mail address exists, as far as anyone can tell without writing to it.
+//! Finds out whether an e-mail address exists, as far as that is possible without writing to it.
 //!
-//! Three questions, each asked only if the one before was answered well: is it an address (`address.rs`),
-//! does its domain take mail (`mail_hosts.rs`), and does the host that takes it know the user (`postman.rs`,
-//! `session.rs`, `verdict.rs`). The answers are a score, as in Net::SimpleGrid's EmailValidationTask.
+//! It asks three questions, each only if the answer to the one before was good: is it an address
+//! (`address.rs`), does its domain take mail (`mail_hosts.rs`), and does the host that takes it know the user
+//! (`postman.rs`, `session.rs`, `verdict.rs`)? The answers give a score, as in Net::SimpleGrid's
+//! EmailValidationTask.
 //!
-//! A record always has a row, unless nobody could say whether its domain takes mail: then it is tried again.
+//! A record always has a row, unless it is unknown whether its domain takes mail: then it is tried again.
 
 mod address;
 mod arguments;
@@ -30,13 +31,13 @@ use crate::memory::Memory;
 use crate::postman::Postman;
 use crate::verdict::Verdict;
 
-/// The address is one, and its domain takes mail.
+/// The address is valid, and its domain takes mail.
 const VALID: u8 = 2;
 
 /// The user exists.
 const EXISTS: u8 = 4;
 
-/// Domains whose conversations are counted, if there is a limit.
+/// How many domains' conversations are counted, if there is a limit. A worker must not grow with its input.
 const DOMAINS_COUNTED_MAX: usize = 100_000;
 
 /// The task `email-validation`.
@@ -56,7 +57,7 @@ pub struct EmailValidation {
 pub struct Row {
     /// The address as it was read.
     pub address: String,
-    /// 6: the user exists. 2: nobody could tell. 1: there is no such user. 0: no mail can be sent there.
+    /// 6: the user exists. 2: that is unknown. 1: there is no such user. 0: no mail can be sent there.
     pub score: u8,
     /// Why the score is not 6.
     pub message: Option<String>,
@@ -92,7 +93,7 @@ impl Task for EmailValidation {
     }
 
     fn flush(&mut self, _output: &mut Output<Row>, last: bool) -> Result {
-        // Between two runs, nobody's connection is kept open.
+        // No connection stays open between two runs.
         if last {
             self.postman.quit();
         }

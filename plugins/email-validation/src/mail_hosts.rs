@@ -1,4 +1,4 @@
-//! Which hosts take a domain's mail, and in which order they are to be asked (RFC 5321, 5.1).
+//! Which hosts take a domain's mail, and in which order to ask them (RFC 5321, 5.1).
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -7,37 +7,38 @@ use simplegrid_network::{LookupError, MailExchanger, Names};
 
 use crate::address::Domain;
 
-/// Hosts of one domain that are asked. Nobody has more on purpose, and each may take its time to be silent.
+/// How many hosts of one domain are asked. No domain has more on purpose, and each host that stays silent
+/// takes time.
 const HOSTS_MAX: usize = 10;
 
-/// One of them.
+/// One host that takes a domain's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MailHost {
-    /// Its name; that of an address is as in a mail's.
+    /// The host's name. If it is known only by its address, this is the address as a mail address has it.
     pub(crate) name: String,
-    /// Its addresses, where they are known.
+    /// The host's addresses, if they are known already.
     pub(crate) addresses: Option<Vec<IpAddr>>,
 }
 
 /// Where a domain's mail goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// To these, the first one first.
+    /// To these hosts, in this order.
     Hosts(Vec<MailHost>),
-    /// Nowhere; why.
+    /// Nowhere, for this reason.
     Nowhere(String),
 }
 
 /// Which of several equally preferred hosts comes first. Each worker has an order of its own, so that a
-/// domain's hosts share the work, and keeps it, so that its connections are used again.
+/// domain's hosts share the work, and keeps that order, so that its connections are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Preference(RandomState);
 
 impl Preference {
-    /// Looks a domain's hosts up.
+    /// Looks up a domain's hosts.
     ///
     /// # Errors
-    /// Nobody could say.
+    /// The name server gave no answer, so the route is unknown for now.
     pub(crate) fn route(&self, names: &Names, domain: &Domain) -> Result<Route, LookupError> {
         let name = match domain {
             Domain::Name(name) => name,
@@ -45,7 +46,7 @@ impl Preference {
         };
         match names.mail_exchangers(name) {
             Ok(exchangers) => Ok(self.of_exchangers(name, exchangers)),
-            // Then the domain is a host itself.
+            // Without mail exchangers, the domain itself is the host.
             Err(LookupError::NoRecords(..)) => match names.addresses(name) {
                 Ok(addresses) => Ok(itself(name, addresses)),
                 Err(error) if error.is_temporary() => Err(error),
@@ -57,7 +58,8 @@ impl Preference {
     }
 
     fn of_exchangers(&self, domain: &str, mut exchangers: Vec<MailExchanger>) -> Route {
-        // RFC 7505: a domain without mail says so with the root alone. Beside others it is a mistake.
+        // RFC 7505: a domain that takes no mail says so with the root alone. Beside other hosts, the root is
+        // a mistake.
         exchangers.retain(|exchanger| !exchanger.host.is_empty());
         if exchangers.is_empty() {
             return Route::Nowhere(format!("`{domain}` says that it takes no mail (null MX)"));

@@ -1,9 +1,10 @@
-//! A map that forgets: what was used last stays, what was not used for long goes. So a worker does not grow
-//! with its input.
+//! A map that forgets: it keeps what was used recently and drops what was not. So a worker does not grow with
+//! its input.
 
 use std::collections::HashMap;
 
-/// Between `entries_max / 2` and `entries_max` entries, those used last.
+/// The entries used last: at least `entries_max / 2` and at most `entries_max` of them, once that many have
+/// been seen.
 #[derive(Debug)]
 pub(crate) struct Memory<V> {
     recent: HashMap<String, V>,
@@ -12,12 +13,12 @@ pub(crate) struct Memory<V> {
 }
 
 impl<V> Memory<V> {
-    /// An empty one, for two entries at least.
+    /// An empty memory, with room for at least two entries.
     pub(crate) fn of(entries_max: usize) -> Self {
         Self { recent: HashMap::new(), older: HashMap::new(), recent_max: (entries_max / 2).max(1) }
     }
 
-    /// What is known under a name.
+    /// The value that is remembered under a name.
     pub(crate) fn get(&mut self, name: &str) -> Option<&mut V> {
         if !self.recent.contains_key(name) {
             let value = self.older.remove(name)?;
@@ -26,7 +27,7 @@ impl<V> Memory<V> {
         self.recent.get_mut(name)
     }
 
-    /// Remembers something.
+    /// Remembers a value under a name.
     pub(crate) fn insert(&mut self, name: &str, value: V) {
         self.older.remove(name);
         if self.recent.len() >= self.recent_max && !self.recent.contains_key(name) {
@@ -35,7 +36,7 @@ impl<V> Memory<V> {
         self.recent.insert(name.to_owned(), value);
     }
 
-    /// Forgets something.
+    /// Forgets the value under a name.
     pub(crate) fn remove(&mut self, name: &str) {
         self.recent.remove(name);
         self.older.remove(name);

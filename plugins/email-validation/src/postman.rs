@@ -1,4 +1,4 @@
-//! Asks a domain's hosts about a user, one after the other, and keeps the connections for the next one.
+//! Asks a domain's hosts about a user, one after the other, and keeps the connections for the next user.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,40 +12,42 @@ use crate::memory::Memory;
 use crate::session::{Answer, Manners, Session, SessionError};
 use crate::verdict::Verdict;
 
-/// Connections that a worker keeps. Sorted or partitioned input needs one or two; a server counts those of
-/// all workers.
+/// How many connections a worker keeps. Sorted or partitioned input needs one or two, and a server counts
+/// those of all workers.
 const SESSIONS_MAX: usize = 4;
 
-/// Addresses of one host that are tried: large ones have dozens, of which one will do.
+/// How many addresses of one host are tried. Large hosts have dozens, and one will do.
 const ADDRESSES_MAX: usize = 4;
 
-/// How long a host is left alone that let us wait for a connection or a greeting. Otherwise each address of a
-/// dead domain would take a timeout.
+/// How long a host is left alone after it made us wait for a connection or a greeting. Otherwise each address
+/// of a dead domain would take a timeout.
 const SILENT_HOST_REST: Duration = Duration::from_secs(60);
 
-/// Silent hosts that are remembered.
+/// How many silent hosts are remembered. A worker must not grow with its input.
 const SILENT_HOSTS_MAX: usize = 10_000;
 
-/// New connections to a host for one address: if one breaks off in the middle, the next one may not.
+/// How many connections to a host are opened for one address. If one breaks off in the middle, the next one
+/// may not.
 const NEW_CONNECTIONS_MAX: usize = 2;
 
-/// Who asks.
+/// Asks mail hosts about users, over the connections that it keeps.
 #[derive(Debug)]
 pub(crate) struct Postman {
     manners: Manners,
     port: u16,
-    /// The one used last is the last one.
+    /// By the name of the host; the session that was used last comes last.
     sessions: Vec<(String, Session)>,
     silent: Memory<(Instant, String)>,
 }
 
 impl Postman {
-    /// One without connections.
+    /// A postman without connections.
     pub(crate) fn new(manners: Manners, port: u16) -> Self {
         Self { manners, port, sessions: Vec::new(), silent: Memory::of(SILENT_HOSTS_MAX) }
     }
 
-    /// Asks until a host knows, or none is left, or it is time. `None` if `is_stopping` said so before.
+    /// Asks until a host knows, no host is left, or the time is over. `None` if `is_stopping` became true
+    /// before that.
     pub(crate) fn ask(
         &mut self,
         names: &Names,
@@ -73,7 +75,7 @@ impl Postman {
         Some(Verdict::NotTold(why))
     }
 
-    /// Says goodbye to all.
+    /// Says goodbye to all hosts.
     pub(crate) fn quit(&mut self) {
         for (_, session) in self.sessions.drain(..) {
             session.quit();
@@ -104,7 +106,7 @@ impl Postman {
             match answer {
                 Answer::Verdict(verdict) => return Ok(verdict),
                 Answer::AskAnother(reply) => return Err(format!("says: {reply}")),
-                // It would let us wait again.
+                // A second try would only make us wait again.
                 Answer::Broken(error) if error.is_silence() => return Err(error.to_string()),
                 Answer::Broken(error) if new_connections >= NEW_CONNECTIONS_MAX => {
                     return Err(error.to_string());
@@ -138,7 +140,7 @@ impl Postman {
                 }
             }
         }
-        // If there was no time left, that is not the host's fault.
+        // If the time ran out, that is not the host's fault.
         if is_silent && Instant::now() < until {
             self.silent.insert(&host.name, (Instant::now(), why.clone()));
         }

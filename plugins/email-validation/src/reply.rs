@@ -1,11 +1,13 @@
-//! What a mail server says: one reply out of its lines (RFC 5321, 4.2), and the codes in it. Pure.
+//! What a mail server says: makes one reply out of its lines (RFC 5321, 4.2), and reads the codes in it.
+//! Pure.
 
 use std::fmt;
 
-/// Bytes of one line. The standard says 512 (RFC 5321, 4.5.3.1.5); servers that write long URLs do not count.
+/// The most bytes of one line. The standard says 512 (RFC 5321, 4.5.3.1.5), but some servers write long URLs
+/// without counting.
 pub(crate) const LINE_BYTES_MAX: usize = 4096;
 
-/// Lines of one reply. EHLO has some twenty; a server with more than this will never stop.
+/// The most lines of one reply. EHLO has some twenty; a server that sends more than this will never stop.
 const LINES_MAX: usize = 128;
 
 /// A whole reply.
@@ -15,14 +17,14 @@ pub(crate) struct Reply {
     lines: Vec<String>,
 }
 
-/// Lines of a reply that is not complete.
+/// The lines of a reply that is not complete yet.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyParser {
     code: Option<u16>,
     lines: Vec<String>,
 }
 
-/// Why it is no reply.
+/// Why some lines are not a reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ReplyError {
     #[error("it does not speak SMTP: {0:?}")]
@@ -35,7 +37,7 @@ pub(crate) enum ReplyError {
     LongLine,
 }
 
-/// The three numbers that say more than the code (RFC 3463).
+/// Three numbers that say more than the plain code (RFC 3463).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EnhancedCode {
     /// 2, 4 or 5, as the first digit of the code.
@@ -47,7 +49,7 @@ pub(crate) struct EnhancedCode {
 }
 
 impl ReplyParser {
-    /// Takes the next line, without its end. There is a reply when that was its last one.
+    /// Takes the next line, without its line end. Returns the reply if this was its last line.
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<Option<Reply>, ReplyError> {
         if line.len() > LINE_BYTES_MAX {
             return Err(ReplyError::LongLine);
@@ -70,17 +72,17 @@ impl ReplyParser {
 }
 
 impl Reply {
-    /// Its code: 200 to 599.
+    /// The reply's code: 200 to 599.
     pub(crate) fn code(&self) -> u16 {
         self.code
     }
 
-    /// Whether it means yes.
+    /// Whether the reply means yes.
     pub(crate) fn is_good(&self) -> bool {
         self.code / 100 == 2
     }
 
-    /// Whether it means no, and will tomorrow.
+    /// Whether the reply means no, today and tomorrow.
     pub(crate) fn is_permanent(&self) -> bool {
         self.code / 100 == 5
     }
@@ -90,20 +92,21 @@ impl Reply {
         self.code == 421
     }
 
-    /// Whether one of its lines is this word, as EHLO says what a server knows.
+    /// Whether one of the lines begins with this word. In a reply to EHLO, the lines say what a server
+    /// supports.
     pub(crate) fn offers(&self, word: &str) -> bool {
         let first =
             |line: &String| line.split(' ').next().is_some_and(|known| known.eq_ignore_ascii_case(word));
         self.lines.iter().skip(1).any(first)
     }
 
-    /// The enhanced code, if it has one that fits the code.
+    /// The enhanced code, if there is one and it fits the plain code.
     pub(crate) fn enhanced(&self) -> Option<EnhancedCode> {
         self.lines.iter().find_map(|line| enhanced(line)).filter(|code| code.class == self.code / 100)
     }
 }
 
-/// In one line: the code, the enhanced one once, and the texts.
+/// The reply in one line: the code, the enhanced code once, and the texts.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
@@ -123,7 +126,7 @@ impl fmt::Display for Reply {
     }
 }
 
-/// The code and what follows it: nothing, or a blank or hyphen and a text.
+/// The code and what follows it: nothing, or else a space or hyphen and a text.
 fn split(line: &[u8]) -> Option<(u16, &[u8])> {
     let (digits, rest) = line.split_at_checked(3)?;
     let is_code = matches!(digits, [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9']);
@@ -146,13 +149,13 @@ fn enhanced(line: &str) -> Option<EnhancedCode> {
     }
 }
 
-/// As text that can be shown anywhere.
+/// The bytes as text that can be shown anywhere.
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim_end().to_owned()
 }
 
-/// The beginning of something that is not what it should be.
+/// The beginning of a line that is not a reply, for an error message.
 fn excerpt(bytes: &[u8]) -> String {
     printable(&bytes[..bytes.len().min(60)])
 }

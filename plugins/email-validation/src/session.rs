@@ -1,4 +1,4 @@
-//! A conversation with one mail server, as far as RCPT and never to DATA: no mail is ever sent.
+//! A conversation with one mail server, up to RCPT but never as far as DATA: no mail is ever sent.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,19 +8,19 @@ use crate::connection::{Connection, ConnectionError};
 use crate::reply::Reply;
 use crate::verdict::Verdict;
 
-/// How long a server may take to say goodbye: it is only courtesy.
+/// How long a server may take to say goodbye. It is short because QUIT is only a courtesy.
 const QUIT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What we say about ourselves, and how long we wait.
+/// What the worker says about itself, and how long it waits.
 #[derive(Debug)]
 pub(crate) struct Manners {
     /// The name in EHLO.
     pub(crate) ehlo: String,
     /// The sender, without brackets; empty for none.
     pub(crate) from: String,
-    /// For a connection.
+    /// How long a connection may take.
     pub(crate) connect: Duration,
-    /// For a reply.
+    /// How long a reply may take.
     pub(crate) command: Duration,
 }
 
@@ -41,18 +41,18 @@ pub(crate) enum SessionError {
 }
 
 impl SessionError {
-    /// Whether it let us wait.
+    /// Whether the server made us wait for nothing.
     pub(crate) fn is_silence(&self) -> bool {
         matches!(self, Self::Connection(error) if error.is_silence())
     }
 }
 
-/// What came of asking about a user.
+/// The result of asking about a user.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// This, and no other server need be asked.
+    /// This verdict, and there is no need to ask another server.
     Verdict(Verdict),
-    /// This server does not want to talk about it now; another one may.
+    /// This server does not want to talk about the user now; another one may.
     AskAnother(Reply),
     /// The conversation broke off before there was an answer.
     Broken(ConnectionError),
@@ -88,9 +88,9 @@ impl Session {
         match self.try_ask(address, manners, until) {
             Ok(answer) => {
                 match self.connection.ask("RSET", manners.by(until)) {
-                    // Then there were two answers, and nobody knows which one was meant.
+                    // There were two answers, so it is unknown which one was meant.
                     Err(error @ ConnectionError::OutOfTurn) => (Answer::Broken(error), false),
-                    // Whatever else it says to this, the answer is known.
+                    // Whatever else the server says to RSET, the answer is known.
                     reset => (answer, reset.is_ok_and(|reply| reply.is_good())),
                 }
             }
@@ -107,8 +107,8 @@ impl Session {
         let utf8 = if address.needs_utf8() { " SMTPUTF8" } else { "" };
         let reply = self.connection.ask(&format!("MAIL FROM:<{}>{utf8}", manners.from), manners.by(until))?;
         if !reply.is_good() {
-            // What is wrong with the sender or with us is so for all hosts of the domain, unless it is so for
-            // now only.
+            // If the sender or the worker is refused for good, all hosts of the domain will refuse. If it is
+            // only for now, another host may not.
             return Ok(match reply.is_permanent() {
                 true => Answer::Verdict(Verdict::NotTold(reply.to_string())),
                 false => Answer::AskAnother(reply),
@@ -125,7 +125,7 @@ impl Session {
 }
 
 impl Manners {
-    /// When a reply must be there.
+    /// The moment by which a reply must have arrived.
     fn by(&self, until: Instant) -> Instant {
         until.min(Instant::now() + self.command)
     }

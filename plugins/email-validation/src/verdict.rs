@@ -1,25 +1,25 @@
-//! What a reply to RCPT says about a user: it exists, it does not, or nothing. Pure.
+//! What a reply to RCPT says about a user: that it exists, that it does not, or nothing. Pure.
 
 use crate::reply::Reply;
 
 /// What is known about a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The server takes mail for it.
+    /// The server takes mail for the user.
     Exists,
     /// The server says that there is no such user.
     NoSuchUser(String),
-    /// It could not be told; why.
+    /// Whether the user exists is unknown, for this reason.
     NotTold(String),
 }
 
 impl Verdict {
-    /// The one that a reply to RCPT gives.
+    /// The verdict that follows from a reply to RCPT.
     ///
-    /// The enhanced code counts if there is one, for the code alone does not tell an unknown user from an
-    /// unwelcome sender: 550 is for both.
+    /// If there is an enhanced code, it counts, because the plain code cannot tell an unknown user from an
+    /// unwelcome sender: 550 stands for both.
     pub(crate) fn of_recipient(reply: &Reply) -> Self {
-        // 252 is for servers that take the mail, but cannot say (RFC 5321, 3.5.3).
+        // 252 is for servers that take the mail but cannot say whether the user exists (RFC 5321, 3.5.3).
         if reply.is_good() && reply.code() != 252 {
             return Self::Exists;
         }
@@ -32,14 +32,15 @@ impl Verdict {
 
 fn says_no_such_user(reply: &Reply) -> bool {
     match reply.enhanced() {
-        // RFC 3463, 3.2: about the recipient's address. 4 is ambiguous, 5 means that it is good, 7 and 8 are
-        // about the sender's, and 9 about another server. 10 is a domain without mail (RFC 7505).
+        // RFC 3463, 3.2: about the recipient's address. 4 means that it is ambiguous, 5 that it is valid, 7
+        // and 8 are about the sender's address, and 9 is about another server. 10 means a domain
+        // without mail (RFC 7505).
         Some(code) if code.subject == 1 => matches!(code.detail, 0..=3 | 6 | 10),
-        // RFC 3463, 3.3: disabled. A full mailbox (2) is one that exists.
+        // RFC 3463, 3.3: disabled. A full mailbox (2) exists.
         Some(code) if code.subject == 2 => code.detail == 1,
         // Policy (7), and the rest: systems, networks, protocols.
         Some(_) => false,
-        // Not found, not here, not a name that can be. The others are about this server, this mail or this
+        // Not found, not here, not a possible name. The other codes are about this server, this mail or this
         // command.
         None => matches!(reply.code(), 550 | 551 | 553 | 556),
     }

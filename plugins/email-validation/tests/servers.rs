@@ -30,7 +30,7 @@ impl World {
         Self::with(polite)
     }
 
-    /// Says something else to lines that begin with a word; the empty word is the greeting.
+    /// A server that answers lines beginning with `word` differently; the empty word stands for the greeting.
     fn that_says(word: &'static str, action: Action) -> Self {
         Self::with(move |step| if is(step, word) { action.clone() } else { polite(step) })
     }
@@ -144,7 +144,7 @@ fn what_is_no_address_has_a_score_of_nothing() {
         ("", "no address: it is empty"),
         (
             "joe@example..test",
-            "no address: a dot may not be first or last in a domain, nor follow another one",
+            "no address: in a domain, a dot must not come first or last, or follow another dot",
         ),
     ] {
         assert_eq!(task.score(record), (0, reason.into()), "{record}");
@@ -178,7 +178,7 @@ fn quoted_and_foreign_addresses_are_asked_about_as_they_are() {
         ]
     );
     assert_eq!(world.smtp.lines_with("MAIL")[2], "MAIL FROM:<> SMTPUTF8");
-    // A server that cannot read it is not asked.
+    // A server that cannot read the address is not asked.
     let (score, why) = World::polite().score("jörg@example.test");
     assert!(score == 2 && why.contains("SMTPUTF8"), "{score} {why}");
 }
@@ -226,7 +226,7 @@ fn an_exchanger_that_is_not_there_tells_nothing() {
         (score, why.as_str()),
         (2, "mail host gone.test has no address: there is no name `gone.test`")
     );
-    // But another one may.
+    // But another host may.
     let world = world.dns(|dns| dns.mx("nowhere.test", 6, "mx.example.test"));
     assert_eq!(world.score("joe@nowhere.test").0, 6);
 }
@@ -262,7 +262,7 @@ fn replies_of_several_lines_are_one() {
     let mut task = world.task(&[]);
     let expected = (1, "550 5.1.1 The account that you tried to reach does not exist. Bye.".to_owned());
     assert_eq!(task.score("joe@example.test"), expected);
-    // Nothing of it is left over for the next one.
+    // Nothing of it is left over for the next address.
     assert_eq!(task.score("ann@example.test"), expected);
     assert_eq!(world.smtp.connections(), 1);
     assert_eq!(world.task(&[("message-max", "9")]).score("joe@example.test").1, "550 5.1.1");
@@ -354,7 +354,7 @@ fn a_limit_of_conversations_holds_for_each_domain() {
 
 #[test]
 fn goodbye_in_the_middle_means_a_new_connection() {
-    // Each connection is good for two recipients.
+    // The server allows two recipients per connection.
     let recipients = std::sync::Mutex::new(std::collections::BTreeMap::<usize, usize>::new());
     let world = World::with(move |step| {
         if is(step, "RCPT") {
@@ -385,8 +385,8 @@ fn goodbye_every_time_tells_nothing() {
 }
 
 #[test]
-fn goodbye_while_nobody_asked_is_no_answer() {
-    // It says goodbye after the answer to RSET, as one does that is shut down.
+fn an_unasked_goodbye_is_not_an_answer() {
+    // The server says goodbye after the answer to RSET, as if it were being shut down.
     let world = World::with(|step| match is(step, "RSET") && step.connection == 0 {
         true => Action::SayAndClose("250 ok\r\n421 4.3.2 shutting down\r\n".into()),
         false => polite(step),
@@ -407,7 +407,7 @@ fn a_server_that_closes_tells_nothing() {
     // After its greeting.
     let world = World::that_says("", Action::SayAndClose("220 mx.test\r\n".into()));
     assert_eq!(world.score("joe@example.test").0, 2);
-    // The answer counts all the same if it was given.
+    // An answer that was given counts all the same.
     let world = World::that_says("RSET", Action::SayAndClose(String::new()));
     let mut task = world.task(&[]);
     assert_eq!(task.score("joe@example.test").0, 6);
@@ -467,16 +467,16 @@ fn what_is_no_smtp_tells_nothing() {
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() {
-    // Two replies to MAIL: taken for the one to RCPT, the second one would make a user of nobody.
+fn an_unasked_answer_is_not_taken_for_the_next_one() {
+    // Two replies to MAIL: if the second were taken for the one to RCPT, a user would seem to exist.
     let world = World::that_says("MAIL", say("250 ok\r\n250 ok\r\n"));
     let (score, why) = world.score("nobody@example.test");
     assert!(score == 2 && why.contains("before it is asked"), "{score} {why}");
-    // Two replies to RCPT: nobody knows which one is meant.
+    // Two replies to RCPT: it is unknown which one is meant.
     let world = World::that_says("RCPT", say("250 ok\r\n550 5.1.1 no\r\n"));
     let (score, why) = world.score("joe@example.test");
     assert!(score == 2 && why.contains("before it is asked"), "{score} {why}");
-    // Two replies to RSET: the answer before is good, and the next address has a new connection.
+    // Two replies to RSET: the answer before them counts, and the next address gets a new connection.
     let world = World::that_says("RSET", say("250 ok\r\n250 ok\r\n"));
     let mut task = world.task(&[]);
     assert_eq!((task.score("joe@example.test").0, task.score("nobody@example.test").0), (6, 1));
@@ -485,7 +485,7 @@ fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() {
 
 #[test]
 fn the_next_host_is_asked_if_one_cannot_say() {
-    // Nobody listens at the first address, and the server at the second one does not want to.
+    // Nothing listens at the first address, and the server at the second refuses.
     let mut sockets = neighbours(2);
     let second = SmtpServer::on(sockets.remove(0), |_| Action::SayAndClose("554 no\r\n".into()));
     let third = SmtpServer::on(sockets.remove(0), polite);
@@ -517,7 +517,7 @@ fn the_preferred_host_is_asked_alone() {
         .address_of("a.test", ip("127.0.0.1"))
         .address_of("b.test", ip("127.0.0.2"));
     let world = World { dns, smtp: first };
-    // The other one may take everything, and know nothing.
+    // The other host may take everything and know nothing.
     assert_eq!(world.score("joe@example.test").0, 2);
     assert_eq!(second.connections(), 0);
 }

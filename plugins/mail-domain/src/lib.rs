@@ -1,25 +1,25 @@
 //! The domain of an e-mail address as a partition key, for every plugin that reads addresses.
 //!
-//! Three partitioners, and nothing else. They are here, and not in one of the plugins, because a library can
-//! contain only one `export!`, and so a plugin cannot be made of another one. Whether an address is a good
-//! one is not their business: that is for the task to say, so no record fails here.
+//! It has three partitioners, and nothing else. They are here, and not in one of the plugins, because a
+//! library can contain only one `export!`, so a plugin cannot be built on another one. No record fails here:
+//! whether an address is valid is for the task to say.
 
 use std::borrow::Cow;
 
 use simplegrid_plugin_api::{Partitioner, Record, Result};
 
-/// Addresses of one domain meet, however it is written: in capitals, with a dot at its end, or in the letters
-/// of its language instead of the ones that go into DNS.
+/// Addresses of one domain meet, however the domain is written: in capitals, with a dot at its end, or in
+/// international letters instead of those that DNS uses.
 #[derive(Debug, Clone, Copy)]
 pub struct ByEmailDomain;
 
-/// Addresses meet whose domains have the last two labels in common, as in Net::SimpleGrid
+/// Addresses meet if their domains have the last two labels in common, as in Net::SimpleGrid
 /// (`Scheduler/PartitionedStrategy/ByEmailDomain.pm`): those of `a.example.org` and `b.example.org`, but also
 /// all of `co.uk`.
 #[derive(Debug, Clone, Copy)]
 pub struct ByEmailDomainTwoLabels;
 
-/// Addresses meet whose domains belong to one owner, by the rules of the public suffix list: those of
+/// Addresses meet if their domains belong to one owner, by the rules of the public suffix list: those of
 /// `a.example.co.uk` and `b.example.co.uk`, but not of `other.co.uk`.
 #[derive(Debug, Clone, Copy)]
 pub struct ByRegistrableDomain;
@@ -45,16 +45,16 @@ impl Partitioner for ByRegistrableDomain {
     }
 }
 
-/// What follows the last `@` of the first field (an earlier one may be quoted, and then belongs to the name),
-/// as DNS has it. A field without an `@` is a domain as a whole: its task will find fault with it, wherever
-/// it runs.
+/// What follows the last `@` of the first field, in the form that DNS uses. (An earlier `@` may be quoted,
+/// and then belongs to the name.) If the field has no `@`, the whole field counts as a domain: the task will
+/// report what is wrong with it, wherever it runs.
 fn domain_of<'r>(record: &Record<'r>) -> Cow<'r, [u8]> {
     let address = record.bytes(0).unwrap_or_default();
     let start = memchr::memrchr(b'@', address).map_or(0, |at| at + 1);
     normal(address[start..].trim_ascii())
 }
 
-/// A domain in small ASCII letters, without a dot at its end. What is no text stays as it is.
+/// A domain in lower-case ASCII letters, without a dot at its end. Bytes that are not UTF-8 stay as they are.
 fn normal(domain: &[u8]) -> Cow<'_, [u8]> {
     if !domain.is_ascii() {
         // International full stops become dots here, too.
@@ -85,7 +85,7 @@ fn registrable(domain: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether it is an address of a machine, as in `joe@[192.0.2.1]`: its dots do not separate labels.
+/// Whether it is the address of a machine, as in `joe@[192.0.2.1]`, whose dots do not separate labels.
 fn is_literal(domain: &[u8]) -> bool {
     domain.starts_with(b"[")
 }

@@ -1,7 +1,7 @@
 //! What plugins that talk to the network share: names and their addresses, and timeouts as arguments.
 //!
-//! A worker is one blocking process. The runtime that the name lookup needs is hidden here, and no plugin
-//! sees it. It knows neither mail nor the web.
+//! A worker is one blocking process. The runtime that the name lookup needs is hidden here, so that plugins
+//! do not see it. This crate knows neither mail nor the web.
 
 mod names;
 mod timeout;

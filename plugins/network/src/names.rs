@@ -1,8 +1,8 @@
 //! DNS for a blocking worker: mail exchangers and addresses, and the difference between "there is none" and
-//! "nobody knows at the moment".
+//! "that is unknown at the moment".
 //!
-//! Aliases (CNAME) are followed. Names are taken as complete: the search list of `/etc/resolv.conf` would
-//! make `joe@exampel` a colleague's address.
+//! Aliases (CNAME) are followed. Names are complete: the search list of `/etc/resolv.conf` would turn
+//! `joe@exampel` into a colleague's address.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,18 +21,18 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use serde::{Deserialize, Deserializer, de};
 use tokio::runtime::Runtime;
 
-/// How often one server is asked the same question, within the time that a question may take: one packet may
-/// get lost.
+/// How often one server is asked the same question, within the time that a question may take, because a
+/// packet can get lost.
 const ATTEMPTS: u32 = 2;
 
-/// A host's addresses are two questions.
+/// A host's addresses take two questions, one for each family.
 const FAMILIES: u32 = 2;
 
-/// Answers that are kept, as long as DNS allows. A worker that sees one domain after the other needs few of
-/// them, and one that sees them mixed must not grow with its input.
+/// How many answers are kept, for as long as DNS allows. A worker that sees one domain after the other needs
+/// few of them, and a worker that sees them mixed must not grow with its input.
 const ANSWERS_KEPT_MAX: u64 = 4096;
 
-/// A name server to ask instead of the system's, as an argument: `IP`, `IP:PORT` or `[IPV6]:PORT`.
+/// A task's argument: the name server to ask instead of the system's, as `IP`, `IP:PORT` or `[IPV6]:PORT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameServer(pub SocketAddr);
 
@@ -49,7 +49,7 @@ impl FromStr for NameServer {
         match whole {
             Some(address) if address.port() != 0 => Ok(Self(address)),
             _ => Err(format!(
-                "`{text}` is no name server: write its address, with its port if that is not 53, as in 192.0.2.1:53"
+                "`{text}` is not a name server: write its address, with its port unless that is 53, as in 192.0.2.1:53"
             )),
         }
     }
@@ -70,22 +70,22 @@ impl<'de> Deserialize<'de> for NameServer {
 /// Why a name has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
-    /// DNS knows that there is no such name.
+    /// DNS says that there is no such name.
     #[error("there is no name `{0}`")]
     NoSuchName(String),
-    /// There is the name, but it has no such records.
+    /// The name exists, but has no such records.
     #[error("`{0}` has no {1}")]
     NoRecords(String, &'static str),
-    /// It cannot be one.
-    #[error("`{0}` cannot be a name: {1}")]
+    /// The text cannot be a name.
+    #[error("`{0}` is not a valid name: {1}")]
     NotAName(String, String),
-    /// Nobody could say: a server failed or was silent. Later it may be known.
+    /// There was no answer, because a server failed or was silent. There may be one later.
     #[error("`{0}` could not be looked up: {1}")]
     Temporary(String, String),
 }
 
 impl LookupError {
-    /// Whether the same question may have an answer later.
+    /// Whether the same question may be answered later.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Temporary(..))
     }
@@ -94,14 +94,14 @@ impl LookupError {
 /// One MX record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MailExchanger {
-    /// The lower it is, the sooner this one should be asked.
+    /// The lower it is, the sooner this host should be asked.
     pub preference: u16,
-    /// Its name in small letters, without a dot at its end; empty for the root, which says that there is no
-    /// mail (RFC 7505).
+    /// The host's name in lower case, without a dot at its end. It is empty for the root, which says that
+    /// the domain takes no mail (RFC 7505).
     pub host: String,
 }
 
-/// Looks names up, and remembers what it is allowed to.
+/// Looks names up, and remembers the answers for as long as they allow.
 pub struct Names {
     runtime: Runtime,
     resolver: TokioResolver,
@@ -109,11 +109,11 @@ pub struct Names {
 }
 
 impl Names {
-    /// Asks `server`, or those that `/etc/resolv.conf` names; if that is not there or names none, the one on
-    /// this machine, as resolv.conf(5) has it. A question takes `patience` at most.
+    /// Asks `server`, or those that `/etc/resolv.conf` names. If that file does not exist or names none, asks
+    /// the server on this machine, as resolv.conf(5) prescribes. A question takes `patience` at most.
     ///
     /// # Errors
-    /// The process may not have what a runtime needs.
+    /// The process lacks what a runtime needs.
     pub fn new(server: Option<NameServer>, patience: Duration) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -137,7 +137,7 @@ impl Names {
     /// See [`LookupError`].
     pub fn mail_exchangers(&self, domain: &str) -> Result<Vec<MailExchanger>, LookupError> {
         let found = self.lookup(domain, RecordType::MX, "mail exchanger", self.patience)?;
-        // A set: a record may be there twice.
+        // A set, because a record may be there twice.
         let exchangers: BTreeSet<_> = found.iter().filter_map(exchanger).collect();
         if exchangers.is_empty() {
             return Err(LookupError::NoRecords(domain.to_owned(), "mail exchanger"));
@@ -145,15 +145,15 @@ impl Names {
         Ok(exchangers.into_iter().collect())
     }
 
-    /// The addresses of a host, those of IPv4 first: most of the world can be reached by those.
+    /// The addresses of a host, with IPv4 first, because most of the world can be reached that way.
     ///
     /// # Errors
-    /// See [`LookupError`]. If one family has none and the other cannot be looked up, nobody could say.
+    /// See [`LookupError`]. If one family has none and the other cannot be looked up, the error is temporary.
     pub fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         self.addresses_by(host, Instant::now() + FAMILIES * self.patience)
     }
 
-    /// The same, for one who cannot wait longer than this.
+    /// The same, for a caller that cannot wait beyond `until`.
     ///
     /// # Errors
     /// As above.
@@ -225,10 +225,10 @@ fn config(server: NameServer) -> ResolverConfig {
 fn set(options: &mut ResolverOpts, is_systems: bool, patience: Duration) {
     options.timeout = patience / ATTEMPTS;
     options.attempts = ATTEMPTS as usize - 1;
-    // A server that is named may be anything, and the plain question is one that all understand.
+    // A server that the user names may be of any kind, and all kinds understand the plain question.
     options.edns0 &= is_systems;
     options.cache_size = ANSWERS_KEPT_MAX;
-    // The system's own names count where its servers do.
+    // The system's hosts file counts only where the system's name servers do.
     options.use_hosts_file = if is_systems { ResolveHosts::Auto } else { ResolveHosts::Never };
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// No timeout of ours is longer: a day is more than any record may take, and sums of a few of them still fit
+/// The longest timeout: a day is more than any record should take, and sums of a few of them still fit
 /// everywhere.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A task's argument that is a timeout: more than nothing, and not more than a day.
+/// A task's argument that is a timeout: more than zero, and at most a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeout(Duration);
 
 impl Timeout {
-    /// So many seconds, for defaults.
+    /// A timeout of so many seconds, for defaults.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
@@ -36,10 +36,12 @@ impl FromStr for Timeout {
             Err(_) => humantime::parse_duration(text).ok(),
         };
         let duration = duration.ok_or_else(|| {
-            format!("`{text}` is no duration: write seconds, as in 10, or a unit, as in 10s, 500ms or 2m")
+            format!(
+                "`{text}` is not a duration: write seconds, as in 10, or add a unit, as in 10s, 500ms or 2m"
+            )
         })?;
         if duration.is_zero() || duration > MAX {
-            return Err(format!("`{text}` is no timeout: it must be longer than nothing and at most a day"));
+            return Err(format!("`{text}` is not a timeout: it must be more than zero and at most a day"));
         }
         Ok(Self(duration))
     }
@@ -79,7 +81,7 @@ mod tests {
     fn what_is_no_timeout_is_refused() {
         for text in ["", "soon", "-1", "0", "0s", "nan", "inf", "1e300", "2days", "10 parsecs"] {
             let said = text.parse::<Timeout>().unwrap_err();
-            assert!(said.starts_with(&format!("`{text}` is no ")), "{said}");
+            assert!(said.starts_with(&format!("`{text}` is not a ")), "{said}");
         }
     }
 }

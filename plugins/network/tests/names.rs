@@ -33,7 +33,7 @@ fn mail_exchangers_come_in_the_order_of_their_preference() {
 }
 
 #[test]
-fn nothing_and_nobody_knows_are_different() {
+fn no_such_record_and_no_answer_are_different() {
     let server = DnsServer::start()
         .address_of("a.test", ip("192.0.2.1"))
         .failing("failing.test")
@@ -87,7 +87,7 @@ fn aliases_are_followed_to_their_end() {
     assert_eq!(hosts(names.mail_exchangers("one.test")), [(5, "mx.test".to_owned())]);
     assert_eq!(names.addresses("one.test").unwrap(), [ip("192.0.2.3")]);
     assert!(!names.addresses("lost.test").unwrap_err().is_temporary());
-    // A loop has no end, and must not be one here.
+    // A loop has no end, but the lookup must end.
     names.addresses("ring.test").unwrap_err();
 }
 
@@ -129,6 +129,6 @@ fn a_name_server_is_an_address_with_or_without_a_port() {
     assert_eq!(parse("2001:db8::1"), address("[2001:db8::1]:53"));
     assert_eq!(parse("[2001:db8::1]:54"), address("[2001:db8::1]:54"));
     for bad in ["", "dns.example", "192.0.2.1:0", "192.0.2.1:99999"] {
-        assert!(parse(bad).unwrap_err().contains("is no name server"), "{bad}");
+        assert!(parse(bad).unwrap_err().contains("is not a name server"), "{bad}");
     }
 }

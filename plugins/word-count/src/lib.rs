@@ -1,12 +1,13 @@
 //! Counts words.
 //!
-//! A place to start from for a task that aggregates: it holds its records, and finishes them when their
-//! share of the result is out. If its worker dies before, they are counted again by another one, so no word
-//! is lost or counted twice.
+//! Start from it if you write a task that aggregates: it holds its records, and finishes them when their
+//! share of the result has been written. If its worker dies before that, another worker counts them again, so
+//! no word is lost or counted twice.
 //!
 //! The counts are partial: each worker writes one row per word and flush, and the rows of one word must be
-//! added up. Words are runs of letters and digits as Unicode has them, in lower case. What is not UTF-8 is
-//! read as if each bad sequence were a separator: a broken byte in a text should not cost its other words.
+//! added up. Words are runs of letters and digits, as Unicode defines them, in lower case. A sequence of
+//! bytes that is not UTF-8 separates words, so that a broken byte in a text does not cost the text's other
+//! words.
 
 use std::collections::HashMap;
 
@@ -20,7 +21,7 @@ pub struct WordCount {
     held: Vec<Held>,
 }
 
-/// How often a word was met since the last flush.
+/// How often a word occurred since the last flush.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
     /// The word in lower case.
@@ -58,7 +59,7 @@ impl Task for WordCount {
         for (word, count) in self.counts.drain() {
             output.emit(&Row { word, count })?;
         }
-        // Only now: a record that is done may not be counted again.
+        // Only now, because a record that is done is never counted again.
         for held in self.held.drain(..) {
             output.done(held);
         }

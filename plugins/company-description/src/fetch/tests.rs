@@ -1,5 +1,5 @@
-//! Addresses that may not be fetched from, with the loopback in the role of the internet: 127.0.0.1 is public
-//! here, and its neighbour 127.0.0.2 is private.
+//! Addresses that must not be fetched from, with the loopback in the role of the internet: 127.0.0.1 is
+//! public here, and its neighbour 127.0.0.2 is private.
 
 use simplegrid_network::{NameServer, Timeout};
 use simplegrid_test_servers::{DnsServer, HttpServer, Reply, neighbours};
@@ -31,7 +31,7 @@ struct World {
 }
 
 impl World {
-    /// The public server leads to what `to` makes of the port.
+    /// The public server redirects to what `to` makes of the port.
     fn new(to: fn(u16) -> String) -> Self {
         let mut sockets = neighbours(2);
         let port = sockets[0].local_addr().unwrap().port();
@@ -93,7 +93,7 @@ fn a_name_with_both_is_fetched_from_the_public_one() {
     let world = World::new(|_| String::new());
     assert_eq!(world.fetch("both.test", "/"), Ok(Some("found".into())));
     assert_eq!((world.public.connections(), world.private.connections()), (1, 0));
-    // What is connected to is what was checked: there was one lookup of each family, and no other.
+    // The connection goes to what was checked: there was one lookup of each family, and no other.
     assert_eq!(world.dns.questions().len(), 2);
 }
 
@@ -115,7 +115,7 @@ fn redirects_to_private_addresses_are_not_followed() {
 }
 
 #[test]
-fn a_name_that_nobody_can_look_up_now_may_be_looked_up_later() {
+fn a_name_that_cannot_be_looked_up_now_is_tried_again_later() {
     let dns = DnsServer::start().failing("failing.test").silent("silent.test");
     let mut args = args(&dns);
     args.connect_timeout = "200ms".parse().unwrap();
@@ -170,9 +170,9 @@ fn types_are_html_or_not() {
 }
 
 #[test]
-fn the_second_page_is_for_when_nobody_serves_the_first() {
+fn the_second_page_is_fetched_only_if_nothing_serves_the_first() {
     let world = World::new(|_| String::new());
-    // The port is a neighbour's, at an address where nobody listens.
+    // The port is that of a neighbour, at an address where nothing listens.
     let port = world.public.address().port();
     let everywhere = Fetcher::guarded(&args(&world.dns), |_| true).unwrap();
     let closed = target::parse(&format!("http://127.0.0.9:{port}/")).unwrap();
@@ -185,8 +185,8 @@ fn the_second_page_is_for_when_nobody_serves_the_first() {
         Err(FetchError::Temporary(why)) => assert_eq!(why.matches("127.0.0.9").count(), 2, "{why}"),
         other => panic!("{other:?}"),
     }
-    // The first one may come back, whatever is wrong with the second.
+    // The first page may come back, whatever is wrong with the second.
     assert!(matches!(fetch([&closed, &away]), Err(FetchError::Temporary(_))));
-    // A name that is not there is in no need of another scheme.
+    // If the name does not exist, another scheme does not help.
     assert!(matches!(fetch([&away, &open]), Err(FetchError::Permanent(_))));
 }
