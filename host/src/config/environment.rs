@@ -39,7 +39,7 @@ impl Environment {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
                 .collect(),
             program: env::current_exe().ok(),
-            host_name: gethostname::gethostname().to_string_lossy().into_owned(),
+            host_name: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             cores: cores.min(CORES_MAX),
             stderr_is_terminal: io::stderr().is_terminal(),
         }

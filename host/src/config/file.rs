@@ -221,19 +221,5 @@ fn suggestion(key: &str, mut known: Vec<&str>) -> String {
 /// Whether two keys differ by little: a third of their letters at most, or the end of one of them.
 fn look_alike(left: &str, right: &str) -> bool {
     let starts = left.len().min(right.len()) >= 4 && (left.starts_with(right) || right.starts_with(left));
-    starts || edits(left, right) <= left.len().max(right.len()) / 3
-}
-
-/// How many letters must be put in, taken out or changed to make one word of the other (Levenshtein).
-fn edits(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in right.chars().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    starts || strsim::levenshtein(left, right) <= left.len().max(right.len()) / 3
 }
