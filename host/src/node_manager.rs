@@ -27,7 +27,7 @@ pub(crate) fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
 }
 
 async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
-    let url = config.registry.url(&config.manager_args)?;
+    let url = config.registry.url()?;
     let registry = Registry::open(&url).await?;
     let key = NodeKey::new(&config.hostname, config.port);
     match config.verb {

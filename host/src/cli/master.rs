@@ -1,10 +1,10 @@
 //! The flags of `simplegrid master`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::registry::RegistryFlags;
 use super::run::RunFlags;
 use super::value::{self, Pair};
 
@@ -37,23 +37,9 @@ pub(crate) struct MasterArgs {
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub init_slave_cmd: Vec<Pair>,
 
-    /// Looks for slaves in this registry, a SQLite file or postgres://HOST/DATABASE or
-    /// mysql://HOST/DATABASE; without it, in a file of this user on this machine.
-    #[arg(long, value_name = "URL")]
-    pub registry: Option<String>,
-
-    /// Sets dsn, username, password, domain or scheduler as Net::SimpleGrid did; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
-    pub manager_arg: Vec<Pair>,
-
-    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE`
-    /// reads it from the first line of a file.
-    #[arg(long, value_name = "HOST[:PORT]|@FILE")]
-    pub registry_server: Option<String>,
-
-    /// Reads the password for the registry's server from the first line of this file.
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
 
     /// Waits this long for a slave to become free before it gives up.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]

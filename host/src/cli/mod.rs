@@ -5,17 +5,20 @@
 
 mod master;
 mod node_manager;
+mod registry;
 mod run;
 mod sink;
 mod slave;
 mod spelling;
 mod task;
+mod task_flags;
 mod value;
 mod worker;
 mod worker_limits;
 
 pub(crate) use master::MasterArgs;
 pub(crate) use node_manager::{NodeManagerArgs, NodeVerb};
+pub(crate) use registry::RegistryFlags;
 pub(crate) use run::{RunArgs, RunFlags};
 pub(crate) use sink::SinkFlags;
 pub(crate) use slave::SlaveArgs;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::sink::SinkFlags;
-use super::value::{self, InputFormat, Pair, Progress, Scheduler};
+use super::task_flags::TaskFlags;
+use super::value::{self, InputFormat, Progress, Scheduler};
 use super::worker_limits::WorkerLimitFlags;
 
 const EXAMPLES: &str = "\
@@ -26,14 +27,9 @@ EXAMPLES:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// The library with the task to run: a path, or a name looked up in SIMPLEGRID_TASK_PATH and beside this
-    /// program; `:TASK` picks one task of several.
-    #[arg(short, long, alias = "task-class", value_name = "FILE|NAME[:TASK]")]
-    pub task: String,
-
-    /// Hands an argument to the task; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
-    pub task_arg: Vec<Pair>,
+    /// Which task runs.
+    #[command(flatten)]
+    pub task: TaskFlags,
 
     /// Runs this many worker processes; without it, one for each core.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]

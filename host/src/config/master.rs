@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::load::Given;
-use super::{ConfigError, Pair, RegistryChoice, RunSettings, manager_args};
+use super::{ConfigError, Pair, RegistryChoice, RunSettings};
 use crate::cli::MasterArgs;
 use crate::sink::{Destination, HARVEST};
 
@@ -20,8 +20,6 @@ pub(crate) struct MasterConfig {
     pub init_commands: Vec<Pair>,
     /// Where the files of the slaves' sinks are delivered at the end: the command `harvest`, Perl's `scpto`.
     pub harvest: Option<String>,
-    /// Arguments as Net::SimpleGrid's manager had them, each name once.
-    pub manager_args: Vec<Pair>,
     /// Where the registry is.
     pub registry: RegistryChoice,
     /// How long to wait for the first slave.
@@ -32,7 +30,6 @@ pub(crate) struct MasterConfig {
 
 impl MasterConfig {
     pub(super) fn new(args: MasterArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
-        let manager_args = manager_args::without_repeats(args.manager_arg);
         let (harvests, init_commands): (Vec<_>, Vec<_>) =
             args.init_slave_cmd.into_iter().partition(|(name, _)| HARVEST.contains(&name.as_str()));
         let harvest = harvests.into_iter().next_back().map(|(_, destination)| destination);
@@ -40,19 +37,12 @@ impl MasterConfig {
             destination.parse::<Destination>().map_err(ConfigError::Harvest)?;
         }
         Ok(Self {
-            run: RunSettings::new(args.run, &manager_args, given)?,
+            run: RunSettings::new(args.run, &args.registry.manager_arg, given)?,
             max_reserve: max_reserve(args.max_reserve)?,
             shutdown_slaves: args.shutdown_slaves,
             init_commands,
             harvest,
-            registry: RegistryChoice::new(
-                args.registry,
-                args.registry_server,
-                args.password_file,
-                &manager_args,
-                &given.settings,
-            )?,
-            manager_args,
+            registry: RegistryChoice::new(&args.registry, &given.settings)?,
             wait_nodes: args.wait_nodes,
             reallocate_every: args.reallocate_every,
         })

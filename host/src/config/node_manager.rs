@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::layers::Source;
 use super::load::Given;
-use super::{ConfigError, Pair, RegistryChoice, manager_args};
+use super::{ConfigError, RegistryChoice, manager_args};
 use crate::cli::{self, NodeManagerArgs};
 
 /// What the node manager runs with.
@@ -12,8 +12,6 @@ use crate::cli::{self, NodeManagerArgs};
 pub(crate) struct NodeManagerConfig {
     /// Where the registry is.
     pub registry: RegistryChoice,
-    /// Arguments as Net::SimpleGrid's manager had them, each name once.
-    pub manager_args: Vec<Pair>,
     /// The name of the node's row, with the manager argument `domain`.
     pub hostname: String,
     /// The port of the node's row.
@@ -47,7 +45,6 @@ pub(crate) enum NodeVerb {
 
 impl NodeManagerConfig {
     pub(super) fn new(args: NodeManagerArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
-        let manager_args = manager_args::without_repeats(args.manager_arg);
         let verb = NodeVerb::from(args.verb);
         let named =
             ["hostname", "port"].into_iter().find(|flag| *given.settings.source(flag) == Source::CommandLine);
@@ -55,16 +52,9 @@ impl NodeManagerConfig {
             return Err(ConfigError::ListOfOne { flag });
         }
         Ok(Self {
-            registry: RegistryChoice::new(
-                args.registry,
-                args.registry_server,
-                args.password_file,
-                &manager_args,
-                &given.settings,
-            )?,
-            hostname: manager_args::qualified(&args.hostname.unwrap_or_default(), &manager_args),
+            registry: RegistryChoice::new(&args.registry, &given.settings)?,
+            hostname: manager_args::qualified(&args.hostname.unwrap_or_default(), &args.registry.manager_arg),
             port: args.port,
-            manager_args,
             verb,
         })
     }

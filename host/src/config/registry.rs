@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::layers::{Settings, Source};
 use super::{ConfigError, Pair, manager_args};
+use crate::cli::RegistryFlags;
 use crate::exit_code::UsageError;
 use crate::registry::RegistryUrl;
 
@@ -14,9 +15,11 @@ pub(crate) struct RegistryChoice {
     pub address: String,
     /// Whether nobody named it, so that its directory may have to be made.
     pub is_default: bool,
-    /// The file with the password for its server, if it has one and nobody says the password.
-    pub password_file: Option<PathBuf>,
     server: Option<RegistryServer>,
+    username: Option<String>,
+    password: Option<String>,
+    /// The file with the password for its server, where neither the address nor `password` says it.
+    password_file: Option<PathBuf>,
 }
 
 /// Where the registry's server is, apart from the address.
@@ -34,22 +37,22 @@ impl RegistryChoice {
     ///
     /// # Errors
     /// If there is neither.
-    pub(super) fn new(
-        registry: Option<String>,
-        server: Option<String>,
-        password_file: Option<PathBuf>,
-        args: &[Pair],
-        settings: &Settings,
-    ) -> Result<Self, ConfigError> {
-        let dsn = manager_args::value(args, "dsn");
+    pub(super) fn new(flags: &RegistryFlags, settings: &Settings) -> Result<Self, ConfigError> {
+        let args = &flags.manager_arg;
+        let value = |name| manager_args::value(args, name).map(str::to_owned);
+        let dsn = value("dsn");
         let is_default = *settings.source("registry") == Source::Default && dsn.is_none();
         let dsn = dsn.filter(|_| manager_args::outranks(settings, "manager-arg", "registry"));
         let key = if dsn.is_some() { "manager-arg" } else { "registry" };
         let is_weak = manager_args::outranks(settings, key, "registry-server");
-        let address = dsn.map(str::to_owned).or(registry).ok_or(ConfigError::NoRegistry)?;
-        let server = server.map(|text| RegistryServer { text, is_weak });
-        let password_file = choose_password_file(password_file, args, settings);
-        Ok(Self { address, is_default, password_file, server })
+        Ok(Self {
+            address: dsn.or_else(|| flags.registry.clone()).ok_or(ConfigError::NoRegistry)?,
+            is_default,
+            server: flags.registry_server.clone().map(|text| RegistryServer { text, is_weak }),
+            username: value("username"),
+            password: value("password"),
+            password_file: choose_password_file(flags.password_file.clone(), args, settings),
+        })
     }
 
     /// The registry itself. Perl's `username` and `password` count where the address has none, and the file
@@ -57,8 +60,7 @@ impl RegistryChoice {
     ///
     /// # Errors
     /// If the address is none, or a file cannot be read: the user's errors.
-    pub(crate) fn url(&self, manager_args: &[Pair]) -> anyhow::Result<RegistryUrl> {
-        let value = |name| manager_args::value(manager_args, name).map(str::to_owned);
+    pub(crate) fn url(&self) -> anyhow::Result<RegistryUrl> {
         let address = text_or_file(&self.address).map_err(UsageError::mark)?;
         let mut url = address.parse::<RegistryUrl>().map_err(UsageError::mark)?;
         if let Some(server) = &self.server {
@@ -68,7 +70,7 @@ impl RegistryChoice {
             // A directory that the user has named, and that is not there, is probably a typing error.
             *creates_directory = self.is_default;
         }
-        let url = url.with_credentials(value("username"), value("password"));
+        let url = url.with_credentials(self.username.clone(), self.password.clone());
         match (&url, &self.password_file) {
             (RegistryUrl::Server(server), Some(file)) if server.password.is_none() => {
                 let password = password_in(file).map_err(UsageError::mark)?;
@@ -154,13 +156,19 @@ mod tests {
     use super::*;
 
     fn choice(address: &str, password_file: Option<&Path>) -> RegistryChoice {
-        let password_file = password_file.map(Path::to_owned);
-        RegistryChoice { address: address.to_owned(), is_default: false, password_file, server: None }
+        RegistryChoice {
+            address: address.to_owned(),
+            is_default: false,
+            server: None,
+            username: None,
+            password: None,
+            password_file: password_file.map(Path::to_owned),
+        }
     }
 
     fn with_server(address: &str, text: &str, is_weak: bool) -> Result<String, String> {
         let server = Some(RegistryServer { text: text.to_owned(), is_weak });
-        let url = RegistryChoice { server, ..choice(address, None) }.url(&[]);
+        let url = RegistryChoice { server, ..choice(address, None) }.url();
         url.map(|url| url.to_string()).map_err(|error| format!("{error:#}"))
     }
 
@@ -208,12 +216,13 @@ mod tests {
         assert!(with_server("@/no/such/file", "h", false).unwrap_err().contains("/no/such/file"));
     }
 
-    fn password(address: &str, args: &[(&str, &str)], file: Option<&str>) -> Option<String> {
+    fn password(address: &str, argument: Option<&str>, file: Option<&str>) -> Option<String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
         std::fs::write(&path, file.unwrap_or_default()).unwrap();
-        let args: Vec<Pair> = args.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        match choice(address, file.map(|_| path.as_path())).url(&args).unwrap() {
+        let password = argument.map(str::to_owned);
+        let choice = RegistryChoice { password, ..choice(address, file.map(|_| path.as_path())) };
+        match choice.url().unwrap() {
             RegistryUrl::Server(server) => server.password,
             RegistryUrl::Sqlite { .. } => None,
         }
@@ -221,20 +230,20 @@ mod tests {
 
     #[test]
     fn the_password_comes_from_the_url_or_the_argument_or_the_file() {
-        let args = [("password", "argument")];
-        assert_eq!(password("mysql://u:url@h/d", &args, Some("file\n")).as_deref(), Some("url"));
-        assert_eq!(password("mysql://u@h/d", &args, Some("file\n")).as_deref(), Some("argument"));
-        assert_eq!(password("mysql://u@h/d", &[], Some("f le \r\nmore\n")).as_deref(), Some("f le "));
-        assert_eq!(password("mysql://u@h/d", &[], None), None);
+        let argument = Some("argument");
+        assert_eq!(password("mysql://u:url@h/d", argument, Some("file\n")).as_deref(), Some("url"));
+        assert_eq!(password("mysql://u@h/d", argument, Some("file\n")).as_deref(), Some("argument"));
+        assert_eq!(password("mysql://u@h/d", None, Some("f le \r\nmore\n")).as_deref(), Some("f le "));
+        assert_eq!(password("mysql://u@h/d", None, None), None);
         // A file of SQLite needs none, so nothing is read.
-        assert_eq!(password("sqlite:x", &[], Some("")), None);
+        assert_eq!(password("sqlite:x", None, Some("")), None);
     }
 
     #[test]
     fn a_file_without_a_password_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
-        let words = || choice("mysql://h/d", Some(&path)).url(&[]).unwrap_err().to_string();
+        let words = || choice("mysql://h/d", Some(&path)).url().unwrap_err().to_string();
         assert!(words().contains(&path.display().to_string()), "{}", words());
         std::fs::write(&path, "\nhunter2\n").unwrap();
         assert!(words().contains("first line is empty") && !words().contains("hunter2"), "{}", words());

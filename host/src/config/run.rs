@@ -116,8 +116,8 @@ impl LocalRunConfig {
     pub(super) fn new(args: RunArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             run: RunSettings::new(args.run, &[], given)?,
-            task: manager_args::task(args.task),
-            task_args: manager_args::without_repeats(args.task_arg),
+            task: manager_args::task(args.task.task),
+            task_args: manager_args::without_repeats(args.task.task_arg),
             workers: args.max_workers.unwrap_or(1),
             limits: args.limits.into(),
             sink: sink::choose(args.sink)?,

@@ -51,19 +51,12 @@ pub(crate) struct SlaveConfig {
 
 impl SlaveConfig {
     pub(super) fn new(args: SlaveArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
-        let manager_args = manager_args::without_repeats(args.manager_arg);
         Ok(Self {
-            registry: RegistryChoice::new(
-                args.registry,
-                args.registry_server,
-                args.password_file,
-                &manager_args,
-                &given.settings,
-            )?,
-            hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
-            task: manager_args::task(args.task),
-            task_args: manager_args::without_repeats(args.task_arg),
-            manager_args,
+            registry: RegistryChoice::new(&args.registry, &given.settings)?,
+            hostname: manager_args::qualified(&given.environment.host_name, &args.registry.manager_arg),
+            task: manager_args::task(args.task.task),
+            task_args: manager_args::without_repeats(args.task.task_arg),
+            manager_args: manager_args::without_repeats(args.registry.manager_arg),
             port: args.port,
             listen: args.listen,
             line_protocol: args.line_protocol,

@@ -187,7 +187,7 @@ fn quiet_runs_draw_no_progress() {
 
 #[test]
 fn the_registrys_server_is_named_in_the_file_and_the_environment_wins() {
-    let shown = |user: &User, words: &[&str]| user.master(words).registry.url(&[]).unwrap().to_string();
+    let shown = |user: &User, words: &[&str]| user.master(words).registry.url().unwrap().to_string();
     let text = "registry = \"mysql://g@old/d\"\nregistry-server = \"file\"";
     let user = User::new().with_file(text);
     assert_eq!(shown(&user, &[]), "mysql://g@file/d");
