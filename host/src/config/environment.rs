@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::{env, thread};
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// Workers that `run` starts where the number of cores cannot be learned.
 const CORES_IF_UNKNOWN: usize = 1;

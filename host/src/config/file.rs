@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction};
 use toml::{Table, Value};
 
-use super::ConfigError;
-use super::layers::{self, Source};
+use super::error::ConfigError;
+use super::flags;
+use super::source::Source;
 
 /// What every setting is unless someone says otherwise.
 pub(super) const DEFAULTS: &str = include_str!("../../default-config.toml");
@@ -106,14 +107,14 @@ impl ConfigFile {
     /// The first thing that is wrong.
     pub(super) fn check(&self, root: &clap::Command) -> Result<(), ConfigError> {
         for (name, value) in &self.table {
-            match (layers::command(root, &dashes(name)), value) {
+            match (flags::command(root, &dashes(name)), value) {
                 (Some(command), Value::Table(section)) => {
                     for (key, value) in section {
                         self.check_entry(&[command], &Entry { section: Some(name), key, value })?;
                     }
                 }
                 _ => {
-                    let all: Vec<_> = layers::commands(root).collect();
+                    let all: Vec<_> = flags::commands(root).collect();
                     self.check_entry(&all, &Entry { section: None, key: name, value })?;
                 }
             }
@@ -122,7 +123,7 @@ impl ConfigFile {
     }
 
     fn check_entry(&self, commands: &[&clap::Command], entry: &Entry<'_>) -> Result<(), ConfigError> {
-        let known = || commands.iter().flat_map(|command| layers::settings(command));
+        let known = || commands.iter().flat_map(|command| flags::settings(command));
         let long = dashes(entry.key);
         let mut same = known().filter(|arg| arg.get_long() == Some(&long)).peekable();
         if same.peek().is_none() {
@@ -133,7 +134,7 @@ impl ConfigFile {
         }
         for arg in same {
             let values = self.read_values(arg, entry)?;
-            layers::check(arg, &values).map_err(|reason| self.wrong_value(entry, reason))?;
+            flags::check(arg, &values).map_err(|reason| self.wrong_value(entry, reason))?;
         }
         Ok(())
     }

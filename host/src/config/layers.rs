@@ -1,65 +1,14 @@
 //! The layers that a setting's value may come from, and which of them wins. The lower layers become clap's
 //! defaults before it parses, so that a value is read and checked in one way wherever it stands.
 
-use std::fmt;
-use std::path::PathBuf;
-
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::environment::Environment;
+use super::error::ConfigError;
 use super::file::ConfigFile;
-use super::{ConfigError, Environment};
-
-/// The commands that have settings.
-const COMMANDS: [&str; 4] = ["slave", "master", "run", "node-manager"];
-
-/// Flags that belong to one call, and are no settings.
-const NOT_SETTINGS: [&str; 5] = ["config", "help", "version", "verbose", "json"];
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
-    /// `default-config.toml`, or the machine.
-    Default,
-    /// The user's file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The section, unless the key stands before all sections.
-        section: Option<String>,
-    },
-    /// A variable.
-    Environment {
-        /// Its name.
-        variable: String,
-    },
-    /// A flag.
-    CommandLine,
-}
-
-impl Source {
-    /// How strong the source is; the strongest wins.
-    pub(super) fn rank(&self) -> u8 {
-        match self {
-            Self::Default => 0,
-            Self::File { .. } => 1,
-            Self::Environment { .. } => 2,
-            Self::CommandLine => 3,
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, section: Some(section) } => write!(f, "{} [{section}]", path.display()),
-            Self::File { path, section: None } => write!(f, "{}", path.display()),
-            Self::Environment { variable } => f.write_str(variable),
-            Self::CommandLine => f.write_str("command line"),
-        }
-    }
-}
+use super::flags::{self, long};
+use super::source::Source;
 
 /// One flag of one command, with the value that it has unless the command line says otherwise.
 #[derive(Debug, Clone)]
@@ -112,7 +61,7 @@ impl Settings {
         environment: &Environment,
     ) -> Result<Self, ConfigError> {
         let name = command.get_name();
-        let settings = settings(command).map(|arg| {
+        let settings = flags::settings(command).map(|arg| {
             let (values, source) = below_the_command_line(name, arg, files, environment)?;
             Ok(Setting { key: long(arg).to_owned(), values, source, id: arg.get_id().to_string() })
         });
@@ -154,48 +103,8 @@ impl Settings {
 pub(super) fn with_defaults(root: Command, defaults: &ConfigFile) -> Result<Command, ConfigError> {
     let nowhere = Environment::default();
     let gathered: Result<Vec<Settings>, _> =
-        commands(&root).map(|command| Settings::gather(command, &[defaults], &nowhere)).collect();
+        flags::commands(&root).map(|command| Settings::gather(command, &[defaults], &nowhere)).collect();
     Ok(gathered?.iter().fold(root, |root, settings| settings.as_defaults(root, Shown::InHelp)))
-}
-
-/// The commands that have settings.
-pub(super) fn commands(root: &Command) -> impl Iterator<Item = &Command> {
-    COMMANDS.iter().filter_map(|name| root.find_subcommand(name))
-}
-
-/// The command of this name, if it has settings.
-pub(super) fn command<'a>(root: &'a Command, name: &str) -> Option<&'a Command> {
-    COMMANDS.contains(&name).then(|| root.find_subcommand(name)).flatten()
-}
-
-/// The flags of a command that are settings.
-pub(super) fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
-    command.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| !NOT_SETTINGS.contains(&long)))
-}
-
-/// Lets clap judge values as if they had been given for this flag on the command line.
-///
-/// # Errors
-/// clap's message.
-pub(super) fn check(arg: &Arg, values: &[String]) -> Result<(), String> {
-    if matches!(arg.get_action(), ArgAction::SetTrue) {
-        return Ok(());
-    }
-    let words = values.iter().map(|value| format!("--{}={value}", long(arg)));
-    let only = Command::new("check")
-        .no_binary_name(true)
-        .disable_help_flag(true)
-        .arg(arg.clone().required(false))
-        .try_get_matches_from(words);
-    only.map(drop).map_err(|error| message_of(&error))
-}
-
-/// The message alone: no `error:` before it, no hint at `--help` after it.
-fn message_of(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let text = text.split("\n\nFor more").next().unwrap_or_default();
-    let lines: Vec<&str> = text.trim_start_matches("error: ").lines().map(str::trim).collect();
-    lines.join(" ").trim_end().to_owned()
 }
 
 fn below_the_command_line(
@@ -228,7 +137,7 @@ fn in_environment(
         ArgAction::Append => Ok(text.lines().filter(|line| !line.is_empty()).map(String::from).collect()),
         _ => Ok(vec![text.to_owned()]),
     };
-    let values = values.and_then(|values| check(arg, &values).map(|()| values));
+    let values = values.and_then(|values| flags::check(arg, &values).map(|()| values));
     let place = || format!("the environment variable {variable}");
     let values = values.map_err(|reason| ConfigError::WrongValue { place: place(), reason })?;
     Ok(Some((values, Source::Environment { variable })))
@@ -250,8 +159,4 @@ fn of_the_machine(command: &str, key: &str, environment: &Environment) -> Vec<St
         _ => None,
     };
     value.into_iter().collect()
-}
-
-fn long(arg: &Arg) -> &str {
-    arg.get_long().unwrap_or_default()
 }

@@ -6,22 +6,20 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, FromArgMatches};
 
+use super::environment::Environment;
+use super::error::{ConfigError, LoadError};
 use super::file::ConfigFile;
+use super::flags;
+use super::given::Given;
+use super::invocation::{Command, Invocation, LogSettings};
 use super::layers::{self, Settings, Shown};
+use super::master::MasterConfig;
+use super::node_manager::NodeManagerConfig;
 use super::report::report;
-use super::{
-    Command, ConfigError, Environment, Invocation, LoadError, LocalRunConfig, LogSettings, MasterConfig,
-    NodeManagerConfig, SlaveConfig, TaskCommand,
-};
+use super::run::LocalRunConfig;
+use super::slave::SlaveConfig;
+use super::task::TaskCommand;
 use crate::cli::{self, Cli, CliCommand};
-
-/// What a command's struct is made from, besides its flags.
-pub(super) struct Given<'a> {
-    /// Where each of its flags has its value from.
-    pub settings: Settings,
-    /// What surrounds the process.
-    pub environment: &'a Environment,
-}
 
 /// Reads the command line (the program's name first) together with the environment and the user's file.
 ///
@@ -59,7 +57,7 @@ fn with_layers(
     files: &[&ConfigFile],
     environment: &Environment,
 ) -> Result<(clap::Command, Settings), ConfigError> {
-    match layers::command(&root, name) {
+    match flags::command(&root, name) {
         Some(command) => {
             let settings = Settings::gather(command, files, environment)?;
             Ok((settings.as_defaults(root, Shown::Nowhere), settings))

@@ -1,9 +1,9 @@
 //! Net::SimpleGrid's `--manager_arg`: names that mean something to the program (dsn, domain, scheduler), and
 //! others that are only passed on.
 
+use super::error::ConfigError;
 use super::layers::Settings;
-use super::{ConfigError, Pair};
-use crate::cli::Scheduler;
+use crate::cli::{Pair, Scheduler};
 
 /// The prefixes of Perl's schedulers: the master's, and their counterparts in the slave.
 const PERL_SCHEDULERS: [&str; 2] = ["Net::SimpleGrid::Scheduler::", "Net::SimpleGrid::ProcessScheduler::"];

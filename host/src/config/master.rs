@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::load::Given;
-use super::{ConfigError, Pair, RegistryChoice, RunSettings};
-use crate::cli::MasterArgs;
+use super::error::ConfigError;
+use super::given::Given;
+use super::registry::RegistryChoice;
+use super::run::RunSettings;
+use crate::cli::{MasterArgs, Pair};
 use crate::sink::{Destination, HARVEST};
 
 /// What a master runs with.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::layers::Source;
-use super::load::Given;
-use super::{ConfigError, RegistryChoice, manager_args};
+use super::error::ConfigError;
+use super::given::Given;
+use super::manager_args;
+use super::registry::RegistryChoice;
+use super::source::Source;
 use crate::cli::{self, NodeManagerArgs};
 
 /// What the node manager runs with.

@@ -1,7 +1,9 @@
 //! Which scheduler a run has, and what its key is: two flags and a manager argument that must agree.
 
+use super::error::ConfigError;
 use super::layers::Settings;
-use super::{ConfigError, Pair, Scheduler, manager_args};
+use super::manager_args;
+use crate::cli::{Pair, Scheduler};
 
 /// The key when none is named: Perl's partitioned scheduler hashed the whole record.
 const DEFAULT_KEY: &str = "whole-record";

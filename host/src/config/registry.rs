@@ -1,10 +1,13 @@
 //! From the settings to the registry's address, its server and its password included.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::layers::{Settings, Source};
-use super::{ConfigError, Pair, manager_args};
-use crate::cli::RegistryFlags;
+use super::error::ConfigError;
+use super::first_line::{password_in, text_or_file};
+use super::layers::Settings;
+use super::manager_args;
+use super::source::Source;
+use crate::cli::{Pair, RegistryFlags};
 use crate::exit_code::UsageError;
 use crate::registry::RegistryUrl;
 
@@ -128,31 +131,10 @@ fn choose_password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Setting
     named.filter(|_| outranked).map(PathBuf::from).or(flag)
 }
 
-/// What is written, or for `@FILE` what stands in the first line of that file, as the original had its
-/// server's address in one.
-fn text_or_file(text: &str) -> Result<String, ConfigError> {
-    let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
-    let cannot = |reason| ConfigError::NoAddress { path: file.into(), reason };
-    let line = first_line_of(Path::new(file)).map_err(cannot)?;
-    Ok(line.trim().to_owned())
-}
-
-/// The first line of a file, which is not empty. Its end is no part of it, whatever editor has written it.
-fn first_line_of(file: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err("its first line is empty".to_owned()),
-    }
-}
-
-/// The password in a file.
-pub(super) fn password_in(file: &Path) -> Result<String, ConfigError> {
-    first_line_of(file).map_err(|reason| ConfigError::NoPassword { path: file.to_owned(), reason })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn choice(address: &str, password_file: Option<&Path>) -> RegistryChoice {

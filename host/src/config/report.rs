@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
+use super::environment::Environment;
+use super::error::ConfigError;
 use super::file::ConfigFile;
-use super::layers::{self, Setting, Settings};
-use super::{ConfigError, Environment, without_secrets};
+use super::flags;
+use super::layers::{Setting, Settings};
+use super::secrets::without_secrets;
 use crate::cli;
 
 /// Values longer than this do not push the last column further out.
@@ -16,7 +19,7 @@ const VALUE_WIDTH_MAX: usize = 48;
 /// If a layer holds something that its flag would not accept.
 pub(super) fn report(files: &[&ConfigFile], environment: &Environment) -> Result<String, ConfigError> {
     let mut text = String::new();
-    for command in layers::commands(&cli::command()) {
+    for command in flags::commands(&cli::command()) {
         let settings = Settings::gather(command, files, environment)?;
         let _ = writeln!(text, "[{}]", settings.command);
         let rows: Vec<[String; 3]> = settings.settings.iter().flat_map(rows).collect();

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::load::Given;
-use super::{
-    ConfigError, InputFormat, Pair, Progress, Scheduler, manager_args, output_files, partition, sink,
-};
-use crate::cli::{RunArgs, RunFlags};
+use super::error::ConfigError;
+use super::given::Given;
+use super::output_files::RunFiles;
+use super::{manager_args, partition, sink};
+use crate::cli::{InputFormat, Pair, Progress, RunArgs, RunFlags, Scheduler};
 use crate::record::{FailedLines, Format};
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
@@ -107,8 +107,18 @@ impl RunSettings {
             inputs: flags.inputs,
             task_path: given.environment.task_path(),
         };
-        output_files::check(&settings)?;
+        settings.files().check()?;
         Ok(settings)
+    }
+
+    fn files(&self) -> RunFiles<'_> {
+        RunFiles {
+            output: self.output.as_deref(),
+            failed: self.failed.as_deref(),
+            journal: self.journal.as_deref(),
+            summary_json: self.summary_json.as_deref(),
+            inputs: &self.inputs,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the settings to a sink's address, its password included.
 
-use super::ConfigError;
-use super::registry::password_in;
+use super::error::ConfigError;
+use super::first_line::password_in;
 use crate::cli::SinkFlags;
 use crate::sink::SinkUrl;
 

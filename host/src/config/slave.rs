@@ -4,9 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::load::Given;
-use super::{ConfigError, Pair, RegistryChoice, manager_args, sink};
-use crate::cli::SlaveArgs;
+use super::error::ConfigError;
+use super::given::Given;
+use super::registry::RegistryChoice;
+use super::{manager_args, sink};
+use crate::cli::{Pair, SlaveArgs};
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Environment;
+use super::environment::Environment;
 use crate::cli::{TaskArgs, TaskVerb};
 
 /// Which libraries to look at.

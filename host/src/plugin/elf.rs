@@ -14,7 +14,7 @@ use elf::file::{Class, FileHeader};
 use elf::parse::ParseAt;
 use elf::segment::{ProgramHeader, SegmentTable};
 
-use super::LoadError;
+use super::load_error::LoadError;
 
 /// Bytes of the ELF header of a 64-bit machine.
 const HEADER_BYTES: usize = size_of::<elf::file::Elf64_Ehdr>();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::LoadError;
+use super::load_error::LoadError;
 
 /// The library that `name_or_path` means, and the task in it if it names one.
 ///

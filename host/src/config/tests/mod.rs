@@ -10,7 +10,9 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use super::error::ConfigError;
 use super::*;
+use crate::cli::Scheduler;
 
 /// A user with a home directory, some variables and perhaps a file.
 struct User {

@@ -10,7 +10,9 @@ use simplegrid_plugin_api::abi::{self, Bytes, Host};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
-use crate::plugin::{CallError, Cells, TaskHost};
+use crate::plugin::call_error::CallError;
+use crate::plugin::cells::Cells;
+use crate::plugin::task_host::TaskHost;
 
 /// What one task's callbacks work on. It must not move while the plugin has its address.
 ///

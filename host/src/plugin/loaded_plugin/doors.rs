@@ -11,7 +11,7 @@ use abi_stable::library::{LibHeader, LibraryError, lib_header_from_path};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use simplegrid_plugin_api::abi::{ABI, C_SYMBOL, Plugin, PluginRef, VERSION, VERSION_SYMBOL, VersionText};
 
-use crate::plugin::LoadError;
+use crate::plugin::load_error::LoadError;
 
 /// Differences of layouts that an error shows. There may be hundreds, and the first says it.
 const DIFFERENCES_MAX: usize = 3;

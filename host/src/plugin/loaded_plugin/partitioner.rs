@@ -9,7 +9,9 @@ use simplegrid_plugin_api::abi::{Bytes, PartitionV1};
 use simplegrid_plugin_api::fields::Splitter;
 
 use super::context::Context;
-use crate::plugin::{CallError, Cells, TaskHost};
+use crate::plugin::call_error::CallError;
+use crate::plugin::cells::Cells;
+use crate::plugin::task_host::TaskHost;
 
 /// Computes partition keys. Records are split into fields with commas, if the partitioner asks.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::abi::{Bytes, Pair, Plugin};
 
 use super::context::Context;
-use crate::plugin::{CallError, TaskHost};
+use crate::plugin::call_error::CallError;
+use crate::plugin::task_host::TaskHost;
 
 /// A task and its host. It stays on the thread that made it (it is neither `Send` nor `Sync`), as the table
 /// asks for.

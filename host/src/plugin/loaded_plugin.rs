@@ -15,7 +15,11 @@ use std::path::{Path, PathBuf};
 use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::abi::{self, Bytes, Pair, Plugin};
 
-use super::{CallError, LoadError, Manifest, TaskHost, TaskManifest, elf};
+use super::call_error::CallError;
+use super::elf;
+use super::load_error::LoadError;
+use super::manifest::{Manifest, TaskManifest};
+use super::task_host::TaskHost;
 use context::{Context, NoTask};
 
 pub(crate) use partitioner::LoadedPartitioner;
