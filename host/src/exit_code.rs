@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
+pub(crate) enum ExitStatus {
     /// 0: every record was done, or the command did what it was asked.
     Done,
     /// 1: some records failed; all others were done.
@@ -36,7 +36,7 @@ const SIGNAL_BASE: u8 = 128;
 
 impl ExitStatus {
     /// The number that the parent process sees.
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::SomeFailed => 1,

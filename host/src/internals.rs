@@ -10,12 +10,12 @@ pub mod database {
 
     pub mod mysql {
         //! Connections to MySQL and MariaDB.
-        pub use crate::database::mysql::*;
+        pub use crate::database::mysql::connect;
     }
 
     pub mod postgres {
         //! Connections to PostgreSQL.
-        pub use crate::database::postgres::*;
+        pub use crate::database::postgres::{PostgresConnection, connect};
     }
 }
 

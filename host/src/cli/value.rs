@@ -16,7 +16,7 @@ pub(crate) type Pair = (String, String);
 
 /// How the input is cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InputFormat {
+pub(crate) enum InputFormat {
     /// One record a line.
     Lines,
     /// One record a row of CSV (RFC 4180); a quoted field may hold line breaks.
@@ -29,7 +29,7 @@ pub enum InputFormat {
 
 impl InputFormat {
     /// As it is written after `--format`.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Lines => "lines",
             Self::Csv => "csv",

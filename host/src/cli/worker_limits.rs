@@ -6,7 +6,7 @@ use super::value;
 
 /// What a worker may take.
 #[derive(Debug, Args)]
-pub struct WorkerLimitFlags {
+pub(crate) struct WorkerLimitFlags {
     /// Lets a worker have this much memory; a record that needs more fails as a crash. No limit unless set.
     #[arg(long, value_name = "BYTES", value_parser = value::memory_bytes)]
     pub worker_memory: Option<u64>,

@@ -15,9 +15,9 @@ use crate::registry::RegistryUrl;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryChoice {
     /// Its address: a URL, or a DSN as Perl's DBI has it, or a file that holds one.
-    pub address: String,
+    pub(super) address: String,
     /// Whether nobody named it, so that its directory may have to be made.
-    pub is_default: bool,
+    pub(super) is_default: bool,
     server: Option<RegistryServer>,
     username: Option<String>,
     password: Option<String>,

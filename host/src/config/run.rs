@@ -7,7 +7,7 @@ use super::error::ConfigError;
 use super::given::Given;
 use super::output_files::RunFiles;
 use super::{manager_args, partition, sink};
-use crate::cli::{InputFormat, Pair, Progress, RunArgs, RunFlags, Scheduler};
+use crate::cli::{InputFormat, Pair, Progress, RunArgs, RunFlags};
 use crate::record::{FailedLines, Format};
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
@@ -34,10 +34,7 @@ pub(crate) struct RunSettings {
     pub record_timeout: Option<Duration>,
     /// Bytes of the longest record.
     pub max_record_bytes: usize,
-    /// Which worker gets which record.
-    pub scheduler: Scheduler,
-    /// What the key is, `field:N`, `whole-record` or `FILE[:NAME]`: there if, and only if, the scheduler is
-    /// the partitioned one.
+    /// The partition key, `field:N`, `whole-record` or `FILE[:NAME]`; `None` sends any record to any worker.
     pub partition_by: Option<String>,
     /// Whether progress is drawn; never if the user wants it quiet.
     pub progress: Progress,
@@ -88,7 +85,8 @@ impl RunSettings {
         manager_args: &[Pair],
         given: &Given<'_>,
     ) -> Result<Self, ConfigError> {
-        let choice = partition::choose(flags.scheduler, flags.partition_by, manager_args, &given.settings)?;
+        let partition_by =
+            partition::choose(flags.scheduler, flags.partition_by, manager_args, &given.settings)?;
         let settings = Self {
             format: flags.format,
             keep_order: flags.keep_order,
@@ -99,8 +97,7 @@ impl RunSettings {
             retries: flags.retries,
             record_timeout: flags.record_timeout.filter(|limit| !limit.is_zero()),
             max_record_bytes: flags.max_record_bytes,
-            scheduler: choice.scheduler,
-            partition_by: choice.partition_by,
+            partition_by,
             progress: if flags.quiet { Progress::Never } else { flags.progress },
             summary_json: flags.summary_json,
             quiet: flags.quiet,

@@ -45,8 +45,6 @@ pub(crate) struct SlaveConfig {
     pub drain_timeout: Duration,
     /// How often the rate of records is logged.
     pub sample_rate: Duration,
-    /// Warnings and errors only.
-    pub quiet: bool,
     /// Where libraries are looked for by name.
     pub task_path: Vec<PathBuf>,
 }
@@ -69,7 +67,6 @@ impl SlaveConfig {
             record_timeout: args.record_timeout.filter(|limit| !limit.is_zero()),
             drain_timeout: args.drain_timeout,
             sample_rate: args.sample_rate_secs,
-            quiet: args.quiet,
             task_path: given.environment.task_path(),
         })
     }

@@ -16,16 +16,6 @@ impl<'a> Cells<'a> {
         Self(cells)
     }
 
-    /// How many there are.
-    pub fn len(self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Their bytes; `None` for NULL.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = Option<&'a [u8]>> {

@@ -54,11 +54,6 @@ impl LoadedPlugin {
         &self.manifest
     }
 
-    /// The file that it was loaded from.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// What the plugin says about one task; an empty name means the only one.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ fn the_perl_command_lines_are_understood() {
         "15",
     ]);
     assert_eq!((slave.port, slave.max_workers, slave.hostname.as_str()), (1338, 2, "here.local"));
-    assert!(slave.quiet && slave.sample_rate.as_secs() == 15);
+    assert!(slave.sample_rate.as_secs() == 15);
     let master = user.master(&[
         "--manager_arg=dsn=dbi:mysql:g@h:3306",
         "--manager_arg=scheduler=Net::SimpleGrid::Scheduler::PartitionedStrategy::ByEmailDomain",
@@ -30,7 +30,6 @@ fn the_perl_command_lines_are_understood() {
         "scpto=u@h:d",
     ]);
     assert_eq!(master.registry.address, "dbi:mysql:g@h:3306");
-    assert_eq!(master.run.scheduler, Scheduler::Partitioned);
     assert_eq!(master.run.partition_by.as_deref(), Some("email-domain:by-email-domain"));
     assert_eq!((master.max_reserve, master.harvest.as_deref()), (Some(10), Some("u@h:d")));
     assert!(master.init_commands.is_empty(), "a harvest is no command for the start");
@@ -92,12 +91,9 @@ fn the_registry_is_named_by_flag_or_dsn_whichever_is_stronger() {
 #[test]
 fn a_key_implies_the_partitioned_scheduler_and_the_scheduler_a_key() {
     let user = User::new();
-    let choice = |user: &User, words: &[&str]| {
-        let run = user.master(words).run;
-        (run.scheduler, run.partition_by)
-    };
-    let partitioned = |key: &str| (Scheduler::Partitioned, Some(key.to_owned()));
-    let round_robin = (Scheduler::RoundRobin, None);
+    let choice = |user: &User, words: &[&str]| user.master(words).run.partition_by;
+    let partitioned = |key: &str| Some(key.to_owned());
+    let round_robin = None;
     assert_eq!(choice(&user, &[]), round_robin);
     assert_eq!(choice(&user, &["--partition-by", "field:0"]), partitioned("field:0"));
     assert_eq!(choice(&user, &["--scheduler", "partitioned"]), partitioned("whole-record"));

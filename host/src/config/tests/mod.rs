@@ -12,7 +12,6 @@ use tempfile::TempDir;
 
 use super::error::ConfigError;
 use super::*;
-use crate::cli::Scheduler;
 
 /// A user with a home directory, some variables and perhaps a file.
 struct User {
