@@ -1,4 +1,4 @@
-//! The whole command line: the commands, and what is said about all of them.
+//! The whole command line: the commands, and what concerns all of them.
 
 use std::path::PathBuf;
 
@@ -18,12 +18,12 @@ EXAMPLES:
   simplegrid run -t ./libecho.so < records.txt        on this machine, on every core
   simplegrid slave -t echo -m 8                       offer eight workers to the grid
   simplegrid master -o rows.txt < records.txt         use every slave that is free
-  simplegrid node-manager list                        see who is there
+  simplegrid node-manager list                        list the slaves
 
 SETTINGS:
   Every flag of slave, master, run and node-manager can also be set by an environment variable
   (--max-workers: SIMPLEGRID_MAX_WORKERS) or by a key in a file (max-workers = 8, see --config).
-  The command line wins over the environment, the environment over the file.
+  The command line wins over the environment, and the environment over the file.
   `simplegrid config` shows what is in force and where it comes from.
 
 EXIT STATUS:
@@ -33,7 +33,7 @@ EXIT STATUS:
   3  no node could be reserved
   4  the run could not go on
   129, 130, 143  stopped by the signal HUP, INT or TERM
-  141  whoever read the results has closed them, as `| head` does";
+  141  the reader of the results has closed them, as `| head` does";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -51,7 +51,7 @@ pub(crate) struct Cli {
     #[arg(long = "config", value_name = "FILE", global = true, display_order = 900)]
     pub config_file: Option<PathBuf>,
 
-    /// Logs more; twice, everything.
+    /// Logs more; given twice, everything.
     #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 901)]
     pub verbose: u8,
 
@@ -71,12 +71,12 @@ pub(crate) enum CliCommand {
     Run(RunArgs),
     /// Lists the grid's nodes, and changes their states
     NodeManager(NodeManagerArgs),
-    /// Shows what a task's library holds, and which libraries there are
+    /// Shows what a task's library contains, and which libraries there are
     Task(TaskArgs),
     /// Shows every setting in force, and where it comes from
     #[command(after_help = "Passwords are never shown.")]
     Config,
-    /// A worker process; only a slave starts it
+    /// A worker process, started by its slave only
     #[command(hide = true)]
     Worker(WorkerArgs),
 }

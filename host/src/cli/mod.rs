@@ -1,7 +1,7 @@
-//! What the user may type: clap types, their help texts, and nothing else. Defaults are not here but in
-//! `default-config.toml`; what the words mean together is decided in `config`.
+//! What the user may type: clap types, their help texts, and nothing else. Defaults are in
+//! `default-config.toml`, and `config` decides what flags mean together.
 //!
-//! **Invariant:** clap appears in this module and in `config`'s layers, and nowhere else.
+//! **Invariant:** clap appears in this module and in `config`, and nowhere else.
 
 mod command_line;
 mod master;

@@ -66,17 +66,17 @@ pub(crate) enum NodeVerb {
     /// Ends the slave once its records in flight are finished
     #[command(disable_help_flag = true, alias = "SHUTDOWN")]
     Shutdown,
-    /// Removes the rows of slaves that have not been seen for long
+    /// Removes the rows of slaves that have not been seen for a long time
     #[command(disable_help_flag = true)]
     Prune {
-        /// Removes what was not seen for this long.
+        /// Removes slaves that have not been seen for this long.
         #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = "1d")]
         silent_for: Duration,
     },
     /// Shows every node
     #[command(disable_help_flag = true)]
     List {
-        /// Prints JSON, one object a node.
+        /// Prints JSON, one object per node.
         #[arg(long)]
         json: bool,
     },

@@ -15,13 +15,13 @@ EXAMPLES:
   simplegrid run -t echo < records.txt
       Runs the task `echo` over every line, on every core.
   simplegrid run -t ./libemail.so --format csv -k -o rows.csv --header people.csv
-      Reads a CSV file; the rows come out in the order of the records, under the names of their columns.
+      Reads a CSV file, keeps the order of the records, and names the columns in the first line.
   simplegrid run -t echo -o rows.txt --failed failed.json --journal run.journal records.txt
-      Can be killed, and called again until it is through: no record's rows are missing or there twice.
+      Can be killed and started again until it is finished: no record's rows are lost or duplicated.
   simplegrid run -t echo --format failed failed.json
-      Runs the records again that failed.
+      Runs the failed records again.
   tail -f access.log | simplegrid run -t word-count --partition-by field:0
-      Lines whose first field is the same meet in the same worker.";
+      Lines with the same first field go to the same worker.";
 
 /// What may follow `simplegrid run`.
 #[derive(Debug, Args)]
@@ -31,11 +31,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub task: TaskFlags,
 
-    /// Runs this many worker processes; without it, one for each core.
+    /// Runs this many worker processes; by default, one for each core.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_workers: Option<u16>,
 
-    /// What its workers may take.
+    /// What each of its workers may use.
     #[command(flatten)]
     pub limits: WorkerLimitFlags,
 
@@ -43,12 +43,12 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub sink: SinkFlags,
 
-    /// What every run has.
+    /// What every run needs.
     #[command(flatten)]
     pub run: RunFlags,
 }
 
-/// Flags of everything that reads records and writes rows.
+/// The flags of everything that reads records and writes rows.
 #[derive(Debug, Args)]
 pub(crate) struct RunFlags {
     /// Cuts the input into records this way.
@@ -75,8 +75,8 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "FILE")]
     pub failed: Option<PathBuf>,
 
-    /// Keeps a journal in this file, so that the same command goes on after a crash where this run stood;
-    /// needs --output.
+    /// Keeps a journal in this file, so that after a crash the same command continues where this run
+    /// stopped; needs --output.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
 
@@ -84,7 +84,7 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "N")]
     pub retries: u32,
 
-    /// Kills a worker that takes longer over one record; 0 for no limit.
+    /// Kills a worker that takes longer than this over one record; 0 for no limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub record_timeout: Option<Duration>,
 
@@ -97,7 +97,7 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "field:N|whole-record|FILE[:NAME]")]
     pub partition_by: Option<String>,
 
-    /// Draws the run's progress on stderr.
+    /// Shows the run's progress on stderr.
     #[arg(long, value_name = "WHEN", value_enum)]
     pub progress: Progress,
 

@@ -20,7 +20,7 @@ EXAMPLES:
   simplegrid slave -t echo --sink csv:/srv/rows
       Puts the rows into files of its own, and sends none to masters.
   simplegrid slave -t echo -p 0 --registry sqlite:/srv/grid.db
-      On any free port, in a registry of its own.
+      Listens on any free port, and uses a registry of its own.
 
 The first INT, HUP or TERM lets the records in flight finish; the second stops at once.";
 
@@ -44,13 +44,12 @@ pub(crate) struct SlaveArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: IpAddr,
 
-    /// Also takes lines from programs that speak as Net::SimpleGrid's master does, or from `nc`: they are
-    /// run, nothing is answered, and rows go to stdout.
+    /// Also accepts lines from programs that speak like Net::SimpleGrid's master, or from `nc`: lines are
+    /// run as records, nothing is answered, and rows go to stdout.
     #[arg(long)]
     pub line_protocol: bool,
 
-    /// Tells masters to connect to this host name or address, where it differs from what this machine calls
-    /// itself.
+    /// Tells masters to connect to this host name or address, if it differs from this machine's own name.
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
 
@@ -62,12 +61,12 @@ pub(crate) struct SlaveArgs {
     #[command(flatten)]
     pub sink: SinkFlags,
 
-    /// Kills a worker that takes longer over one record, unless the master sets another limit; 0 for no
-    /// limit.
+    /// Kills a worker that takes longer than this over one record, unless the master sets another limit; 0
+    /// for no limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub record_timeout: Option<Duration>,
 
-    /// What its workers may take.
+    /// What each of its workers may use.
     #[command(flatten)]
     pub limits: WorkerLimitFlags,
 

@@ -12,7 +12,7 @@ pub(crate) struct TaskFlags {
     #[arg(short, long, alias = "task-class", value_name = "FILE|NAME[:TASK]")]
     pub task: String,
 
-    /// Hands an argument to the task; may be repeated.
+    /// Passes an argument to the task; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub task_arg: Vec<Pair>,
 }

@@ -1,5 +1,5 @@
-//! A configuration file: TOML with keys for all commands, and a section for each. It knows which keys there
-//! are only from the flags that clap knows.
+//! A configuration file: TOML with keys for all commands, and a section for each. Which keys exist follows
+//! from the flags that clap knows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::flags;
 use super::source::Source;
 
-/// What every setting is unless someone says otherwise.
+/// The value of every setting, unless the user sets another.
 pub(super) const DEFAULTS: &str = include_str!("../../default-config.toml");
 
 /// A file of settings, or the text of the built-in defaults.
@@ -52,10 +52,10 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), table, built_in: false })
     }
 
-    /// The defaults, as the user may read them in `default-config.toml`.
+    /// The defaults, which the user can read in `default-config.toml`.
     ///
     /// # Errors
-    /// If they are not TOML, which a test rules out.
+    /// If they are not TOML; a test makes sure that they are.
     pub(super) fn built_in() -> Result<Self, ConfigError> {
         let file = Self::parse("default-config.toml".as_ref(), DEFAULTS)?;
         Ok(Self { built_in: true, ..file })
@@ -66,7 +66,7 @@ impl ConfigFile {
         &self.path
     }
 
-    /// What the file says for one flag of one command: its section wins over what stands before the sections.
+    /// The value of one flag of one command: its section wins over the keys before all sections.
     ///
     /// # Errors
     /// If the value is of the wrong kind.
@@ -104,7 +104,7 @@ impl ConfigFile {
     /// Checks that every key is one that a command has, and that its flag would accept the value.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first mistake.
     pub(super) fn check(&self, root: &clap::Command) -> Result<(), ConfigError> {
         for (name, value) in &self.table {
             match (flags::command(root, &dashes(name)), value) {
@@ -147,7 +147,7 @@ impl ConfigFile {
             ArgAction::Append => {
                 list(entry.value).ok_or("a list of \"NAME=VALUE\", or a table of NAME = VALUE")
             }
-            _ => scalar(entry.value).map(|text| vec![text]).ok_or("one text or number"),
+            _ => scalar(entry.value).map(|text| vec![text]).ok_or("a text or a number"),
         };
         read.map_err(|expected| ConfigError::WrongKind {
             path: self.path.clone(),
@@ -207,7 +207,7 @@ fn list(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// A sentence with the known keys that look like `key`, or with all of them if none does.
+/// A sentence with the known keys that look like `key`, or with all of them if none of them does.
 fn suggestion(key: &str, mut known: Vec<&str>) -> String {
     known.sort_unstable();
     known.dedup();
@@ -219,7 +219,7 @@ fn suggestion(key: &str, mut known: Vec<&str>) -> String {
     }
 }
 
-/// Whether two keys differ by little: a third of their letters at most, or the end of one of them.
+/// Whether two keys differ only slightly: by a third of their letters at most, or by a missing end.
 fn look_alike(left: &str, right: &str) -> bool {
     let starts = left.len().min(right.len()) >= 4 && (left.starts_with(right) || right.starts_with(left));
     starts || strsim::levenshtein(left, right) <= left.len().max(right.len()) / 3

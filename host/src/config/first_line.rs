@@ -1,11 +1,11 @@
-//! What stands in the first line of a file: an address, or a password.
+//! The first line of a file, as an address or a password.
 
 use std::path::Path;
 
 use super::error::ConfigError;
 
-/// What is written, or for `@FILE` what stands in the first line of that file, as the original had its
-/// server's address in one.
+/// The text itself, or for `@FILE` the first line of that file: Net::SimpleGrid kept the address of its
+/// server in a file.
 pub(super) fn text_or_file(text: &str) -> Result<String, ConfigError> {
     let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
     let cannot = |reason| ConfigError::NoAddress { path: file.into(), reason };
@@ -13,7 +13,7 @@ pub(super) fn text_or_file(text: &str) -> Result<String, ConfigError> {
     Ok(line.trim().to_owned())
 }
 
-/// The first line of a file, which is not empty. Its end is no part of it, whatever editor has written it.
+/// The first line of a file, which must not be empty, without its line ending of either kind.
 fn first_line_of(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     match text.lines().next() {

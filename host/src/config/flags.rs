@@ -1,11 +1,12 @@
-//! Which flags are settings, and what values they take: all that files and layers know of clap's commands.
+//! Which flags are settings, and which values they accept: everything that files and layers know of clap's
+//! commands.
 
 use clap::{Arg, ArgAction, Command};
 
 /// The commands that have settings.
 const COMMANDS: [&str; 4] = ["slave", "master", "run", "node-manager"];
 
-/// Flags that belong to one call, and are no settings.
+/// Flags that concern one call only, and are not settings.
 const NOT_SETTINGS: [&str; 5] = ["config", "help", "version", "verbose", "json"];
 
 /// The commands that have settings.
@@ -23,7 +24,7 @@ pub(super) fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| !NOT_SETTINGS.contains(&long)))
 }
 
-/// Lets clap judge values as if they had been given for this flag on the command line.
+/// Has clap check values as if they had been given for this flag on the command line.
 ///
 /// # Errors
 /// clap's message.

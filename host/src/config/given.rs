@@ -5,7 +5,7 @@ use super::layers::Settings;
 
 /// What a command's struct is made from, besides its flags.
 pub(super) struct Given<'a> {
-    /// Where each of its flags has its value from.
+    /// Where the value of each flag comes from.
     pub settings: Settings,
     /// What surrounds the process.
     pub environment: &'a Environment,

@@ -1,5 +1,5 @@
-//! The layers that a setting's value may come from, and which of them wins. The lower layers become clap's
-//! defaults before it parses, so that a value is read and checked in one way wherever it stands.
+//! The layers in which a setting can have a value, and which of them wins. The lower layers become clap's
+//! defaults before it parses, so that a value is read and checked in the same way wherever it comes from.
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -10,14 +10,14 @@ use super::file::ConfigFile;
 use super::flags::{self, long};
 use super::source::Source;
 
-/// One flag of one command, with the value that it has unless the command line says otherwise.
+/// One flag of one command, with the value that it has unless the command line sets another.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     /// The flag without its dashes, which is also the key in a file.
     pub key: String,
     /// One value, several for a list, none if it is not set.
     pub values: Vec<String>,
-    /// Where they come from.
+    /// Where the values come from.
     pub source: Source,
     id: String,
 }
@@ -31,7 +31,7 @@ impl Setting {
     }
 }
 
-/// Whether clap may print a value as a flag's default. What the user set may be a secret.
+/// Whether clap may print a value as the default of a flag. A value that the user has set may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     /// In the help.
@@ -50,11 +50,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Looks into every layer below the command line: the environment, the files with the strongest first,
-    /// and the machine itself.
+    /// Looks into every layer below the command line: the environment, the files (the strongest first), and
+    /// the machine itself.
     ///
     /// # Errors
-    /// If a layer holds something that its flag would not accept.
+    /// If a layer has a value that its flag would not accept.
     pub(super) fn gather(
         command: &Command,
         files: &[&ConfigFile],
@@ -68,7 +68,7 @@ impl Settings {
         Ok(Self { command: name.to_owned(), settings: settings.collect::<Result<_, _>>()? })
     }
 
-    /// Makes these values the defaults of the command below `root` that they belong to.
+    /// Makes these values the defaults of their command below `root`.
     pub(super) fn as_defaults(&self, root: Command, shown: Shown) -> Command {
         let set = self.settings.iter().filter(|setting| !setting.values.is_empty());
         root.mut_subcommand(&self.command, |command| {
@@ -78,7 +78,7 @@ impl Settings {
         })
     }
 
-    /// Takes note of what the command line said.
+    /// Notes which settings the command line has set.
     pub(super) fn overridden_by(&mut self, matches: &ArgMatches) {
         for setting in &mut self.settings {
             if matches.value_source(&setting.id) == Some(ValueSource::CommandLine) {
@@ -99,7 +99,7 @@ impl Settings {
 /// The command with the built-in defaults, so that its help shows them.
 ///
 /// # Errors
-/// If the defaults are wrong, which a test rules out.
+/// If the defaults are wrong; a test makes sure that they are right.
 pub(super) fn with_defaults(root: Command, defaults: &ConfigFile) -> Result<Command, ConfigError> {
     let nowhere = Environment::default();
     let gathered: Result<Vec<Settings>, _> =
@@ -124,8 +124,8 @@ fn below_the_command_line(
     Ok((of_the_machine(command, long(arg), environment), Source::Default))
 }
 
-/// The variable of a flag: `--max-workers` has `SIMPLEGRID_MAX_WORKERS`. A list has one value a line, because
-/// any other separator may be part of a value.
+/// The variable of a flag: `--max-workers` has `SIMPLEGRID_MAX_WORKERS`. A list has one value per line,
+/// because any other separator may be part of a value.
 fn in_environment(
     arg: &Arg,
     environment: &Environment,
@@ -151,7 +151,7 @@ fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Defaults that no file can know.
+/// Defaults that depend on the machine, so that no file can contain them.
 fn of_the_machine(command: &str, key: &str, environment: &Environment) -> Vec<String> {
     let value = match (command, key) {
         (_, "registry") => environment.usual_registry(),

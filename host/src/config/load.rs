@@ -1,5 +1,5 @@
-//! From words and surroundings to an `Invocation`: one look at the words to learn which command and which
-//! file are meant, then the layers, then the parse that counts.
+//! From words and surroundings to an `Invocation`: a first look at the words to find out which command and
+//! which file are meant, then the layers, then the parse that counts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use crate::cli::{self, Cli, CliCommand};
 /// Reads the command line (the program's name first) together with the environment and the user's file.
 ///
 /// # Errors
-/// What is wrong, as the user should read it; also when only help or the version was asked for.
+/// What is wrong, in words for the user; also if only help or the version was asked for.
 pub(crate) fn load(
     words: impl IntoIterator<Item = OsString>,
     environment: &Environment,
@@ -66,12 +66,12 @@ fn with_layers(
     }
 }
 
-/// A worker and a look at a library need no settings, so that nothing in a file can stop them.
+/// Workers and `simplegrid task` need no settings, so nothing in a file can stop them.
 fn needs_file(command: &str) -> bool {
     !matches!(command, "worker" | "task" | "")
 }
 
-/// The file that was named, which must be there; or else the usual one, which may be.
+/// The file that was named, which must exist, or else the usual one, which need not.
 fn user_file(
     glimpse: &ArgMatches,
     root: &clap::Command,

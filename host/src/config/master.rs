@@ -1,4 +1,4 @@
-//! What a master runs with.
+//! The settings of a master.
 
 use std::time::Duration;
 
@@ -9,18 +9,19 @@ use super::run::RunSettings;
 use crate::cli::{MasterArgs, Pair};
 use crate::sink::{Destination, HARVEST};
 
-/// What a master runs with.
+/// The settings of a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MasterConfig {
-    /// What every run has.
+    /// The settings that every run has.
     pub run: RunSettings,
-    /// Slaves to reserve at most, at least one; `None` is all.
+    /// How many slaves to reserve at most, at least one; `None` for all.
     pub max_reserve: Option<usize>,
     /// Whether the slaves end with the run.
     pub shutdown_slaves: bool,
     /// Commands for each slave before its first record, in the order given.
     pub init_commands: Vec<Pair>,
-    /// Where the files of the slaves' sinks are delivered at the end: the command `harvest`, Perl's `scpto`.
+    /// Where the files of the slaves' sinks are delivered at the end: the command `harvest`, which
+    /// Net::SimpleGrid called `scpto`.
     pub harvest: Option<String>,
     /// Where the registry is.
     pub registry: RegistryChoice,
@@ -51,8 +52,8 @@ impl MasterConfig {
     }
 }
 
-/// A negative number reserves greedily, as in Perl's `reserveNodes`. There, 0 meant the default; here it is a
-/// mistake.
+/// A negative number reserves all slaves, as in Net::SimpleGrid's `reserveNodes`. There, 0 meant the default;
+/// here it is a mistake.
 fn max_reserve(number: i64) -> Result<Option<usize>, ConfigError> {
     match number {
         0 => Err(ConfigError::ReservesNothing),

@@ -1,7 +1,7 @@
-//! What the program runs with: the command line wins over the environment, the environment over the user's
-//! file, the file over the defaults; checked before a socket opens.
+//! The settings of the program. The command line wins over the environment, the environment over the user's
+//! file, and the file over the defaults. All is checked before a socket opens.
 //!
-//! The structs here are plain: whoever consumes them knows nothing of flags, variables or files.
+//! The structs here are plain: the commands that use them know nothing of flags, variables or files.
 //!
 //! **Invariant:** nothing else in the program reads the environment.
 

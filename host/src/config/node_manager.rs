@@ -1,4 +1,4 @@
-//! What the node manager runs with.
+//! The settings of the node manager.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::registry::RegistryChoice;
 use super::source::Source;
 use crate::cli::{self, NodeManagerArgs};
 
-/// What the node manager runs with.
+/// The settings of the node manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NodeManagerConfig {
     /// Where the registry is.
@@ -27,18 +27,19 @@ pub(crate) struct NodeManagerConfig {
 pub(crate) enum NodeVerb {
     /// Let masters reserve it.
     Enable,
-    /// Keep masters from it.
+    /// Keep masters from reserving it.
     Disable,
     /// Take it from a master that is gone.
     Release,
     /// End it.
     Shutdown,
-    /// Remove the rows of slaves that were not seen for so long; the host name and port mean nothing.
+    /// Remove the rows of slaves that have not been seen for some time; the host name and port have no
+    /// meaning.
     Prune {
         /// How long.
         silent_for: Duration,
     },
-    /// Show all nodes; the host name and port mean nothing.
+    /// Show all nodes; the host name and port have no meaning.
     List {
         /// As JSON.
         json: bool,

@@ -1,5 +1,5 @@
-//! Whether a run's files can be read and written, as far as that shows before it begins: an hour of work
-//! should not end at a directory that was never there.
+//! Whether a run's files can be read and written, as far as can be seen before it begins: an hour of work
+//! should not be lost because a directory is missing.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) struct RunFiles<'a> {
     pub journal: Option<&'a Path>,
     /// `--summary-json`.
     pub summary_json: Option<&'a Path>,
-    /// What is read; `-` is stdin, and so is none.
+    /// What is read; `-` is stdin, and so is an empty list.
     pub inputs: &'a [PathBuf],
 }
 
@@ -43,25 +43,28 @@ impl RunFiles<'_> {
         self.inputs.iter().filter(|path| path.as_os_str() != "-").try_for_each(|path| check_input(path))
     }
 
-    /// What a journal counts must be files, whose length can be set.
+    /// What a journal counts must be in files, because it sets their length.
     fn check_journal(&self) -> Result<(), ConfigError> {
         let Some(journal) = self.journal else { return Ok(()) };
         let refused = |reason: String| ConfigError::NoJournal { path: journal.to_owned(), reason };
         let Some(output) = self.output else {
             return Err(refused(
-                "it needs --output FILE, because what went to standard output is gone".to_owned(),
+                "it needs --output FILE, because standard output cannot be continued by a later run"
+                    .to_owned(),
             ));
         };
         let files = [("output", Some(output)), ("failed", self.failed), ("journal", Some(journal))];
         let mut files = files.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
-        // Names below /dev that stand for what is open already are files only as long as this process lives.
+        // Names below /dev for what is open already are files only while this process lives.
         let is_ordinary = |path: &Path| {
             (path.is_file() || !path.exists()) && (!is_device(path) || path.starts_with("/dev/shm"))
         };
         match files.find(|(_, path)| !is_ordinary(path)) {
             Some((flag, path)) => {
                 let path = path.display();
-                Err(refused(format!("--{flag} {path} is no ordinary file, so nothing can go on in it")))
+                Err(refused(format!(
+                    "--{flag} {path} is not an ordinary file, so a later run cannot continue it"
+                )))
             }
             None => Ok(()),
         }
@@ -110,7 +113,7 @@ fn check_is_no_input(flag: &'static str, path: &Path, inputs: &[PathBuf]) -> Res
     }
 }
 
-/// Whether two names are those of one file, as far as that shows before it is there.
+/// Whether two names mean one file, as far as can be seen before the file exists.
 fn is_same(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| {
         path.canonicalize().ok().or_else(|| {
@@ -121,7 +124,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || resolved(one).is_some_and(|one| resolved(other) == Some(one))
 }
 
-/// `/dev/null` and `/dev/stderr` may be written to as often as one likes.
+/// Several outputs may share `/dev/null` or `/dev/stderr`.
 fn is_device(path: &Path) -> bool {
     path.starts_with("/dev")
 }

@@ -1,16 +1,16 @@
-//! Which scheduler a run has, and what its key is: two flags and a manager argument that must agree.
+//! Whether a run is partitioned, and by which key: two flags and a manager argument that must agree.
 
 use super::error::ConfigError;
 use super::layers::Settings;
 use super::manager_args;
 use crate::cli::{Pair, Scheduler};
 
-/// The key when none is named: Perl's partitioned scheduler hashed the whole record.
+/// The key if none is named: Net::SimpleGrid's partitioned scheduler hashed the whole record.
 const DEFAULT_KEY: &str = "whole-record";
 
-/// Makes one choice of `--scheduler`, `--partition-by` and the manager argument `scheduler`: the key, or `None`
-/// for round robin. A key implies the partitioned scheduler, unless round robin was asked for in as strong a
-/// place.
+/// Makes one choice of `--scheduler`, `--partition-by` and the manager argument `scheduler`: the key, or
+/// `None` for round robin. A key implies the partitioned scheduler, unless round robin was asked for in as
+/// strong a place.
 ///
 /// # Errors
 /// If they contradict each other, or the key is invalid.
@@ -42,8 +42,8 @@ fn without_key(scheduler: Scheduler, implied_key: Option<&str>) -> Option<String
     (scheduler == Scheduler::Partitioned).then(|| implied_key.unwrap_or(DEFAULT_KEY).to_owned())
 }
 
-/// Fields are counted from zero, as a task counts them. Whether a library has the partitioner, the library
-/// itself must say.
+/// Fields are counted from zero, as in a task. Whether a library has the partitioner is found out when the
+/// library is loaded.
 fn check(key: &str) -> Result<(), ConfigError> {
     let right = match key.strip_prefix("field:") {
         Some(number) => number.parse::<u32>().is_ok(),

@@ -1,4 +1,4 @@
-//! From the settings to the registry's address, its server and its password included.
+//! From the settings to the address of the registry, including its server and password.
 
 use std::path::PathBuf;
 
@@ -11,35 +11,36 @@ use crate::cli::{Pair, RegistryFlags};
 use crate::exit_code::UsageError;
 use crate::registry::RegistryUrl;
 
-/// Where the registry is, as the user said it.
+/// Where the registry is, in the words of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryChoice {
-    /// Its address: a URL, or a DSN as Perl's DBI has it, or a file that holds one.
+    /// Its address: a URL, a DSN of Perl's DBI, or a file that contains one.
     pub(super) address: String,
-    /// Whether nobody named it, so that its directory may have to be made.
+    /// Whether it is the default, whose directory may have to be created.
     pub(super) is_default: bool,
     server: Option<RegistryServer>,
     username: Option<String>,
     password: Option<String>,
-    /// The file with the password for its server, where neither the address nor `password` says it.
+    /// The file with the password for its server, if neither the address nor `password` has it.
     password_file: Option<PathBuf>,
 }
 
 /// Where the registry's server is, apart from the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RegistryServer {
-    /// `HOST`, `HOST:PORT`, or a file that holds one.
+    /// `HOST`, `HOST:PORT`, or a file that contains one.
     text: String,
-    /// Whether it was said in a weaker place than the address: then it only counts where that names no host.
+    /// Whether its source is weaker than that of the address: then it only counts if the address has no
+    /// host.
     is_weak: bool,
 }
 
 impl RegistryChoice {
-    /// `--registry` or the argument `dsn`, whichever was said in the stronger place; in the same place,
+    /// Takes `--registry` or the argument `dsn`, whichever has the stronger source; of equal ones,
     /// `--registry`.
     ///
     /// # Errors
-    /// If there is neither.
+    /// If neither is given.
     pub(super) fn new(flags: &RegistryFlags, settings: &Settings) -> Result<Self, ConfigError> {
         let args = &flags.manager_arg;
         let value = |name| manager_args::value(args, name).map(str::to_owned);
@@ -58,11 +59,11 @@ impl RegistryChoice {
         })
     }
 
-    /// The registry itself. Perl's `username` and `password` count where the address has none, and the file
-    /// with a password where nobody says one.
+    /// The URL of the registry. The arguments `username` and `password` count if the address has none, and
+    /// the file with the password if neither has one.
     ///
     /// # Errors
-    /// If the address is none, or a file cannot be read: the user's errors.
+    /// If the address is invalid, or a file cannot be read: mistakes of the user.
     pub(crate) fn url(&self) -> anyhow::Result<RegistryUrl> {
         let address = text_or_file(&self.address).map_err(UsageError::mark)?;
         let mut url = address.parse::<RegistryUrl>().map_err(UsageError::mark)?;
@@ -70,7 +71,7 @@ impl RegistryChoice {
             server.set_in(&mut url).map_err(UsageError::mark)?;
         }
         if let RegistryUrl::Sqlite { creates_directory, .. } = &mut url {
-            // A directory that the user has named, and that is not there, is probably a typing error.
+            // If a directory that the user has named does not exist, that is probably a typing error.
             *creates_directory = self.is_default;
         }
         let url = url.with_credentials(self.username.clone(), self.password.clone());
@@ -102,7 +103,7 @@ impl RegistryServer {
 
 /// `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
 fn host_and_port(text: &str) -> Result<(&str, Option<u16>), ConfigError> {
-    // Before an `@` there may be a password.
+    // There may be a password before an `@`.
     let shown = || text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, host)| format!("…@{host}"));
     let wrong = || ConfigError::WrongServer { text: shown() };
     let (host, port) = match text.strip_prefix('[') {
@@ -122,8 +123,8 @@ fn host_and_port(text: &str) -> Result<(&str, Option<u16>), ConfigError> {
     Ok((host, port.map(|port| port.parse().map_err(|_| wrong())).transpose()?))
 }
 
-/// The file with the password: `--password-file` or the argument of that name, whichever was said in the
-/// stronger place; in the same place, `--password-file`.
+/// The file with the password: `--password-file` or the argument of that name, whichever has the stronger
+/// source; of equal ones, `--password-file`.
 fn choose_password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Settings) -> Option<PathBuf> {
     let value = |name| manager_args::value(args, name);
     let named = value("password-file").or_else(|| value("password_file"));
@@ -165,7 +166,7 @@ mod tests {
         ] {
             assert_eq!(with_server(address, server, false).as_deref(), Ok(url), "{address} {server}");
         }
-        // Said in a weaker place, it only fills in what is missing.
+        // From a weaker source, it only fills in what is missing.
         assert_eq!(with_server("mysql://old/d", "new", true).as_deref(), Ok("mysql://old/d"));
         assert_eq!(with_server("mysql:///d", "new", true).as_deref(), Ok("mysql://new/d"));
         assert_eq!(with_server("sqlite:f", "new", true).as_deref(), Ok("sqlite:f"));
@@ -217,7 +218,7 @@ mod tests {
         assert_eq!(password("mysql://u@h/d", argument, Some("file\n")).as_deref(), Some("argument"));
         assert_eq!(password("mysql://u@h/d", None, Some("f le \r\nmore\n")).as_deref(), Some("f le "));
         assert_eq!(password("mysql://u@h/d", None, None), None);
-        // A file of SQLite needs none, so nothing is read.
+        // A SQLite file needs no password, so nothing is read.
         assert_eq!(password("sqlite:x", None, Some("")), None);
     }
 

@@ -1,4 +1,4 @@
-//! Where the value of a setting comes from, and which place wins.
+//! Where the value of a setting comes from, and which source wins.
 
 use std::fmt;
 use std::path::PathBuf;

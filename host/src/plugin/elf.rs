@@ -1,5 +1,5 @@
-//! Looks at a file before the dynamic linker does. The linker's message for a text file is hard to read, and it
-//! maps a truncated library without complaint, so that the process dies of it later.
+//! Looks at a file before the dynamic linker does. The linker's message for a text file is hard to read, and
+//! it maps a truncated library without complaint, so that the process dies of it later.
 //!
 //! Nothing of the file is run, and any bytes get an answer. How many bytes a whole library needs is counted
 //! here; where the headers' fields are is known to the crate `elf`.

@@ -1,4 +1,4 @@
-//! The user's file: where it is, and what may be wrong in it.
+//! The user's file: where it is, and what can be wrong in it.
 
 use super::*;
 use crate::cli;

@@ -1,4 +1,4 @@
-//! What a user gets for what they typed, set and wrote: through `load`, with surroundings made up.
+//! What users get for what they typed, set and wrote: through `load`, with made-up surroundings.
 
 mod choices;
 mod files;
