@@ -1,11 +1,11 @@
-//! What the program's exit status means. Scripts build on these numbers: they do not change.
+//! What the program's exit status means. Scripts rely on these numbers, so they do not change.
 
 use std::process::ExitCode;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// 0: every record was done, or the command did what it was asked.
+pub(crate) enum ExitStatus {
+    /// 0: every record was done, or the command did what it was asked to do.
     Done,
     /// 1: some records failed; all others were done.
     SomeFailed,
@@ -15,11 +15,11 @@ pub enum ExitStatus {
     NoNode,
     /// 4: the run, or the command, could not go on.
     CannotGoOn,
-    /// 128 and the signal's number (129 for HUP, 130 for INT, 143 for TERM), as shells report it.
+    /// 128 plus the number of the signal (129 for HUP, 130 for INT, 143 for TERM), as shells report it.
     BySignal(u8),
 }
 
-/// An error that the user's words have caused: the program ends with [`ExitStatus::Usage`].
+/// An error caused by what the user typed or configured: the program ends with [`ExitStatus::Usage`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 pub(crate) struct UsageError(anyhow::Error);
@@ -36,7 +36,7 @@ const SIGNAL_BASE: u8 = 128;
 
 impl ExitStatus {
     /// The number that the parent process sees.
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::SomeFailed => 1,

@@ -1,27 +1,28 @@
-//! The names of things: small types, so that a batch cannot be taken for a slot.
+//! The names of things: small types, so that a batch cannot be mistaken for a slot.
 
 use std::fmt;
 use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
-/// A record's place in the run's input, counted from zero.
+/// A record's position in the input of the run, counted from zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
-/// A run, by a name that it keeps when the same command goes on after a crash.
+/// The name of a run, which it keeps when the same command continues after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct RunId(pub [u8; 16]);
 
-/// A batch, numbered by the master of the run from zero; never used twice, so a late answer is recognised.
+/// The number of a batch. The master of the run counts from zero and uses no number twice, so a late answer
+/// is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BatchId(pub u64);
 
-/// One connection of a master to a slave. A slave that returns after it was given up gets a new one.
+/// One connection of a master to a slave. A slave that returns after it was given up gets a new number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
 
-/// A worker's place in its slave, counted from zero; a respawned worker takes the same one.
+/// A worker's place in its slave, counted from zero. The worker that replaces it has the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SlotIndex(pub u16);
 
@@ -34,20 +35,20 @@ pub struct SlotId {
     pub index: SlotIndex,
 }
 
-/// How often a slot's worker has been replaced. What was sent to an earlier worker is void.
+/// How often a slot's worker has been replaced. What was sent to an earlier worker no longer counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Epoch(pub u32);
 
 impl BatchId {
-    /// A flush that a slave asks for by itself: no master counts so far, and no credit returns with it.
+    /// A flush that a slave asks for itself. No master counts that far, and no credit returns with it.
     pub const OWN_FLUSH: Self = Self(u64::MAX);
 }
 
 impl RunId {
-    /// A new one, different from all others.
+    /// A new name, different from all others.
     ///
     /// # Errors
-    /// If the system has no random numbers.
+    /// If the system cannot provide random numbers.
     pub fn random() -> std::io::Result<Self> {
         let mut bytes = [0; 16];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
@@ -56,14 +57,14 @@ impl RunId {
 }
 
 impl Seq {
-    /// The record `records` places later.
+    /// The position `records` records later.
     pub fn plus(self, records: usize) -> Self {
         Self(self.0 + records as u64)
     }
 }
 
 impl Epoch {
-    /// The epoch of the worker that replaces this one's.
+    /// The epoch of the next worker of the slot.
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }

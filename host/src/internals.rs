@@ -1,7 +1,7 @@
-//! What the tests, benches and fuzz targets of this workspace need of the inside, by the names that it has
+//! What the tests, benches and fuzz targets of this workspace use of the inside, under the names that it has
 //! there.
 //!
-//! No part of the program's public face, and no promise: it changes with the inside.
+//! This is not part of the public interface and promises nothing: it changes with the inside.
 
 pub mod database {
     //! Connections to databases on servers.
@@ -10,22 +10,22 @@ pub mod database {
 
     pub mod mysql {
         //! Connections to MySQL and MariaDB.
-        pub use crate::database::mysql::*;
+        pub use crate::database::mysql::connect;
     }
 
     pub mod postgres {
         //! Connections to PostgreSQL.
-        pub use crate::database::postgres::*;
+        pub use crate::database::postgres::{PostgresConnection, connect};
     }
 }
 
 pub mod ids {
-    //! Names of things in a run.
+    //! The names of things in a run.
     pub use crate::ids::{BatchId, Epoch, NodeId, RunId, Seq, SlotId, SlotIndex};
 }
 
 pub mod limits {
-    //! Maxima that a test has to know.
+    //! The maxima that tests need.
     pub use crate::limits::BATCHES_PER_SLOT_MAX;
 }
 

@@ -1,7 +1,7 @@
 //! SimpleGrid: one program that runs a function over a stream of records on many cores and machines.
 //!
-//! The way of a call of the program: `main_impl` reads the command line ([`cli`]) into plain settings
-//! ([`config`]), starts the [`log`], and hands over to the one module that does what was asked.
+//! How a call of the program runs: [`main_impl`] reads the command line (`cli`) into plain settings
+//! (`config`), starts the `log`, and hands over to the one module that does what was asked.
 
 mod cli;
 mod config;
@@ -45,7 +45,7 @@ pub fn main_impl() -> ExitCode {
     match config::load(env::args_os(), &Environment::of_this_process()) {
         Ok(invocation) => start(invocation).into(),
         Err(LoadError::CommandLine(help_or_error)) => {
-            // Help goes to stdout, which may be closed already; nothing is lost then.
+            // Help goes to stdout; nothing is lost if that is closed already.
             let _ = help_or_error.print();
             if help_or_error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }
         }
@@ -54,7 +54,7 @@ pub fn main_impl() -> ExitCode {
 }
 
 fn start(invocation: Invocation) -> ExitStatus {
-    // A worker's log goes to its slave, which knows how the user wants it.
+    // A worker's log goes to its slave, which knows how much the user wants to see.
     let of_worker = matches!(invocation.command, Command::Worker);
     if !of_worker && let Err(error) = log::init(&invocation.log) {
         return failed(&error.into(), ExitStatus::Usage);
@@ -81,7 +81,7 @@ fn run(command: Command) -> Result<ExitStatus, anyhow::Error> {
 
 /// Tells the user what went wrong, with every cause, in one line.
 fn failed(error: &anyhow::Error, status: ExitStatus) -> ExitStatus {
-    // Nobody is left to tell if stderr is closed.
+    // If stderr is closed, there is no one left to tell.
     let _ = writeln!(io::stderr(), "simplegrid: error: {error:#}");
     status
 }

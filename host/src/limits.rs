@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-/// Bytes of records in one batch, unless one record alone is larger. Large enough that a hop's cost vanishes,
-/// small enough that a worker's share of the processor's cache still holds it.
+/// Bytes of records in one batch, unless one record alone is larger. Large enough that the cost of a hop
+/// vanishes, small enough to fit a worker's share of the processor's cache.
 pub(crate) const BATCH_BYTES_MAX: usize = 256 * 1024;
 
-/// Records in one batch. An index fits 16 bits, and a batch of empty lines stays a small one.
+/// Records in one batch, so that an index fits 16 bits and a batch of empty lines stays small.
 pub(crate) const BATCH_RECORDS_MAX: usize = 65_536;
 
-/// How long a worker should be busy with one batch: long against a hop, short against a person's patience.
+/// How long a worker should be busy with one batch: long compared with a hop, short compared with a person's
+/// patience.
 pub(crate) const BATCH_WORK_TARGET: Duration = Duration::from_millis(8);
 
-/// Items (batches and flushes) that may be at one worker at once: one in hand, one waiting, so that it never
-/// idles for a round trip. Two, not more: the scoreboard has two halves (see `scoreboard`).
+/// Items (batches and flushes) that may be at one worker at once: one in hand and one waiting, so that it
+/// never idles for a round trip. No more than two, because the scoreboard has two halves (see `scoreboard`).
 pub(crate) const ITEMS_PER_WORKER_MAX: usize = 2;
 
 /// Batches that one slot may have in flight: those at its worker, and two more that wait in its slave, so
@@ -30,8 +31,8 @@ pub(crate) const HELD_BATCHES_MAX: usize = 16;
 /// Bytes of the longest record, unless `--max-record-bytes` says otherwise.
 pub(crate) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes of output rows after which a worker hands over what it has before it goes on with its batch: keeps
-/// the memory behind a scoreboard small, whatever a task writes.
+/// Bytes of output rows after which a worker hands over what it has before it continues with its batch. This
+/// keeps the memory behind a scoreboard small, whatever a task writes.
 pub(crate) const ROWS_BYTES_SOFT: usize = 1024 * 1024;
 
 /// Bytes of output rows that one call of a task may emit.
@@ -46,21 +47,21 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 /// How often each side of a link says that it is alive.
 pub(crate) const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
-/// Silence after which a peer is given up: five heartbeats, so that one lost segment is no reason.
+/// Silence after which a peer is given up: five heartbeats, so that one lost segment is not enough.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 
-/// Bytes of a frame's table and body together: a batch with one record of the greatest length that may be
-/// asked for, or the rows of one call, and the tables that go with them.
+/// Bytes of a frame's table and body together: enough for a batch with one record of the greatest permitted
+/// length, or for the rows of one call, and for the tables that go with them.
 pub(crate) const FRAME_RAW_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
-/// How often a run with a journal writes a checkpoint at most: each waits for the disk, and what was done
-/// since the last one is done again after a crash. A second of either hardly counts.
+/// How often a run with a journal writes a checkpoint at most. Each checkpoint waits for the disk, and what
+/// was done since the last one is done again after a crash; a second of either hardly matters.
 pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
-/// Bytes of the input's beginning that a journal remembers: enough to tell inputs apart, and never more than
-/// the reader hands over at once.
+/// Bytes of the beginning of the input that a journal remembers: enough to tell inputs apart, and never more
+/// than the reader hands over at once.
 pub(crate) const JOURNAL_HEAD_BYTES: u64 = 64 * 1024;
 
-/// Bytes of one entry of a journal. A range of finished records takes some four bytes, and the records
-/// between ranges are in memory, so no run comes near it; a damaged length does.
+/// Bytes of one entry of a journal. A range of finished records takes about four bytes, and the
+/// records between ranges are in memory, so no run comes near this; only a damaged length exceeds it.
 pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -1,5 +1,5 @@
-//! What the program says on stderr while it runs: one short line an event, for people. stdout is never
-//! touched: it belongs to the results.
+//! What the program says on stderr while it runs: one short line per event, for people. It never writes to
+//! stdout, which belongs to the results.
 
 use std::time::SystemTime;
 use std::{fmt, io};
@@ -17,12 +17,12 @@ const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Why nothing can be logged.
+/// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
-    /// `SIMPLEGRID_LOG` is not what tracing understands.
+    /// `SIMPLEGRID_LOG` is not a filter that tracing understands.
     #[error(
-        "the environment variable SIMPLEGRID_LOG has a wrong value `{filter}`; write it like debug or info,simplegrid::master=trace"
+        "the environment variable SIMPLEGRID_LOG has the invalid value `{filter}`; write it like debug or info,simplegrid::master=trace"
     )]
     WrongFilter {
         /// The variable's value.
@@ -32,8 +32,8 @@ pub(crate) enum LogError {
     },
 }
 
-/// Sends events to stderr from now on. A process does this once; if it was done before, as tests may have,
-/// the first time holds.
+/// Sends events to stderr from now on. A process does this once; if it is done again, as in tests, the first
+/// time counts.
 ///
 /// # Errors
 /// If `SIMPLEGRID_LOG` cannot be understood.
@@ -48,8 +48,8 @@ pub(crate) fn init(settings: &LogSettings) -> Result<(), LogError> {
     Ok(())
 }
 
-/// `SIMPLEGRID_LOG` if it is there, or else as much as the flags ask for. The libraries below are left out of
-/// the first step down: what they do is rarely what one looks for.
+/// `SIMPLEGRID_LOG` if it is set, or else as much as the flags ask for. The first `-v` leaves out the
+/// libraries that we use, which are rarely what the user is looking for.
 fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
     let directives = match (&settings.filter, settings.verbose, settings.quiet) {
         (Some(filter), ..) => filter,
@@ -62,7 +62,7 @@ fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
         .map_err(|source| LogError::WrongFilter { filter: directives.to_owned(), source })
 }
 
-/// `simplegrid slave: warning: message key=value`, with the time before it if a slave writes a file.
+/// `simplegrid slave: warning: message key=value`, with the time in front if a slave writes to a file.
 struct Line {
     role: &'static str,
     time: bool,
@@ -95,7 +95,7 @@ where
     }
 }
 
-/// What went as it should is not marked.
+/// Marks warnings and errors only.
 fn write_level(writer: &mut Writer<'_>, level: Level) -> fmt::Result {
     let (mark, colour) = match level {
         Level::ERROR => ("error", RED),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slave_that_nobody_watches_writes_the_time() {
+    fn a_slave_that_writes_to_a_file_writes_the_time() {
         let text = logged(&LogSettings { time: true, ..settings() }, || tracing::info!("hello"));
         let (time, rest) = text.split_once(' ').unwrap();
         assert!(humantime::parse_rfc3339(time).is_ok(), "{time}");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_none_is_named() {
+    fn an_invalid_filter_is_named() {
         let error =
             filter(&LogSettings { filter: Some("simplegrid=loud".into()), ..settings() }).unwrap_err();
         assert!(error.to_string().contains("SIMPLEGRID_LOG"));

@@ -12,22 +12,22 @@ use crate::registry::{Node, NodeKey, NodeState, Registry};
 use crate::stdout;
 use crate::wire::{self, MasterToSlave};
 
-/// How long a slave that was asked to end may take before the node manager stops waiting for it.
+/// How long the node manager waits for a slave to end: twice the usual time to drain.
 const END_MAX: Duration = Duration::from_secs(60);
 
-/// How often it is looked at meanwhile.
+/// How often it looks at the slave's row meanwhile: a person does not notice the delay.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Does what the command line says to a node, or lists all nodes.
+/// Does to a node what the command line says, or lists all nodes.
 ///
 /// # Errors
-/// If there is no such node, it may not be done, or the registry fails.
+/// If there is no such node, the change is not allowed, or the registry fails.
 pub(crate) fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(manage(config))
 }
 
 async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
-    let url = config.registry.url(&config.manager_args)?;
+    let url = config.registry.url()?;
     let registry = Registry::open(&url).await?;
     let key = NodeKey::new(&config.hostname, config.port);
     match config.verb {
@@ -54,7 +54,7 @@ fn say(node: &Node) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// Asks a slave to end, and waits until it has.
+/// Asks a slave to end, and waits until it has ended.
 async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitStatus> {
     let Some(node) = registry.find(key).await? else {
         bail!("there is no node {key}; `simplegrid node-manager list` shows all");
@@ -73,11 +73,11 @@ async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitSta
         }
     }
     bail!(
-        "{key} was asked to end and is still finishing what it has; `simplegrid node-manager list` shows when it is disabled"
+        "{key} was asked to end but is still finishing its records; `simplegrid node-manager list` shows when it is disabled"
     )
 }
 
-/// All nodes for people.
+/// A table of all nodes, for people.
 fn table(nodes: &[Node], now: i64) -> String {
     if nodes.is_empty() {
         return "no nodes: start one with `simplegrid slave --task NAME`\n".to_owned();

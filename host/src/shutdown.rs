@@ -1,5 +1,5 @@
 //! The signals that ask the program to stop. The first INT, HUP or TERM asks for a drain, the second for an
-//! end at once; what that means is up to whoever holds the handle.
+//! immediate end; what that means is up to the owner of the handle.
 
 use std::sync::Arc;
 use std::{fmt, fs, io};
@@ -13,7 +13,7 @@ use crate::owned_task::OwnedTask;
 /// A signal that asks the program to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSignal {
-    /// HUP: the terminal is gone.
+    /// HUP: the terminal was closed.
     Hangup,
     /// INT: Ctrl-C.
     Interrupt,
@@ -31,7 +31,7 @@ impl StopSignal {
         }
     }
 
-    /// How a program ends that this signal stopped.
+    /// The exit status of a program that this signal stopped.
     pub(crate) fn exit_status(self) -> ExitStatus {
         ExitStatus::BySignal(self.number())
     }
@@ -47,7 +47,7 @@ impl fmt::Display for StopSignal {
     }
 }
 
-/// The signals so far: only the first two mean anything.
+/// The signals so far; only the first two have a meaning.
 #[derive(Debug, Clone, Copy, Default)]
 struct Received {
     first: Option<StopSignal>,
@@ -55,7 +55,7 @@ struct Received {
 }
 
 /// Knows whether the program was asked to stop. Clones see the same signals; when the last one is dropped,
-/// nobody listens any more.
+/// the program stops listening.
 #[derive(Debug, Clone)]
 pub(crate) struct Shutdown {
     received: watch::Receiver<Received>,
@@ -63,8 +63,8 @@ pub(crate) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Starts to listen, in place of the signals' usual effect. A HUP that was ignored when the program began
-    /// stays so: that is how `nohup` works.
+    /// Starts to listen, which replaces the usual effect of the signals. A HUP that was ignored when the
+    /// program began stays ignored: that is how `nohup` works.
     ///
     /// # Errors
     /// If the operating system refuses the handlers.
@@ -91,8 +91,8 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// A handle that hears of no signals but those of the trigger: for tests, and for runs inside a process
-    /// that has its own.
+    /// A handle that only sees the signals of its trigger: for tests, and for runs inside a process that
+    /// listens already.
     pub(crate) fn by_hand() -> (ShutdownTrigger, Self) {
         let (sender, received) = watch::channel(Received::default());
         (ShutdownTrigger(sender), Self { received, _listener: None })
@@ -103,12 +103,12 @@ impl Shutdown {
         self.wait(|received| received.first).await
     }
 
-    /// Waits until the program is asked again: what still runs should be left where it is.
+    /// Waits until the program is asked a second time: what is still running should be abandoned.
     pub(crate) async fn second(&self) -> StopSignal {
         self.wait(|received| received.second).await
     }
 
-    /// Waits for ever if nobody can send a signal any more.
+    /// Waits for ever if no signal can come any more.
     async fn wait(&self, pick: impl Fn(&Received) -> Option<StopSignal>) -> StopSignal {
         let mut received = self.received.clone();
         let signal =
@@ -125,11 +125,13 @@ impl Shutdown {
 pub(crate) struct ShutdownTrigger(watch::Sender<Received>);
 
 impl ShutdownTrigger {
-    /// Acts as if the signal had come.
+    /// Has the same effect as the signal itself.
     pub(crate) fn signal(&self, signal: StopSignal) {
         self.0.send_if_modified(|received| match received {
             Received { first: None, .. } => {
-                tracing::info!("{signal} received, finishing what is in flight; once more stops at once");
+                tracing::info!(
+                    "{signal} received, finishing what is in flight; a second signal stops at once"
+                );
                 received.first = Some(signal);
                 true
             }
@@ -143,13 +145,13 @@ impl ShutdownTrigger {
     }
 }
 
-/// Asking the kernel through `sigaction` would need unsafe code; `/proc` says it too (Linux, proc(5)). Where
-/// it does not, HUP is taken as not ignored.
+/// Asking the kernel through `sigaction` would need unsafe code; `/proc` has the answer too (Linux, proc(5)).
+/// If it cannot be read, HUP counts as not ignored.
 fn hangup_is_ignored() -> bool {
     fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, StopSignal::Hangup))
 }
 
-/// Whether a process's status has the signal in its mask of ignored ones; signal 1 is the lowest bit.
+/// Whether the mask of ignored signals in a process's status contains the signal; signal 1 is the lowest bit.
 fn ignores(status: &str, signal: StopSignal) -> bool {
     status
         .lines()

@@ -1,10 +1,11 @@
-//! Standard output of the commands that print a text. Results of runs have a writer of their own.
+//! The standard output of commands that print a text. The results of runs have a writer of their own.
 
 use std::io::{self, ErrorKind, Write};
 
 use crate::exit_code::ExitStatus;
 
-/// Prints a text. Whoever closes standard output early, such as `head`, has seen enough.
+/// Prints a text. A reader that closes standard output early, such as `head`, has seen enough: that is no
+/// error.
 ///
 /// # Errors
 /// If it cannot be written.

@@ -1,4 +1,4 @@
-//! `simplegrid task`: what is in a plugin, and which plugins have names.
+//! `simplegrid task`: what a plugin contains, and which plugins can be named without a path.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::stdout;
 use crate::wire::{WorkerLimits, WorkerStart};
 use crate::worker::{self, LaunchError};
 
-/// Shows one plugin, or lists all that have a name.
+/// Shows one plugin, or lists all that can be named without a path.
 ///
 /// # Errors
 /// If a named plugin cannot be used.
@@ -32,7 +32,7 @@ async fn inspect(file: &str, json: bool, task_path: &[PathBuf]) -> anyhow::Resul
     stdout::print(&describe(&library, &manifest))
 }
 
-/// A plugin is loaded in a process of its own: one that crashes while it loads takes nothing else along.
+/// Loads a plugin in a process of its own, so that a plugin that crashes while it loads does no other harm.
 async fn load(library: &Path) -> Result<Manifest, LaunchError> {
     let start = WorkerStart {
         library: library.to_owned(),
@@ -58,7 +58,7 @@ async fn list(task_path: &[PathBuf]) -> anyhow::Result<ExitStatus> {
     }
     if text.is_empty() {
         eprintln!(
-            "simplegrid: no plugin has a name here; put libraries beside the program, or name their directory in SIMPLEGRID_TASK_PATH"
+            "simplegrid: no plugins were found; put libraries beside the program, or name their directory in SIMPLEGRID_TASK_PATH"
         );
     }
     stdout::print(&text)

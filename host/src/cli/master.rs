@@ -1,19 +1,19 @@
 //! The flags of `simplegrid master`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::registry::RegistryFlags;
 use super::run::RunFlags;
 use super::value::{self, Pair};
 
 const EXAMPLES: &str = "\
 EXAMPLES:
   simplegrid master < records.txt > rows.txt
-      Runs what the slaves run over every line, on up to twenty free slaves.
+      Runs the slaves' task over every line, on up to twenty free slaves.
   simplegrid master -m -1 -k -o rows.txt --failed failed.txt records.txt
-      Takes every free slave, keeps the order, and writes down what failed.
+      Takes every free slave, keeps the order, and writes the failed records to a file.
   simplegrid master --registry sqlite:/srv/grid.db -s < records.txt
       Uses another registry, and shuts the slaves down at the end.
 
@@ -31,39 +31,25 @@ pub(crate) struct MasterArgs {
     #[arg(short, long)]
     pub shutdown_slaves: bool,
 
-    /// Sends each slave a command before its first record; may be repeated. harvest=DEST (or scpto=DEST) has
-    /// the files of slaves with a CSV sink delivered after the last: to a directory, or to
+    /// Sends each slave a command before its first record; may be repeated. harvest=DEST (or scpto=DEST)
+    /// delivers the files of slaves with a CSV sink after the last record: to a directory, or to
     /// USER@HOST:DIRECTORY.
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = value::pair)]
     pub init_slave_cmd: Vec<Pair>,
 
-    /// Looks for slaves in this registry, a SQLite file or postgres://HOST/DATABASE or
-    /// mysql://HOST/DATABASE; without it, in a file of this user on this machine.
-    #[arg(long, value_name = "URL")]
-    pub registry: Option<String>,
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
 
-    /// Sets dsn, username, password, domain or scheduler as Net::SimpleGrid did; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
-    pub manager_arg: Vec<Pair>,
-
-    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE`
-    /// reads it from the first line of a file.
-    #[arg(long, value_name = "HOST[:PORT]|@FILE")]
-    pub registry_server: Option<String>,
-
-    /// Reads the password for the registry's server from the first line of this file.
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-
-    /// Waits this long for a slave to become free before it gives up.
+    /// Waits this long for a free slave before it gives up.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub wait_nodes: Duration,
 
-    /// Looks this often for more slaves, while it has fewer than it may have.
+    /// Looks for more slaves this often, while it has fewer than it may reserve.
     #[arg(long, value_name = "DURATION", value_parser = value::interval)]
     pub reallocate_every: Duration,
 
-    /// What every run has.
+    /// What every run needs.
     #[command(flatten)]
     pub run: RunFlags,
 }

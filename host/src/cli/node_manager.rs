@@ -1,12 +1,12 @@
 //! The flags and verbs of `simplegrid node-manager`. `-h` is the host name, as it was in Net::SimpleGrid, so
 //! help is `--help` only.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Arg, Args, Subcommand};
 
-use super::value::{self, Pair};
+use super::registry::RegistryFlags;
+use super::value;
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -22,6 +22,7 @@ EXAMPLES:
 /// What may follow `simplegrid node-manager`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, disable_help_flag = true, disable_help_subcommand = true)]
+#[command(mut_args(with_old_name))]
 pub(crate) struct NodeManagerArgs {
     /// The slave's host name as the list shows it.
     #[arg(short = 'h', long, value_name = "HOST", global = true)]
@@ -32,23 +33,9 @@ pub(crate) struct NodeManagerArgs {
     #[arg(short, long, value_name = "PORT", global = true, required = false, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 
-    /// The registry to look in, a SQLite file or postgres://HOST/DATABASE or mysql://HOST/DATABASE; without
-    /// it, a file of this user on this machine.
-    #[arg(long, value_name = "URL", global = true)]
-    pub registry: Option<String>,
-
-    /// Sets dsn, username, password or domain as Net::SimpleGrid did; may be repeated.
-    #[arg(long, alias = "manager-args", value_name = "NAME=VALUE", value_parser = value::pair, global = true)]
-    pub manager_arg: Vec<Pair>,
-
-    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE`
-    /// reads it from the first line of a file.
-    #[arg(long, value_name = "HOST[:PORT]|@FILE", global = true)]
-    pub registry_server: Option<String>,
-
-    /// Reads the password for the registry's server from the first line of this file.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
 
     /// Prints this help.
     #[arg(long, display_order = 999, action = clap::ArgAction::Help, global = true)]
@@ -57,6 +44,11 @@ pub(crate) struct NodeManagerArgs {
     /// What to do with the node.
     #[command(subcommand)]
     pub verb: NodeVerb,
+}
+
+/// Net::SimpleGrid's node manager, and no other program of it, spelled the flag `--manager_args`.
+fn with_old_name(arg: Arg) -> Arg {
+    if arg.get_long() == Some("manager-arg") { arg.alias("manager-args") } else { arg }
 }
 
 /// The last word after `simplegrid node-manager`.
@@ -74,17 +66,17 @@ pub(crate) enum NodeVerb {
     /// Ends the slave once its records in flight are finished
     #[command(disable_help_flag = true, alias = "SHUTDOWN")]
     Shutdown,
-    /// Removes the rows of slaves that have not been seen for long
+    /// Removes the rows of slaves that have not been seen for a long time
     #[command(disable_help_flag = true)]
     Prune {
-        /// Removes what was not seen for this long.
+        /// Removes slaves that have not been seen for this long.
         #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = "1d")]
         silent_for: Duration,
     },
     /// Shows every node
     #[command(disable_help_flag = true)]
     List {
-        /// Prints JSON, one object a node.
+        /// Prints JSON, one object per node.
         #[arg(long)]
         json: bool,
     },

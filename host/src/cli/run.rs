@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::sink::SinkFlags;
-use super::value::{self, InputFormat, Pair, Progress, Scheduler};
+use super::task_flags::TaskFlags;
+use super::value::{self, InputFormat, Progress, Scheduler};
 use super::worker_limits::WorkerLimitFlags;
 
 const EXAMPLES: &str = "\
@@ -14,32 +15,27 @@ EXAMPLES:
   simplegrid run -t echo < records.txt
       Runs the task `echo` over every line, on every core.
   simplegrid run -t ./libemail.so --format csv -k -o rows.csv --header people.csv
-      Reads a CSV file; the rows come out in the order of the records, under the names of their columns.
+      Reads a CSV file, keeps the order of the records, and names the columns in the first line.
   simplegrid run -t echo -o rows.txt --failed failed.json --journal run.journal records.txt
-      Can be killed, and called again until it is through: no record's rows are missing or there twice.
+      Can be killed and started again until it is finished: no record's rows are lost or duplicated.
   simplegrid run -t echo --format failed failed.json
-      Runs the records again that failed.
+      Runs the failed records again.
   tail -f access.log | simplegrid run -t word-count --partition-by field:0
-      Lines whose first field is the same meet in the same worker.";
+      Lines with the same first field go to the same worker.";
 
 /// What may follow `simplegrid run`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// The library with the task to run: a path, or a name looked up in SIMPLEGRID_TASK_PATH and beside this
-    /// program; `:TASK` picks one task of several.
-    #[arg(short, long, alias = "task-class", value_name = "FILE|NAME[:TASK]")]
-    pub task: String,
+    /// Which task runs.
+    #[command(flatten)]
+    pub task: TaskFlags,
 
-    /// Hands an argument to the task; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
-    pub task_arg: Vec<Pair>,
-
-    /// Runs this many worker processes; without it, one for each core.
+    /// Runs this many worker processes; by default, one for each core.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_workers: Option<u16>,
 
-    /// What its workers may take.
+    /// What each of its workers may use.
     #[command(flatten)]
     pub limits: WorkerLimitFlags,
 
@@ -47,12 +43,12 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub sink: SinkFlags,
 
-    /// What every run has.
+    /// What every run needs.
     #[command(flatten)]
     pub run: RunFlags,
 }
 
-/// Flags of everything that reads records and writes rows.
+/// The flags of everything that reads records and writes rows.
 #[derive(Debug, Args)]
 pub(crate) struct RunFlags {
     /// Cuts the input into records this way.
@@ -79,8 +75,8 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "FILE")]
     pub failed: Option<PathBuf>,
 
-    /// Keeps a journal in this file, so that the same command goes on after a crash where this run stood;
-    /// needs --output.
+    /// Keeps a journal in this file, so that after a crash the same command continues where this run
+    /// stopped; needs --output.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
 
@@ -88,7 +84,7 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "N")]
     pub retries: u32,
 
-    /// Kills a worker that takes longer over one record; 0 for no limit.
+    /// Kills a worker that takes longer than this over one record; 0 for no limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub record_timeout: Option<Duration>,
 
@@ -101,7 +97,7 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "field:N|whole-record|FILE[:NAME]")]
     pub partition_by: Option<String>,
 
-    /// Draws the run's progress on stderr.
+    /// Shows the run's progress on stderr.
     #[arg(long, value_name = "WHEN", value_enum)]
     pub progress: Progress,
 

@@ -1,4 +1,4 @@
-//! The flags that say where rows go, for all that run tasks.
+//! The flags that say where rows go, for everything that runs tasks.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use clap::Args;
 /// Where rows go.
 #[derive(Debug, Args)]
 pub(crate) struct SinkFlags {
-    /// Puts the rows there, and not where the master's output goes: csv:DIRECTORY, sqlite:FILE?table=T,
+    /// Writes the rows here instead of to the run's output: csv:DIRECTORY, sqlite:FILE?table=T,
     /// postgres://HOST/DATABASE?table=T or mysql://HOST/DATABASE?table=T.
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
 
-    /// Takes the password for the sink from the first line of this file.
+    /// Reads the password for the sink from the first line of this file.
     #[arg(long, value_name = "FILE")]
     pub sink_password_file: Option<PathBuf>,
 }

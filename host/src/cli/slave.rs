@@ -1,13 +1,14 @@
 //! The flags of `simplegrid slave`.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::registry::RegistryFlags;
 use super::sink::SinkFlags;
-use super::value::{self, Pair};
+use super::task_flags::TaskFlags;
+use super::value;
 use super::worker_limits::WorkerLimitFlags;
 
 const EXAMPLES: &str = "\
@@ -19,7 +20,7 @@ EXAMPLES:
   simplegrid slave -t echo --sink csv:/srv/rows
       Puts the rows into files of its own, and sends none to masters.
   simplegrid slave -t echo -p 0 --registry sqlite:/srv/grid.db
-      On any free port, in a registry of its own.
+      Listens on any free port, and uses a registry of its own.
 
 The first INT, HUP or TERM lets the records in flight finish; the second stops at once.";
 
@@ -27,14 +28,9 @@ The first INT, HUP or TERM lets the records in flight finish; the second stops a
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SlaveArgs {
-    /// The library with the task to run: a path, or a name looked up in SIMPLEGRID_TASK_PATH and beside this
-    /// program; `:TASK` picks one task of several.
-    #[arg(short, long, alias = "task-class", value_name = "FILE|NAME[:TASK]")]
-    pub task: String,
-
-    /// Hands an argument to the task; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
-    pub task_arg: Vec<Pair>,
+    /// Which task runs.
+    #[command(flatten)]
+    pub task: TaskFlags,
 
     /// Runs this many worker processes.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -48,45 +44,29 @@ pub(crate) struct SlaveArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: IpAddr,
 
-    /// Also takes lines from programs that speak as Net::SimpleGrid's master does, or from `nc`: they are
-    /// run, nothing is answered, and rows go to stdout.
+    /// Also accepts lines from programs that speak like Net::SimpleGrid's master, or from `nc`: lines are
+    /// run as records, nothing is answered, and rows go to stdout.
     #[arg(long)]
     pub line_protocol: bool,
 
-    /// Tells masters to connect to this host name or address, where it differs from what this machine calls
-    /// itself.
+    /// Tells masters to connect to this host name or address, if it differs from this machine's own name.
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
 
-    /// Offers the workers in this registry, a SQLite file or postgres://HOST/DATABASE or
-    /// mysql://HOST/DATABASE; without it, in a file of this user on this machine.
-    #[arg(long, value_name = "URL")]
-    pub registry: Option<String>,
-
-    /// Sets dsn, username, password or domain as Net::SimpleGrid did, or hands another argument to the task;
-    /// may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
-    pub manager_arg: Vec<Pair>,
-
-    /// Takes the host (and port) of the registry's server from here, whatever its address says; `@FILE`
-    /// reads it from the first line of a file.
-    #[arg(long, value_name = "HOST[:PORT]|@FILE")]
-    pub registry_server: Option<String>,
-
-    /// Reads the password for the registry's server from the first line of this file.
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
 
     /// Where rows go.
     #[command(flatten)]
     pub sink: SinkFlags,
 
-    /// Kills a worker that takes longer over one record, unless the master sets another limit; 0 for no
-    /// limit.
+    /// Kills a worker that takes longer than this over one record, unless the master sets another limit; 0
+    /// for no limit.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub record_timeout: Option<Duration>,
 
-    /// What its workers may take.
+    /// What each of its workers may use.
     #[command(flatten)]
     pub limits: WorkerLimitFlags,
 

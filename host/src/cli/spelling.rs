@@ -1,5 +1,5 @@
-//! Underscores for dashes: `--max_workers` works as `--max-workers` does, because Net::SimpleGrid's programs
-//! were called that way. Made from the flags that there are, so that no flag can be forgotten.
+//! Underscores for dashes: `--max_workers` works as `--max-workers` does, as in
+//! Net::SimpleGrid's programs. The spellings are derived from the flags themselves, so none can be forgotten.
 
 use clap::{Arg, Command};
 
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_does_not_speak_of_them() {
+    fn the_help_does_not_show_them() {
         let help = cli::command().find_subcommand_mut("slave").unwrap().render_long_help().to_string();
         assert!(help.contains("--max-workers") && !help.contains("--max_workers"));
     }

@@ -16,20 +16,20 @@ pub(crate) type Pair = (String, String);
 
 /// How the input is cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InputFormat {
-    /// One record a line.
+pub(crate) enum InputFormat {
+    /// One record per line.
     Lines,
-    /// One record a row of CSV (RFC 4180); a quoted field may hold line breaks.
+    /// One record per row of CSV (RFC 4180); a quoted field may contain line breaks.
     Csv,
     /// Records end with a zero byte, as `find -print0` writes them.
     Nul,
-    /// What --failed wrote: the records in its lines are run again.
+    /// A file that --failed wrote: the records in it are run again.
     Failed,
 }
 
 impl InputFormat {
     /// As it is written after `--format`.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Lines => "lines",
             Self::Csv => "csv",
@@ -42,10 +42,10 @@ impl InputFormat {
 /// Which worker gets which record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheduler {
-    /// Whichever worker has room.
+    /// Any worker that has room.
     #[value(alias = "Net::SimpleGrid::Scheduler::RoundRobinStrategy")]
     RoundRobin,
-    /// Equal keys meet in the same worker, in the order of the input.
+    /// Records with equal keys go to the same worker, in the order of the input.
     #[value(alias = "Net::SimpleGrid::Scheduler::PartitionedStrategy")]
     Partitioned,
 }
@@ -73,7 +73,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// A duration that is not zero, for what happens again and again.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
-    if duration.is_zero() { Err("it must be longer than nothing".into()) } else { Ok(duration) }
+    if duration.is_zero() { Err("it must be longer than zero".into()) } else { Ok(duration) }
 }
 
 /// A number of bytes, at least one and at most `RECORD_BYTES_LIMIT`. As GNU's tools have it, `k`, `M` and

@@ -1,5 +1,5 @@
-//! The hidden command line of a worker process. It is there for whoever reads `ps`: what a worker needs to
-//! know comes over its socket.
+//! The hidden command line of a worker process. It is only there to be read in the output of `ps`: what a
+//! worker needs to know comes over its socket.
 
 use clap::Args;
 

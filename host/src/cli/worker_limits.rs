@@ -1,17 +1,17 @@
-//! Flags of whatever starts workers: what a worker process may take of the machine.
+//! The flags of everything that starts workers: how much of the machine a worker process may use.
 
 use clap::Args;
 
 use super::value;
 
-/// What a worker may take.
+/// How much a worker may use.
 #[derive(Debug, Args)]
-pub struct WorkerLimitFlags {
-    /// Lets a worker have this much memory; a record that needs more fails as a crash. No limit unless set.
+pub(crate) struct WorkerLimitFlags {
+    /// Lets a worker use this much memory; a record that needs more fails as a crash. No limit by default.
     #[arg(long, value_name = "BYTES", value_parser = value::memory_bytes)]
     pub worker_memory: Option<u64>,
 
-    /// Lets a worker have this many files open; without it, as many as this program may.
+    /// Lets a worker have this many files open; by default, as many as this program may.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(16..))]
     pub worker_open_files: Option<u64>,
 

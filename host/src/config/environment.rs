@@ -1,5 +1,5 @@
-//! The one look at the process's surroundings: variables, paths, the machine's name. Taken once and passed
-//! on as a value, so that tests make up their own.
+//! The surroundings of the process: variables, paths, the machine's name. They are read once and passed on as
+//! a value, so that tests can make up their own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,26 +7,26 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::{env, thread};
 
-use super::ConfigError;
+use super::error::ConfigError;
 
-/// Workers that `run` starts where the number of cores cannot be learned.
+/// Workers that `run` starts if the number of cores is unknown.
 const CORES_IF_UNKNOWN: usize = 1;
 
-/// More cores than this are not used without being asked for: the largest `--max-workers`.
+/// The most workers that `run` starts by itself: the largest `--max-workers`.
 const CORES_MAX: usize = 4096;
 
-/// What surrounds this process.
+/// The surroundings of this process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     /// The variables.
     pub variables: BTreeMap<String, OsString>,
     /// The program's own file.
     pub program: Option<PathBuf>,
-    /// What the machine calls itself.
+    /// The machine's own name.
     pub host_name: String,
-    /// How many workers can be busy at once.
+    /// How many workers the machine can keep busy at once.
     pub cores: usize,
-    /// Whether a person sees stderr.
+    /// Whether stderr is a terminal.
     pub stderr_is_terminal: bool,
 }
 
@@ -39,16 +39,16 @@ impl Environment {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
                 .collect(),
             program: env::current_exe().ok(),
-            host_name: gethostname::gethostname().to_string_lossy().into_owned(),
+            host_name: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             cores: cores.min(CORES_MAX),
             stderr_is_terminal: io::stderr().is_terminal(),
         }
     }
 
-    /// A variable's text; an empty one counts as not set.
+    /// The text of a variable; an empty variable counts as not set.
     ///
     /// # Errors
-    /// If its bytes are no UTF-8.
+    /// If it is not valid UTF-8.
     pub(crate) fn text(&self, variable: &str) -> Result<Option<&str>, ConfigError> {
         match self.variables.get(variable).filter(|value| !value.is_empty()) {
             None => Ok(None),
@@ -58,7 +58,7 @@ impl Environment {
         }
     }
 
-    /// The file that `--config` would name, if it is not given: `SIMPLEGRID_CONFIG`.
+    /// The file that is read if `--config` is not given: `SIMPLEGRID_CONFIG`.
     pub(super) fn named_config_file(&self) -> Option<PathBuf> {
         self.path("SIMPLEGRID_CONFIG")
     }
@@ -76,7 +76,7 @@ impl Environment {
         Some(format!("sqlite:{}", file.to_str()?))
     }
 
-    /// Where a task's library is looked for by its name: `SIMPLEGRID_TASK_PATH`, then beside the program.
+    /// Where libraries are looked up by name: in `SIMPLEGRID_TASK_PATH`, then beside the program.
     pub(super) fn task_path(&self) -> Vec<PathBuf> {
         let named = self.variables.get("SIMPLEGRID_TASK_PATH").into_iter().flat_map(env::split_paths);
         let beside = self.program.as_deref().and_then(|program| program.parent());

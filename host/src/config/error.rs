@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::sink::{DestinationError, SinkUrlError};
 
-/// Why the program does not know what to do.
+/// Why the command line could not be turned into settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     /// clap's own message, which is also how help and version are printed.
@@ -16,7 +16,7 @@ pub(crate) enum LoadError {
     Config(#[from] ConfigError),
 }
 
-/// A setting that cannot be used. The text says where it stands and what would do.
+/// A setting that cannot be used. The text says where it is and what would be accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The configuration file cannot be read.
@@ -35,31 +35,31 @@ pub(crate) enum ConfigError {
         /// The parser's message, with the line.
         reason: String,
     },
-    /// The configuration file has a key that means nothing.
+    /// The configuration file has an unknown key.
     #[error("{} has an unknown key `{key}`{}; {known}", path.display(), in_section(section))]
     UnknownKey {
         /// The file.
         path: PathBuf,
-        /// The section it stands in, if any.
+        /// The section that it is in, if any.
         section: Option<String>,
         /// The key.
         key: String,
-        /// The keys that it might have been, as a sentence.
+        /// The keys that may have been meant, as a sentence.
         known: String,
     },
     /// A key of the configuration file has a value of the wrong kind.
-    #[error("{} has a wrong value for `{key}`{}: it must be {expected}", path.display(), in_section(section))]
+    #[error("{} has an invalid value for `{key}`{}: it must be {expected}", path.display(), in_section(section))]
     WrongKind {
         /// The file.
         path: PathBuf,
-        /// The section it stands in, if any.
+        /// The section that it is in, if any.
         section: Option<String>,
         /// The key.
         key: String,
-        /// What it should be.
+        /// What would be right.
         expected: &'static str,
     },
-    /// A value that its flag would not accept either.
+    /// A value that its flag would not accept on the command line either.
     #[error("cannot use {place}: {reason}")]
     WrongValue {
         /// The variable, or the file and key.
@@ -73,34 +73,36 @@ pub(crate) enum ConfigError {
         /// The variable's name.
         variable: String,
     },
-    /// The file with an address has none, or cannot be read.
-    #[error("cannot take an address from {}: {reason}", path.display())]
+    /// The file that should contain an address has none, or cannot be read.
+    #[error("cannot read an address from {}: {reason}", path.display())]
     NoAddress {
         /// The file.
         path: PathBuf,
         /// Why not.
         reason: String,
     },
-    /// A server is named, and the registry has none.
+    /// A server is named, but the registry is a file.
     #[error(
-        "--registry-server names a server, but the registry is a file: name a database with --registry, too"
+        "--registry-server names a server, but the registry is a file: also name a database with --registry"
     )]
     NoServer,
-    /// The server's address is none.
-    #[error("`{text}` is no server; write HOST or HOST:PORT, or @FILE for a file that says so")]
+    /// The address of the server is invalid.
+    #[error(
+        "`{text}` is not the address of a server; write HOST or HOST:PORT, or @FILE for a file that contains one"
+    )]
     WrongServer {
-        /// What was said.
+        /// The text given.
         text: String,
     },
-    /// The file with the password has none, or cannot be read.
-    #[error("cannot take a password from {}: {reason}", path.display())]
+    /// The file that should contain a password has none, or cannot be read.
+    #[error("cannot read a password from {}: {reason}", path.display())]
     NoPassword {
         /// The file.
         path: PathBuf,
         /// Why not.
         reason: String,
     },
-    /// There is no registry and no place for the default one.
+    /// No registry is named, and there is no place for the default one.
     #[error(
         "no registry is known, because neither XDG_STATE_HOME nor HOME is set; name one with --registry URL"
     )]
@@ -117,10 +119,10 @@ pub(crate) enum ConfigError {
         flag: &'static str,
         /// Its file.
         path: PathBuf,
-        /// What is missing.
+        /// Why not.
         reason: String,
     },
-    /// A run cannot have the journal that was asked for.
+    /// A run cannot keep the journal that was asked for.
     #[error("cannot keep --journal {}: {reason}", path.display())]
     NoJournal {
         /// The journal.
@@ -129,16 +131,16 @@ pub(crate) enum ConfigError {
         reason: String,
     },
     /// Two flags name one file.
-    #[error("--{first} and --{second} are both {}: the one would overwrite the other", path.display())]
+    #[error("--{first} and --{second} are both {}: one would overwrite the other", path.display())]
     SameFile {
-        /// A flag, without dashes.
+        /// One flag, without dashes.
         first: &'static str,
-        /// Another.
+        /// The other flag.
         second: &'static str,
         /// The file of both.
         path: PathBuf,
     },
-    /// An input is not there.
+    /// An input cannot be read.
     #[error("cannot read the input {}", path.display())]
     NoInput {
         /// The file.
@@ -146,8 +148,8 @@ pub(crate) enum ConfigError {
         /// Why not.
         source: io::Error,
     },
-    /// A scheduler by a name that is none.
-    #[error("there is no scheduler `{name}`; there are round-robin and partitioned")]
+    /// A scheduler that does not exist.
+    #[error("there is no scheduler `{name}`; use round-robin or partitioned")]
     UnknownScheduler {
         /// The name, from a manager argument.
         name: String,
@@ -158,29 +160,29 @@ pub(crate) enum ConfigError {
         /// The partitioner asked for.
         partition_by: String,
     },
-    /// A partitioner that is neither built in nor the name of a library.
+    /// A partition key that is neither built in nor the name of a library.
     #[error(
-        "--partition-by {partition_by} names no key; write field:N (the first field is field:0), whole-record, or FILE[:NAME]"
+        "--partition-by {partition_by} is not a partition key; write field:N (the first field is field:0), whole-record, or FILE[:NAME]"
     )]
     WrongPartition {
         /// The text given.
         partition_by: String,
     },
     /// An output is also an input.
-    #[error("--{flag} would empty {} before it is read: it is also an input", input.display())]
+    #[error("--{flag} would empty {} before it is read: the file is also an input", input.display())]
     WritesItsInput {
         /// The flag, without dashes.
         flag: &'static str,
         /// The input.
         input: PathBuf,
     },
-    /// A harvest that can go nowhere.
+    /// A harvest whose destination is invalid.
     #[error("cannot harvest: {0}")]
     Harvest(DestinationError),
-    /// A sink that is none.
+    /// A sink whose address is invalid.
     #[error("cannot use --sink: {0}")]
     Sink(SinkUrlError),
-    /// A verb for all nodes with the name of one node.
+    /// A verb that concerns all nodes, with the name of one node.
     #[error("`list` and `prune` are about every node: leave out --{flag}")]
     ListOfOne {
         /// The flag, without dashes.

@@ -1,5 +1,5 @@
-//! A configuration file: TOML with keys for all commands, and a section for each. It knows which keys there
-//! are only from the flags that clap knows.
+//! A configuration file: TOML with keys for all commands, and a section for each. Which keys exist follows
+//! from the flags that clap knows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction};
 use toml::{Table, Value};
 
-use super::ConfigError;
-use super::layers::{self, Source};
+use super::error::ConfigError;
+use super::flags;
+use super::source::Source;
 
-/// What every setting is unless someone says otherwise.
+/// The value of every setting, unless the user sets another.
 pub(super) const DEFAULTS: &str = include_str!("../../default-config.toml");
 
 /// A file of settings, or the text of the built-in defaults.
@@ -51,10 +52,10 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), table, built_in: false })
     }
 
-    /// The defaults, as the user may read them in `default-config.toml`.
+    /// The defaults, which the user can read in `default-config.toml`.
     ///
     /// # Errors
-    /// If they are not TOML, which a test rules out.
+    /// If they are not TOML; a test makes sure that they are.
     pub(super) fn built_in() -> Result<Self, ConfigError> {
         let file = Self::parse("default-config.toml".as_ref(), DEFAULTS)?;
         Ok(Self { built_in: true, ..file })
@@ -65,7 +66,7 @@ impl ConfigFile {
         &self.path
     }
 
-    /// What the file says for one flag of one command: its section wins over what stands before the sections.
+    /// The value of one flag of one command: its section wins over the keys before all sections.
     ///
     /// # Errors
     /// If the value is of the wrong kind.
@@ -103,17 +104,17 @@ impl ConfigFile {
     /// Checks that every key is one that a command has, and that its flag would accept the value.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first mistake.
     pub(super) fn check(&self, root: &clap::Command) -> Result<(), ConfigError> {
         for (name, value) in &self.table {
-            match (layers::command(root, &dashes(name)), value) {
+            match (flags::command(root, &dashes(name)), value) {
                 (Some(command), Value::Table(section)) => {
                     for (key, value) in section {
                         self.check_entry(&[command], &Entry { section: Some(name), key, value })?;
                     }
                 }
                 _ => {
-                    let all: Vec<_> = layers::commands(root).collect();
+                    let all: Vec<_> = flags::commands(root).collect();
                     self.check_entry(&all, &Entry { section: None, key: name, value })?;
                 }
             }
@@ -122,7 +123,7 @@ impl ConfigFile {
     }
 
     fn check_entry(&self, commands: &[&clap::Command], entry: &Entry<'_>) -> Result<(), ConfigError> {
-        let known = || commands.iter().flat_map(|command| layers::settings(command));
+        let known = || commands.iter().flat_map(|command| flags::settings(command));
         let long = dashes(entry.key);
         let mut same = known().filter(|arg| arg.get_long() == Some(&long)).peekable();
         if same.peek().is_none() {
@@ -133,7 +134,7 @@ impl ConfigFile {
         }
         for arg in same {
             let values = self.read_values(arg, entry)?;
-            layers::check(arg, &values).map_err(|reason| self.wrong_value(entry, reason))?;
+            flags::check(arg, &values).map_err(|reason| self.wrong_value(entry, reason))?;
         }
         Ok(())
     }
@@ -146,7 +147,7 @@ impl ConfigFile {
             ArgAction::Append => {
                 list(entry.value).ok_or("a list of \"NAME=VALUE\", or a table of NAME = VALUE")
             }
-            _ => scalar(entry.value).map(|text| vec![text]).ok_or("one text or number"),
+            _ => scalar(entry.value).map(|text| vec![text]).ok_or("a text or a number"),
         };
         read.map_err(|expected| ConfigError::WrongKind {
             path: self.path.clone(),
@@ -206,7 +207,7 @@ fn list(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// A sentence with the known keys that look like `key`, or with all of them if none does.
+/// A sentence with the known keys that look like `key`, or with all of them if none of them does.
 fn suggestion(key: &str, mut known: Vec<&str>) -> String {
     known.sort_unstable();
     known.dedup();
@@ -218,22 +219,8 @@ fn suggestion(key: &str, mut known: Vec<&str>) -> String {
     }
 }
 
-/// Whether two keys differ by little: a third of their letters at most, or the end of one of them.
+/// Whether two keys differ only slightly: by a third of their letters at most, or by a missing end.
 fn look_alike(left: &str, right: &str) -> bool {
     let starts = left.len().min(right.len()) >= 4 && (left.starts_with(right) || right.starts_with(left));
-    starts || edits(left, right) <= left.len().max(right.len()) / 3
-}
-
-/// How many letters must be put in, taken out or changed to make one word of the other (Levenshtein).
-fn edits(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in right.chars().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    starts || strsim::levenshtein(left, right) <= left.len().max(right.len()) / 3
 }

@@ -1,32 +1,30 @@
-//! From words and surroundings to an `Invocation`: one look at the words to learn which command and which
-//! file are meant, then the layers, then the parse that counts.
+//! From words and surroundings to an `Invocation`: a first look at the words to find out which command and
+//! which file are meant, then the layers, then the parse that counts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, FromArgMatches};
 
+use super::environment::Environment;
+use super::error::{ConfigError, LoadError};
 use super::file::ConfigFile;
+use super::flags;
+use super::given::Given;
+use super::invocation::{Command, Invocation, LogSettings};
 use super::layers::{self, Settings, Shown};
+use super::master::MasterConfig;
+use super::node_manager::NodeManagerConfig;
 use super::report::report;
-use super::{
-    Command, ConfigError, Environment, Invocation, LoadError, LocalRunConfig, LogSettings, MasterConfig,
-    NodeManagerConfig, SlaveConfig, TaskCommand,
-};
+use super::run::LocalRunConfig;
+use super::slave::SlaveConfig;
+use super::task::TaskCommand;
 use crate::cli::{self, Cli, CliCommand};
-
-/// What a command's struct is made from, besides its flags.
-pub(super) struct Given<'a> {
-    /// Where each of its flags has its value from.
-    pub settings: Settings,
-    /// What surrounds the process.
-    pub environment: &'a Environment,
-}
 
 /// Reads the command line (the program's name first) together with the environment and the user's file.
 ///
 /// # Errors
-/// What is wrong, as the user should read it; also when only help or the version was asked for.
+/// What is wrong, in words for the user; also if only help or the version was asked for.
 pub(crate) fn load(
     words: impl IntoIterator<Item = OsString>,
     environment: &Environment,
@@ -59,7 +57,7 @@ fn with_layers(
     files: &[&ConfigFile],
     environment: &Environment,
 ) -> Result<(clap::Command, Settings), ConfigError> {
-    match layers::command(&root, name) {
+    match flags::command(&root, name) {
         Some(command) => {
             let settings = Settings::gather(command, files, environment)?;
             Ok((settings.as_defaults(root, Shown::Nowhere), settings))
@@ -68,12 +66,12 @@ fn with_layers(
     }
 }
 
-/// A worker and a look at a library need no settings, so that nothing in a file can stop them.
+/// Workers and `simplegrid task` need no settings, so nothing in a file can stop them.
 fn needs_file(command: &str) -> bool {
     !matches!(command, "worker" | "task" | "")
 }
 
-/// The file that was named, which must be there; or else the usual one, which may be.
+/// The file that was named, which must exist, or else the usual one, which need not.
 fn user_file(
     glimpse: &ArgMatches,
     root: &clap::Command,

@@ -1,17 +1,17 @@
-//! Net::SimpleGrid's `--manager_arg`: names that mean something to the program (dsn, domain, scheduler), and
+//! Net::SimpleGrid's `--manager_arg`: names with a meaning for the program (dsn, domain, scheduler), and
 //! others that are only passed on.
 
+use super::error::ConfigError;
 use super::layers::Settings;
-use super::{ConfigError, Pair};
-use crate::cli::Scheduler;
+use crate::cli::{Pair, Scheduler};
 
-/// The prefixes of Perl's schedulers: the master's, and their counterparts in the slave.
-const PERL_SCHEDULERS: [&str; 2] = ["Net::SimpleGrid::Scheduler::", "Net::SimpleGrid::ProcessScheduler::"];
+/// The prefixes of Net::SimpleGrid's schedulers: the master's, and their counterparts in the slave.
+const SCHEDULER_CLASSES: [&str; 2] = ["Net::SimpleGrid::Scheduler::", "Net::SimpleGrid::ProcessScheduler::"];
 
-/// The package of Perl's task classes.
-const PERL_TASKS: &str = "Net::SimpleGrid::Task::";
+/// The package of Net::SimpleGrid's task classes.
+const TASK_CLASSES: &str = "Net::SimpleGrid::Task::";
 
-/// The last value that was given for a name: Perl made a hash of them.
+/// The last value that was given for a name: Net::SimpleGrid kept them in a hash.
 pub(crate) fn value<'a>(args: &'a [Pair], name: &str) -> Option<&'a str> {
     args.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
@@ -28,17 +28,17 @@ pub(super) fn without_repeats(args: Vec<Pair>) -> Vec<Pair> {
     unique
 }
 
-/// Whether the first key was set in a stronger place than the second.
+/// Whether the first key was set by a stronger source than the second.
 pub(super) fn outranks(settings: &Settings, first: &str, second: &str) -> bool {
     settings.source(first).rank() > settings.source(second).rank()
 }
 
-/// A scheduler by one of our names or by its Perl class, with the partitioner that the class brings along.
+/// A scheduler by one of our names or by its class in Net::SimpleGrid, with the partitioner of that class.
 ///
 /// # Errors
 /// If there is no such scheduler.
 pub(super) fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>), ConfigError> {
-    let class = PERL_SCHEDULERS.iter().find_map(|prefix| name.strip_prefix(prefix));
+    let class = SCHEDULER_CLASSES.iter().find_map(|prefix| name.strip_prefix(prefix));
     match class.unwrap_or(name) {
         "round-robin" | "RoundRobinStrategy" => Ok((Scheduler::RoundRobin, None)),
         "partitioned" | "PartitionedStrategy" => Ok((Scheduler::Partitioned, None)),
@@ -49,17 +49,17 @@ pub(super) fn scheduler(name: &str) -> Result<(Scheduler, Option<&'static str>),
     }
 }
 
-/// A task by the name that the user gave: the original's task classes stand for the libraries that do their
-/// work.
+/// A task by the name that the user gave. Net::SimpleGrid's task classes stand for the libraries that do the
+/// same work.
 pub(super) fn task(name: String) -> String {
-    match name.strip_prefix(PERL_TASKS) {
+    match name.strip_prefix(TASK_CLASSES) {
         Some("EmailValidationTask") => "email-validation".to_owned(),
         Some("CompanyDescriptionTask") => "company-description".to_owned(),
         _ => name,
     }
 }
 
-/// A host name with the argument `domain` behind it, unless it has it already or is an address.
+/// A host name followed by the argument `domain`, unless it ends in that domain already or is an address.
 pub(super) fn qualified(hostname: &str, args: &[Pair]) -> String {
     match value(args, "domain").map(|domain| domain.trim_start_matches('.')) {
         Some(domain)
@@ -89,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn the_classes_of_the_originals_tasks_are_known() {
+    fn the_task_classes_of_net_simplegrid_are_known() {
         assert_eq!(task("Net::SimpleGrid::Task::EmailValidationTask".into()), "email-validation");
         assert_eq!(task("Net::SimpleGrid::Task::CompanyDescriptionTask".into()), "company-description");
         assert_eq!(task("word-count:words".into()), "word-count:words");
     }
 
     #[test]
-    fn a_domain_is_put_behind_names_once_and_never_behind_addresses() {
+    fn a_domain_is_added_to_names_once_and_never_to_addresses() {
         let args = pairs(&[("domain", "local")]);
         assert_eq!(qualified("node7", &args), "node7.local");
         assert_eq!(qualified("node7.local", &args), "node7.local");

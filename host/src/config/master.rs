@@ -1,27 +1,28 @@
-//! What a master runs with.
+//! The settings of a master.
 
 use std::time::Duration;
 
-use super::load::Given;
-use super::{ConfigError, Pair, RegistryChoice, RunSettings, manager_args};
-use crate::cli::MasterArgs;
+use super::error::ConfigError;
+use super::given::Given;
+use super::registry::RegistryChoice;
+use super::run::RunSettings;
+use crate::cli::{MasterArgs, Pair};
 use crate::sink::{Destination, HARVEST};
 
-/// What a master runs with.
+/// The settings of a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MasterConfig {
-    /// What every run has.
+    /// The settings that every run has.
     pub run: RunSettings,
-    /// Slaves to reserve at most, at least one; `None` is all.
+    /// How many slaves to reserve at most, at least one; `None` for all.
     pub max_reserve: Option<usize>,
     /// Whether the slaves end with the run.
     pub shutdown_slaves: bool,
     /// Commands for each slave before its first record, in the order given.
     pub init_commands: Vec<Pair>,
-    /// Where the files of the slaves' sinks are delivered at the end: the command `harvest`, Perl's `scpto`.
+    /// Where the files of the slaves' sinks are delivered at the end: the command `harvest`, which
+    /// Net::SimpleGrid called `scpto`.
     pub harvest: Option<String>,
-    /// Arguments as Net::SimpleGrid's manager had them, each name once.
-    pub manager_args: Vec<Pair>,
     /// Where the registry is.
     pub registry: RegistryChoice,
     /// How long to wait for the first slave.
@@ -32,7 +33,6 @@ pub(crate) struct MasterConfig {
 
 impl MasterConfig {
     pub(super) fn new(args: MasterArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
-        let manager_args = manager_args::without_repeats(args.manager_arg);
         let (harvests, init_commands): (Vec<_>, Vec<_>) =
             args.init_slave_cmd.into_iter().partition(|(name, _)| HARVEST.contains(&name.as_str()));
         let harvest = harvests.into_iter().next_back().map(|(_, destination)| destination);
@@ -40,27 +40,20 @@ impl MasterConfig {
             destination.parse::<Destination>().map_err(ConfigError::Harvest)?;
         }
         Ok(Self {
-            run: RunSettings::new(args.run, &manager_args, given)?,
+            run: RunSettings::new(args.run, &args.registry.manager_arg, given)?,
             max_reserve: max_reserve(args.max_reserve)?,
             shutdown_slaves: args.shutdown_slaves,
             init_commands,
             harvest,
-            registry: RegistryChoice::new(
-                args.registry,
-                args.registry_server,
-                args.password_file,
-                &manager_args,
-                &given.settings,
-            )?,
-            manager_args,
+            registry: RegistryChoice::new(&args.registry, &given.settings)?,
             wait_nodes: args.wait_nodes,
             reallocate_every: args.reallocate_every,
         })
     }
 }
 
-/// A negative number reserves greedily, as in Perl's `reserveNodes`. There, 0 meant the default; here it is a
-/// mistake.
+/// A negative number reserves all slaves, as in Net::SimpleGrid's `reserveNodes`. There, 0 meant the default;
+/// here it is a mistake.
 fn max_reserve(number: i64) -> Result<Option<usize>, ConfigError> {
     match number {
         0 => Err(ConfigError::ReservesNothing),

@@ -1,13 +1,17 @@
-//! What the program runs with: the command line wins over the environment, the environment over the user's
-//! file, the file over the defaults; checked before a socket opens.
+//! The settings of the program. The command line wins over the environment, the environment over the user's
+//! file, and the file over the defaults. All is checked before a socket opens.
 //!
-//! The structs here are plain: whoever consumes them knows nothing of flags, variables or files.
+//! The structs here are plain: the commands that use them know nothing of flags, variables or files.
 //!
 //! **Invariant:** nothing else in the program reads the environment.
 
 mod environment;
 mod error;
 mod file;
+mod first_line;
+mod flags;
+mod given;
+mod invocation;
 mod layers;
 mod load;
 mod manager_args;
@@ -21,68 +25,20 @@ mod run;
 mod secrets;
 mod sink;
 mod slave;
+mod source;
 mod task;
 #[cfg(test)]
 mod tests;
 mod worker_limits;
 
 pub(crate) use environment::Environment;
-pub(crate) use error::{ConfigError, LoadError};
+pub(crate) use error::LoadError;
+pub(crate) use invocation::{Command, Invocation, LogSettings};
 pub(crate) use load::load;
 pub(crate) use master::MasterConfig;
 pub(crate) use node_manager::{NodeManagerConfig, NodeVerb};
-pub(crate) use registry::RegistryChoice;
 pub(crate) use run::{LocalRunConfig, RunSettings};
-pub(crate) use secrets::without_secrets;
 pub(crate) use slave::SlaveConfig;
 pub(crate) use task::TaskCommand;
 
-pub(crate) use crate::cli::{InputFormat, Pair, Progress, Scheduler};
-
-/// All that the user asked for in one call of the program.
-#[derive(Debug)]
-pub(crate) struct Invocation {
-    /// What to do.
-    pub command: Command,
-    /// What to say on stderr meanwhile.
-    pub log: LogSettings,
-}
-
-/// What to do, and with what.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Be a slave.
-    Slave(SlaveConfig),
-    /// Run over the grid.
-    Master(MasterConfig),
-    /// Run on this machine alone.
-    Run(LocalRunConfig),
-    /// Look at the registry, or change it.
-    NodeManager(NodeManagerConfig),
-    /// Look at libraries.
-    Task(TaskCommand),
-    /// Print this report of all settings.
-    Config {
-        /// The whole text, ready to print.
-        report: String,
-    },
-    /// Be a worker. Its slot and task are on the command line for `ps` only.
-    Worker,
-}
-
-/// How much is logged, and how it looks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogSettings {
-    /// The word after `simplegrid` that each line names, such as `slave`.
-    pub role: &'static str,
-    /// Warnings and errors only.
-    pub quiet: bool,
-    /// How many times the user asked for more.
-    pub verbose: u8,
-    /// `SIMPLEGRID_LOG`: directives of tracing's `EnvFilter`, in place of the two above.
-    pub filter: Option<String>,
-    /// Whether stderr takes colours: it is a terminal, and `NO_COLOR` is not set.
-    pub colour: bool,
-    /// Whether lines carry the time: a slave's do, unless someone watches it at a terminal.
-    pub time: bool,
-}
+pub(crate) use crate::cli::{InputFormat, Pair, Progress};

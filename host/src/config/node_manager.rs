@@ -1,19 +1,19 @@
-//! What the node manager runs with.
+//! The settings of the node manager.
 
 use std::time::Duration;
 
-use super::layers::Source;
-use super::load::Given;
-use super::{ConfigError, Pair, RegistryChoice, manager_args};
+use super::error::ConfigError;
+use super::given::Given;
+use super::manager_args;
+use super::registry::RegistryChoice;
+use super::source::Source;
 use crate::cli::{self, NodeManagerArgs};
 
-/// What the node manager runs with.
+/// The settings of the node manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NodeManagerConfig {
     /// Where the registry is.
     pub registry: RegistryChoice,
-    /// Arguments as Net::SimpleGrid's manager had them, each name once.
-    pub manager_args: Vec<Pair>,
     /// The name of the node's row, with the manager argument `domain`.
     pub hostname: String,
     /// The port of the node's row.
@@ -27,18 +27,19 @@ pub(crate) struct NodeManagerConfig {
 pub(crate) enum NodeVerb {
     /// Let masters reserve it.
     Enable,
-    /// Keep masters from it.
+    /// Keep masters from reserving it.
     Disable,
     /// Take it from a master that is gone.
     Release,
     /// End it.
     Shutdown,
-    /// Remove the rows of slaves that were not seen for so long; the host name and port mean nothing.
+    /// Remove the rows of slaves that have not been seen for some time; the host name and port have no
+    /// meaning.
     Prune {
         /// How long.
         silent_for: Duration,
     },
-    /// Show all nodes; the host name and port mean nothing.
+    /// Show all nodes; the host name and port have no meaning.
     List {
         /// As JSON.
         json: bool,
@@ -47,7 +48,6 @@ pub(crate) enum NodeVerb {
 
 impl NodeManagerConfig {
     pub(super) fn new(args: NodeManagerArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
-        let manager_args = manager_args::without_repeats(args.manager_arg);
         let verb = NodeVerb::from(args.verb);
         let named =
             ["hostname", "port"].into_iter().find(|flag| *given.settings.source(flag) == Source::CommandLine);
@@ -55,16 +55,9 @@ impl NodeManagerConfig {
             return Err(ConfigError::ListOfOne { flag });
         }
         Ok(Self {
-            registry: RegistryChoice::new(
-                args.registry,
-                args.registry_server,
-                args.password_file,
-                &manager_args,
-                &given.settings,
-            )?,
-            hostname: manager_args::qualified(&args.hostname.unwrap_or_default(), &manager_args),
+            registry: RegistryChoice::new(&args.registry, &given.settings)?,
+            hostname: manager_args::qualified(&args.hostname.unwrap_or_default(), &args.registry.manager_arg),
             port: args.port,
-            manager_args,
             verb,
         })
     }

@@ -1,31 +1,74 @@
-//! Whether a run's files can be read and written, as far as that shows before it begins: an hour of work
-//! should not end at a directory that was never there.
+//! Whether a run's files can be read and written, as far as can be seen before it begins: an hour of work
+//! should not be lost because a directory is missing.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::{ConfigError, RunSettings};
+use super::error::ConfigError;
 
-/// Looks at every file that a run names.
-///
-/// # Errors
-/// The first one that cannot be used.
-pub(super) fn check(settings: &RunSettings) -> Result<(), ConfigError> {
-    let outputs: Vec<(&'static str, &Path)> = [
-        ("output", &settings.output),
-        ("failed", &settings.failed),
-        ("journal", &settings.journal),
-        ("summary-json", &settings.summary_json),
-    ]
-    .into_iter()
-    .filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
-    .collect();
-    outputs.iter().try_for_each(|(flag, path)| check_output(flag, path))?;
-    check_distinct(&outputs)?;
-    outputs.iter().try_for_each(|(flag, path)| check_is_no_input(flag, path, &settings.inputs))?;
-    check_journal(settings)?;
-    settings.inputs.iter().filter(|path| path.as_os_str() != "-").try_for_each(|path| check_input(path))
+/// The files that a run names.
+pub(super) struct RunFiles<'a> {
+    /// `--output`.
+    pub output: Option<&'a Path>,
+    /// `--failed`.
+    pub failed: Option<&'a Path>,
+    /// `--journal`.
+    pub journal: Option<&'a Path>,
+    /// `--summary-json`.
+    pub summary_json: Option<&'a Path>,
+    /// What is read; `-` is stdin, and so is an empty list.
+    pub inputs: &'a [PathBuf],
+}
+
+impl RunFiles<'_> {
+    /// Looks at every file.
+    ///
+    /// # Errors
+    /// The first one that cannot be used.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let outputs: Vec<(&'static str, &Path)> = [
+            ("output", self.output),
+            ("failed", self.failed),
+            ("journal", self.journal),
+            ("summary-json", self.summary_json),
+        ]
+        .into_iter()
+        .filter_map(|(flag, path)| Some((flag, path?)))
+        .collect();
+        outputs.iter().try_for_each(|(flag, path)| check_output(flag, path))?;
+        check_distinct(&outputs)?;
+        outputs.iter().try_for_each(|(flag, path)| check_is_no_input(flag, path, self.inputs))?;
+        self.check_journal()?;
+        self.inputs.iter().filter(|path| path.as_os_str() != "-").try_for_each(|path| check_input(path))
+    }
+
+    /// What a journal counts must be in files, because it sets their length.
+    fn check_journal(&self) -> Result<(), ConfigError> {
+        let Some(journal) = self.journal else { return Ok(()) };
+        let refused = |reason: String| ConfigError::NoJournal { path: journal.to_owned(), reason };
+        let Some(output) = self.output else {
+            return Err(refused(
+                "it needs --output FILE, because standard output cannot be continued by a later run"
+                    .to_owned(),
+            ));
+        };
+        let files = [("output", Some(output)), ("failed", self.failed), ("journal", Some(journal))];
+        let mut files = files.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
+        // Names below /dev for what is open already are files only while this process lives.
+        let is_ordinary = |path: &Path| {
+            (path.is_file() || !path.exists()) && (!is_device(path) || path.starts_with("/dev/shm"))
+        };
+        match files.find(|(_, path)| !is_ordinary(path)) {
+            Some((flag, path)) => {
+                let path = path.display();
+                Err(refused(format!(
+                    "--{flag} {path} is not an ordinary file, so a later run cannot continue it"
+                )))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 fn check_output(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
@@ -70,31 +113,7 @@ fn check_is_no_input(flag: &'static str, path: &Path, inputs: &[PathBuf]) -> Res
     }
 }
 
-/// What a journal counts must be files, whose length can be set.
-fn check_journal(settings: &RunSettings) -> Result<(), ConfigError> {
-    let Some(journal) = &settings.journal else { return Ok(()) };
-    let refused = |reason: String| ConfigError::NoJournal { path: journal.clone(), reason };
-    let Some(output) = &settings.output else {
-        return Err(refused(
-            "it needs --output FILE, because what went to standard output is gone".to_owned(),
-        ));
-    };
-    let files = [("output", Some(output)), ("failed", settings.failed.as_ref()), ("journal", Some(journal))];
-    let mut files = files.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
-    // Names below /dev that stand for what is open already are files only as long as this process lives.
-    let is_ordinary = |path: &Path| {
-        (path.is_file() || !path.exists()) && (!is_device(path) || path.starts_with("/dev/shm"))
-    };
-    match files.find(|(_, path)| !is_ordinary(path)) {
-        Some((flag, path)) => {
-            let path = path.display();
-            Err(refused(format!("--{flag} {path} is no ordinary file, so nothing can go on in it")))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Whether two names are those of one file, as far as that shows before it is there.
+/// Whether two names mean one file, as far as can be seen before the file exists.
 fn is_same(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| {
         path.canonicalize().ok().or_else(|| {
@@ -105,7 +124,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || resolved(one).is_some_and(|one| resolved(other) == Some(one))
 }
 
-/// `/dev/null` and `/dev/stderr` may be written to as often as one likes.
+/// Several outputs may share `/dev/null` or `/dev/stderr`.
 fn is_device(path: &Path) -> bool {
     path.starts_with("/dev")
 }

@@ -1,30 +1,25 @@
-//! Which scheduler a run has, and what its key is: two flags and a manager argument that must agree.
+//! Whether a run is partitioned, and by which key: two flags and a manager argument that must agree.
 
+use super::error::ConfigError;
 use super::layers::Settings;
-use super::{ConfigError, Pair, Scheduler, manager_args};
+use super::manager_args;
+use crate::cli::{Pair, Scheduler};
 
-/// The key when none is named: Perl's partitioned scheduler hashed the whole record.
+/// The key if none is named: Net::SimpleGrid's partitioned scheduler hashed the whole record.
 const DEFAULT_KEY: &str = "whole-record";
 
-/// A scheduler, and the key if it needs one.
-pub(super) struct Choice {
-    /// Which worker gets which record.
-    pub scheduler: Scheduler,
-    /// There if, and only if, the scheduler is the partitioned one.
-    pub partition_by: Option<String>,
-}
-
-/// Makes one choice of `--scheduler`, `--partition-by` and the manager argument `scheduler`. Naming a key
-/// implies the partitioned scheduler, unless round robin was asked for in as strong a place.
+/// Makes one choice of `--scheduler`, `--partition-by` and the manager argument `scheduler`: the key, or
+/// `None` for round robin. A key implies the partitioned scheduler, unless round robin was asked for in as
+/// strong a place.
 ///
 /// # Errors
-/// If they contradict each other, or the key cannot be one.
+/// If they contradict each other, or the key is invalid.
 pub(super) fn choose(
     flag: Scheduler,
     partition_by: Option<String>,
     manager_args: &[Pair],
     settings: &Settings,
-) -> Result<Choice, ConfigError> {
+) -> Result<Option<String>, ConfigError> {
     let of_manager =
         manager_args::value(manager_args, "scheduler").map(manager_args::scheduler).transpose()?;
     let of_manager = of_manager.filter(|_| manager_args::outranks(settings, "manager-arg", "scheduler"));
@@ -36,19 +31,19 @@ pub(super) fn choose(
         return if settings.source(said_by).rank() == settings.source("partition-by").rank() {
             Err(ConfigError::PartitionedRoundRobin { partition_by: key })
         } else {
-            Ok(without_key(scheduler, None))
+            Ok(None)
         };
     }
-    Ok(Choice { scheduler: Scheduler::Partitioned, partition_by: Some(key) })
+    Ok(Some(key))
 }
 
-fn without_key(scheduler: Scheduler, implied_key: Option<&str>) -> Choice {
-    let partitioned = scheduler == Scheduler::Partitioned;
-    Choice { scheduler, partition_by: partitioned.then(|| implied_key.unwrap_or(DEFAULT_KEY).to_owned()) }
+/// The key where `--partition-by` names none.
+fn without_key(scheduler: Scheduler, implied_key: Option<&str>) -> Option<String> {
+    (scheduler == Scheduler::Partitioned).then(|| implied_key.unwrap_or(DEFAULT_KEY).to_owned())
 }
 
-/// Fields are counted from zero, as a task counts them. Whether a library has the partitioner, the library
-/// itself must say.
+/// Fields are counted from zero, as in a task. Whether a library has the partitioner is found out when the
+/// library is loaded.
 fn check(key: &str) -> Result<(), ConfigError> {
     let right = match key.strip_prefix("field:") {
         Some(number) => number.parse::<u32>().is_ok(),

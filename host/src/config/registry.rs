@@ -1,74 +1,80 @@
-//! From the settings to the registry's address, its server and its password included.
+//! From the settings to the address of the registry, including its server and password.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::layers::{Settings, Source};
-use super::{ConfigError, Pair, manager_args};
+use super::error::ConfigError;
+use super::first_line::{password_in, text_or_file};
+use super::layers::Settings;
+use super::manager_args;
+use super::source::Source;
+use crate::cli::{Pair, RegistryFlags};
 use crate::exit_code::UsageError;
 use crate::registry::RegistryUrl;
 
-/// Where the registry is, as the user said it.
+/// Where the registry is, in the words of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryChoice {
-    /// Its address: a URL, or a DSN as Perl's DBI has it, or a file that holds one.
-    pub address: String,
-    /// Whether nobody named it, so that its directory may have to be made.
-    pub is_default: bool,
-    /// The file with the password for its server, if it has one and nobody says the password.
-    pub password_file: Option<PathBuf>,
+    /// Its address: a URL, a DSN of Perl's DBI, or a file that contains one.
+    pub(super) address: String,
+    /// Whether it is the default, whose directory may have to be created.
+    pub(super) is_default: bool,
     server: Option<RegistryServer>,
+    username: Option<String>,
+    password: Option<String>,
+    /// The file with the password for its server, if neither the address nor `password` has it.
+    password_file: Option<PathBuf>,
 }
 
 /// Where the registry's server is, apart from the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RegistryServer {
-    /// `HOST`, `HOST:PORT`, or a file that holds one.
+    /// `HOST`, `HOST:PORT`, or a file that contains one.
     text: String,
-    /// Whether it was said in a weaker place than the address: then it only counts where that names no host.
+    /// Whether its source is weaker than that of the address: then it only counts if the address has no
+    /// host.
     is_weak: bool,
 }
 
 impl RegistryChoice {
-    /// `--registry` or the argument `dsn`, whichever was said in the stronger place; in the same place,
+    /// Takes `--registry` or the argument `dsn`, whichever has the stronger source; of equal ones,
     /// `--registry`.
     ///
     /// # Errors
-    /// If there is neither.
-    pub(super) fn new(
-        registry: Option<String>,
-        server: Option<String>,
-        password_file: Option<PathBuf>,
-        args: &[Pair],
-        settings: &Settings,
-    ) -> Result<Self, ConfigError> {
-        let dsn = manager_args::value(args, "dsn");
+    /// If neither is given.
+    pub(super) fn new(flags: &RegistryFlags, settings: &Settings) -> Result<Self, ConfigError> {
+        let args = &flags.manager_arg;
+        let value = |name| manager_args::value(args, name).map(str::to_owned);
+        let dsn = value("dsn");
         let is_default = *settings.source("registry") == Source::Default && dsn.is_none();
         let dsn = dsn.filter(|_| manager_args::outranks(settings, "manager-arg", "registry"));
         let key = if dsn.is_some() { "manager-arg" } else { "registry" };
         let is_weak = manager_args::outranks(settings, key, "registry-server");
-        let address = dsn.map(str::to_owned).or(registry).ok_or(ConfigError::NoRegistry)?;
-        let server = server.map(|text| RegistryServer { text, is_weak });
-        let password_file = choose_password_file(password_file, args, settings);
-        Ok(Self { address, is_default, password_file, server })
+        Ok(Self {
+            address: dsn.or_else(|| flags.registry.clone()).ok_or(ConfigError::NoRegistry)?,
+            is_default,
+            server: flags.registry_server.clone().map(|text| RegistryServer { text, is_weak }),
+            username: value("username"),
+            password: value("password"),
+            password_file: choose_password_file(flags.password_file.clone(), args, settings),
+        })
     }
 
-    /// The registry itself. Perl's `username` and `password` count where the address has none, and the file
-    /// with a password where nobody says one.
+    /// The URL of the registry. The arguments `username` and `password` count if the address has none, and
+    /// the file with the password if neither has one.
     ///
     /// # Errors
-    /// If the address is none, or a file cannot be read: the user's errors.
-    pub(crate) fn url(&self, manager_args: &[Pair]) -> anyhow::Result<RegistryUrl> {
-        let value = |name| manager_args::value(manager_args, name).map(str::to_owned);
+    /// If the address is invalid, or a file cannot be read: mistakes of the user.
+    pub(crate) fn url(&self) -> anyhow::Result<RegistryUrl> {
         let address = text_or_file(&self.address).map_err(UsageError::mark)?;
         let mut url = address.parse::<RegistryUrl>().map_err(UsageError::mark)?;
         if let Some(server) = &self.server {
             server.set_in(&mut url).map_err(UsageError::mark)?;
         }
         if let RegistryUrl::Sqlite { creates_directory, .. } = &mut url {
-            // A directory that the user has named, and that is not there, is probably a typing error.
+            // If a directory that the user has named does not exist, that is probably a typing error.
             *creates_directory = self.is_default;
         }
-        let url = url.with_credentials(value("username"), value("password"));
+        let url = url.with_credentials(self.username.clone(), self.password.clone());
         match (&url, &self.password_file) {
             (RegistryUrl::Server(server), Some(file)) if server.password.is_none() => {
                 let password = password_in(file).map_err(UsageError::mark)?;
@@ -97,7 +103,7 @@ impl RegistryServer {
 
 /// `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
 fn host_and_port(text: &str) -> Result<(&str, Option<u16>), ConfigError> {
-    // Before an `@` there may be a password.
+    // There may be a password before an `@`.
     let shown = || text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, host)| format!("…@{host}"));
     let wrong = || ConfigError::WrongServer { text: shown() };
     let (host, port) = match text.strip_prefix('[') {
@@ -117,8 +123,8 @@ fn host_and_port(text: &str) -> Result<(&str, Option<u16>), ConfigError> {
     Ok((host, port.map(|port| port.parse().map_err(|_| wrong())).transpose()?))
 }
 
-/// The file with the password: `--password-file` or the argument of that name, whichever was said in the
-/// stronger place; in the same place, `--password-file`.
+/// The file with the password: `--password-file` or the argument of that name, whichever has the stronger
+/// source; of equal ones, `--password-file`.
 fn choose_password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Settings) -> Option<PathBuf> {
     let value = |name| manager_args::value(args, name);
     let named = value("password-file").or_else(|| value("password_file"));
@@ -126,41 +132,26 @@ fn choose_password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Setting
     named.filter(|_| outranked).map(PathBuf::from).or(flag)
 }
 
-/// What is written, or for `@FILE` what stands in the first line of that file, as the original had its
-/// server's address in one.
-fn text_or_file(text: &str) -> Result<String, ConfigError> {
-    let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
-    let cannot = |reason| ConfigError::NoAddress { path: file.into(), reason };
-    let line = first_line_of(Path::new(file)).map_err(cannot)?;
-    Ok(line.trim().to_owned())
-}
-
-/// The first line of a file, which is not empty. Its end is no part of it, whatever editor has written it.
-fn first_line_of(file: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err("its first line is empty".to_owned()),
-    }
-}
-
-/// The password in a file.
-pub(super) fn password_in(file: &Path) -> Result<String, ConfigError> {
-    first_line_of(file).map_err(|reason| ConfigError::NoPassword { path: file.to_owned(), reason })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn choice(address: &str, password_file: Option<&Path>) -> RegistryChoice {
-        let password_file = password_file.map(Path::to_owned);
-        RegistryChoice { address: address.to_owned(), is_default: false, password_file, server: None }
+        RegistryChoice {
+            address: address.to_owned(),
+            is_default: false,
+            server: None,
+            username: None,
+            password: None,
+            password_file: password_file.map(Path::to_owned),
+        }
     }
 
     fn with_server(address: &str, text: &str, is_weak: bool) -> Result<String, String> {
         let server = Some(RegistryServer { text: text.to_owned(), is_weak });
-        let url = RegistryChoice { server, ..choice(address, None) }.url(&[]);
+        let url = RegistryChoice { server, ..choice(address, None) }.url();
         url.map(|url| url.to_string()).map_err(|error| format!("{error:#}"))
     }
 
@@ -175,7 +166,7 @@ mod tests {
         ] {
             assert_eq!(with_server(address, server, false).as_deref(), Ok(url), "{address} {server}");
         }
-        // Said in a weaker place, it only fills in what is missing.
+        // From a weaker source, it only fills in what is missing.
         assert_eq!(with_server("mysql://old/d", "new", true).as_deref(), Ok("mysql://old/d"));
         assert_eq!(with_server("mysql:///d", "new", true).as_deref(), Ok("mysql://new/d"));
         assert_eq!(with_server("sqlite:f", "new", true).as_deref(), Ok("sqlite:f"));
@@ -208,12 +199,13 @@ mod tests {
         assert!(with_server("@/no/such/file", "h", false).unwrap_err().contains("/no/such/file"));
     }
 
-    fn password(address: &str, args: &[(&str, &str)], file: Option<&str>) -> Option<String> {
+    fn password(address: &str, argument: Option<&str>, file: Option<&str>) -> Option<String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
         std::fs::write(&path, file.unwrap_or_default()).unwrap();
-        let args: Vec<Pair> = args.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        match choice(address, file.map(|_| path.as_path())).url(&args).unwrap() {
+        let password = argument.map(str::to_owned);
+        let choice = RegistryChoice { password, ..choice(address, file.map(|_| path.as_path())) };
+        match choice.url().unwrap() {
             RegistryUrl::Server(server) => server.password,
             RegistryUrl::Sqlite { .. } => None,
         }
@@ -221,20 +213,20 @@ mod tests {
 
     #[test]
     fn the_password_comes_from_the_url_or_the_argument_or_the_file() {
-        let args = [("password", "argument")];
-        assert_eq!(password("mysql://u:url@h/d", &args, Some("file\n")).as_deref(), Some("url"));
-        assert_eq!(password("mysql://u@h/d", &args, Some("file\n")).as_deref(), Some("argument"));
-        assert_eq!(password("mysql://u@h/d", &[], Some("f le \r\nmore\n")).as_deref(), Some("f le "));
-        assert_eq!(password("mysql://u@h/d", &[], None), None);
-        // A file of SQLite needs none, so nothing is read.
-        assert_eq!(password("sqlite:x", &[], Some("")), None);
+        let argument = Some("argument");
+        assert_eq!(password("mysql://u:url@h/d", argument, Some("file\n")).as_deref(), Some("url"));
+        assert_eq!(password("mysql://u@h/d", argument, Some("file\n")).as_deref(), Some("argument"));
+        assert_eq!(password("mysql://u@h/d", None, Some("f le \r\nmore\n")).as_deref(), Some("f le "));
+        assert_eq!(password("mysql://u@h/d", None, None), None);
+        // A SQLite file needs no password, so nothing is read.
+        assert_eq!(password("sqlite:x", None, Some("")), None);
     }
 
     #[test]
     fn a_file_without_a_password_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
-        let words = || choice("mysql://h/d", Some(&path)).url(&[]).unwrap_err().to_string();
+        let words = || choice("mysql://h/d", Some(&path)).url().unwrap_err().to_string();
         assert!(words().contains(&path.display().to_string()), "{}", words());
         std::fs::write(&path, "\nhunter2\n").unwrap();
         assert!(words().contains("first line is empty") && !words().contains("hunter2"), "{}", words());

@@ -1,22 +1,25 @@
-//! `simplegrid config`: every setting that is in force, and where it comes from.
+//! `simplegrid config`: every setting in force, and where it comes from.
 
 use std::fmt::Write;
 
+use super::environment::Environment;
+use super::error::ConfigError;
 use super::file::ConfigFile;
-use super::layers::{self, Setting, Settings};
-use super::{ConfigError, Environment, without_secrets};
+use super::flags;
+use super::layers::{Setting, Settings};
+use super::secrets::without_secrets;
 use crate::cli;
 
-/// Values longer than this do not push the last column further out.
+/// Longer values do not push the last column further to the right.
 const VALUE_WIDTH_MAX: usize = 48;
 
 /// All settings of all commands as a table, secrets masked.
 ///
 /// # Errors
-/// If a layer holds something that its flag would not accept.
+/// If a layer has a value that its flag would not accept.
 pub(super) fn report(files: &[&ConfigFile], environment: &Environment) -> Result<String, ConfigError> {
     let mut text = String::new();
-    for command in layers::commands(&cli::command()) {
+    for command in flags::commands(&cli::command()) {
         let settings = Settings::gather(command, files, environment)?;
         let _ = writeln!(text, "[{}]", settings.command);
         let rows: Vec<[String; 3]> = settings.settings.iter().flat_map(rows).collect();
@@ -47,7 +50,7 @@ fn table(rows: &[[String; 3]]) -> String {
 fn file_read(files: &[&ConfigFile], environment: &Environment) -> String {
     match (files.iter().find(|file| !file.is_built_in()), environment.usual_config_file()) {
         (Some(file), _) => format!("The file {} was read.\n", file.path().display()),
-        (None, Some(usual)) => format!("No file was read; {} is not there.\n", usual.display()),
+        (None, Some(usual)) => format!("No file was read: {} does not exist.\n", usual.display()),
         (None, None) => "No file was read.\n".into(),
     }
 }

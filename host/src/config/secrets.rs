@@ -1,18 +1,18 @@
-//! Which parts of a setting nobody should read over a shoulder.
+//! Which parts of a setting are secret, and must not be shown.
 
-/// Words whose values are secrets, wherever they stand in a name.
+/// A setting is a secret if its name contains one of these words.
 const SECRET_NAMES: [&str; 4] = ["password", "passwd", "secret", "token"];
 
 /// What is shown in place of a secret.
 const MASK: &str = "***";
 
-/// The text with the password of every URL, and the value of everything that is called a password, masked.
+/// The text, in which the password of every URL and the value of everything called a password are masked.
 pub(crate) fn without_secrets(text: &str) -> String {
     mask_named(&mask_userinfo(text))
 }
 
-/// `scheme://user:secret@host`. The last `@` ends the secret, wherever it stands: a slash that should have
-/// been escaped must not uncover the password, and what is masked too much does no harm.
+/// `scheme://user:secret@host`. The last `@` ends the secret, wherever it is: a slash that should have been
+/// escaped must not reveal the password, and masking too much does no harm.
 fn mask_userinfo(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     match rest.rsplit_once('@').and_then(|(userinfo, host)| Some((userinfo.split_once(':')?.0, host))) {
@@ -21,8 +21,8 @@ fn mask_userinfo(text: &str) -> String {
     }
 }
 
-/// `password=secret`, alone or among the parts of a DSN or a query. What is called so as a whole is masked as
-/// a whole, whatever it holds.
+/// `password=secret`, alone or among the parts of a DSN or a query. If the whole text has such a name, its
+/// whole value is masked.
 fn mask_named(text: &str) -> String {
     if let Some((name, _)) = text.split_once('=').filter(|(name, _)| is_secret(name)) {
         return format!("{name}={MASK}");
@@ -30,7 +30,7 @@ fn mask_named(text: &str) -> String {
     text.split_inclusive([';', '&', '?', ' ']).map(mask_part).collect()
 }
 
-/// One part. Before the name of the secret there may be the name of the whole: `dsn=dbi:Pg:password=secret`.
+/// One part. The name of the secret may come after the name of the whole: `dsn=dbi:Pg:password=secret`.
 fn mask_part(part: &str) -> String {
     let end = part.trim_end_matches([';', '&', '?', ' ']);
     let after_secret = end.match_indices('=').map(|(at, _)| at).find(|at| is_secret(&end[..*at]));
@@ -40,7 +40,7 @@ fn mask_part(part: &str) -> String {
     }
 }
 
-/// A file with a secret is no secret.
+/// The name of a file with a secret is not secret itself.
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase().replace('_', "-");
     !name.ends_with("-file") && SECRET_NAMES.iter().any(|secret| name.contains(secret))

@@ -1,15 +1,15 @@
-//! From the settings to a sink's address, its password included.
+//! From the settings to the address of a sink, including its password.
 
-use super::ConfigError;
-use super::registry::password_in;
+use super::error::ConfigError;
+use super::first_line::password_in;
 use crate::cli::SinkFlags;
 use crate::sink::SinkUrl;
 
-/// The sink that the settings name. The file with a password counts where the address has none, and needs
-/// one.
+/// The sink that the settings name. The file with a password counts if the address needs a password and has
+/// none.
 ///
 /// # Errors
-/// If the address is none, or the file cannot be read.
+/// If the address is invalid, or the file cannot be read.
 pub(super) fn choose(flags: SinkFlags) -> Result<Option<SinkUrl>, ConfigError> {
     let Some(address) = flags.sink else { return Ok(None) };
     let url: SinkUrl = address.parse().map_err(ConfigError::Sink)?;
@@ -38,7 +38,7 @@ mod tests {
     fn the_password_comes_from_the_url_or_from_the_file() {
         assert_eq!(password("mysql://u:url@h/d?table=t", "file\n").as_deref(), Some("url"));
         assert_eq!(password("mysql://u@h/d?table=t", "file\nmore\n").as_deref(), Some("file"));
-        // Who needs none reads no file.
+        // For a sink that needs no password, no file is read.
         assert_eq!(password("csv:rows", ""), None);
     }
 }

@@ -1,69 +1,62 @@
-//! What a slave runs with.
+//! The settings of a slave.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::load::Given;
-use super::{ConfigError, Pair, RegistryChoice, manager_args, sink};
-use crate::cli::SlaveArgs;
+use super::error::ConfigError;
+use super::given::Given;
+use super::registry::RegistryChoice;
+use super::{manager_args, sink};
+use crate::cli::{Pair, SlaveArgs};
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
 
-/// What a slave runs with.
+/// The settings of a slave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SlaveConfig {
     /// The library with the task, a path or a name, and the task in it: `FILE|NAME[:TASK]`.
     pub task: String,
     /// Arguments of the task, each name once.
     pub task_args: Vec<Pair>,
-    /// Arguments as Net::SimpleGrid's manager had them, each name once; the task gets those that it knows.
+    /// The arguments of Net::SimpleGrid's manager, each name once; the task gets those that it knows.
     pub manager_args: Vec<Pair>,
     /// The port to listen on; 0 for any free one.
     pub port: u16,
     /// The address to listen on.
     pub listen: IpAddr,
-    /// Whether clients of Net::SimpleGrid are served, too.
+    /// Whether clients of Net::SimpleGrid are served as well.
     pub line_protocol: bool,
-    /// The name of the slave's row in the registry: this machine's, with the manager argument `domain`.
+    /// The name of this machine, with the manager argument `domain`. See [`SlaveConfig::host_for_masters`].
     pub hostname: String,
-    /// Where masters are told to connect, if the user said so. See [`SlaveConfig::host_for_masters`].
+    /// Where masters are told to connect, if the user has set it. See [`SlaveConfig::host_for_masters`].
     pub advertise: Option<String>,
     /// Worker processes, from 1 to 4096.
     pub max_workers: u16,
-    /// What a worker may take of the machine.
+    /// How much of the machine a worker may use.
     pub limits: WorkerLimits,
     /// Where the registry is.
     pub registry: RegistryChoice,
-    /// Where rows go, if not to the master.
+    /// Where rows go, if not to masters.
     pub sink: Option<SinkUrl>,
-    /// How long a record may take, unless the master says otherwise.
+    /// How long a record may take, unless the master sets another limit.
     pub record_timeout: Option<Duration>,
     /// How long a drain may take.
     pub drain_timeout: Duration,
     /// How often the rate of records is logged.
     pub sample_rate: Duration,
-    /// Warnings and errors only.
-    pub quiet: bool,
     /// Where libraries are looked for by name.
     pub task_path: Vec<PathBuf>,
 }
 
 impl SlaveConfig {
     pub(super) fn new(args: SlaveArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
-        let manager_args = manager_args::without_repeats(args.manager_arg);
         Ok(Self {
-            registry: RegistryChoice::new(
-                args.registry,
-                args.registry_server,
-                args.password_file,
-                &manager_args,
-                &given.settings,
-            )?,
-            hostname: manager_args::qualified(&given.environment.host_name, &manager_args),
-            task: manager_args::task(args.task),
-            task_args: manager_args::without_repeats(args.task_arg),
-            manager_args,
+            registry: RegistryChoice::new(&args.registry, &given.settings)?,
+            hostname: manager_args::qualified(&given.environment.host_name, &args.registry.manager_arg),
+            task: manager_args::task(args.task.task),
+            task_args: manager_args::without_repeats(args.task.task_arg),
+            manager_args: manager_args::without_repeats(args.registry.manager_arg),
             port: args.port,
             listen: args.listen,
             line_protocol: args.line_protocol,
@@ -74,7 +67,6 @@ impl SlaveConfig {
             record_timeout: args.record_timeout.filter(|limit| !limit.is_zero()),
             drain_timeout: args.drain_timeout,
             sample_rate: args.sample_rate_secs,
-            quiet: args.quiet,
             task_path: given.environment.task_path(),
         })
     }
@@ -84,8 +76,9 @@ impl SlaveConfig {
         SocketAddr::new(self.listen, self.port)
     }
 
-    /// The host that masters connect to, and the name of the slave's row: what the user said; or else, if it
-    /// can only be reached from this machine, the address it listens on; or else the machine's name.
+    /// The host that masters connect to, and the name of the slave's row. This is what the user has set; or
+    /// else, if the slave can only be reached from this machine, the address that it listens on; or else
+    /// the machine's name.
     pub(crate) fn host_for_masters(&self) -> String {
         match &self.advertise {
             Some(host) => host.clone(),

@@ -1,11 +1,11 @@
-//! What the look at libraries runs with.
+//! The settings of `simplegrid task`.
 
 use std::path::PathBuf;
 
-use super::Environment;
+use super::environment::Environment;
 use crate::cli::{TaskArgs, TaskVerb};
 
-/// Which libraries to look at.
+/// Which libraries to look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TaskCommand {
     /// Show what one library says about itself.
@@ -17,7 +17,7 @@ pub(crate) enum TaskCommand {
         /// Where libraries are looked for by name.
         task_path: Vec<PathBuf>,
     },
-    /// Show all libraries that have a name.
+    /// Show all libraries that can be named without a path.
     List {
         /// Where they are.
         task_path: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! From flags to what a worker may take of the machine.
+//! From flags to the limits of a worker.
 
 use crate::cli::WorkerLimitFlags;
 use crate::wire::WorkerLimits;

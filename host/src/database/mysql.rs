@@ -26,7 +26,7 @@ pub async fn connect(server: &Server) -> Result<Conn, DatabaseError> {
 }
 
 /// What a failure of a statement means.
-pub fn in_words(server: &Server, error: &Error) -> DatabaseError {
+pub(crate) fn in_words(server: &Server, error: &Error) -> DatabaseError {
     DatabaseError::new(server, Trouble::of_mysql(server, error))
 }
 

@@ -40,7 +40,7 @@ pub async fn connect(server: &Server) -> Result<PostgresConnection, DatabaseErro
 }
 
 /// What a failure of a statement means.
-pub fn in_words(server: &Server, error: &tokio_postgres::Error) -> DatabaseError {
+pub(crate) fn in_words(server: &Server, error: &tokio_postgres::Error) -> DatabaseError {
     DatabaseError::new(server, Trouble::of_postgres(server, error))
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
     let opened = open_run(&config.run, None)?;
-    let url = config.registry.url(&config.manager_args)?;
+    let url = config.registry.url()?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
         registry = Registry::open(&url) => registry?,

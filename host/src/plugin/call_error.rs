@@ -1,4 +1,4 @@
-//! What a plugin said when a call of it failed.
+//! What a plugin said when a call into it failed.
 
 use simplegrid_plugin_api::Status;
 
@@ -8,12 +8,12 @@ use simplegrid_plugin_api::Status;
 pub struct CallError {
     /// Never `Ok` or `Held`.
     pub status: Status,
-    /// In the plugin's own words.
+    /// Why it failed, in the plugin's own words.
     pub message: String,
 }
 
 impl CallError {
-    /// A failure that the host noticed itself, before it asked the plugin.
+    /// A failure that the host noticed itself, without asking the plugin.
     pub(super) fn fatal(message: impl Into<String>) -> Self {
         Self { status: Status::Fatal, message: message.into() }
     }

@@ -1,4 +1,4 @@
-//! The cells of an output row, as a plugin lends them for the length of one call.
+//! The cells of an output row, which a plugin lends to the host for the duration of one call.
 #![expect(unsafe_code, reason = "bytes that a plugin points to")]
 
 use simplegrid_plugin_api::abi::Bytes;
@@ -11,25 +11,16 @@ impl<'a> Cells<'a> {
     /// Cells that live as long as `'a`.
     ///
     /// # Safety
-    /// Each of them must be NULL or point to as many bytes as it says, unchanged for as long as `'a`.
+    /// Each of them must be NULL or point to as many bytes as it says, which stay unchanged for as long as
+    /// `'a`.
     pub(super) unsafe fn new(cells: &'a [Bytes]) -> Self {
         Self(cells)
-    }
-
-    /// How many there are.
-    pub fn len(self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0.is_empty()
     }
 
     /// Their bytes; `None` for NULL.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = Option<&'a [u8]>> {
-        // SAFETY: whoever made this has promised that the bytes live that long, unchanged.
+        // SAFETY: the caller of `new` has promised that the bytes live that long, unchanged.
         self.0.iter().map(|cell| unsafe { cell.get() })
     }
 }

@@ -1,44 +1,43 @@
-//! Looks at a file before the dynamic linker does, whose words for "this is a text file" are hard to read,
-//! and which maps a truncated library and lets the process die of it later.
+//! Looks at a file before the dynamic linker does. The linker's message for a text file is hard to read, and
+//! it maps a truncated library without complaint, so that the process dies of it later.
 //!
-//! Numbers and offsets are those of the System V ABI, "ELF-64 Object File Format".
+//! Nothing of the file is run, and any bytes get an answer. How many bytes a whole library needs is counted
+//! here; where the headers' fields are is known to the crate `elf`.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use super::LoadError;
+use elf::abi;
+use elf::endian::LittleEndian;
+use elf::file::{Class, FileHeader};
+use elf::parse::ParseAt;
+use elf::segment::{ProgramHeader, SegmentTable};
 
-/// Bytes of the ELF header.
-const HEADER_BYTES: usize = 64;
-/// A shared object.
-const ET_DYN: u16 = 3;
-/// Bytes of one program header, and of one section header.
-const PROGRAM_HEADER_BYTES: usize = 56;
-/// A segment that is mapped.
-const PT_LOAD: u32 = 1;
+use super::load_error::LoadError;
+
+/// Bytes of the ELF header of a 64-bit machine.
+const HEADER_BYTES: usize = size_of::<elf::file::Elf64_Ehdr>();
 
 #[cfg(target_arch = "x86_64")]
-const OUR_MACHINE: u16 = 62;
+const OUR_MACHINE: u16 = abi::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
-const OUR_MACHINE: u16 = 183;
+const OUR_MACHINE: u16 = abi::EM_AARCH64;
 
 /// Checks that the file is a complete shared library for this machine.
 pub(super) fn check(path: &Path) -> Result<(), LoadError> {
-    let bytes = read(path)?;
-    let header = header(path, &bytes)?;
-    let machine = header.u16(18);
-    if machine != OUR_MACHINE {
-        return Err(LoadError::OtherMachine {
-            path: path.to_owned(),
-            theirs: machine_name(machine),
-            ours: std::env::consts::ARCH,
-        });
+    check_bytes(path, &read(path)?)
+}
+
+fn check_bytes(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+    let header = header(path, bytes)?;
+    if header.e_machine != OUR_MACHINE {
+        return Err(other_machine(path, machine_name(header.e_machine)));
     }
-    if header.u16(16) != ET_DYN {
+    if header.e_type != abi::ET_DYN {
         return Err(not_a_library(path, "an ELF file of another type"));
     }
-    check_length(path, &bytes, needed(header, &bytes))
+    check_length(path, bytes, needed(&header, bytes))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
@@ -56,44 +55,39 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-/// The ELF header, if it is one of the class and byte order that we run on.
-fn header<'a>(path: &Path, bytes: &'a [u8]) -> Result<Fields<'a>, LoadError> {
+/// The ELF header, if it has the word size and the byte order of this machine.
+fn header(path: &Path, bytes: &[u8]) -> Result<FileHeader<LittleEndian>, LoadError> {
     if bytes.is_empty() {
         return Err(not_a_library(path, "empty"));
     }
-    if !bytes.starts_with(b"\x7fELF") {
+    if !bytes.starts_with(&abi::ELFMAGIC) {
         let is_text =
             std::str::from_utf8(&bytes[..bytes.len().min(512)]).is_ok_and(|text| !text.contains('\0'));
         return Err(not_a_library(path, if is_text { "a text file" } else { "not an ELF file" }));
     }
     check_length(path, bytes, HEADER_BYTES as u64)?;
-    // EI_CLASS 2: 64 bits. EI_DATA 1: little endian.
-    if bytes[4] != 2 || bytes[5] != 1 {
-        return Err(LoadError::OtherMachine {
-            path: path.to_owned(),
-            theirs: "a 32-bit or big-endian machine".into(),
-            ours: std::env::consts::ARCH,
-        });
+    if (bytes[abi::EI_CLASS], bytes[abi::EI_DATA]) != (abi::ELFCLASS64, abi::ELFDATA2LSB) {
+        return Err(other_machine(path, "a 32-bit or big-endian machine".to_owned()));
     }
-    Ok(Fields(bytes))
+    let ident = (LittleEndian, Class::ELF64, bytes[abi::EI_OSABI], bytes[abi::EI_ABIVERSION]);
+    FileHeader::parse_tail(ident, &bytes[abi::EI_NIDENT..])
+        .map_err(|_| not_a_library(path, "an ELF file with a damaged header"))
 }
 
 /// The length that the headers speak of: what is mapped, and the table of sections, which linkers put last.
-fn needed(header: Fields<'_>, bytes: &[u8]) -> u64 {
-    let (programs, program_count) = (header.u64(32), header.u16(56));
-    let (sections, section_bytes, section_count) = (header.u64(40), header.u16(58), header.u16(60));
-    let end_of = |start: u64, bytes: u64, count: u16| start.saturating_add(bytes * u64::from(count));
+fn needed(header: &FileHeader<LittleEndian>, bytes: &[u8]) -> u64 {
+    let end_of = |start: u64, bytes: usize, count: u16| start.saturating_add(bytes as u64 * u64::from(count));
     let tables = [
-        end_of(programs, PROGRAM_HEADER_BYTES as u64, program_count),
-        end_of(sections, u64::from(section_bytes), section_count),
+        end_of(header.e_phoff, ProgramHeader::size_for(Class::ELF64), header.e_phnum),
+        end_of(header.e_shoff, usize::from(header.e_shentsize), header.e_shnum),
     ];
-    let first = usize::try_from(programs).unwrap_or(usize::MAX);
-    let programs = bytes.get(first..).unwrap_or_default().chunks_exact(PROGRAM_HEADER_BYTES);
-    let segments = programs
-        .take(usize::from(program_count))
-        .map(Fields)
-        .filter(|program| program.u32(0) == PT_LOAD)
-        .map(|program| program.u64(8).saturating_add(program.u64(32)));
+    let first = usize::try_from(header.e_phoff).unwrap_or(usize::MAX);
+    let programs = bytes.get(first..).unwrap_or_default();
+    let segments = SegmentTable::new(LittleEndian, Class::ELF64, programs)
+        .iter()
+        .take(usize::from(header.e_phnum))
+        .filter(|segment| segment.p_type == abi::PT_LOAD)
+        .map(|segment| segment.p_offset.saturating_add(segment.p_filesz));
     segments.chain(tables).max().unwrap_or(0)
 }
 
@@ -109,41 +103,25 @@ fn not_a_library(path: &Path, what: &'static str) -> LoadError {
     LoadError::NotALibrary { path: path.to_owned(), what }
 }
 
-fn machine_name(machine: u16) -> String {
-    match machine {
-        3 => "x86 (32 bits)".into(),
-        40 => "arm (32 bits)".into(),
-        62 => "x86_64".into(),
-        183 => "aarch64".into(),
-        243 => "riscv".into(),
-        other => format!("ELF machine {other}"),
-    }
+fn other_machine(path: &Path, theirs: String) -> LoadError {
+    LoadError::OtherMachine { path: path.to_owned(), theirs, ours: std::env::consts::ARCH }
 }
 
-/// Little-endian numbers at known places. Whoever makes one checks that they are there.
-#[derive(Clone, Copy)]
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn array<const N: usize>(self, at: usize) -> [u8; N] {
-        self.0[at..at + N].try_into().expect("a range of N bytes has N bytes")
-    }
-
-    fn u16(self, at: usize) -> u16 {
-        u16::from_le_bytes(self.array(at))
-    }
-
-    fn u32(self, at: usize) -> u32 {
-        u32::from_le_bytes(self.array(at))
-    }
-
-    fn u64(self, at: usize) -> u64 {
-        u64::from_le_bytes(self.array(at))
+fn machine_name(machine: u16) -> String {
+    match machine {
+        abi::EM_386 => "x86 (32 bits)".into(),
+        abi::EM_ARM => "arm (32 bits)".into(),
+        abi::EM_X86_64 => "x86_64".into(),
+        abi::EM_AARCH64 => "aarch64".into(),
+        abi::EM_RISCV => "riscv".into(),
+        other => format!("ELF machine {other}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A real library of this machine: the test program's own C library.
@@ -210,5 +188,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(matches!(check(directory.path()), Err(LoadError::Directory { .. })));
         assert!(matches!(check(&directory.path().join("no")), Err(LoadError::Missing { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_behind_the_beginning_of_a_header_are_survived(
+            rest in prop::collection::vec(any::<u8>(), 0..300),
+            machine in prop::sample::select(&[OUR_MACHINE, abi::EM_RISCV][..]),
+        ) {
+            let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+            bytes.extend(rest);
+            if let Some(place) = bytes.get_mut(16..20) {
+                place[..2].copy_from_slice(&abi::ET_DYN.to_le_bytes());
+                place[2..].copy_from_slice(&machine.to_le_bytes());
+            }
+            let _ = check_bytes("x.so".as_ref(), &bytes);
+        }
     }
 }

@@ -1,24 +1,24 @@
-//! From what the user typed, `FILE|NAME[:TASK]`, to a file.
+//! From the text that the user typed, `FILE|NAME[:TASK]`, to a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::LoadError;
+use super::load_error::LoadError;
 
-/// The library that `name_or_path` means, and the task in it if it names one.
+/// Finds the library that `name_or_path` means, and the task in it if it names one.
 ///
-/// Something with a `/`, or that ends in `.so`, is a path. Anything else is a name: `word-count` is the file
+/// A text that contains a `/` or ends in `.so` is a path. Anything else is a name: `word-count` is the file
 /// `libword_count.so` in one of the directories of `search`.
 ///
 /// # Errors
-/// The name is in no directory, or there is no file at the path. What the file is, is not looked at.
+/// If the name is in none of the directories, or there is no file at the path. The file itself is not opened.
 pub(crate) fn find(name_or_path: &str, search: &[PathBuf]) -> Result<(PathBuf, Option<String>), LoadError> {
     let (name, task) = split_task(name_or_path);
     let path = if is_path(name) { existing(name)? } else { named(name, search)? };
     Ok((path, task.map(str::to_owned)))
 }
 
-/// Every library that has a name, with that name: what [`find`] would find.
+/// Every library that [`find`] would find by a name, with that name.
 pub(crate) fn all(search: &[PathBuf]) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
     for directory in search {
@@ -35,7 +35,7 @@ fn file_of(name: &str) -> String {
     format!("lib{}.so", name.replace('-', "_"))
 }
 
-/// Cuts off `:TASK`, unless the whole is the path of a file.
+/// Cuts off `:TASK`, unless the whole text is the path of a file.
 fn split_task(name_or_path: &str) -> (&str, Option<&str>) {
     if is_path(name_or_path) && Path::new(name_or_path).exists() {
         return (name_or_path, None);
@@ -53,7 +53,7 @@ fn is_path(name: &str) -> bool {
 
 fn existing(path: &str) -> Result<PathBuf, LoadError> {
     let path = PathBuf::from(path);
-    // A path that cannot even be looked at (a directory without permission) is reported when it is opened.
+    // A path that cannot be looked at (a directory without permission) is reported when it is opened.
     if path.try_exists().is_ok_and(|exists| !exists) {
         return Err(LoadError::Missing { path });
     }
@@ -75,11 +75,11 @@ fn named(name: &str, searched: &[PathBuf]) -> Result<PathBuf, LoadError> {
     })
 }
 
-/// Names that an error lists: enough for a person to find the right one.
+/// Names that an error lists at most: enough to find the right one.
 const AVAILABLE_MAX: usize = 20;
 
-/// The names of the libraries in a directory. Cargo's other libraries have a hash in theirs, after a hyphen,
-/// which a library's own name never has.
+/// The names of the libraries in a directory. The files of Cargo's other libraries have a hyphen and a hash
+/// in their names; a plugin's file never has a hyphen.
 fn names_in(directory: &Path) -> Vec<String> {
     let Ok(entries) = directory.read_dir() else { return Vec::new() };
     let name_of = |entry: std::fs::DirEntry| {
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_path_to_nothing_is_missing() {
         let error = find("./no/such/library.so:task", &[]).unwrap_err();
-        assert_eq!(error.to_string(), "no file ./no/such/library.so");
+        assert_eq!(error.to_string(), "there is no file ./no/such/library.so");
         assert!(matches!(find("nothing.so", &[]), Err(LoadError::Missing { .. })));
     }
 }

@@ -1,29 +1,29 @@
-//! Why a plugin could not be loaded, in words for whoever named it on the command line.
+//! Why a plugin could not be loaded, in words for the user who named it.
 
 use std::path::PathBuf;
 
 /// Why a plugin could not be found or loaded. Every message is one line that names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// A name that no directory has.
+    /// A name that is in none of the directories.
     #[error("no plugin `{name}`: looked for {file} in {}{}", listed(searched), available_text(available))]
     UnknownName {
         /// What was asked for.
         name: String,
-        /// The file that it would be in.
+        /// The file that would have that name.
         file: String,
         /// The directories, in the order in which they were searched.
         searched: Vec<PathBuf>,
-        /// The names that these directories do have.
+        /// The names that are in these directories.
         available: Vec<String>,
     },
-    /// A path where nothing is.
-    #[error("no file {}", path.display())]
+    /// A path where there is nothing.
+    #[error("there is no file {}", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
-    /// A path where a directory is.
+    /// The path of a directory.
     #[error("{} is a directory, not a plugin", path.display())]
     Directory {
         /// The path.
@@ -37,7 +37,7 @@ pub enum LoadError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file that is no library.
+    /// A file that is not a library.
     #[error("{} is not a shared library: it is {what}", path.display())]
     NotALibrary {
         /// The path.
@@ -45,24 +45,24 @@ pub enum LoadError {
         /// What it is instead.
         what: &'static str,
     },
-    /// A library of which the end is missing.
+    /// A library whose end is missing.
     #[error("{} is truncated: it has {bytes} bytes and should have at least {needed}", path.display())]
     Truncated {
         /// The path.
         path: PathBuf,
         /// Its length.
         bytes: u64,
-        /// The length that its headers speak of.
+        /// The length that its headers ask for.
         needed: u64,
     },
-    /// A library for other machines.
+    /// A library for another kind of machine.
     #[error("{} is for {theirs}, but this machine is {ours}", path.display())]
     OtherMachine {
         /// The path.
         path: PathBuf,
         /// What it was built for.
         theirs: String,
-        /// What we run on.
+        /// The machine that we run on.
         ours: &'static str,
     },
     /// The dynamic linker refused it.
@@ -73,17 +73,17 @@ pub enum LoadError {
         /// What it said.
         cause: String,
     },
-    /// A library without either door.
+    /// A library with neither of the two doors.
     #[error(
-        "{} is not a SimpleGrid plugin: it has neither a root module (does it say `export!`?) \
-         nor `simplegrid_plugin_v1`",
+        "{} is not a SimpleGrid plugin: it has neither a root module (is `export!` missing?) \
+         nor the symbol `simplegrid_plugin_v1`",
         path.display()
     )]
     NotAPlugin {
         /// The path.
         path: PathBuf,
     },
-    /// A plugin with a table that this host does not understand.
+    /// A plugin whose table this host does not understand.
     #[error(
         "{} was built against simplegrid-plugin-api {theirs}, which this host ({ours}) cannot load: \
          {first_difference}",
@@ -92,7 +92,7 @@ pub enum LoadError {
     OtherAbi {
         /// The path.
         path: PathBuf,
-        /// The version it was built against, as far as it says.
+        /// The version that it was built against, if it says.
         theirs: String,
         /// The version of this host.
         ours: &'static str,
@@ -118,5 +118,5 @@ fn available_text(names: &[String]) -> String {
     if names.is_empty() {
         return " (give a path, or set SIMPLEGRID_TASK_PATH)".into();
     }
-    format!("; there are: {}", names.join(", "))
+    format!("; known plugins: {}", names.join(", "))
 }

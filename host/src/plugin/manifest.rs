@@ -1,6 +1,6 @@
-//! What a plugin says about itself, and the rules that it must keep.
+//! What a plugin says about itself, and the rules for it.
 //!
-//! Strict about what we rely on, forgiving about what a later version may add: unknown members are ignored.
+//! We are strict about what we rely on, and ignore members that we do not know: a later version may add some.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub struct Argument {
     pub name: String,
     /// What its text looks like.
     pub kind: Kind,
-    /// It may be left out.
+    /// Whether it may be left out.
     pub optional: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct Column {
     pub name: String,
     /// What its text looks like.
     pub kind: Kind,
-    /// Its cells may be NULL.
+    /// Whether its cells may be NULL.
     pub nullable: bool,
 }
 
@@ -67,9 +67,9 @@ pub enum Kind {
     Int,
     /// A number.
     Float,
-    /// Bytes that need not be text.
+    /// Bytes, which need not be text.
     Bytes,
-    /// Any text. A kind that this version does not know counts as this one.
+    /// Any text. A kind that this version does not know counts as text.
     #[serde(other)]
     Text,
 }
@@ -132,13 +132,16 @@ impl TaskManifest {
         check_names("argument", self.args.iter().map(|arg| arg.name.as_str())).map_err(within)?;
         check_names("column", self.columns.iter().map(|column| column.name.as_str())).map_err(within)?;
         if self.output == OutputKind::Lines && self.columns.len() != 1 {
-            return Err(within(format!("raw lines are one column, not {}", self.columns.len())));
+            return Err(within(format!(
+                "a task that writes raw lines has one column, not {}",
+                self.columns.len()
+            )));
         }
         Ok(())
     }
 }
 
-/// Names are how users address things: each must be there, and mean one thing.
+/// Users refer to things by their names: none may be empty, and each must mean one thing.
 fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
     let mut seen = std::collections::HashSet::new();
     for name in names {

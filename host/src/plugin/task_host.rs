@@ -12,23 +12,23 @@ use super::cells::Cells;
 ///
 /// They must not panic: the panic would have to cross C, so it ends the process.
 pub trait TaskHost {
-    /// Takes one output row: its cells, which are valid during the call. Anything but [`Status::Ok`] refuses
-    /// it, and becomes the status of the record unless the task makes something else of it.
+    /// Accepts one output row: its cells, which are valid during the call. Any status but [`Status::Ok`]
+    /// refuses the row, and becomes the status of the record unless the task returns another.
     fn emit(&mut self, cells: Cells<'_>) -> Status;
 
-    /// Takes one raw output line.
+    /// Accepts one raw output line.
     fn line(&mut self, line: &[u8]) -> Status;
 
-    /// The fields of the record in hand. They stay as they are until the call that asks returns, so it is
-    /// called at most once per record, unless a task in another language asks again.
+    /// The fields of the current record. They stay unchanged until the call that asks for them returns. A
+    /// task asks at most once per record, unless it is written in another language.
     fn fields(&mut self, record: &[u8]) -> &[Bytes];
 
-    /// Finishes a held record, or gives the message of the status that the current call is about to return
-    /// (see [`Host::done`](simplegrid_plugin_api::abi::Host::done)). The plugin may name any number: one that
-    /// is not held is to be ignored.
+    /// Finishes a held record, or gives the message for the status that the current call is about to return
+    /// (see [`Host::done`](simplegrid_plugin_api::abi::Host::done)). The plugin may name any number: a
+    /// number that is not held must be ignored.
     fn done(&mut self, record: u64, status: Status, message: &[u8]);
 
-    /// What says that the grid is shutting down. Asked once, when the task is made; the task's threads may
-    /// read it at any time, so it is not behind `&mut self`.
+    /// The flag that says whether the grid is shutting down. The host is asked for it once, when the task is
+    /// created; the task's threads may read it at any time, so it is not behind `&mut self`.
     fn stopping(&self) -> Arc<AtomicBool>;
 }

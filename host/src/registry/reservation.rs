@@ -17,7 +17,7 @@ impl Reservation {
     /// original (`Manager.pm`, `createReservationID`), and the run, since a process may be started again
     /// under the same number.
     pub fn new(run_id: &str) -> Self {
-        let host = gethostname::gethostname();
+        let host = nix::unistd::gethostname().unwrap_or_default();
         Self::of(std::process::id(), nix::unistd::geteuid().as_raw(), &host.to_string_lossy(), run_id)
     }
 

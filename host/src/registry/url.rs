@@ -61,7 +61,7 @@ impl RegistryUrl {
     /// `~/.local/state` (XDG base directory specification, which says to ignore relative paths).
     ///
     /// # Errors
-    /// [`UrlError::NoHome`] if neither is given.
+    /// `UrlError::NoHome` if neither is given.
     pub fn default_for(xdg_state_home: Option<&OsStr>, home: Option<&OsStr>) -> Result<Self, UrlError> {
         let absolute = |value: Option<&OsStr>| value.map(PathBuf::from).filter(|path| path.is_absolute());
         let state = absolute(xdg_state_home)

@@ -1,4 +1,4 @@
-//! Which slot a record goes to, when it matters. Pure: no clock, no I/O, no state of a run.
+//! Which slot a record goes to, if that matters. Pure: no clock, no I/O, no state of a run.
 
 mod partition_key;
 mod rendezvous;

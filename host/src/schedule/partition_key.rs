@@ -1,6 +1,6 @@
-//! What records are kept together by: how users name it, and how a field's text is found.
+//! The keys that keep records together: how users name them, and how the text of a field is found.
 //!
-//! Keys that a plugin computes are named here and computed elsewhere: nothing here loads a library.
+//! Keys that a plugin computes are only named here: nothing here loads a library.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder, Terminator};
 
-/// The mark that some programs put before UTF-8 text; it is no part of the first field.
+/// The mark that some programs put before UTF-8 text; it is not part of the first field.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where a record's partition key comes from.
@@ -20,32 +20,34 @@ pub(crate) enum PartitionBy {
     WholeRecord,
     /// A partitioner in a plugin.
     Plugin {
-        /// The plugin as the user named it: a path or a name to look up.
+        /// The plugin as the user named it: a path, or a name to look up.
         spec: String,
         /// Which of its partitioners, if it has several.
         name: Option<String>,
     },
 }
 
-/// Why a text does not say where keys come from.
+/// Why a text does not name a partition key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PartitionByError {
     /// `field:` without a number.
-    #[error("partition by `field:{number}`: it takes a number counted from 0, so field:0 is the first field")]
+    #[error(
+        "cannot partition by `field:{number}`: write a number counted from 0, so field:0 is the first field"
+    )]
     FieldNumber {
-        /// What was there instead.
+        /// The text in its place.
         number: String,
         /// What is wrong with it.
         source: ParseIntError,
     },
-    /// Neither a built-in way nor a plugin.
-    #[error("partition by `{0}`: use field:N (field:0 is the first), whole-record or FILE[:NAME]")]
+    /// Neither a built-in key nor a plugin.
+    #[error("cannot partition by `{0}`: use field:N (field:0 is the first), whole-record or FILE[:NAME]")]
     Unknown(String),
 }
 
-/// A record has no such field, so it has no key.
+/// A record does not have the field, so it has no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("find field {field} (the first is 0): the record has {fields}")]
+#[error("field {field} is missing (the first is field 0); fields in the record: {fields}")]
 pub struct KeyError {
     /// The field that was asked for.
     pub field: usize,
@@ -66,7 +68,7 @@ impl FromStr for PartitionBy {
                 .map(Self::Field)
                 .map_err(|source| PartitionByError::FieldNumber { number: number.to_owned(), source });
         }
-        // A colon in a directory's name belongs to the path.
+        // A colon in the name of a directory belongs to the path.
         let (spec, name) = match text.rsplit_once(':') {
             Some((spec, name)) if !name.contains('/') => (spec, Some(name)),
             _ => (text, None),
@@ -98,14 +100,14 @@ pub struct FieldKey {
 }
 
 impl FieldKey {
-    /// For the field with this number, the first being 0. `terminator` is the byte that ends records in the
-    /// input's format: content does not hold it outside quotes, so csv-core takes all of it for one record.
+    /// For the field with this number, counted from 0. `terminator` is the byte that ends records in the
+    /// format of the input. A record does not contain it outside quotes, so csv-core takes the whole
+    /// content as one record.
     pub fn new(field: usize, terminator: u8) -> Self {
         Self { field, reader: ReaderBuilder::new().terminator(Terminator::Any(terminator)).build() }
     }
 
-    /// Puts the field's text into `key`, whatever was there before. An empty record has one field, which is
-    /// empty.
+    /// Replaces what is in `key` with the text of the field. An empty record has one field, which is empty.
     ///
     /// # Errors
     /// If the record has no such field; `key` is then unspecified.
@@ -122,7 +124,7 @@ impl FieldKey {
         }
     }
 
-    /// The fast way, for fields whose text stands in the record as it is: unquoted ones, and those that are
+    /// The fast way, for fields whose text is in the record as it is: unquoted fields, and fields that are
     /// quoted from end to end with no quote inside.
     fn find<'a>(&self, content: &'a [u8]) -> Found<'a> {
         let (mut rest, mut fields) = (content, 0);
@@ -152,7 +154,7 @@ impl FieldKey {
         }
     }
 
-    /// The way that is always right.
+    /// The slow way, for all fields.
     fn parse(&mut self, content: &[u8], key: &mut Vec<u8>) -> Result<(), KeyError> {
         self.reader.reset();
         // No field is longer than its record.
@@ -168,7 +170,7 @@ impl FieldKey {
                     return Ok(());
                 }
                 ReadFieldResult::Field { .. } => (fields, text_bytes) = (fields + 1, 0),
-                // Reading on with nothing tells csv-core that the record has ended.
+                // Reading on with empty input tells csv-core that the record has ended.
                 ReadFieldResult::InputEmpty => {}
                 ReadFieldResult::End => return Err(KeyError { field: self.field, fields }),
                 ReadFieldResult::OutputFull => key.resize(key.len() * 2 + 1, 0),
@@ -183,7 +185,7 @@ enum Found<'a> {
     Missing {
         fields: usize,
     },
-    /// Quotes that it takes csv-core to read.
+    /// Quotes that only csv-core can read.
     Irregular,
 }
 
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn where_keys_come_from_is_read_as_it_is_written() {
+    fn the_name_of_a_key_is_read_as_it_is_written() {
         let plugin = |spec: &str, name: Option<&str>| PartitionBy::Plugin {
             spec: spec.into(),
             name: name.map(str::to_owned),
@@ -222,18 +224,21 @@ mod tests {
         for (text, message) in [
             (
                 "field:x",
-                "partition by `field:x`: it takes a number counted from 0, so field:0 is the first field",
+                "cannot partition by `field:x`: write a number counted from 0, so field:0 is the first field",
             ),
             (
                 "field:-1",
-                "partition by `field:-1`: it takes a number counted from 0, so field:0 is the first field",
+                "cannot partition by `field:-1`: write a number counted from 0, so field:0 is the first field",
             ),
             (
                 "field",
-                "partition by `field`: use field:N (field:0 is the first), whole-record or FILE[:NAME]",
+                "cannot partition by `field`: use field:N (field:0 is the first), whole-record or FILE[:NAME]",
             ),
-            ("", "partition by ``: use field:N (field:0 is the first), whole-record or FILE[:NAME]"),
-            ("a:", "partition by `a:`: use field:N (field:0 is the first), whole-record or FILE[:NAME]"),
+            ("", "cannot partition by ``: use field:N (field:0 is the first), whole-record or FILE[:NAME]"),
+            (
+                "a:",
+                "cannot partition by `a:`: use field:N (field:0 is the first), whole-record or FILE[:NAME]",
+            ),
         ] {
             assert_eq!(text.parse::<PartitionBy>().unwrap_err().to_string(), message);
         }
@@ -259,7 +264,7 @@ mod tests {
     fn a_record_without_the_field_has_no_key() {
         let error = key(2, b"a,b").unwrap_err();
         assert_eq!(error, KeyError { field: 2, fields: 2 });
-        assert_eq!(error.to_string(), "find field 2 (the first is 0): the record has 2");
+        assert_eq!(error.to_string(), "field 2 is missing (the first is field 0); fields in the record: 2");
         assert_eq!(key(1, b"\"a,b\""), Err(KeyError { field: 1, fields: 1 }));
         assert_eq!(key(1, b""), Err(KeyError { field: 1, fields: 1 }));
     }

@@ -1,7 +1,7 @@
 //! Which slot a key belongs to: rendezvous hashing (Thaler and Ravishankar 1998), weighted for nodes.
 //!
 //! Every node draws a number for a key, and the highest wins; then the slots of that node draw. A node that
-//! comes or goes therefore moves only the keys that it wins or had won. A node with more slots draws better
+//! joins or leaves therefore moves only the keys that it wins or had won. A node with more slots draws better
 //! numbers (the logarithmic method of Schindelhauer and Schomaker 2005), so that all slots have equal shares.
 //!
 //! The draws depend on nodes' names and slots' places, never on ids: a master that is started again with
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::SlotId;
 
-/// Shares keys out among slots.
+/// Distributes keys among slots.
 #[derive(Debug, Clone, Default)]
 pub struct Rendezvous {
     nodes: Vec<Node>,
@@ -20,18 +20,19 @@ pub struct Rendezvous {
 #[derive(Debug, Clone)]
 struct Node {
     identity: u64,
-    /// Its slots, each with the seed of its draws.
+    /// Its slots, each with the seed for its draws.
     slots: Vec<(u64, SlotId)>,
 }
 
-/// What a node is to the draws, from the name by which it is known in every run (`host:port`).
+/// The identity of a node in the draws, from the name that it has in every run (`host:port`).
 pub fn node_identity(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
 impl Rendezvous {
-    /// Shares keys out among `slots`; with each, the identity of its node. The order makes no difference.
-    /// Slots are told apart by their node's identity and their index, so two nodes must not have the same.
+    /// Distributes keys among `slots`, each given with the identity of its node. Their order makes no
+    /// difference. Slots are told apart by the identity of their node and by their index, so no two nodes
+    /// may have the same identity.
     pub fn new(slots: impl IntoIterator<Item = (SlotId, u64)>) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
         let mut slots: Vec<_> = slots.into_iter().collect();
@@ -59,8 +60,8 @@ impl Rendezvous {
 }
 
 impl Node {
-    /// The logarithm of a number between 0 and 1, divided by the weight: of several nodes, the chance to
-    /// draw the highest is just proportional to the weights.
+    /// The logarithm of a number between 0 and 1, divided by the weight. So the chance of a node to draw the
+    /// highest number is exactly proportional to its weight.
     fn draw(&self, hash: u64) -> f64 {
         // 53 bits are what an f64 holds; the half keeps the number away from 0 and 1.
         let uniform = ((mix(hash ^ self.identity) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;

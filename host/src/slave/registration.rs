@@ -250,7 +250,7 @@ fn is_held_by_perl(node: &Node) -> bool {
 /// Whether the process that the row belongs to was on this machine and is gone.
 fn is_dead_here(announcement: &Announcement, pid: u32) -> bool {
     let host = announcement.key.hostname.as_str();
-    let ours = gethostname::gethostname();
+    let ours = nix::unistd::gethostname().unwrap_or_default();
     let here = host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
         || ours.to_str().is_some_and(|ours| ours == host);

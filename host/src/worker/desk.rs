@@ -239,7 +239,7 @@ impl TaskHost for Desk {
 /// An empty text that could be taken for something else has quotes: for an empty line if it is alone, and for
 /// NULL if that matters.
 fn csv_row(cells: Cells<'_>, raw: bool, marks_null: bool, row: &mut Vec<u8>) {
-    let marks_empty = marks_null || cells.len() == 1;
+    let marks_empty = marks_null || cells.iter().len() == 1;
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             row.push(b',');

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_perl_command_lines_are_understood() {
+fn the_command_lines_of_net_simplegrid_are_understood() {
     let user = User::new();
     let slave = user.slave(&[
         "-p",
@@ -20,7 +20,7 @@ fn the_perl_command_lines_are_understood() {
         "15",
     ]);
     assert_eq!((slave.port, slave.max_workers, slave.hostname.as_str()), (1338, 2, "here.local"));
-    assert!(slave.quiet && slave.sample_rate.as_secs() == 15);
+    assert!(slave.sample_rate.as_secs() == 15);
     let master = user.master(&[
         "--manager_arg=dsn=dbi:mysql:g@h:3306",
         "--manager_arg=scheduler=Net::SimpleGrid::Scheduler::PartitionedStrategy::ByEmailDomain",
@@ -30,7 +30,6 @@ fn the_perl_command_lines_are_understood() {
         "scpto=u@h:d",
     ]);
     assert_eq!(master.registry.address, "dbi:mysql:g@h:3306");
-    assert_eq!(master.run.scheduler, Scheduler::Partitioned);
     assert_eq!(master.run.partition_by.as_deref(), Some("email-domain:by-email-domain"));
     assert_eq!((master.max_reserve, master.harvest.as_deref()), (Some(10), Some("u@h:d")));
     assert!(master.init_commands.is_empty(), "a harvest is no command for the start");
@@ -68,7 +67,7 @@ fn a_negative_number_reserves_all() {
 }
 
 #[test]
-fn s_is_what_it_was_in_each_perl_program() {
+fn s_is_what_it_was_in_each_program_of_net_simplegrid() {
     let user = User::new();
     assert!(user.master(&["-s"]).shutdown_slaves);
     assert_eq!(user.slave(&["-t", "echo", "-s", "2m"]).sample_rate.as_secs(), 120);
@@ -92,12 +91,9 @@ fn the_registry_is_named_by_flag_or_dsn_whichever_is_stronger() {
 #[test]
 fn a_key_implies_the_partitioned_scheduler_and_the_scheduler_a_key() {
     let user = User::new();
-    let choice = |user: &User, words: &[&str]| {
-        let run = user.master(words).run;
-        (run.scheduler, run.partition_by)
-    };
-    let partitioned = |key: &str| (Scheduler::Partitioned, Some(key.to_owned()));
-    let round_robin = (Scheduler::RoundRobin, None);
+    let choice = |user: &User, words: &[&str]| user.master(words).run.partition_by;
+    let partitioned = |key: &str| Some(key.to_owned());
+    let round_robin = None;
     assert_eq!(choice(&user, &[]), round_robin);
     assert_eq!(choice(&user, &["--partition-by", "field:0"]), partitioned("field:0"));
     assert_eq!(choice(&user, &["--scheduler", "partitioned"]), partitioned("whole-record"));
@@ -130,7 +126,7 @@ fn files_that_cannot_be_used_are_found_before_the_run_begins() {
     let text = user.error(&["run", "-t", "echo", "-o", &deep]);
     assert_eq!(text, "cannot write --output ~/no/rows: there is no directory ~/no; create it first");
     let text = user.error(&["run", "-t", "echo", "-o", &here, "--failed", &here]);
-    assert_eq!(text, "--output and --failed are both ~/rows: the one would overwrite the other");
+    assert_eq!(text, "--output and --failed are both ~/rows: one would overwrite the other");
     let text = user.error(&["run", "-t", "echo", "--failed", &user.path("")]);
     assert!(text.contains("it is a directory"), "{text}");
     let text = user.error(&["run", "-t", "echo", "-", &here]);
@@ -138,7 +134,7 @@ fn files_that_cannot_be_used_are_found_before_the_run_begins() {
 }
 
 #[test]
-fn a_journal_needs_files_that_can_be_gone_on_with() {
+fn a_journal_needs_files_that_can_be_continued() {
     let user = User::new();
     let (rows, journal) = (user.path("rows"), user.path("journal"));
     let error = |words: &[&str]| {
@@ -152,9 +148,12 @@ fn a_journal_needs_files_that_can_be_gone_on_with() {
         assert!(text.starts_with("cannot keep --journal ~/journal: it needs --output FILE"), "{text}");
     }
     let text = error(&["-o", "/dev/null"]);
-    assert!(text.ends_with("--output /dev/null is no ordinary file, so nothing can go on in it"), "{text}");
+    assert!(
+        text.ends_with("--output /dev/null is not an ordinary file, so a later run cannot continue it"),
+        "{text}"
+    );
     let text = error(&["-o", &rows, "--failed", "/dev/stderr"]);
-    assert!(text.contains("--failed /dev/stderr is no ordinary file"), "{text}");
+    assert!(text.contains("--failed /dev/stderr is not an ordinary file"), "{text}");
     let text = error(&["-o", &user.path("./journal")]);
     assert!(text.starts_with("--output and --journal are both ~/"), "{text}");
     fs::write(&journal, "").unwrap();
@@ -187,11 +186,11 @@ fn quiet_runs_draw_no_progress() {
 
 #[test]
 fn the_registrys_server_is_named_in_the_file_and_the_environment_wins() {
-    let shown = |user: &User, words: &[&str]| user.master(words).registry.url(&[]).unwrap().to_string();
+    let shown = |user: &User, words: &[&str]| user.master(words).registry.url().unwrap().to_string();
     let text = "registry = \"mysql://g@old/d\"\nregistry-server = \"file\"";
     let user = User::new().with_file(text);
     assert_eq!(shown(&user, &[]), "mysql://g@file/d");
-    // An address from a stronger place means what it says, unless it names no host.
+    // An address from a stronger source counts as it is, unless it names no host.
     assert_eq!(shown(&user, &["--registry", "mysql://g@other/d"]), "mysql://g@other/d");
     assert_eq!(shown(&user, &["--manager-arg", "dsn=dbi:mysql:database=d"]), "mysql://file/d");
     assert_eq!(shown(&user, &["--registry", "sqlite:f"]), "sqlite:f");

@@ -1,9 +1,9 @@
-//! The user's file: where it is, and what may be wrong in it.
+//! The user's file: where it is, and what can be wrong in it.
 
 use super::*;
 use crate::cli;
 use crate::config::file::{ConfigFile, DEFAULTS};
-use crate::config::layers;
+use crate::config::flags;
 
 fn check(text: &str) -> Result<(), ConfigError> {
     ConfigFile::parse("grid.toml".as_ref(), text)?.check(&cli::command())
@@ -15,8 +15,8 @@ fn the_defaults_name_every_setting() {
         DEFAULTS.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))
     };
     let command = cli::command();
-    for command in layers::commands(&command) {
-        for key in layers::settings(command).filter_map(|arg| arg.get_long()) {
+    for command in flags::commands(&command) {
+        for key in flags::settings(command).filter_map(|arg| arg.get_long()) {
             assert!(names(key), "default-config.toml says nothing about {key}");
         }
     }
@@ -26,8 +26,8 @@ fn the_defaults_name_every_setting() {
 fn the_page_on_configuration_names_every_setting() {
     let page = include_str!("../../../../docs/configuration.md");
     let command = cli::command();
-    for command in layers::commands(&command) {
-        for key in layers::settings(command).filter_map(|arg| arg.get_long()) {
+    for command in flags::commands(&command) {
+        for key in flags::settings(command).filter_map(|arg| arg.get_long()) {
             let variable = format!("`SIMPLEGRID_{}`", key.replace('-', "_").to_uppercase());
             let row = page.lines().find(|line| line.contains(&variable)).unwrap_or_default();
             assert!(row.contains(&format!("--{key}")) && row.contains(command.get_name()), "{key}");

@@ -1,4 +1,4 @@
-//! What a user gets for what they typed, set and wrote: through `load`, with surroundings made up.
+//! What users get for what they typed, set and wrote: through `load`, with made-up surroundings.
 
 mod choices;
 mod files;
@@ -10,6 +10,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use super::error::ConfigError;
 use super::*;
 
 /// A user with a home directory, some variables and perhaps a file.

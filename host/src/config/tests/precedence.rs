@@ -62,7 +62,7 @@ fn a_variable_of_another_command_is_not_looked_at() {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_perl_original_where_it_had_them() {
+fn the_defaults_are_those_of_net_simplegrid_where_it_had_them() {
     let user = User::new();
     let slave = user.slave(&["-t", "echo"]);
     assert_eq!((slave.port, slave.max_workers, slave.sample_rate), (1337, 5, Duration::from_secs(60)));

@@ -5,7 +5,7 @@ use crate::cli;
 use crate::config::file::ConfigFile;
 use crate::config::layers;
 
-/// The help as it is printed 100 columns wide.
+/// The help as it is printed, 100 columns wide.
 fn help(words: &[&str]) -> String {
     let command =
         layers::with_defaults(cli::command(), &ConfigFile::built_in().unwrap()).unwrap().term_width(100);

@@ -1,4 +1,4 @@
-//! The callbacks of the table, and what they find behind their context pointer.
+//! The callbacks of the table, and what is behind their context pointer.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::c_void;
@@ -10,23 +10,25 @@ use simplegrid_plugin_api::abi::{self, Bytes, Host};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
-use crate::plugin::{CallError, Cells, TaskHost};
+use crate::plugin::call_error::CallError;
+use crate::plugin::cells::Cells;
+use crate::plugin::task_host::TaskHost;
 
-/// What one task's callbacks work on. It must not move while the plugin has its address.
+/// What the callbacks of one task work on. It must not move while the plugin has its address.
 ///
-/// The callbacks make a `&mut H` out of a shared `Context`. That is sound because only one can exist: they
-/// run on the thread and during a call that the owner of the task started, which it cannot do while it
-/// lends the host out itself; they do not nest, for an `H` has no way to call its task; and `H` is behind an
-/// `UnsafeCell`, so the compiler assumes nothing about it meanwhile. `stopping` and `log`, which other
-/// threads may call, never touch `H`.
+/// The callbacks make a `&mut H` out of a shared `Context`. That is sound because only one can exist at a
+/// time. They run on the thread of the task's owner and during a call that the owner has started, which it
+/// cannot do while it lends out the host itself. They do not nest, because an `H` has no way to call its
+/// task. And `H` is behind an `UnsafeCell`, so the compiler assumes nothing about it meanwhile. `stopping`
+/// and `log`, which other threads may call, never touch `H`.
 #[derive(Debug)]
 pub(super) struct Context<H> {
     host: UnsafeCell<H>,
-    /// The record in hand, as long as the call that brought it; NULL otherwise.
+    /// The current record, during the call that brought it; NULL otherwise.
     record: Cell<Bytes>,
-    /// What was said outside of a task's life.
+    /// What the plugin said while no task was alive.
     said: RefCell<Option<CallError>>,
-    /// Whether the task is alive, so that what it says concerns its records.
+    /// Whether the task is alive, so that its messages concern its records.
     alive: Cell<bool>,
     stopping: Arc<AtomicBool>,
 }
@@ -43,8 +45,8 @@ impl<H: TaskHost> Context<H> {
         }
     }
 
-    /// The callbacks with the address of this context. They may be called as long as it lives and stays where
-    /// it is.
+    /// The callbacks with the address of this context. They may be called while the context lives and does
+    /// not move.
     pub(super) fn host_table(&self) -> Host {
         Host {
             ctx: std::ptr::from_ref(self).cast_mut().cast(),
@@ -58,34 +60,34 @@ impl<H: TaskHost> Context<H> {
         }
     }
 
-    /// The record that a call is about to bring; NULL for a call without one.
+    /// Sets the record of the next call; NULL for a call without a record.
     #[inline]
     pub(super) fn set_record(&self, record: Bytes) {
         self.record.set(record);
     }
 
-    /// From now on, what the task says goes to the host.
+    /// From now on, the messages of the task go to the host.
     pub(super) fn set_alive(&self) {
         self.alive.set(true);
     }
 
-    /// Where the host is, without a reference to the context.
+    /// The address of the host, without a reference to the context.
     ///
     /// # Safety
-    /// `context` must point to a context that lives.
+    /// `context` must point to a living context.
     #[inline]
     pub(super) unsafe fn host_ptr(context: *mut Self) -> *mut H {
-        // SAFETY: the caller promises it; this only computes an address.
+        // SAFETY: the caller promises that the context lives; this only computes an address.
         unsafe { UnsafeCell::raw_get(&raw const (*context).host) }
     }
 
-    /// The error of a call that failed, in the plugin's words. `returned` decides what to do, if the call
-    /// returns a status; a `create` only returns null.
+    /// The error of a call that failed, in the plugin's words. If the call returned a status, that decides
+    /// what to do; `create` only returns null.
     pub(super) fn failure(&self, returned: Option<Status>) -> CallError {
         let silent = || CallError::fatal("the plugin failed without saying why");
         let CallError { status, message } = self.said.take().unwrap_or_else(silent);
         match returned.unwrap_or(status) {
-            // The call failed, so a status that says otherwise broke the rules.
+            // The call failed, so a status that says otherwise breaks the rules.
             Status::Ok | Status::Held => CallError::fatal(message),
             status => CallError { status, message },
         }
@@ -114,9 +116,10 @@ unsafe fn context<'a, H>(ctx: *mut c_void) -> &'a Context<H> {
 unsafe extern "C" fn emit<H: TaskHost>(ctx: *mut c_void, cells: *const Bytes, n: usize) -> i32 {
     // SAFETY: the plugin passes our context back, on the thread and during the run of a call.
     let host = unsafe { context::<H>(ctx).host_mut() };
-    // SAFETY: the plugin passes `n` cells that live during this call (none may be anything).
+    // SAFETY: the plugin passes `n` cells that live during this call (if there are none, the pointer may be
+    // anything).
     let cells = if n == 0 { &[] } else { unsafe { std::slice::from_raw_parts(cells, n) } };
-    // SAFETY: what they point to lives during this call, too.
+    // SAFETY: what the cells point to lives during this call as well.
     host.emit(unsafe { Cells::new(cells) }).code()
 }
 
@@ -151,7 +154,7 @@ unsafe extern "C" fn done<H: TaskHost>(ctx: *mut c_void, record: u64, status: i3
     unsafe { context.host_mut() }.done(record, Status::from_code(status), message);
 }
 
-/// Touches nothing of the context: any thread may log, also after its task is gone.
+/// Does not touch the context: any thread may log, even after its task is gone.
 unsafe extern "C" fn log(_ctx: *mut c_void, level: u32, target: Bytes, message: Bytes) {
     // SAFETY: the plugin passes texts that live during this call.
     let (target, message) = unsafe { (target.get().unwrap_or_default(), message.get().unwrap_or_default()) };
@@ -181,7 +184,7 @@ unsafe extern "C" fn extension(_ctx: *mut c_void, id: Bytes) -> *const c_void {
     }
 }
 
-/// The highest level that our log keeps, so that a plugin does not format what nobody will see.
+/// The highest level that our log keeps, so that a plugin does not format messages that are not shown.
 fn log_level() -> &'static u32 {
     static LEVEL: OnceLock<u32> = OnceLock::new();
     LEVEL.get_or_init(|| match LevelFilter::current().into_level() {
@@ -194,7 +197,7 @@ fn log_level() -> &'static u32 {
     })
 }
 
-/// The host of calls that have no record: nothing can be written, and there are no fields.
+/// The host of calls without a record: nothing can be written, and there are no fields.
 #[derive(Debug, Default)]
 pub(super) struct NoTask {
     stopping: Arc<AtomicBool>,

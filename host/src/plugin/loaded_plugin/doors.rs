@@ -1,5 +1,5 @@
-//! From a file to a plugin's table, by either door. The only place that knows abi_stable, beside the table's
-//! own definition.
+//! From a file to a plugin's table, through either door. Only this file and the table's own definition know
+//! abi_stable.
 
 use std::error::Error;
 use std::ffi::c_void;
@@ -11,9 +11,10 @@ use abi_stable::library::{LibHeader, LibraryError, lib_header_from_path};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use simplegrid_plugin_api::abi::{ABI, C_SYMBOL, Plugin, PluginRef, VERSION, VERSION_SYMBOL, VersionText};
 
-use crate::plugin::LoadError;
+use crate::plugin::load_error::LoadError;
 
-/// Differences of layouts that an error shows. There may be hundreds, and the first says it.
+/// Differences between layouts that an error shows at most. There can be hundreds, and the first ones are
+/// enough.
 const DIFFERENCES_MAX: usize = 3;
 
 /// Loads the library and returns its table.
@@ -32,17 +33,17 @@ pub(super) fn open(path: &Path) -> Result<Plugin, LoadError> {
     Ok(plugin)
 }
 
-/// Loads the library for ever.
+/// Loads the library, for as long as the process lives.
 fn link(path: &Path) -> Result<&'static Library, LoadError> {
-    // SAFETY: loading runs the library's initialisers, which may do anything; whoever names a plugin trusts
-    // it with this process. All its symbols are bound now, so that none can be missing later.
+    // SAFETY: loading runs the library's initialisers, which may do anything; a user who names a plugin
+    // trusts it with this process. All its symbols are bound now, so that none can be missing later.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
         .map_err(|error| LoadError::Linker { path: path.to_owned(), cause: causes(&error) })?;
     // Never unloaded: see the invariant of `plugin`.
     Ok(Box::leak(Box::new(library)))
 }
 
-/// The table of a plugin in C: what lies at the symbol, as anyone may have written it.
+/// The table of a C plugin: the bytes at the symbol, which can be anything.
 #[repr(C)]
 struct CTable {
     abi: u32,
@@ -63,7 +64,7 @@ fn c_door(path: &Path, library: &Library) -> Result<Option<Plugin>, LoadError> {
     if abi != ABI {
         return Err(other_abi(path, library, format!("its table has number {abi}, not {ABI}")));
     }
-    // SAFETY: a table of this number has these functions, as pointers that may yet be null.
+    // SAFETY: a table of this number has these functions, as pointers that may still be null.
     let functions = unsafe { (*table).functions };
     if let Some((name, _)) = FUNCTIONS.iter().zip(functions).find(|(_, function)| function.is_null()) {
         return Err(other_abi(path, library, format!("its table lacks the function `{name}`")));
@@ -87,17 +88,17 @@ fn rust_door(path: &Path, library: &Library) -> Result<Plugin, LoadError> {
     })
 }
 
-/// The root module, if its layout is ours, or a shorter or longer version of it.
+/// The root module, if its layout is ours, or a shorter or longer version of ours.
 ///
-/// `RootModule::load_from_file` would do, but it returns the first library that a process loaded for the
-/// path of any later one.
+/// `RootModule::load_from_file` is not used, because it returns the first library that a process has loaded
+/// for every later path.
 fn root_module(header: &LibHeader) -> Result<PluginRef, LibraryError> {
     let refusal = match header.init_root_module::<PluginRef>() {
         Err(error @ LibraryError::AbiInstability(_)) => error,
         other => return other,
     };
-    // abi_stable lets a library have more fields than we know, but not fewer. Ours has them all in its
-    // guaranteed prefix, so a plugin with a shorter table than ours is fine: check the other way round.
+    // abi_stable lets a library have more fields than we know, but not fewer. Our table has all fields in its
+    // guaranteed prefix, so a plugin with a shorter table is fine: check the other way round.
     let Some(theirs) = header.layout() else { return Err(refusal) };
     match check_layout_compatibility(theirs, PluginRef::LAYOUT).into_result() {
         // SAFETY: the layouts were just found compatible: ours has all that theirs has, at the same places,
@@ -117,7 +118,7 @@ fn refused(path: &Path, library: &Library, error: &LibraryError) -> LoadError {
     }
 }
 
-/// The lines of a layout error that say something, each once; the whole may run to 700.
+/// The lines of a layout error that say something, each once; the whole error can have 700 lines.
 fn differences(error: &str) -> String {
     let mut differences: Vec<&str> = Vec::new();
     for line in error.lines().filter_map(|line| line.trim().strip_prefix("Error:")) {
@@ -139,7 +140,7 @@ fn other_abi(path: &Path, library: &Library, first_difference: String) -> LoadEr
     LoadError::OtherAbi { path: PathBuf::from(path), theirs, ours: VERSION, first_difference }
 }
 
-/// An error with all that is behind it: libloading's own text says only "dlopen failed".
+/// An error with all its causes: libloading's own text only says "dlopen failed".
 fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -9,9 +9,11 @@ use simplegrid_plugin_api::abi::{Bytes, PartitionV1};
 use simplegrid_plugin_api::fields::Splitter;
 
 use super::context::Context;
-use crate::plugin::{CallError, Cells, TaskHost};
+use crate::plugin::call_error::CallError;
+use crate::plugin::cells::Cells;
+use crate::plugin::task_host::TaskHost;
 
-/// Computes partition keys. Records are split into fields with commas, if the partitioner asks.
+/// Computes partition keys. Records are split into fields at commas if the partitioner asks for fields.
 #[derive(Debug)]
 pub struct LoadedPartitioner {
     table: PartitionV1,
@@ -28,14 +30,14 @@ impl LoadedPartitioner {
         if table.is_null() {
             return None;
         }
-        // SAFETY: the caller promises it.
+        // SAFETY: the caller promises that it points to a table.
         let table = unsafe { *table };
         // SAFETY: the table is a plugin's, and the name lives during the call.
         let id = unsafe { (table.find)(Bytes::of(name.as_bytes())) };
         (id >= 0).then(|| Self { table, id, context: Box::new(Context::new(KeyHost::default())) })
     }
 
-    /// Writes the key of a record to `key`, whatever that was.
+    /// Replaces what is in `key` with the key of a record.
     ///
     /// # Errors
     /// What the partitioner said; `key` is empty then.
@@ -61,7 +63,7 @@ impl LoadedPartitioner {
 // points to nothing between calls: `record` is set anew by each, and not read in between.
 unsafe impl Send for LoadedPartitioner {}
 
-/// Takes the key, during `LoadedPartitioner::key`.
+/// Receives the key, during `LoadedPartitioner::key`.
 unsafe extern "C" fn put(sink: *mut c_void, key: Bytes) {
     // SAFETY: the plugin passes our sink back during the call that it was passed to, so it is the `key` of
     // that call; the bytes live during this one.

@@ -7,22 +7,24 @@ use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::abi::{Bytes, Pair, Plugin};
 
 use super::context::Context;
-use crate::plugin::{CallError, TaskHost};
+use crate::plugin::call_error::CallError;
+use crate::plugin::task_host::TaskHost;
 
-/// A task and its host. It stays on the thread that made it (it is neither `Send` nor `Sync`), as the table
-/// asks for.
+/// A task and its host. It stays on the thread that created it (it is neither `Send` nor `Sync`), as the
+/// table demands.
 #[derive(Debug)]
 pub struct LoadedTask<H> {
     state: NonNull<c_void>,
     handle: unsafe extern "C" fn(state: *mut c_void, record: u64, line: Bytes) -> i32,
     flush: unsafe extern "C" fn(state: *mut c_void, last: bool) -> i32,
     destroy: unsafe extern "C" fn(state: *mut c_void),
-    /// From a box, as a raw pointer: a box claims that nobody else has its address, and the plugin has.
+    /// From a box, but as a raw pointer: a box claims to be the only one with its address, and the plugin
+    /// has it too.
     context: NonNull<Context<H>>,
 }
 
 impl<H: TaskHost> LoadedTask<H> {
-    /// Makes the task. The name and the arguments must point to what lives during this call.
+    /// Creates the task. The name and the arguments must point to data that lives during this call.
     pub(super) fn create(table: &Plugin, name: Bytes, args: &[Pair], host: H) -> Result<Self, CallError> {
         let context = NonNull::from(Box::leak(Box::new(Context::new(host))));
         // SAFETY: it was leaked just now and nothing frees it before `drop`, unless `create` fails.
@@ -31,7 +33,7 @@ impl<H: TaskHost> LoadedTask<H> {
         // destroyed the state.
         let state = unsafe { (table.create)(name, args.as_ptr(), args.len(), &raw const host) };
         let Some(state) = NonNull::new(state) else {
-            // SAFETY: it was leaked above, and a plugin whose `create` failed uses its host no more.
+            // SAFETY: it was leaked above, and a plugin whose `create` failed no longer uses its host.
             let context = unsafe { Box::from_raw(context.as_ptr()) };
             return Err(context.failure(None));
         };
@@ -40,8 +42,8 @@ impl<H: TaskHost> LoadedTask<H> {
         Ok(Self { state, handle: table.handle, flush: table.flush, destroy: table.destroy, context })
     }
 
-    /// Runs the task over one record. `record` is any number that was not used for this task before. What it
-    /// emits and says goes to the host meanwhile.
+    /// Runs the task over one record. `record` is any number that was not used for this task before.
+    /// Meanwhile, the rows and messages of the task go to the host.
     #[inline]
     pub fn handle(&mut self, record: u64, line: &[u8]) -> Status {
         self.context().set_record(Bytes::of(line));
@@ -74,9 +76,9 @@ impl<H: TaskHost> LoadedTask<H> {
 
 impl<H> Drop for LoadedTask<H> {
     fn drop(&mut self) {
-        // SAFETY: the state is alive, no call is running (we are its owner), and this is its last use.
+        // SAFETY: the state is alive, no call is running (we own the task), and this is its last use.
         unsafe { (self.destroy)(self.state.as_ptr()) };
-        // SAFETY: it is from a box, and with its task gone nobody has its address any more.
+        // SAFETY: it is from a box, and with the task gone, nothing else has its address.
         drop(unsafe { Box::from_raw(self.context.as_ptr()) });
     }
 }

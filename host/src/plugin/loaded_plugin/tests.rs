@@ -1,4 +1,5 @@
-//! A plugin in C, built by the C compiler that this crate's own build needs too, through the real table.
+//! A plugin in C, called through the real table. It is built with the C compiler that building this crate
+//! needs anyway.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use simplegrid_plugin_api::fields::Splitter;
 use super::*;
 use crate::plugin::Cells;
 
-/// Builds a library in `directory` from C text, and returns its path.
+/// Builds a library in `directory` from a C source, and returns its path.
 fn build(directory: &Path, source: &Path, defines: &[&str]) -> PathBuf {
     let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api/include");
     let library = directory.join("libtest.so");
@@ -40,7 +41,7 @@ fn opened(defines: &[&str]) -> Result<LoadedPlugin, LoadError> {
     LoadedPlugin::open(&test_plugin(directory.path(), defines))
 }
 
-/// Writes down what the plugin tells it.
+/// Notes everything that the plugin tells it.
 #[derive(Debug, Default)]
 struct Told {
     rows: Vec<Vec<Option<usize>>>,
@@ -117,7 +118,7 @@ fn a_status_that_does_not_exist_is_fatal() {
 }
 
 #[test]
-fn what_a_plugin_says_about_itself_is_kept() {
+fn what_a_plugin_says_when_a_call_fails_is_kept() {
     let plugin = opened(&[]).unwrap();
     let error = plugin.prepare("test", &args("not now")).unwrap_err();
     assert_eq!((error.status, error.message.as_str()), (Status::Retry, "not now"));

@@ -152,7 +152,7 @@ fn a_run_whose_database_is_gone_can_be_ended() {
         server.freeze();
         run.write("sleep 1 1\n");
         run.signal(Signal::SIGTERM);
-        run.wait_for_stderr("once more stops at once");
+        run.wait_for_stderr("a second signal stops at once");
         run.signal(Signal::SIGTERM);
         run.wait().expect(143);
         server.thaw();

@@ -1,8 +1,10 @@
-//! The calls into a plugin's table: all unsafe code of the host that concerns plugins.
+//! The calls into a plugin's table: all unsafe code of the host that concerns plugins, except its
+//! [cells](super::cells).
 //!
-//! What is unsafe about it, in one place: a plugin is native code in our process, and we trust it to keep to
-//! the table (`simplegrid_plugin_api::abi`), as one trusts any library that one links. What can be checked is
-//! checked: the layout of a Rust plugin, the number and the functions of a C one, every status and text.
+//! A plugin is native code in our process, and we trust it to keep to the table
+//! (`simplegrid_plugin_api::abi`), as any program trusts the libraries that it links. What can be checked is
+//! checked: the layout of a Rust plugin, the number and the functions of a C plugin, every status and every
+//! text.
 #![allow(unsafe_code)]
 
 mod context;
@@ -15,13 +17,17 @@ use std::path::{Path, PathBuf};
 use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::abi::{self, Bytes, Pair, Plugin};
 
-use super::{CallError, LoadError, Manifest, TaskHost, TaskManifest, elf};
+use super::call_error::CallError;
+use super::elf;
+use super::load_error::LoadError;
+use super::manifest::{Manifest, TaskManifest};
+use super::task_host::TaskHost;
 use context::{Context, NoTask};
 
 pub(crate) use partitioner::LoadedPartitioner;
 pub(crate) use task::LoadedTask;
 
-/// A plugin in this process. It stays loaded until the process ends, also when this is dropped.
+/// A plugin in this process. It stays loaded until the process ends, even if this is dropped.
 #[derive(Debug)]
 pub struct LoadedPlugin {
     path: PathBuf,
@@ -30,10 +36,10 @@ pub struct LoadedPlugin {
 }
 
 impl LoadedPlugin {
-    /// Loads the library at `path`, which runs whatever code it runs when it is loaded.
+    /// Loads the library at `path`, which runs the code of its initialisers.
     ///
     /// # Errors
-    /// The file is not a plugin that this host can use; the error says what it is instead.
+    /// If the file is not a plugin that this host can use; the error says why not.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         elf::check(path)?;
         let table = doors::open(path)?;
@@ -50,20 +56,15 @@ impl LoadedPlugin {
         &self.manifest
     }
 
-    /// The file that it was loaded from.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// What the plugin says about one task; an empty name means the only one.
     ///
     /// # Errors
-    /// There is no such task; the message lists those that there are.
+    /// If there is no such task; the message lists the tasks that exist.
     pub fn task(&self, name: &str) -> Result<&TaskManifest, CallError> {
         self.manifest.task(name).ok_or_else(|| self.no_task(name))
     }
 
-    /// Does what the task does once per node, before any worker.
+    /// Does what the task needs once per node, before any worker runs it.
     ///
     /// # Errors
     /// What the task said.
@@ -81,7 +82,7 @@ impl LoadedPlugin {
         }
     }
 
-    /// Makes a task. `host` is what it gets to see of us, until it is dropped.
+    /// Creates a task. `host` is all that it sees of us, until it is dropped.
     ///
     /// # Errors
     /// What the task said.
@@ -99,12 +100,12 @@ impl LoadedPlugin {
     /// A partitioner of the plugin; without a name, the only one.
     ///
     /// # Errors
-    /// There is no such partitioner; the message lists those that there are.
+    /// If there is no such partitioner; the message lists the partitioners that exist.
     pub fn partitioner(&self, name: Option<&str>) -> Result<LoadedPartitioner, CallError> {
         // SAFETY: the table is a plugin's, and the name lives during the call.
         let extension = unsafe { (self.table.extension)(Bytes::of(abi::PARTITION_V1)) };
         let name = name.unwrap_or_default();
-        // SAFETY: what a plugin returns for this extension is null or points to the table of that name,
+        // SAFETY: a plugin returns null for this extension, or a pointer to the table of that name,
         // which lives as long as the process.
         let found = unsafe { LoadedPartitioner::find(extension.cast(), name) };
         found.ok_or_else(|| self.no_partitioner(name))
@@ -130,7 +131,7 @@ impl LoadedPlugin {
     }
 }
 
-/// The arguments as the table wants them. They point into `args`.
+/// The arguments in the form that the table asks for. They point into `args`.
 fn pairs(args: &[(String, String)]) -> Vec<Pair> {
     let pair = |(key, value): &(String, String)| Pair {
         key: Bytes::of(key.as_bytes()),
