@@ -12,7 +12,7 @@ use simplegrid::internals::master::{Action, DispatchState, RunRules};
 use simplegrid::internals::plugin::{Cells, LoadedPlugin, TaskHost};
 use simplegrid::internals::record::{Block, Format, Piece, Records};
 use simplegrid::internals::schedule::{FieldKey, Rendezvous, node_identity};
-use simplegrid::internals::wire::{BatchHead, Frame, MasterToSlave, ReportHead, SeqRanges};
+use simplegrid::internals::wire::{Batch, MasterToSlave, ReportHead, SeqRanges};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_plugin_api::{Status, abi};
 
@@ -53,16 +53,15 @@ fn batch() -> Records {
 fn frame() -> Work {
     let records = batch();
     Box::new(move || {
-        let head = BatchHead {
+        let batch = Batch {
             batch: BatchId(7),
             slot: SlotIndex(1),
             epoch: Epoch(0),
-            base: records.base(),
+            records: records.clone(),
             with_row_ends: false,
             seqs: SeqRanges::default(),
         };
-        let (table, body) = (records.ends().clone(), records.data().clone());
-        let bytes = codec::encode(&Frame { head: MasterToSlave::Batch(head), table, body });
+        let bytes = codec::encode(&batch.into_frame());
         black_box(codec::decode::<MasterToSlave>(&bytes).expect("it was just encoded"));
     })
 }
