@@ -112,8 +112,7 @@ fn report(
         index: *index,
         status: *status,
     });
-    let table: Vec<u8> = outcomes.flat_map(Outcome::to_words).flat_map(|word| word.to_le_bytes()).collect();
-    peer.send(&codec::encode(&Frame { head, table: table.into(), body: body.to_vec().into() }));
+    peer.send(&codec::encode(&Frame { head, table: Outcome::table(outcomes), body: body.to_vec().into() }));
 }
 
 fn send_garbage(peer: &mut Peer) {
