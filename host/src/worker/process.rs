@@ -92,7 +92,7 @@ pub(crate) struct WorkerProcess {
     /// What it has done.
     pub board: BoardReader,
     /// One byte here says that a part of an item was read.
-    pub taken: PipeWriter,
+    pub receipts: PipeWriter,
     /// The process itself.
     pub handle: ProcessHandle,
 }
@@ -106,8 +106,8 @@ impl WorkerProcess {
     pub(crate) fn spawn(label: &WorkerLabel) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let board = BoardReader::create()?;
-        let (taken_here, taken) = io::pipe()?;
-        scoreboard::pass(&ours, board.file(), &taken_here)?;
+        let (their_receipts, receipts) = io::pipe()?;
+        scoreboard::pass(&ours, board.file(), &their_receipts)?;
         let mut child = command(label, theirs).spawn()?;
         let stderr = child.stderr.take().expect("its standard error is piped");
         let log = tokio::spawn(log_lines(stderr, label.clone()));
@@ -118,7 +118,7 @@ impl WorkerProcess {
             input,
             output: FrameWriter::new(write),
             board,
-            taken,
+            receipts,
             handle: ProcessHandle { child, log },
         })
     }
@@ -309,10 +309,10 @@ async fn log_lines(stderr: ChildStderr, label: WorkerLabel) {
             }
             Ok(bytes) => {
                 let newline = memchr::memchr(b'\n', bytes);
-                let taken = newline.map_or(bytes.len(), |at| at + 1);
+                let length = newline.map_or(bytes.len(), |at| at + 1);
                 let room = LOG_LINE_BYTES_MAX.saturating_sub(line.len());
-                line.extend_from_slice(&bytes[..newline.unwrap_or(taken).min(room)]);
-                reader.consume(taken);
+                line.extend_from_slice(&bytes[..newline.unwrap_or(length).min(room)]);
+                reader.consume(length);
                 newline.is_some()
             }
         };

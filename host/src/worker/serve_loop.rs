@@ -27,13 +27,13 @@ pub(super) fn serve(
     mut input: BlockingReader,
     output: BlockingWriter,
     task: LoadedTask<Desk>,
-    taken: PipeReader,
+    receipts: PipeReader,
 ) -> Result<(), WorkerError> {
     let more = input.more_input()?;
     let mut worker = Worker {
         task,
         output,
-        taken,
+        receipts,
         more,
         format: Format::Lines,
         turn: 0,
@@ -67,7 +67,7 @@ pub(super) fn serve(
 struct Worker {
     task: LoadedTask<Desk>,
     output: BlockingWriter,
-    taken: PipeReader,
+    receipts: PipeReader,
     more: MoreInput,
     format: Format,
     /// Items before this one: they alternate between the halves of the scoreboard.
@@ -183,7 +183,7 @@ impl Worker {
     #[cold]
     fn hand_over_part(&mut self) -> Result<(), WorkerError> {
         self.hand_over(false, 0)?;
-        self.taken.read_exact(&mut [0])?;
+        self.receipts.read_exact(&mut [0])?;
         self.task.host().forget_reported();
         self.began = Instant::now();
         Ok(())
