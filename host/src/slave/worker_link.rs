@@ -99,11 +99,7 @@ pub(super) async fn run(
     events: mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) {
     let id = settings.id;
-    let started = tokio::select! {
-        started = start(&settings) => started,
-        // A process that is dropped is killed.
-        () = until_kill(&mut steering) => Err(LaunchError::Ended),
-    };
+    let started = WorkerProcess::start(&settings.label, &settings.start, until_kill(&mut steering)).await;
     let event = match started {
         Ok(process) => {
             // A receiver that is gone means that the pool is: nobody is left to tell.
@@ -113,13 +109,6 @@ pub(super) async fn run(
         Err(error) => WorkerEvent::NotCreated(error),
     };
     let _ = events.send((id, event)).await;
-}
-
-async fn start(settings: &LinkSettings) -> Result<WorkerProcess, LaunchError> {
-    let mut process = WorkerProcess::spawn(&settings.label)?;
-    process.load(&settings.start).await?;
-    process.create(&settings.start.library).await?;
-    Ok(process)
 }
 
 /// Why serving ended.

@@ -15,9 +15,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::task::JoinHandle;
 
 use super::log_line;
+use crate::owned_task::OwnedTask;
 use crate::plugin::Manifest;
 use crate::scoreboard::{self, BoardReader};
 use crate::wire::{
@@ -110,7 +110,7 @@ impl WorkerProcess {
         scoreboard::pass(&ours, board.file(), &their_receipts)?;
         let mut child = command(label, theirs).spawn()?;
         let stderr = child.stderr.take().expect("its standard error is piped");
-        let log = tokio::spawn(log_lines(stderr, label.clone()));
+        let log = Some(OwnedTask::spawn(log_lines(stderr, label.clone())));
         ours.set_nonblocking(true)?;
         let (read, write) = UnixStream::from_std(ours)?.into_split();
         let input = FrameReader::new(read, FrameLimits::SESSION);
@@ -121,6 +121,34 @@ impl WorkerProcess {
             receipts,
             handle: ProcessHandle { child, log },
         })
+    }
+
+    /// Starts a process, has it load a library and create the task. If `ended` comes first, the process is ended.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
+    pub(crate) async fn start(
+        label: &WorkerLabel,
+        start: &WorkerStart,
+        ended: impl Future<Output = ()>,
+    ) -> Result<Self, LaunchError> {
+        let mut process = Self::spawn(label)?;
+        let created = tokio::select! {
+            created = process.load_and_create(start) => Some(created),
+            () = ended => None,
+        };
+        match created {
+            Some(created) => created.map(|()| process),
+            None => {
+                process.handle.end().await;
+                Err(LaunchError::Ended)
+            }
+        }
+    }
+
+    async fn load_and_create(&mut self, start: &WorkerStart) -> Result<(), LaunchError> {
+        self.load(start).await?;
+        self.create(&start.library).await
     }
 
     /// Says something to it.
@@ -137,12 +165,13 @@ impl WorkerProcess {
     /// # Errors
     /// See [`LaunchError`].
     pub(crate) async fn load(&mut self, start: &WorkerStart) -> Result<Manifest, LaunchError> {
-        match self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded").await? {
+        let manifest = |answer| match answer {
             WorkerToHost::Loaded { manifest } => {
                 Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)
             }
             other => Err(unexpected(&other)),
-        }
+        };
+        self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded", manifest).await
     }
 
     /// Makes it call the task's `prepare`.
@@ -150,43 +179,52 @@ impl WorkerProcess {
     /// # Errors
     /// See [`LaunchError`].
     pub(crate) async fn prepare(&mut self, library: &Path) -> Result<(), LaunchError> {
-        match self.ask(HostToWorker::Prepare, library, "prepared").await? {
+        let prepared = |answer| match answer {
             WorkerToHost::Prepared => Ok(()),
             other => Err(unexpected(&other)),
-        }
+        };
+        self.ask(HostToWorker::Prepare, library, "prepared", prepared).await
     }
 
     /// Makes it create the task.
     ///
     /// # Errors
     /// See [`LaunchError`].
-    pub(crate) async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
-        match self.ask(HostToWorker::Create, library, "created the task of").await? {
+    async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
+        let created = |answer| match answer {
             WorkerToHost::Created => Ok(()),
             other => Err(unexpected(&other)),
-        }
+        };
+        self.ask(HostToWorker::Create, library, "created the task of", created).await
     }
 
-    async fn ask(
+    /// Says something to it, and reads its answer. If that is not what was asked for, the process is ended.
+    async fn ask<T>(
         &mut self,
         message: HostToWorker,
         library: &Path,
         doing: &'static str,
-    ) -> Result<WorkerToHost, LaunchError> {
+        read: impl FnOnce(WorkerToHost) -> Result<T, LaunchError>,
+    ) -> Result<T, LaunchError> {
         // A dead worker cannot be told anything, but what it said before may still wait to be read.
         let told = self.tell(message).await;
-        match self.input.next::<WorkerToHost>().await {
+        let answer = match self.input.next::<WorkerToHost>().await {
             Ok(Some(Frame { head: WorkerToHost::Unusable { message }, .. })) => {
                 Err(LaunchError::Unusable(message))
             }
-            Ok(Some(frame)) => Ok(frame.head),
+            Ok(Some(frame)) => read(frame.head),
             Ok(None) | Err(FrameError::Io(_) | FrameError::Truncated) => {
                 tracing::debug!(?told, "the worker is gone");
                 let end = self.handle.end().await;
                 Err(LaunchError::Died { library: library.display().to_string(), doing, end })
             }
             Err(error) => Err(LaunchError::Protocol(error.to_string())),
+        };
+        if answer.is_err() {
+            // Its last words belong into the log before what came of them is reported.
+            self.handle.end().await;
         }
+        answer
     }
 
     /// Asks it to stop after what it has, and waits; kills it if that takes too long.
@@ -205,8 +243,8 @@ impl WorkerProcess {
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
     child: Child,
-    /// Logs what it prints.
-    log: JoinHandle<()>,
+    /// Logs what it prints; `None` once the process was reaped.
+    log: Option<OwnedTask<()>>,
 }
 
 impl ProcessHandle {
@@ -233,10 +271,11 @@ impl ProcessHandle {
     /// Waits until it has ended, and its last words are in the log.
     async fn reap(&mut self) -> WorkerEnd {
         let end = WorkerEnd(self.child.wait().await.ok());
-        // A process that it left behind may keep its standard error open: do not wait for that one.
-        if tokio::time::timeout(LAST_WORDS_GRACE, &mut self.log).await.is_err() {
-            self.log.abort();
+        if let Some(log) = &mut self.log {
+            // A process that it left behind can keep its standard error open: that one is not waited for.
+            let _ = tokio::time::timeout(LAST_WORDS_GRACE, log.join()).await;
         }
+        self.log = None;
         end
     }
 }
