@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, Command};
 
-use super::log_line;
+use super::label::WorkerLabel;
+use super::log_line::log_lines;
 use crate::owned_task::OwnedTask;
 use crate::plugin::Manifest;
 use crate::scoreboard::{self, BoardReader};
@@ -300,17 +300,6 @@ pub(crate) async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> 
     Ok(manifest)
 }
 
-/// What a worker is called in `ps` and in the log.
-#[derive(Debug, Clone)]
-pub(crate) struct WorkerLabel {
-    /// Its slave.
-    pub node: String,
-    /// Its place there; `None` for a process that only prepares or looks.
-    pub slot: Option<u16>,
-    /// What it runs.
-    pub task: String,
-}
-
 fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("simplegrid");
@@ -331,51 +320,6 @@ fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Comma
     // can be killed with it.
     command.process_group(0).kill_on_drop(true);
     command
-}
-
-/// Longest line of a worker that is logged whole.
-const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
-
-/// Logs what a worker prints, line by line.
-async fn log_lines(stderr: ChildStderr, label: WorkerLabel) {
-    let mut reader = BufReader::new(stderr);
-    let mut line = Vec::new();
-    loop {
-        let end_of_line = match reader.fill_buf().await {
-            Ok([]) | Err(_) => {
-                log_line(&line, &label);
-                return;
-            }
-            Ok(bytes) => {
-                let newline = memchr::memchr(b'\n', bytes);
-                let length = newline.map_or(bytes.len(), |at| at + 1);
-                let room = LOG_LINE_BYTES_MAX.saturating_sub(line.len());
-                line.extend_from_slice(&bytes[..newline.unwrap_or(length).min(room)]);
-                reader.consume(length);
-                newline.is_some()
-            }
-        };
-        if end_of_line {
-            log_line(&line, &label);
-            line.clear();
-        }
-    }
-}
-
-fn log_line(line: &[u8], label: &WorkerLabel) {
-    if line.is_empty() {
-        return;
-    }
-    let (level, text) = log_line::split(line);
-    let text = String::from_utf8_lossy(text);
-    let (node, slot) = (label.slot.map(|_| label.node.as_str()), label.slot);
-    match level {
-        tracing::Level::ERROR => tracing::error!(node, slot, "{text}"),
-        tracing::Level::WARN => tracing::warn!(node, slot, "{text}"),
-        tracing::Level::INFO => tracing::info!(node, slot, "{text}"),
-        tracing::Level::DEBUG => tracing::debug!(node, slot, "{text}"),
-        tracing::Level::TRACE => tracing::trace!(node, slot, "{text}"),
-    }
 }
 
 fn unexpected(message: &WorkerToHost) -> LaunchError {
