@@ -42,7 +42,7 @@ pub mod plugin {
 pub mod record {
     //! Formats, blocks and records.
     pub use crate::record::block::{Block, Piece};
-    pub use crate::record::{Format, Records};
+    pub use crate::record::{Format, RawRecords, Records};
 }
 
 pub mod registry {
@@ -66,8 +66,8 @@ pub mod scoreboard {
 pub mod wire {
     //! Frames and messages.
     pub use crate::wire::{
-        BatchHead, Blame, BlockingReader, Frame, FrameError, FrameLimits, FrameReader, FrameWriter, Hello,
-        HostToWorker, LossKind, MasterToSlave, Refusal, ReportHead, Role, SeqRanges, SlaveToMaster, SlotLost,
-        Welcome, WorkerToHost,
+        Batch, BatchHead, Blame, BlockingReader, Frame, FrameError, FrameLimits, FrameReader, FrameWriter,
+        Hello, HostToWorker, LossKind, MasterToSlave, Refusal, ReportHead, Role, SeqRanges, SlaveToMaster,
+        SlotLost, Welcome, WorkerToHost,
     };
 }

@@ -1,4 +1,5 @@
 //! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises one.
+//! What holds for a task that has ended holds for a thread, too.
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -40,6 +41,14 @@ pub(crate) fn outcome<T>(ended: Result<T, JoinError>) -> Option<T> {
     }
 }
 
+/// Waits for the end of a thread, which must be near: this blocks.
+///
+/// # Panics
+/// If the thread did, with its panic.
+pub(crate) fn join_thread<T>(thread: std::thread::JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -64,5 +73,11 @@ mod tests {
     #[should_panic(expected = "its own words")]
     async fn a_panic_is_its_owners() {
         OwnedTask::spawn(async { panic!("its own words") }).join().await
+    }
+
+    #[test]
+    #[should_panic(expected = "its own words")]
+    fn a_threads_panic_is_its_owners() {
+        join_thread(std::thread::spawn(|| panic!("its own words")))
     }
 }

@@ -12,7 +12,7 @@ use crate::master::{KeyOf, LINK_EVENTS, RunEnd, StreamedEnd, StreamedRun, run_st
 use crate::record::{Format, Records, RecordsBuilder};
 use crate::sink::{Destination, HARVEST};
 use crate::slave::{Incoming, LineRun, LineRunEnd, LineRunner, RunRequest};
-use crate::wire::{BatchHead, Frame, HASH_PREFIX_BYTES, LineScheduler, MasterToSlave, PeerError, split_hash};
+use crate::wire::{Batch, Frame, HASH_PREFIX_BYTES, LineScheduler, MasterToSlave, PeerError, split_hash};
 
 /// How often a line is tried again: as a master does that is not told otherwise.
 const RETRIES: u32 = 2;
@@ -107,9 +107,8 @@ impl Incoming for WithoutHashes {
         let Some(frame) = self.frames.recv().await else { return Ok(None) };
         Ok(Some(match frame.head {
             MasterToSlave::Batch(head) if self.is_partitioned => {
-                let records = without_hashes(&Records::of_batch(frame.body, frame.table, head.base));
-                let head = MasterToSlave::Batch(BatchHead { base: records.base(), ..head });
-                Frame { head, table: records.ends().clone(), body: records.data().clone() }
+                let batch = Batch::of_own_frame(head, frame.table, frame.body);
+                Batch { records: without_hashes(&batch.records), ..batch }.into_frame()
             }
             _ => frame,
         }))

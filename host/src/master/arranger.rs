@@ -254,11 +254,13 @@ mod tests {
     #[test]
     fn strands_are_woven_into_each_other_and_into_pieces() {
         let strand = |seqs: &[u64], rows: &'static str| {
-            let outcome = |(index, end): (usize, u64)| {
-                Outcome { end, batch_low: 0, index: index as u16, status: Status::Done }.to_words()
+            let outcome = |(index, end): (usize, u64)| Outcome {
+                end,
+                batch_low: 0,
+                index: index as u16,
+                status: Status::Done,
             };
-            let ends =
-                (1..=seqs.len() as u64).enumerate().flat_map(outcome).flat_map(u64::to_le_bytes).collect();
+            let ends = Outcome::table((1..=seqs.len() as u64).enumerate().map(outcome));
             Strand::new(seqs.iter().copied().map(Seq).collect(), ends, Bytes::from_static(rows.as_bytes()))
         };
         let mut arranger = Arranger::resume(true, &RangeSet::default());

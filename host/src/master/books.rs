@@ -12,7 +12,7 @@ use super::strand::Strand;
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::Records;
-use crate::scoreboard::{Outcome, Status};
+use crate::scoreboard::{Outcome, Spans, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};
 
 /// How many records ended how.
@@ -176,21 +176,20 @@ impl Books {
             return Reported::default();
         }
         let mut verdicts = Vec::new();
-        let mut start = 0;
+        let mut spans = Spans::of(body.clone());
         for outcome in Outcome::all(table) {
-            let within = |outcome: &Outcome| start <= outcome.end && outcome.end <= body.len() as u64;
-            let Some(outcome) = outcome.filter(within) else {
+            let Some((outcome, span)) = outcome.and_then(|outcome| Some((outcome, spans.next(&outcome)?)))
+            else {
                 return Reported { verdicts, broken: Some("a report holds an outcome that is none") };
             };
-            let span = body.slice(start as usize..outcome.end as usize);
-            start = outcome.end;
             let of_this = outcome.is_of(report.batch).then_some(report.batch);
             if let Some(batch) = of_this.or_else(|| self.ledger.find(slot, outcome.batch_low)) {
                 verdicts.extend(self.on_outcome(slot, place, batch, outcome, span));
             }
         }
-        if start < body.len() as u64 {
-            self.arranger.add_loose(body.slice(start as usize..));
+        let loose = spans.rest();
+        if !loose.is_empty() {
+            self.arranger.add_loose(loose);
         }
         Reported { verdicts, broken: None }
     }

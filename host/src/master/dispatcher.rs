@@ -23,7 +23,7 @@ use crate::ids::{NodeId, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::{Input, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
-use crate::wire::{BatchHead, Frame, MasterToSlave, SlaveToMaster};
+use crate::wire::{Batch, Frame, MasterToSlave, SlaveToMaster};
 
 /// How often time passes for the run: bounds how late a retry is.
 const TICK: Duration = Duration::from_millis(20);
@@ -380,10 +380,8 @@ impl Dispatcher {
             match action {
                 Action::Send { slot, epoch, batch, records, with_row_ends, seqs } => {
                     let (slot, node) = (slot.index, slot.node);
-                    let base = records.base();
-                    let head = BatchHead { batch, slot, epoch, base, with_row_ends, seqs };
-                    let (table, body) = (records.ends().clone(), records.data().clone());
-                    self.send(node, Frame { head: MasterToSlave::Batch(head), table, body });
+                    let batch = Batch { batch, slot, epoch, records, with_row_ends, seqs };
+                    self.send(node, batch.into_frame());
                 }
                 Action::Flush { slot, epoch, batch } => {
                     self.send(slot.node, MasterToSlave::Flush { batch, slot: slot.index, epoch }.into());

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::ids::{BatchId, Seq};
-use crate::scoreboard::{OUTCOME_BYTES, Outcome, Status};
+use crate::scoreboard::{Outcome, Status};
 
 /// A batch of which every record is done, and whose rows are not all handed out.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Strand {
                 && starts_at <= outcome.end
         };
         !seqs.is_empty()
-            && table.len() == seqs.len() * OUTCOME_BYTES
+            && Outcome::is_table_of(table, seqs.len())
             && seqs.is_sorted_by(|a, b| a < b)
             && Outcome::all(table).enumerate().all(&mut is_next)
             && end == rows.len() as u64
@@ -71,9 +71,7 @@ impl Strand {
     }
 
     fn end(&self, index: usize) -> usize {
-        let at = index * OUTCOME_BYTES;
-        let bytes = self.table[at..at + OUTCOME_BYTES].try_into().expect("an outcome has that many bytes");
-        Outcome::from_bytes(bytes).expect("the table was found to fit").end as usize
+        Outcome::nth(&self.table, index).expect("the table was found to fit").end as usize
     }
 }
 
@@ -84,11 +82,9 @@ mod tests {
     const BATCH: BatchId = BatchId(7);
 
     fn table(ends: &[u64], status: Status) -> Bytes {
-        let outcome = |(index, end): (usize, &u64)| {
-            let outcome = Outcome { end: *end, batch_low: 7, index: index as u16, status };
-            outcome.to_words().map(u64::to_le_bytes).concat()
-        };
-        ends.iter().enumerate().flat_map(outcome).collect()
+        let outcome =
+            |(index, end): (usize, &u64)| Outcome { end: *end, batch_low: 7, index: index as u16, status };
+        Outcome::table(ends.iter().enumerate().map(outcome))
     }
 
     #[test]

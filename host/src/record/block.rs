@@ -6,6 +6,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::cutter::{Cutter, Progress};
+use super::ends::EndsBuilder;
 use super::format::Format;
 use super::records::Records;
 use crate::limits::BATCH_RECORDS_MAX;
@@ -36,7 +37,7 @@ pub struct Block {
     bytes: BytesMut,
     filled: usize,
     /// The ends of the whole records at the front of `bytes`.
-    ends: BytesMut,
+    ends: EndsBuilder,
     /// Records that were taken off `bytes` and not yet handed on.
     ready: Records,
     overlong: Overlong,
@@ -70,7 +71,7 @@ impl Block {
             block_bytes: block_bytes.max(1),
             bytes: BytesMut::new(),
             filled: 0,
-            ends: BytesMut::new(),
+            ends: EndsBuilder::default(),
             ready: Records::default(),
             overlong: Overlong::No,
         }
@@ -176,7 +177,7 @@ impl Block {
         }
         self.filled -= bytes;
         self.cutter.on_records_taken();
-        Records::new(self.bytes.split_to(bytes).freeze(), self.ends.split().freeze())
+        Records::new(self.bytes.split_to(bytes).freeze(), self.ends.take())
     }
 
     /// The overlong record is at the front. It ends at the first terminator past the limit, even between

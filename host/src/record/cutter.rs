@@ -3,8 +3,7 @@
 //! It remembers what it has looked at, so every byte is looked at once however the input arrives. It must
 //! not know where bytes come from, nor what becomes of the records.
 
-use bytes::{BufMut, BytesMut};
-
+use super::ends::EndsBuilder;
 use super::format::Format;
 
 /// The mark that some programs put before UTF-8 text. A quote right after it opens a field, as in csv-core.
@@ -48,8 +47,8 @@ impl Cutter {
     }
 
     /// Looks at the bytes that are new in `buffer` and appends to `ends` the offset just past each record
-    /// that ends in them, as a little-endian `u32`. The buffer must be shorter than 4 GiB.
-    pub(super) fn cut(&mut self, buffer: &[u8], ends: &mut BytesMut) -> Progress {
+    /// that ends in them. The buffer must be shorter than 4 GiB.
+    pub(super) fn cut(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Progress {
         let progress = match self.format {
             Format::Lines | Format::Nul => self.cut_at_terminators(buffer, ends),
             Format::Csv if self.is_free_of_quotes(buffer) => {
@@ -84,10 +83,10 @@ impl Cutter {
     }
 
     /// The input has ended after `bytes` bytes of the buffer, and with it the unfinished record.
-    pub(super) fn on_input_ended(&mut self, bytes: usize, ends: &mut BytesMut) {
+    pub(super) fn on_input_ended(&mut self, bytes: usize, ends: &mut EndsBuilder) {
         if bytes > self.record_start {
             self.record_start = bytes;
-            ends.put_u32_le(bytes as u32);
+            ends.push(bytes);
         }
         self.quotes = Quotes::Outside;
     }
@@ -98,7 +97,7 @@ impl Cutter {
         self.quotes != Quotes::Inside && !fresh.is_empty() && memchr::memchr(b'"', fresh).is_none()
     }
 
-    fn cut_at_terminators(&mut self, buffer: &[u8], ends: &mut BytesMut) -> Progress {
+    fn cut_at_terminators(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Progress {
         let start = self.scanned;
         for at in memchr::memchr_iter(self.format.terminator(), &buffer[start..]) {
             if self.end_record(start + at + 1, ends) == Progress::TooLong {
@@ -108,7 +107,7 @@ impl Cutter {
         Progress::All
     }
 
-    fn cut_around_quotes(&mut self, buffer: &[u8], ends: &mut BytesMut) -> Progress {
+    fn cut_around_quotes(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Progress {
         let mut at = self.scanned;
         while at < buffer.len() {
             let rest = &buffer[at..];
@@ -145,12 +144,12 @@ impl Cutter {
         }
     }
 
-    fn end_record(&mut self, end: usize, ends: &mut BytesMut) -> Progress {
+    fn end_record(&mut self, end: usize, ends: &mut EndsBuilder) -> Progress {
         if end - self.record_start > self.record_bytes_max {
             return Progress::TooLong;
         }
         self.record_start = end;
-        ends.put_u32_le(end as u32);
+        ends.push(end);
         Progress::All
     }
 }
@@ -160,6 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::ends;
 
     /// Cuts `input` as it arrives in pieces that end at `stops`, with whole records taken off in between.
     fn cut_in_pieces(format: Format, input: &[u8], stops: &[usize]) -> Vec<Vec<u8>> {
@@ -170,13 +170,13 @@ mod tests {
             let stop = stop.clamp(seen, input.len());
             buffer.extend_from_slice(&input[seen..stop]);
             seen = stop;
-            let mut ends = BytesMut::new();
+            let mut ends = EndsBuilder::default();
             assert_eq!(cutter.cut(&buffer, &mut ends), Progress::All);
             if seen == input.len() {
                 cutter.on_input_ended(buffer.len(), &mut ends);
             }
             let mut start = 0;
-            for end in ends.chunks_exact(4).map(|end| u32::from_le_bytes(end.try_into().unwrap()) as usize) {
+            for end in ends::iter(&ends.take().into_bytes()).map(|end| end as usize) {
                 records.push(buffer[start..end].to_vec());
                 start = end;
             }
@@ -239,9 +239,9 @@ mod tests {
         let csv = (Format::Csv, &b"\"a\"\n\"\nb\"\nc"[..]);
         for (format, input) in [(Format::Lines, &b"aaa\nbbbb\nc\n"[..]), csv] {
             let mut cutter = Cutter::new(format, 4);
-            let mut ends = BytesMut::new();
+            let mut ends = EndsBuilder::default();
             assert_eq!(cutter.cut(input, &mut ends), Progress::TooLong);
-            assert_eq!((cutter.record_start(), &ends[..]), (4, &[4, 0, 0, 0][..]));
+            assert_eq!((cutter.record_start(), &ends.take().into_bytes()[..]), (4, &[4, 0, 0, 0][..]));
         }
     }
 

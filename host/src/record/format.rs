@@ -2,9 +2,6 @@
 //!
 //! `docs/formats.md` is the user's side of this file. It knows nothing of files, buffers or fields.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 /// How the input is divided into records.
@@ -19,11 +16,6 @@ pub enum Format {
     /// A record ends with a zero byte, as `find -print0` writes it.
     Nul,
 }
-
-/// A word that names no format.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("use the format `{0}`: it is one of lines, csv and nul")]
-pub struct UnknownFormat(String);
 
 impl Format {
     /// The byte that ends a record (in csv only outside quotes).
@@ -42,29 +34,6 @@ impl Format {
         match self {
             Self::Lines | Self::Csv => content.strip_suffix(b"\r").unwrap_or(content),
             Self::Nul => content,
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lines => "lines",
-            Self::Csv => "csv",
-            Self::Nul => "nul",
-        })
-    }
-}
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(word: &str) -> Result<Self, UnknownFormat> {
-        match word {
-            "lines" => Ok(Self::Lines),
-            "csv" => Ok(Self::Csv),
-            "nul" => Ok(Self::Nul),
-            _ => Err(UnknownFormat(word.to_owned())),
         }
     }
 }
@@ -88,14 +57,5 @@ mod tests {
         assert_eq!(Format::Nul.content(b"a\r\n\0"), b"a\r\n");
         assert_eq!(Format::Nul.content(b"a\n"), b"a\n");
         assert_eq!(Format::Nul.content(b"\0"), b"");
-    }
-
-    #[test]
-    fn a_format_is_read_as_it_is_written() {
-        for format in [Format::Lines, Format::Csv, Format::Nul] {
-            assert_eq!(format.to_string().parse(), Ok(format));
-        }
-        let error = "json".parse::<Format>().unwrap_err();
-        assert_eq!(error.to_string(), "use the format `json`: it is one of lines, csv and nul");
     }
 }

@@ -7,15 +7,18 @@
 #[doc(hidden)]
 pub(crate) mod block;
 mod cutter;
+mod ends;
 mod failed_lines;
 mod format;
 mod input;
+mod raw_records;
 mod reader;
 mod records;
 
 pub(crate) use failed_lines::{FailedLines, Unusable};
 pub use format::Format;
 pub(crate) use input::{InputSource, ReadError};
+pub use raw_records::RawRecords;
 pub(crate) use reader::{Input, ReadLimits, RecordReader, start, start_failed_lines};
 pub use records::Records;
-pub(crate) use records::RecordsBuilder;
+pub(crate) use records::{Parts, RecordsBuilder};

@@ -15,6 +15,7 @@ use super::format::Format;
 use super::input::{InputSource, ReadError, Readiness};
 use super::records::Records;
 use crate::limits::{BATCH_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::owned_task::join_thread;
 
 /// Blocks between the thread and whoever receives: one to work on, one that is ready when it is done.
 const BLOCKS_AHEAD_MAX: usize = 2;
@@ -111,14 +112,14 @@ fn start_with(
     let (sender, events) = mpsc::channel(BLOCKS_AHEAD_MAX);
     let (stopped, stop) = io::pipe()?;
     let record_bytes_max = limits.record_bytes_max.min(RECORD_BYTES_CEILING);
-    let reading = Reading {
+    let work = ReaderThread {
         block: Block::new(format, record_bytes_max, limits.block_bytes),
         failed_lines,
         bytes_in_later_inputs: None,
         sender,
         stopped,
     };
-    let thread = std::thread::Builder::new().name("record-reader".into()).spawn(|| reading.run(inputs))?;
+    let thread = std::thread::Builder::new().name("record-reader".into()).spawn(|| work.run(inputs))?;
     Ok(RecordReader { events, stop: Some(stop), thread: Some(thread) })
 }
 
@@ -150,14 +151,14 @@ impl RecordReader {
 
     /// The thread has dropped its sender, which is the last thing that it does: this does not take long.
     fn join(&mut self) {
-        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
-            std::panic::resume_unwind(panic);
+        if let Some(thread) = self.thread.take() {
+            join_thread(thread);
         }
     }
 }
 
 /// The thread's side.
-struct Reading {
+struct ReaderThread {
     block: Block,
     /// There if records are lines that hold the records meant.
     failed_lines: Option<FailedLines>,
@@ -179,7 +180,7 @@ impl From<ReadError> for Halt {
     }
 }
 
-impl Reading {
+impl ReaderThread {
     fn run(mut self, inputs: Vec<InputSource>) {
         let last = match self.read_all(inputs) {
             Ok(()) => Input::End,

@@ -1,53 +1,74 @@
 //! Many records in one buffer, shared without a copy: bytes, and where each record ends.
 //!
-//! A record here includes its terminator, if it had one; `Format::content` takes it off. The ends are kept
-//! as the little-endian numbers that travel on the wire, so a batch is sent without being encoded again.
+//! A record here includes its terminator, if it had one; `Format::content` takes it off. The ends are kept as they
+//! travel, so a batch is sent without being encoded again.
 
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Bytes of one entry of the table of ends.
-const END_BYTES: usize = 4;
+use super::ends::{Ends, EndsBuilder};
 
 /// A run of records in one shared buffer.
 ///
-/// `ends` holds one `u32` a record: the offset just past it, counted from a start that lies `base` bytes
-/// before the first byte of `data` (so a slice shares its parent's table).
+/// The ends are counted from a start that lies `base` bytes before the first byte of `data`, so a slice shares its
+/// parent's table.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Records {
     data: Bytes,
-    ends: Bytes,
+    ends: Ends,
     base: u32,
+}
+
+/// Records in the three parts in which they travel: the first in the head of a frame, the others as its table and
+/// its body.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Where the count of the ends starts, in bytes before the first byte of the records.
+    pub base: u32,
+    /// The table of ends.
+    pub table: Bytes,
+    /// The records, terminators included.
+    pub data: Bytes,
 }
 
 impl Records {
     /// Records whose ends are counted from the first byte of `data`.
     ///
     /// # Panics
-    /// If the last end is not the length of `data`: for tables that this program made itself.
-    pub fn new(data: Bytes, ends: Bytes) -> Self {
-        Self::of_batch(data, ends, 0)
+    /// If the last end is not the length of `data`.
+    pub(super) fn new(data: Bytes, ends: Ends) -> Self {
+        Self::with_base(data, ends, 0)
     }
 
-    /// Records of a batch, with the start of the count of its ends.
+    /// Records that were taken apart before.
     ///
     /// # Panics
-    /// If the last end is not the length of `data`: for batches that this program made itself.
-    pub fn of_batch(data: Bytes, ends: Bytes, base: u32) -> Self {
+    /// If the last end is not the length of the data: this is for parts of this program's own making. What a peer
+    /// sends is read as [`RawRecords`](super::RawRecords).
+    pub(crate) fn of_parts(Parts { base, table, data }: Parts) -> Self {
+        Self::with_base(data, Ends::of_bytes(table), base)
+    }
+
+    /// The records as they travel, without a copy.
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts { base: self.base, table: self.ends.into_bytes(), data: self.data }
+    }
+
+    fn with_base(data: Bytes, ends: Ends, base: u32) -> Self {
         let records = Self { data, ends, base };
         assert!(records.is_consistent_at_the_end(), "the last end is the length of the data");
         records
     }
 
     fn is_consistent_at_the_end(&self) -> bool {
-        let end = self.len().checked_sub(1).map_or(self.base, |last| self.end(last));
+        let end = self.len().checked_sub(1).map_or(self.base, |last| self.ends.get(last));
         end.checked_sub(self.base) == u32::try_from(self.data.len()).ok()
     }
 
     /// How many records there are.
     pub fn len(&self) -> usize {
-        self.ends.len() / END_BYTES
+        self.ends.len()
     }
 
     /// Whether there is no record.
@@ -58,17 +79,6 @@ impl Records {
     /// The bytes of all records, terminators included.
     pub fn data(&self) -> &Bytes {
         &self.data
-    }
-
-    /// The table of ends as it travels: one little-endian `u32` a record, counted from `base` before the
-    /// data.
-    pub fn ends(&self) -> &Bytes {
-        &self.ends
-    }
-
-    /// Where the count of the ends starts, in bytes before the first byte of the data.
-    pub fn base(&self) -> u32 {
-        self.base
     }
 
     /// One record, terminator included.
@@ -98,13 +108,13 @@ impl Records {
         Self {
             base: self.base + bytes.start as u32,
             data: self.data.slice(bytes),
-            ends: self.ends.slice(records.start * END_BYTES..records.end * END_BYTES),
+            ends: self.ends.slice(records),
         }
     }
 
     /// Takes the first records off: as many as fit in `bytes_max` and `records_max`, and at least one.
     pub fn split_off_front(&mut self, records_max: usize, bytes_max: usize) -> Self {
-        let within = |index: usize| (self.end(index) - self.base) as usize <= bytes_max;
+        let within = |index: usize| (self.ends.get(index) - self.base) as usize <= bytes_max;
         let (mut low, mut high) = (0, self.len().min(records_max));
         while low < high {
             let middle = low + (high - low) / 2;
@@ -120,15 +130,10 @@ impl Records {
         front
     }
 
-    fn end(&self, index: usize) -> u32 {
-        let at = index * END_BYTES;
-        u32::from_le_bytes(self.ends[at..at + END_BYTES].try_into().expect("an end has four bytes"))
-    }
-
     /// Where records lie in `data`.
     fn range(&self, records: Range<usize>) -> Range<usize> {
-        let start = records.start.checked_sub(1).map_or(self.base, |before| self.end(before));
-        let end = records.end.checked_sub(1).map_or(self.base, |last| self.end(last));
+        let start = records.start.checked_sub(1).map_or(self.base, |before| self.ends.get(before));
+        let end = records.end.checked_sub(1).map_or(self.base, |last| self.ends.get(last));
         (start - self.base) as usize..(end - self.base) as usize
     }
 }
@@ -143,14 +148,14 @@ impl std::fmt::Debug for Records {
 #[derive(Debug, Default)]
 pub(crate) struct RecordsBuilder {
     data: BytesMut,
-    ends: BytesMut,
+    ends: EndsBuilder,
 }
 
 impl RecordsBuilder {
     /// Adds one record, terminator included.
     pub(crate) fn push(&mut self, record: &[u8]) {
         self.data.put_slice(record);
-        self.ends.put_u32_le(self.data.len() as u32);
+        self.ends.push(self.data.len());
     }
 
     /// Whether there is no record.
@@ -160,7 +165,7 @@ impl RecordsBuilder {
 
     /// All records so far; the builder starts anew.
     pub(crate) fn take(&mut self) -> Records {
-        Records::new(self.data.split().freeze(), self.ends.split().freeze())
+        Records::new(self.data.split().freeze(), self.ends.take())
     }
 }
 
@@ -184,8 +189,7 @@ mod tests {
         let slice = records.slice(1..4).slice(1..3);
         assert_eq!(slice.iter().collect::<Vec<_>>(), [&b"ccc\n"[..], b"dd"]);
         assert_eq!(slice.data().as_ptr(), records.data()[3..].as_ptr());
-        assert_eq!(slice.ends().len(), 2 * END_BYTES);
-        assert_eq!(slice.base(), 3);
+        assert_eq!((slice.len(), slice.into_parts().base), (2, 3));
     }
 
     #[test]

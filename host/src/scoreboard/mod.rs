@@ -19,6 +19,6 @@ mod passing;
 
 pub(crate) use board::{Board, BoardError, BoardFull};
 pub(crate) use board_reader::{BoardReader, Snapshot};
-pub(crate) use outcome::OUTCOME_BYTES;
+pub(crate) use outcome::Spans;
 pub use outcome::{Outcome, Status};
 pub(crate) use passing::{pass, receive};

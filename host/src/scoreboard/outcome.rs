@@ -6,10 +6,12 @@
 //! `end` is where the record's span ends among the rows of the same report; it starts where the one before
 //! ends. A done record's span is its rows, a failed one's is its message.
 
+use bytes::Bytes;
+
 use crate::ids::BatchId;
 
 /// Bytes of an outcome.
-pub(crate) const OUTCOME_BYTES: usize = 16;
+pub(super) const OUTCOME_BYTES: usize = 16;
 
 /// How a call for a record ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,18 +53,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// As it is written.
+    /// As a worker writes it into its scoreboard.
     #[inline]
-    pub fn to_words(self) -> [u64; 2] {
+    pub(super) fn to_words(self) -> [u64; 2] {
         let record = u64::from(self.batch_low) | u64::from(self.index) << 32 | (self.status as u64) << 48;
         [self.end, record]
     }
 
-    /// As a peer sent it.
-    ///
-    /// # Errors
-    /// `None` if the status is unknown.
-    pub fn from_bytes(bytes: [u8; OUTCOME_BYTES]) -> Option<Self> {
+    /// As a peer sent it; `None` if the status is unknown.
+    pub(super) fn from_bytes(bytes: [u8; OUTCOME_BYTES]) -> Option<Self> {
         let number = u128::from_le_bytes(bytes);
         Some(Self {
             end: number as u64,
@@ -72,10 +71,29 @@ impl Outcome {
         })
     }
 
-    /// All outcomes of a report's table.
-    ///
-    /// # Errors
-    /// `None` in place of an outcome that is none.
+    /// A report's table.
+    pub fn table(outcomes: impl IntoIterator<Item = Self>) -> Bytes {
+        let outcomes = outcomes.into_iter();
+        let mut table = Vec::with_capacity(outcomes.size_hint().0 * OUTCOME_BYTES);
+        for [end, record] in outcomes.map(Self::to_words) {
+            table.extend_from_slice(&end.to_le_bytes());
+            table.extend_from_slice(&record.to_le_bytes());
+        }
+        table.into()
+    }
+
+    /// Whether a report's table has that many outcomes.
+    pub(crate) fn is_table_of(table: &[u8], outcomes: usize) -> bool {
+        table.len() == outcomes * OUTCOME_BYTES
+    }
+
+    /// One outcome of a report's table; `None` if it is invalid, or the table has not so many.
+    pub(crate) fn nth(table: &[u8], index: usize) -> Option<Self> {
+        let bytes = table.get(index * OUTCOME_BYTES..)?.first_chunk()?;
+        Self::from_bytes(*bytes)
+    }
+
+    /// All outcomes of a report's table; `None` in place of an invalid one.
     pub fn all(table: &[u8]) -> impl Iterator<Item = Option<Self>> + '_ {
         let (outcomes, rest) = table.as_chunks::<OUTCOME_BYTES>();
         let rest = if rest.is_empty() { None } else { Some(None) };
@@ -88,6 +106,33 @@ impl Outcome {
     }
 }
 
+/// Cuts the rows of a report into the spans of its outcomes, one after the other.
+#[derive(Debug)]
+pub(crate) struct Spans {
+    rows: Bytes,
+    start: usize,
+}
+
+impl Spans {
+    /// The rows and messages of a report.
+    pub(crate) fn of(rows: Bytes) -> Self {
+        Self { rows, start: 0 }
+    }
+
+    /// The span of the next outcome, in the same memory; `None` if it ends before it starts, or after the rows.
+    pub(crate) fn next(&mut self, outcome: &Outcome) -> Option<Bytes> {
+        let end =
+            usize::try_from(outcome.end).ok().filter(|end| (self.start..=self.rows.len()).contains(end))?;
+        let start = std::mem::replace(&mut self.start, end);
+        Some(self.rows.slice(start..end))
+    }
+
+    /// What comes after the last span: rows that belong to no record.
+    pub(crate) fn rest(self) -> Bytes {
+        self.rows.slice(self.start..)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,9 +140,24 @@ mod tests {
     #[test]
     fn an_outcome_is_read_as_it_was_written() {
         let outcome = Outcome { end: 1 << 40, batch_low: 0xfedc_ba98, index: 65_535, status: Status::Fatal };
-        let bytes: Vec<u8> = outcome.to_words().iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes = Outcome::table([outcome]);
+        assert_eq!(Outcome::nth(&bytes, 0), Some(outcome));
+        assert_eq!(Outcome::nth(&bytes, 1), None);
         assert_eq!(Outcome::all(&bytes).collect::<Vec<_>>(), [Some(outcome)]);
         assert_eq!(Outcome::all(&bytes[..15]).collect::<Vec<_>>(), [None]);
         assert_eq!(Outcome::from_bytes([0xff; OUTCOME_BYTES]), None);
+    }
+
+    #[test]
+    fn spans_follow_each_other_and_stay_within_the_rows() {
+        let outcome = |end| Outcome { end, batch_low: 0, index: 0, status: Status::Done };
+        let mut spans = Spans::of(Bytes::from_static(b"aabbb!"));
+        assert_eq!(spans.next(&outcome(2)).unwrap(), "aa");
+        for wrong in [1, 7, u64::MAX] {
+            assert_eq!(spans.next(&outcome(wrong)), None);
+        }
+        assert_eq!(spans.next(&outcome(5)).unwrap(), "bbb");
+        assert_eq!(spans.next(&outcome(5)).unwrap(), "");
+        assert_eq!(spans.rest(), "!");
     }
 }

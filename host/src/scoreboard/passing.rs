@@ -15,15 +15,15 @@ pub(crate) struct Passed {
     pub board: File,
     /// One byte comes here each time that the slave has read a part of an item; an end of file says that
     /// the slave is gone.
-    pub taken: PipeReader,
+    pub receipts: PipeReader,
 }
 
 /// Sends the descriptors to the process at the other end of `socket`.
 ///
 /// # Errors
 /// Those of the system.
-pub(crate) fn pass(socket: &UnixStream, board: &File, taken: &PipeReader) -> io::Result<()> {
-    let fds = [board.as_raw_fd(), taken.as_raw_fd()];
+pub(crate) fn pass(socket: &UnixStream, board: &File, receipts: &PipeReader) -> io::Result<()> {
+    let fds = [board.as_raw_fd(), receipts.as_raw_fd()];
     let message = [IoSlice::new(b"!")];
     sendmsg::<()>(socket.as_raw_fd(), &message, &[ControlMessage::ScmRights(&fds)], MsgFlags::empty(), None)?;
     Ok(())
@@ -47,7 +47,7 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Passed> {
             owned.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
         }
     }
-    let [board, taken]: [OwnedFd; 2] =
+    let [board, receipts]: [OwnedFd; 2] =
         owned.try_into().map_err(|_| io::Error::other("the slave sent no scoreboard"))?;
-    Ok(Passed { board: board.into(), taken: taken.into() })
+    Ok(Passed { board: board.into(), receipts: receipts.into() })
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::group::{Entry, EntryTask, Fate, Group};
 use super::pages::TOKENS_FROM;
 use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
-use crate::scoreboard::{Outcome, Status};
+use crate::scoreboard::{Outcome, Spans, Status};
 use crate::wire::{BatchHead, BatchSeqs, Frame, ReportHead, SlaveToMaster, SlotLost};
 
 /// What a batch is called in outcomes.
@@ -129,17 +129,13 @@ impl Books {
         };
         let mut reading = Reading { books: self, slot: head.slot, group, unit: None };
         let mut outcomes = Vec::with_capacity(said.len());
-        let mut start = 0;
-        for outcome in said.into_iter().take_while(|outcome| outcome.end <= body.len() as u64) {
-            let Some(span) = (start <= outcome.end).then(|| body.slice(start as usize..outcome.end as usize))
-            else {
-                break;
-            };
-            start = outcome.end;
+        let mut spans = Spans::of(body);
+        for outcome in said {
+            let Some(span) = spans.next(&outcome) else { break };
             // What is said of a record that is not there is not passed on: the master judges what is missing.
             outcomes.extend(reading.on_outcome(outcome, span));
         }
-        reading.end(body.slice(start as usize..));
+        reading.end(spans.rest());
         let is_whole = self.end_report(head, &outcomes);
         let frame = Frame { head: message, table: Bytes::new(), body: Bytes::new() };
         Parcel { frame, outcomes, is_whole, blamed: None }
@@ -274,7 +270,11 @@ pub(super) fn settled(parcel: Parcel, group: &Group, fates: &[Fate]) -> Vec<Fram
                     last: false,
                     busy_ns: 0,
                 };
-                Frame { head: SlaveToMaster::Report(head), table: table([outcome]), body: Bytes::new() }
+                Frame {
+                    head: SlaveToMaster::Report(head),
+                    table: Outcome::table([outcome]),
+                    body: Bytes::new(),
+                }
             });
             done.into_iter().chain([frame]).collect()
         }
@@ -318,18 +318,13 @@ fn report(
         judged.push(Outcome { end: body.len() as u64, status, ..*outcome });
     }
     let head = ReportHead { all_done: false, ..head };
-    Frame { head: SlaveToMaster::Report(head), table: table(judged), body: body.into() }
+    Frame { head: SlaveToMaster::Report(head), table: Outcome::table(judged), body: body.into() }
 }
 
 fn cut(message: &str) -> &str {
     let bytes = message.len().min(crate::limits::MESSAGE_BYTES_MAX);
     let end = (0..=bytes).rev().find(|end| message.is_char_boundary(*end));
     &message[..end.unwrap_or(0)]
-}
-
-fn table(outcomes: impl IntoIterator<Item = Outcome>) -> Bytes {
-    let words = outcomes.into_iter().flat_map(Outcome::to_words);
-    words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
 }
 
 #[cfg(test)]

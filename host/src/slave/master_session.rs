@@ -6,17 +6,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::line_limit::LineLimit;
 use super::worker_link::WorkerId;
 use super::worker_pool::{PoolCommand, PoolHandle, RunRequest};
+use crate::record::RawRecords;
 use crate::sink::{SinkSession, SinkTrouble};
 use crate::wire::{
-    BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes,
+    Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes, worker_item,
 };
 
 /// Messages that may wait before a sink: enough for the next commit. More wait in the pool's outbox, which is
 /// bounded by bytes.
 const FRAMES_TO_SINK: usize = 8;
-
-/// Bytes of a record's end in the table of a batch.
-const RECORD_END_BYTES: usize = 4;
 
 /// Where a session's frames come from: a connection, or a master in the same process.
 pub(crate) trait Incoming {
@@ -146,15 +144,14 @@ async fn relay(
         let sent = match frame.head {
             MasterToSlave::Batch(head) => {
                 if let Some(session) = through_sink
-                    && let Err(reason) = session.on_batch(&head, frame.table.len() / RECORD_END_BYTES)
+                    && let Err(reason) =
+                        session.on_batch(&head, RawRecords::new(head.base, &frame.table, &frame.body).len())
                 {
                     return SessionEnd::Closed(reason.to_owned());
                 }
-                let BatchHead { batch, base, with_row_ends, .. } = head;
                 // A sink must know whose rows are whose.
-                let with_row_ends = with_row_ends || through_sink.is_some();
-                let item = HostToWorker::Batch { item: batch, base, with_row_ends };
-                let item = Frame { head: item, table: frame.table, body: frame.body };
+                let with_row_ends = head.with_row_ends || through_sink.is_some();
+                let item = worker_item(&head, with_row_ends, frame.table, frame.body);
                 work(pool, WorkerId::new(head.slot, head.epoch), item).await
             }
             MasterToSlave::Flush { batch, slot, epoch } => {

@@ -99,11 +99,7 @@ pub(super) async fn run(
     events: mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) {
     let id = settings.id;
-    let started = tokio::select! {
-        started = start(&settings) => started,
-        // A process that is dropped is killed.
-        () = until_kill(&mut steering) => Err(LaunchError::Ended),
-    };
+    let started = WorkerProcess::start(&settings.label, &settings.start, until_kill(&mut steering)).await;
     let event = match started {
         Ok(process) => {
             // A receiver that is gone means that the pool is: nobody is left to tell.
@@ -113,13 +109,6 @@ pub(super) async fn run(
         Err(error) => WorkerEvent::NotCreated(error),
     };
     let _ = events.send((id, event)).await;
-}
-
-async fn start(settings: &LinkSettings) -> Result<WorkerProcess, LaunchError> {
-    let mut process = WorkerProcess::spawn(&settings.label)?;
-    process.load(&settings.start).await?;
-    process.create(&settings.start.library).await?;
-    Ok(process)
 }
 
 /// Why serving ended.
@@ -145,10 +134,10 @@ async fn serve(
     steering: mpsc::Receiver<Steering>,
     events: &mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) -> Lost {
-    let WorkerProcess { input, output, board, taken, mut handle } = process;
+    let WorkerProcess { input, output, board, receipts, mut handle } = process;
     let hand = Hand::default();
     let mut reading =
-        Reading { input, board: &board, taken, settings: &settings, events, hand: &hand, leaving: None };
+        Reading { input, board: &board, receipts, settings: &settings, events, hand: &hand, leaving: None };
     let ended = tokio::select! {
         ended = reading.run() => ended,
         ended = feed(items, output, &hand) => ended,
@@ -177,7 +166,7 @@ async fn serve(
 struct Reading<'a> {
     input: FrameReader<OwnedReadHalf>,
     board: &'a BoardReader,
-    taken: PipeWriter,
+    receipts: PipeWriter,
     settings: &'a LinkSettings,
     events: &'a mpsc::Sender<(WorkerId, WorkerEvent)>,
     hand: &'a Hand,
@@ -222,7 +211,7 @@ impl Reading<'_> {
         self.tell(WorkerEvent::Done { done, table, body }).await;
         if !last {
             // A worker that has left meanwhile does not wait for this any more.
-            match self.taken.write_all(b"!") {
+            match self.receipts.write_all(b"!") {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error),
                 _ => {}
             }

@@ -82,7 +82,7 @@ pub struct BatchHead {
     pub slot: SlotIndex,
     /// The worker it is meant for: if that one is gone, the batch is void.
     pub epoch: Epoch,
-    /// Where the count of its ends starts (see [`Records`](crate::record::Records)).
+    /// Where the count of its ends starts (see [`RawRecords`](crate::record::RawRecords)).
     pub base: u32,
     /// Whether its report must say where each record's rows end, even if all are done.
     pub with_row_ends: bool,

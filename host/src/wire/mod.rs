@@ -2,6 +2,7 @@
 //!
 //! The only place that knows bytes on a socket. `docs/protocol.md` is the specification.
 
+mod batch;
 mod blocking_frames;
 mod connection;
 mod dial;
@@ -14,8 +15,10 @@ mod message;
 mod seq_ranges;
 mod worker_message;
 
+pub use batch::Batch;
+pub(crate) use batch::worker_item;
 pub use blocking_frames::BlockingReader;
-pub(crate) use blocking_frames::{BlockingWriter, FrameRef, MoreInput};
+pub(crate) use blocking_frames::{BlockingWriter, MoreInput};
 pub(crate) use connection::{Heard, PeerError, ReceivingHalf, halves};
 pub(crate) use dial::{ConnectError, Connection, connect, tell};
 pub use frame::{Frame, FrameError, FrameLimits};

@@ -27,7 +27,7 @@ pub enum HostToWorker {
     Batch {
         /// Its number.
         item: BatchId,
-        /// Where the count of the ends starts.
+        /// Where the count of the ends starts (see [`RawRecords`](crate::record::RawRecords)).
         base: u32,
         /// Whether the outcomes are wanted even if all records are done.
         with_row_ends: bool,

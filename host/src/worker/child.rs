@@ -56,7 +56,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 return match plugin.create(&name, &args, desk) {
                     Ok(task) => {
                         output.send(WorkerToHost::Created)?;
-                        match serve_loop::serve(input, output, task, passed.taken) {
+                        match serve_loop::serve(input, output, task, passed.receipts) {
                             // Nobody is left who could want to know.
                             Err(error) if error.is_slave_gone() => Ok(()),
                             served => Ok(served?),

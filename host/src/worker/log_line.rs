@@ -3,14 +3,21 @@
 
 use std::fmt;
 
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::ChildStderr;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::label::WorkerLabel;
+
 /// What stands before a line of the log: a control character that no one prints by chance.
 const MARK: u8 = 0x1e;
+
+/// Longest line of a worker that is logged whole.
+const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// Makes everything that this process logs go to its slave.
 pub(super) fn init() {
@@ -24,8 +31,50 @@ pub(super) fn init() {
     debug_assert!(first.is_ok(), "a worker sets its log up once");
 }
 
+/// Logs what a worker prints, line by line.
+pub(super) async fn log_lines(stderr: ChildStderr, label: WorkerLabel) {
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        let end_of_line = match reader.fill_buf().await {
+            Ok([]) | Err(_) => {
+                log_line(&line, &label);
+                return;
+            }
+            Ok(bytes) => {
+                let newline = memchr::memchr(b'\n', bytes);
+                let length = newline.map_or(bytes.len(), |at| at + 1);
+                let room = LOG_LINE_BYTES_MAX.saturating_sub(line.len());
+                line.extend_from_slice(&bytes[..newline.unwrap_or(length).min(room)]);
+                reader.consume(length);
+                newline.is_some()
+            }
+        };
+        if end_of_line {
+            log_line(&line, &label);
+            line.clear();
+        }
+    }
+}
+
+fn log_line(line: &[u8], label: &WorkerLabel) {
+    if line.is_empty() {
+        return;
+    }
+    let (level, text) = split(line);
+    let text = String::from_utf8_lossy(text);
+    let (node, slot) = (label.slot.map(|_| label.node.as_str()), label.slot);
+    match level {
+        tracing::Level::ERROR => tracing::error!(node, slot, "{text}"),
+        tracing::Level::WARN => tracing::warn!(node, slot, "{text}"),
+        tracing::Level::INFO => tracing::info!(node, slot, "{text}"),
+        tracing::Level::DEBUG => tracing::debug!(node, slot, "{text}"),
+        tracing::Level::TRACE => tracing::trace!(node, slot, "{text}"),
+    }
+}
+
 /// The level and the text of a worker's line. What a plugin prints by itself is information.
-pub(super) fn split(line: &[u8]) -> (Level, &[u8]) {
+fn split(line: &[u8]) -> (Level, &[u8]) {
     match line {
         [MARK, level, text @ ..] => (level_of(*level), text),
         text => (Level::INFO, text),

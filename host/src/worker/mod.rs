@@ -8,6 +8,7 @@ mod child;
 mod desk;
 mod error;
 mod held;
+mod label;
 mod limits;
 mod log_line;
 mod process;
@@ -15,4 +16,5 @@ mod serve_loop;
 mod watchdog;
 
 pub(crate) use child::run;
-pub(crate) use process::{LaunchError, ProcessHandle, WorkerLabel, WorkerProcess, probe};
+pub(crate) use label::WorkerLabel;
+pub(crate) use process::{LaunchError, ProcessHandle, WorkerProcess, probe};

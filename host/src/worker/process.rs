@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::process::{Child, ChildStderr, Command};
-use tokio::task::JoinHandle;
+use tokio::process::{Child, Command};
 
-use super::log_line;
+use super::label::WorkerLabel;
+use super::log_line::log_lines;
+use crate::owned_task::OwnedTask;
 use crate::plugin::Manifest;
 use crate::scoreboard::{self, BoardReader};
 use crate::wire::{
@@ -92,7 +92,7 @@ pub(crate) struct WorkerProcess {
     /// What it has done.
     pub board: BoardReader,
     /// One byte here says that a part of an item was read.
-    pub taken: PipeWriter,
+    pub receipts: PipeWriter,
     /// The process itself.
     pub handle: ProcessHandle,
 }
@@ -106,11 +106,11 @@ impl WorkerProcess {
     pub(crate) fn spawn(label: &WorkerLabel) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let board = BoardReader::create()?;
-        let (taken_here, taken) = io::pipe()?;
-        scoreboard::pass(&ours, board.file(), &taken_here)?;
+        let (their_receipts, receipts) = io::pipe()?;
+        scoreboard::pass(&ours, board.file(), &their_receipts)?;
         let mut child = command(label, theirs).spawn()?;
         let stderr = child.stderr.take().expect("its standard error is piped");
-        let log = tokio::spawn(log_lines(stderr, label.clone()));
+        let log = Some(OwnedTask::spawn(log_lines(stderr, label.clone())));
         ours.set_nonblocking(true)?;
         let (read, write) = UnixStream::from_std(ours)?.into_split();
         let input = FrameReader::new(read, FrameLimits::SESSION);
@@ -118,9 +118,37 @@ impl WorkerProcess {
             input,
             output: FrameWriter::new(write),
             board,
-            taken,
+            receipts,
             handle: ProcessHandle { child, log },
         })
+    }
+
+    /// Starts a process, has it load a library and create the task. If `ended` comes first, the process is ended.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
+    pub(crate) async fn start(
+        label: &WorkerLabel,
+        start: &WorkerStart,
+        ended: impl Future<Output = ()>,
+    ) -> Result<Self, LaunchError> {
+        let mut process = Self::spawn(label)?;
+        let created = tokio::select! {
+            created = process.load_and_create(start) => Some(created),
+            () = ended => None,
+        };
+        match created {
+            Some(created) => created.map(|()| process),
+            None => {
+                process.handle.end().await;
+                Err(LaunchError::Ended)
+            }
+        }
+    }
+
+    async fn load_and_create(&mut self, start: &WorkerStart) -> Result<(), LaunchError> {
+        self.load(start).await?;
+        self.create(&start.library).await
     }
 
     /// Says something to it.
@@ -137,12 +165,13 @@ impl WorkerProcess {
     /// # Errors
     /// See [`LaunchError`].
     pub(crate) async fn load(&mut self, start: &WorkerStart) -> Result<Manifest, LaunchError> {
-        match self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded").await? {
+        let manifest = |answer| match answer {
             WorkerToHost::Loaded { manifest } => {
                 Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)
             }
             other => Err(unexpected(&other)),
-        }
+        };
+        self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded", manifest).await
     }
 
     /// Makes it call the task's `prepare`.
@@ -150,43 +179,52 @@ impl WorkerProcess {
     /// # Errors
     /// See [`LaunchError`].
     pub(crate) async fn prepare(&mut self, library: &Path) -> Result<(), LaunchError> {
-        match self.ask(HostToWorker::Prepare, library, "prepared").await? {
+        let prepared = |answer| match answer {
             WorkerToHost::Prepared => Ok(()),
             other => Err(unexpected(&other)),
-        }
+        };
+        self.ask(HostToWorker::Prepare, library, "prepared", prepared).await
     }
 
     /// Makes it create the task.
     ///
     /// # Errors
     /// See [`LaunchError`].
-    pub(crate) async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
-        match self.ask(HostToWorker::Create, library, "created the task of").await? {
+    async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
+        let created = |answer| match answer {
             WorkerToHost::Created => Ok(()),
             other => Err(unexpected(&other)),
-        }
+        };
+        self.ask(HostToWorker::Create, library, "created the task of", created).await
     }
 
-    async fn ask(
+    /// Says something to it, and reads its answer. If that is not what was asked for, the process is ended.
+    async fn ask<T>(
         &mut self,
         message: HostToWorker,
         library: &Path,
         doing: &'static str,
-    ) -> Result<WorkerToHost, LaunchError> {
+        read: impl FnOnce(WorkerToHost) -> Result<T, LaunchError>,
+    ) -> Result<T, LaunchError> {
         // A dead worker cannot be told anything, but what it said before may still wait to be read.
         let told = self.tell(message).await;
-        match self.input.next::<WorkerToHost>().await {
+        let answer = match self.input.next::<WorkerToHost>().await {
             Ok(Some(Frame { head: WorkerToHost::Unusable { message }, .. })) => {
                 Err(LaunchError::Unusable(message))
             }
-            Ok(Some(frame)) => Ok(frame.head),
+            Ok(Some(frame)) => read(frame.head),
             Ok(None) | Err(FrameError::Io(_) | FrameError::Truncated) => {
                 tracing::debug!(?told, "the worker is gone");
                 let end = self.handle.end().await;
                 Err(LaunchError::Died { library: library.display().to_string(), doing, end })
             }
             Err(error) => Err(LaunchError::Protocol(error.to_string())),
+        };
+        if answer.is_err() {
+            // Its last words belong into the log before what came of them is reported.
+            self.handle.end().await;
         }
+        answer
     }
 
     /// Asks it to stop after what it has, and waits; kills it if that takes too long.
@@ -205,8 +243,8 @@ impl WorkerProcess {
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
     child: Child,
-    /// Logs what it prints.
-    log: JoinHandle<()>,
+    /// Logs what it prints; `None` once the process was reaped.
+    log: Option<OwnedTask<()>>,
 }
 
 impl ProcessHandle {
@@ -233,10 +271,11 @@ impl ProcessHandle {
     /// Waits until it has ended, and its last words are in the log.
     async fn reap(&mut self) -> WorkerEnd {
         let end = WorkerEnd(self.child.wait().await.ok());
-        // A process that it left behind may keep its standard error open: do not wait for that one.
-        if tokio::time::timeout(LAST_WORDS_GRACE, &mut self.log).await.is_err() {
-            self.log.abort();
+        if let Some(log) = &mut self.log {
+            // A process that it left behind can keep its standard error open: that one is not waited for.
+            let _ = tokio::time::timeout(LAST_WORDS_GRACE, log.join()).await;
         }
+        self.log = None;
         end
     }
 }
@@ -261,17 +300,6 @@ pub(crate) async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> 
     Ok(manifest)
 }
 
-/// What a worker is called in `ps` and in the log.
-#[derive(Debug, Clone)]
-pub(crate) struct WorkerLabel {
-    /// Its slave.
-    pub node: String,
-    /// Its place there; `None` for a process that only prepares or looks.
-    pub slot: Option<u16>,
-    /// What it runs.
-    pub task: String,
-}
-
 fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("simplegrid");
@@ -292,51 +320,6 @@ fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Comma
     // can be killed with it.
     command.process_group(0).kill_on_drop(true);
     command
-}
-
-/// Longest line of a worker that is logged whole.
-const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
-
-/// Logs what a worker prints, line by line.
-async fn log_lines(stderr: ChildStderr, label: WorkerLabel) {
-    let mut reader = BufReader::new(stderr);
-    let mut line = Vec::new();
-    loop {
-        let end_of_line = match reader.fill_buf().await {
-            Ok([]) | Err(_) => {
-                log_line(&line, &label);
-                return;
-            }
-            Ok(bytes) => {
-                let newline = memchr::memchr(b'\n', bytes);
-                let taken = newline.map_or(bytes.len(), |at| at + 1);
-                let room = LOG_LINE_BYTES_MAX.saturating_sub(line.len());
-                line.extend_from_slice(&bytes[..newline.unwrap_or(taken).min(room)]);
-                reader.consume(taken);
-                newline.is_some()
-            }
-        };
-        if end_of_line {
-            log_line(&line, &label);
-            line.clear();
-        }
-    }
-}
-
-fn log_line(line: &[u8], label: &WorkerLabel) {
-    if line.is_empty() {
-        return;
-    }
-    let (level, text) = log_line::split(line);
-    let text = String::from_utf8_lossy(text);
-    let (node, slot) = (label.slot.map(|_| label.node.as_str()), label.slot);
-    match level {
-        tracing::Level::ERROR => tracing::error!(node, slot, "{text}"),
-        tracing::Level::WARN => tracing::warn!(node, slot, "{text}"),
-        tracing::Level::INFO => tracing::info!(node, slot, "{text}"),
-        tracing::Level::DEBUG => tracing::debug!(node, slot, "{text}"),
-        tracing::Level::TRACE => tracing::trace!(node, slot, "{text}"),
-    }
 }
 
 fn unexpected(message: &WorkerToHost) -> LaunchError {

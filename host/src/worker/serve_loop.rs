@@ -9,9 +9,9 @@ use super::error::WorkerError;
 use crate::ids::BatchId;
 use crate::limits::{HELD_BATCHES_MAX, ROWS_BYTES_SOFT};
 use crate::plugin::{LoadedTask, Status};
-use crate::record::Format;
+use crate::record::{Format, RawRecords};
 use crate::wire::{
-    BlockingReader, BlockingWriter, FrameRef, HostToWorker, ItemDone, LossKind, MoreInput, WorkerToHost,
+    BlockingReader, BlockingWriter, HostToWorker, ItemDone, LossKind, MoreInput, WorkerToHost,
 };
 
 /// Whether the worker goes on.
@@ -27,13 +27,13 @@ pub(super) fn serve(
     mut input: BlockingReader,
     output: BlockingWriter,
     task: LoadedTask<Desk>,
-    taken: PipeReader,
+    receipts: PipeReader,
 ) -> Result<(), WorkerError> {
     let more = input.more_input()?;
     let mut worker = Worker {
         task,
         output,
-        taken,
+        receipts,
         more,
         format: Format::Lines,
         turn: 0,
@@ -48,7 +48,8 @@ pub(super) fn serve(
                 Flow::On
             }
             HostToWorker::Batch { item, base, with_row_ends } => {
-                worker.run_batch(item, &Batch::of(&frame, base), with_row_ends)?
+                let records = RawRecords::new(base, frame.table, frame.body);
+                worker.run_batch(item, records, frame.more_is_read, with_row_ends)?
             }
             HostToWorker::Flush { item, last } => worker.run_flush(item, last)?,
             HostToWorker::Stop => Flow::Leave,
@@ -63,38 +64,10 @@ pub(super) fn serve(
     Ok(())
 }
 
-/// A batch as it lies in the reader's buffer.
-struct Batch<'a> {
-    base: u32,
-    ends: &'a [[u8; 4]],
-    data: &'a [u8],
-    /// Another item is here already.
-    more_is_read: bool,
-}
-
-impl<'a> Batch<'a> {
-    fn of<M>(frame: &FrameRef<'a, M>, base: u32) -> Self {
-        let ends = frame.table.as_chunks().0;
-        Self { base, ends, data: frame.body, more_is_read: frame.more_is_read }
-    }
-
-    /// The records, terminators included; `None` where the table of ends is wrong.
-    fn records(&self) -> impl Iterator<Item = Option<&'a [u8]>> {
-        let (base, data) = (self.base, self.data);
-        let mut start = 0;
-        self.ends.iter().map(move |end| {
-            let end = u32::from_le_bytes(*end).checked_sub(base)? as usize;
-            let record = data.get(start..end)?;
-            start = end;
-            Some(record)
-        })
-    }
-}
-
 struct Worker {
     task: LoadedTask<Desk>,
     output: BlockingWriter,
-    taken: PipeReader,
+    receipts: PipeReader,
     more: MoreInput,
     format: Format,
     /// Items before this one: they alternate between the halves of the scoreboard.
@@ -108,12 +81,13 @@ impl Worker {
     fn run_batch(
         &mut self,
         item: BatchId,
-        batch: &Batch<'_>,
+        records: RawRecords<'_>,
+        more_is_read: bool,
         with_row_ends: bool,
     ) -> Result<Flow, WorkerError> {
         self.start_item(item);
         self.with_row_ends = with_row_ends;
-        for (index, record) in batch.records().enumerate() {
+        for (index, record) in records.iter().enumerate() {
             let record = record.ok_or(WorkerError::Protocol("a batch whose ends are wrong"))?;
             let index =
                 u16::try_from(index).map_err(|_| WorkerError::Protocol("too many records in a batch"))?;
@@ -125,10 +99,10 @@ impl Worker {
                 self.hand_over_part()?;
             }
         }
-        if self.should_flush(batch.more_is_read)? {
-            self.flush(false, batch.ends.len())
+        if self.should_flush(more_is_read)? {
+            self.flush(false, records.len())
         } else {
-            self.hand_over(true, batch.ends.len())?;
+            self.hand_over(true, records.len())?;
             Ok(Flow::On)
         }
     }
@@ -209,7 +183,7 @@ impl Worker {
     #[cold]
     fn hand_over_part(&mut self) -> Result<(), WorkerError> {
         self.hand_over(false, 0)?;
-        self.taken.read_exact(&mut [0])?;
+        self.receipts.read_exact(&mut [0])?;
         self.task.host().forget_reported();
         self.began = Instant::now();
         Ok(())

@@ -12,7 +12,8 @@ use simplegrid::internals::master::{Action, DispatchState, RunRules};
 use simplegrid::internals::plugin::{Cells, LoadedPlugin, TaskHost};
 use simplegrid::internals::record::{Block, Format, Piece, Records};
 use simplegrid::internals::schedule::{FieldKey, Rendezvous, node_identity};
-use simplegrid::internals::wire::{BatchHead, Frame, MasterToSlave, ReportHead, SeqRanges};
+use simplegrid::internals::scoreboard::{self, Outcome};
+use simplegrid::internals::wire::{Batch, MasterToSlave, ReportHead, SeqRanges};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_plugin_api::{Status, abi};
 
@@ -53,16 +54,15 @@ fn batch() -> Records {
 fn frame() -> Work {
     let records = batch();
     Box::new(move || {
-        let head = BatchHead {
+        let batch = Batch {
             batch: BatchId(7),
             slot: SlotIndex(1),
             epoch: Epoch(0),
-            base: records.base(),
+            records: records.clone(),
             with_row_ends: false,
             seqs: SeqRanges::default(),
         };
-        let (table, body) = (records.ends().clone(), records.data().clone());
-        let bytes = codec::encode(&Frame { head: MasterToSlave::Batch(head), table, body });
+        let bytes = codec::encode(&batch.into_frame());
         black_box(codec::decode::<MasterToSlave>(&bytes).expect("it was just encoded"));
     })
 }
@@ -152,14 +152,11 @@ impl Run {
 
 /// A report's table that says where the rows of each record end.
 fn ends_of(batch: BatchId, records: &Records) -> Bytes {
-    let mut end = 0_u64;
-    let mut table = Vec::with_capacity(records.len() * 16);
-    for (index, record) in records.iter().enumerate() {
+    let mut end = 0;
+    Outcome::table(records.iter().enumerate().map(|(index, record)| {
         end += record.len() as u64;
-        table.extend_from_slice(&end.to_le_bytes());
-        table.extend_from_slice(&(u64::from(batch.0 as u32) | (index as u64) << 32).to_le_bytes());
-    }
-    table.into()
+        Outcome { end, batch_low: batch.0 as u32, index: index as u16, status: scoreboard::Status::Done }
+    }))
 }
 
 fn dispatch() -> Work {

@@ -157,15 +157,14 @@ impl TestRun {
 
     /// A worker says something of single records, of this batch or, through `about`, of another.
     pub(super) fn say(&mut self, batch: &SentBatch, about: BatchId, said: &[Said], last: bool) {
-        let mut table = Vec::new();
+        let mut outcomes = Vec::new();
         let mut body = String::new();
         for (index, status, text) in said {
             body.push_str(text);
-            let outcome =
-                Outcome { end: body.len() as u64, batch_low: about.0 as u32, index: *index, status: *status };
-            table.extend(outcome.to_words().iter().flat_map(|word| word.to_le_bytes()));
+            let (end, batch_low) = (body.len() as u64, about.0 as u32);
+            outcomes.push(Outcome { end, batch_low, index: *index, status: *status });
         }
-        self.report(batch, false, last, table.into(), body.into());
+        self.report(batch, false, last, Outcome::table(outcomes), body.into());
     }
 
     pub(super) fn flushed(

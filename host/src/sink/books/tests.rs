@@ -35,7 +35,7 @@ fn said(batch: u64, last: bool, said: &[(u32, u16, Status, &str)], loose: &str) 
         body.push_str(span);
         Outcome { end: body.len() as u64, batch_low: *batch_low, index: *index, status: *status }
     });
-    let table = table(outcomes.collect::<Vec<_>>());
+    let table = Outcome::table(outcomes);
     body.push_str(loose);
     let batch = BatchId(batch);
     let head = ReportHead { slot: SLOT, epoch: Epoch(0), batch, all_done: false, last, busy_ns: 5 };

@@ -141,20 +141,19 @@ impl Grid {
             return;
         }
         let Item { slot, epoch, batch, records, with_row_ends } = self.at_honest.remove(0);
-        let (mut table, mut body) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut body) = (Vec::new(), Vec::new());
         for (index, record) in records.iter().flatten().enumerate() {
             body.extend([b"H", &record[..]].concat());
             let (end, batch_low) = (body.len() as u64, batch.0 as u32);
-            let outcome = Outcome { end, batch_low, index: index as u16, status: Status::Done };
-            table.extend(outcome.to_words().iter().flat_map(|word| word.to_le_bytes()));
+            outcomes.push(Outcome { end, batch_low, index: index as u16, status: Status::Done });
         }
         let all_done = records.is_some() && !with_row_ends;
         if all_done {
-            table.clear();
+            outcomes.clear();
         }
         let report =
             ReportHead { slot: slot.index, epoch, batch, all_done, last: true, busy_ns: body.len() as u64 };
-        let (table, body) = (Bytes::from(table), Bytes::from(body));
+        let (table, body) = (Outcome::table(outcomes), Bytes::from(body));
         let actions = self.state.on_report(slot.node, &report, &table, &body, self.now);
         self.take(actions);
     }

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
 use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
+use simplegrid::internals::record::RawRecords;
 use simplegrid::internals::registry::{Announcement, NodeKey, Registry};
 use simplegrid::internals::scoreboard::{Outcome, Status};
 use simplegrid::internals::wire::{
@@ -111,8 +112,7 @@ fn report(
         index: *index,
         status: *status,
     });
-    let table: Vec<u8> = outcomes.flat_map(Outcome::to_words).flat_map(|word| word.to_le_bytes()).collect();
-    peer.send(&codec::encode(&Frame { head, table: table.into(), body: body.to_vec().into() }));
+    peer.send(&codec::encode(&Frame { head, table: Outcome::table(outcomes), body: body.to_vec().into() }));
 }
 
 fn send_garbage(peer: &mut Peer) {
@@ -170,7 +170,7 @@ fn hold_for_ever(peer: &mut Peer) {
     while let Some(frame) = peer.read::<MasterToSlave>() {
         match frame.head {
             MasterToSlave::Batch(head) => {
-                let records = frame.table.len() / 4;
+                let records = RawRecords::new(head.base, &frame.table, &frame.body).len();
                 let held: Vec<_> = (0..records).map(|index| (0, index as u16, Status::Held)).collect();
                 report(peer, &head, false, true, &held, b"");
                 say(peer, SlaveToMaster::Draining);

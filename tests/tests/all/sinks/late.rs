@@ -2,7 +2,8 @@
 //! record of the same run, and says when each may go on.
 
 use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
-use simplegrid::internals::wire::{BatchHead, Frame, MasterToSlave, SeqRanges, SlaveToMaster};
+use simplegrid::internals::record::Records;
+use simplegrid::internals::wire::{Batch, Frame, MasterToSlave, SeqRanges, SlaveToMaster};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::{Grid, Slave};
 
@@ -17,18 +18,9 @@ fn slave(grid: &Grid, place: &Place<'_>) -> Slave {
 /// Sends records of these numbers as a batch.
 fn send(peer: &mut Peer, batch: u64, seqs: SeqRanges, records: &[&str]) {
     let (slot, epoch) = (SlotIndex(0), Epoch(0));
-    let head = BatchHead { batch: BatchId(batch), slot, epoch, base: 0, with_row_ends: false, seqs };
-    let body: String = records.iter().map(|record| format!("{record}\n")).collect();
-    let ends = records.iter().scan(0, |end, record| {
-        *end += record.len() as u32 + 1;
-        Some(*end)
-    });
-    let table: Vec<u8> = ends.flat_map(u32::to_le_bytes).collect();
-    peer.send(&codec::encode(&Frame {
-        head: MasterToSlave::Batch(head),
-        table: table.into(),
-        body: body.into(),
-    }));
+    let records = Records::from_iter(records.iter().map(|record| format!("{record}\n")));
+    let batch = Batch { batch: BatchId(batch), slot, epoch, records, with_row_ends: false, seqs };
+    peer.send(&codec::encode(&batch.into_frame()));
 }
 
 fn seqs(numbers: &[u64]) -> SeqRanges {
