@@ -4,8 +4,8 @@ use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
 
 use super::line_limit::LineLimit;
-use super::worker_link::WorkerId;
-use super::worker_pool::{PoolCommand, PoolHandle, RunRequest};
+
+use super::pool::{PoolCommand, PoolHandle, RunRequest, WorkerId};
 use crate::sink::{SinkSession, SinkTrouble};
 use crate::wire::{
     BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes,

@@ -11,14 +11,14 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::line_door::{LineDoor, LineRunner};
-use super::master_listener::{self, Door, DoorLog, EndOrder};
+use super::door::WaitingRoom;
+use super::door::{self, Door, DoorLog, EndOrder};
+use super::lines::{LineDoor, LineRunner};
+use super::pool::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus};
 use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
 use super::registration::{Registration, RowEvent};
 use super::sample_rate::SampleRate;
 use super::sink_store::open_sink;
-use super::waiting_room::WaitingRoom;
-use super::worker_pool::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus};
 use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
@@ -87,7 +87,7 @@ pub(super) async fn run(
         tracing::info!("rows go to {url}");
     }
     let sink = store.map(|store| sink::start(store, &mut tasks));
-    let pool = worker_pool::start(pool_config(config, port, &prepared), sink, &mut tasks);
+    let pool = pool::start(pool_config(config, port, &prepared), sink, &mut tasks);
     let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;
     let lines = config.line_protocol.then(|| LineDoor::new(line_runner, shutdown.clone()));
     let mut node = Node { config, port, shutdown, pool, row, tasks, drain_deadline };
@@ -240,7 +240,7 @@ impl Node<'_> {
                 accepted = accept(&listener, waiting_room.closed_until(Instant::now())) => match accepted {
                     Ok(stream) => {
                         let make_room = waiting_room.enter(Instant::now());
-                        sessions.spawn(master_listener::serve(stream, door.clone(), make_room));
+                        sessions.spawn(door::serve(stream, door.clone(), make_room));
                     }
                     Err(error) => {
                         tracing::warn!("a connection could not be accepted: {error}");

@@ -8,16 +8,14 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::first_bytes::{self, Caller};
-use super::line_client::LineClient;
-use super::line_door::LineDoor;
-use super::line_limit::LineLimit;
-use super::line_session;
-use super::master_session::{self, SessionEnd, on_command};
-use super::registration::RowEvent;
 use super::waiting_room::{GUESTS_MAX, MakeRoom};
-use super::worker_pool::{PoolHandle, RunRequest};
 use crate::limits::SILENCE_MAX;
 use crate::registry::Reservation;
+use crate::slave::line_limit::LineLimit;
+use crate::slave::lines::{self, LineClient, LineDoor};
+use crate::slave::master_session::{self, SessionEnd, on_command};
+use crate::slave::pool::{PoolHandle, RunRequest};
+use crate::slave::registration::RowEvent;
 use crate::wire::{
     Frame, FrameLimits, FrameReader, FrameWriter, Hello, MasterToSlave, PREAMBLE_BYTES, Refusal, Role,
     SlaveToMaster, Welcome, answer_preamble, exchange_preambles, halves,
@@ -35,7 +33,7 @@ const RESERVATION_BYTES_MAX: usize = 256;
 
 /// What all connections of a slave share.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(crate) struct Door {
     /// What masters are told.
     pub welcome: Welcome,
     /// Where work goes.
@@ -58,7 +56,7 @@ pub(super) struct Door {
 
 /// Why the slave is to end.
 #[derive(Debug)]
-pub(super) enum EndOrder {
+pub(crate) enum EndOrder {
     /// Someone who may do so has asked for it.
     Asked,
     /// It cannot do what it is there for.
@@ -67,7 +65,7 @@ pub(super) enum EndOrder {
 
 /// How much the log says of peers, whoever they are and however many.
 #[derive(Debug)]
-pub(super) struct DoorLog {
+pub(crate) struct DoorLog {
     /// Of connections that were closed.
     closings: LineLimit,
     /// Of masters and what they and administrators say.
@@ -82,7 +80,7 @@ impl Default for DoorLog {
 
 impl DoorLog {
     /// A second has passed: what was left out is said as a number.
-    pub(super) fn on_second(&self) {
+    pub(crate) fn on_second(&self) {
         let (closings, sessions) = (self.closings.start_period(), self.sessions.start_period());
         if closings > 0 {
             tracing::warn!("… and {closings} more connections were closed");
@@ -142,7 +140,7 @@ enum Inside<'a> {
 
 /// Serves one connection to its end. Until it is a master's or sends lines, it may have to make room for
 /// others.
-pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
+pub(crate) async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoom) {
     let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
     let inside = tokio::select! {
         inside = let_in(stream, &door) => inside,
@@ -150,7 +148,7 @@ pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, make_room: MakeRoo
     };
     match inside {
         Ok(Inside::Nobody) => {}
-        Ok(Inside::Lines(client, lines)) => line_session::serve(client, &peer, &door, lines).await,
+        Ok(Inside::Lines(client, lines)) => lines::serve(client, &peer, &door, lines).await,
         Ok(Inside::Master(Admitted { run, reservation, reader, writer, guard })) => {
             serve_master(run, &reservation, reader, writer, &door).await;
             drop(guard);
@@ -263,7 +261,7 @@ async fn administrate(
 
 /// Frees the slave when the session is over, however it ends.
 #[derive(Debug)]
-pub(super) struct Occupied<'a>(&'a Door);
+pub(crate) struct Occupied<'a>(&'a Door);
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
@@ -275,7 +273,7 @@ impl Drop for Occupied<'_> {
 impl Door {
     /// Waits until nobody is in, and goes in. To be asked by one at a time: it is one that is told. While the
     /// slave drains, it waits for ever.
-    pub(super) async fn occupy_when_free(&self, name: &str) -> Occupied<'_> {
+    pub(crate) async fn occupy_when_free(&self, name: &str) -> Occupied<'_> {
         loop {
             if let Ok(occupied) = occupy(self, name) {
                 return occupied;

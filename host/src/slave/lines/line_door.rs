@@ -5,17 +5,17 @@ use std::pin::Pin;
 
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
-use super::worker_pool::PoolHandle;
 use crate::record::Input;
 use crate::shutdown::Shutdown;
+use crate::slave::pool::PoolHandle;
 use crate::wire::{LineScheduler, Welcome};
 
 /// Clients that may be there at once, the one that is served included. More are turned away: each has a
 /// descriptor, and what it has sent waits in the system's memory.
-pub(super) const LINE_CLIENTS_MAX: usize = 128;
+pub(crate) const LINE_CLIENTS_MAX: usize = 128;
 
 /// Blocks of lines between the connection and the run: one to work on, one that is ready when it is done.
-pub(super) const BLOCKS_AHEAD_MAX: usize = 2;
+pub(crate) const BLOCKS_AHEAD_MAX: usize = 2;
 
 /// Something that runs lines, with all that a master of ours does for its records.
 pub(crate) trait LineRunner: std::fmt::Debug + Send + Sync {
@@ -53,7 +53,7 @@ pub(crate) enum LineRunEnd {
 
 /// What all clients share.
 #[derive(Debug)]
-pub(super) struct LineDoor {
+pub(crate) struct LineDoor {
     /// Runs their lines.
     pub runner: Box<dyn LineRunner>,
     /// Makes runs end early.
@@ -66,12 +66,12 @@ pub(super) struct LineDoor {
 
 impl LineDoor {
     /// Nobody is there yet.
-    pub(super) fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
         Self { runner, shutdown, places: Semaphore::new(LINE_CLIENTS_MAX), turn: Mutex::new(()) }
     }
 
     /// How many clients are there.
-    pub(super) fn clients(&self) -> usize {
+    pub(crate) fn clients(&self) -> usize {
         LINE_CLIENTS_MAX - self.places.available_permits()
     }
 }

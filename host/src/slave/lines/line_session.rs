@@ -7,11 +7,11 @@ use tokio::sync::{MutexGuard, mpsc, watch};
 
 use super::line_client::{LineClient, LineEvent};
 use super::line_door::{BLOCKS_AHEAD_MAX, LINE_CLIENTS_MAX, LineDoor, LineRun, LineRunEnd};
-use super::master_listener::{Door, EndOrder, Occupied};
-use super::master_session::on_command;
-use super::registration::RowEvent;
 use crate::record::Input;
 use crate::registry::Reservation;
+use crate::slave::door::{Door, EndOrder, Occupied};
+use crate::slave::master_session::on_command;
+use crate::slave::registration::RowEvent;
 use crate::wire::{LineCommand, LineScheduler};
 
 /// Commands that may come before the first record: they are kept until then.
@@ -60,7 +60,7 @@ enum Fed {
 }
 
 /// Serves a client until it has gone and its lines are done, or the slave ends.
-pub(super) async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &LineDoor) {
+pub(crate) async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &LineDoor) {
     let Ok(_place) = lines.places.try_acquire() else {
         if door.log.sessions.allows_one() {
             tracing::warn!(
