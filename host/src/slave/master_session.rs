@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::line_limit::LineLimit;
 
-use super::pool::{PoolCommand, PoolHandle, RunRequest, WorkerId};
+use super::pool::{PoolHandle, RunRequest, WorkerId};
 use crate::sink::{SinkSession, SinkTrouble};
 use crate::wire::{
     BatchHead, Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes,
@@ -76,7 +76,7 @@ pub(crate) async fn serve(
     };
     let (to_sink, mut from_pool) = mpsc::channel(FRAMES_TO_SINK);
     let pool_out = if through_sink.is_some() { to_sink } else { out.clone() };
-    if pool.commands.send(PoolCommand::Attach { run, out: pool_out, close }).await.is_err() {
+    if pool.attach(run, pool_out, close).await.is_err() {
         return SessionEnd::Lost(None);
     }
     let end = tokio::select! {
@@ -86,7 +86,7 @@ pub(crate) async fn serve(
     };
     // What it still wants of the sink, nobody waits for.
     drop(through_sink);
-    detach(pool).await;
+    pool.detach().await;
     if matches!(end, SessionEnd::Bye | SessionEnd::Shutdown) {
         // The master may not wait for the answer.
         let _ = out.send(SlaveToMaster::Bye.into()).await;
@@ -109,23 +109,11 @@ async fn pass_on(
                 let message = trouble.to_string();
                 // Nobody who is gone must be told.
                 let _ = out.send(SlaveToMaster::Failed { message: message.clone() }.into()).await;
-                let _ = pool.commands.send(PoolCommand::GiveUp { message }).await;
+                pool.give_up(message).await;
             }
         }
     }
     std::future::pending().await
-}
-
-/// Makes the pool forget the run, and the sink complete what it has of it.
-pub(super) async fn detach(pool: &PoolHandle) {
-    let (done, detached) = oneshot::channel();
-    if pool.commands.send(PoolCommand::Detach(done)).await.is_ok() {
-        // A pool that ends instead is free of the run, too.
-        let _ = detached.await;
-    }
-    if let Some(sink) = &pool.sink {
-        sink.end_session().await;
-    }
 }
 
 async fn relay(
@@ -195,7 +183,7 @@ async fn relay(
 }
 
 async fn work(pool: &PoolHandle, id: WorkerId, item: Frame<HostToWorker>) -> bool {
-    pool.commands.send(PoolCommand::Work(id, item)).await.is_ok()
+    pool.work(id, item).await.is_ok()
 }
 
 /// Judges an administrative command (`-i NAME=VALUE`). Batches find their slots in the master, so the

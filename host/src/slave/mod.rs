@@ -18,7 +18,7 @@ mod sink_store;
 pub(crate) use line_limit::LineLimit;
 pub(crate) use lines::{LineRun, LineRunEnd, LineRunner};
 pub(crate) use master_session::{Incoming, serve};
-pub(crate) use pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
+pub(crate) use pool::{PoolConfig, PoolHandle, RunRequest, StopPatience, start_pool};
 pub(crate) use prepare::{Prepared, TaskChoice, prepare};
 pub(crate) use sink_store::open_sink;
 

@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,13 +13,14 @@ use tokio::task::JoinSet;
 use super::door::WaitingRoom;
 use super::door::{self, Door, DoorLog, EndOrder};
 use super::lines::{LineDoor, LineRunner};
-use super::pool::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus};
+use super::pool::{NotReady, PoolConfig, PoolHandle, StopPatience, start_pool};
 use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
 use super::registration::{Registration, RowEvent};
 use super::sample_rate::SampleRate;
 use super::sink_store::open_sink;
 use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
+use crate::owned_task::outcome;
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
@@ -87,7 +87,7 @@ pub(super) async fn run(
         tracing::info!("rows go to {url}");
     }
     let sink = store.map(|store| sink::start(store, &mut tasks));
-    let pool = pool::start(pool_config(config, port, &prepared), sink, &mut tasks);
+    let pool = start_pool(pool_config(config, port, &prepared), sink, &mut tasks);
     let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;
     let lines = config.line_protocol.then(|| LineDoor::new(line_runner, shutdown.clone()));
     let mut node = Node { config, port, shutdown, pool, row, tasks, drain_deadline };
@@ -191,13 +191,11 @@ struct Node<'a> {
 
 impl Node<'_> {
     async fn wait_until_ready(&mut self) -> Result<(), Why> {
-        let mut status = self.pool.status.clone();
         tokio::select! {
-            status = status.wait_for(|status| *status != PoolStatus::Starting) => match status.as_deref() {
-                Ok(PoolStatus::Failed { message }) => Err(Why::NeverReady(message.clone())),
-                Ok(_) => Ok(()),
-                Err(_) => Err(Why::Failed("the workers' pool is gone".to_owned())),
-            },
+            ready = self.pool.ready() => ready.map_err(|error| match error {
+                NotReady::Failed(message) => Why::NeverReady(message),
+                NotReady::Gone(gone) => Why::Failed(gone.to_string()),
+            }),
             signal = self.shutdown.first() => Err(Why::Signal(signal)),
         }
     }
@@ -232,7 +230,6 @@ impl Node<'_> {
         }
         let mut sessions = JoinSet::new();
         let mut waiting_room = WaitingRoom::default();
-        let mut status = self.pool.status.clone();
         let mut samples = Samples::new(self.config.sample_rate);
         let mut stats_timer = tokio::time::interval(STATS_EVERY);
         let why = loop {
@@ -248,20 +245,18 @@ impl Node<'_> {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 },
-                Some(ended) = sessions.join_next() => propagate_panic(ended),
+                Some(ended) = sessions.join_next() => {
+                    outcome(ended);
+                }
                 Some(ended) = self.tasks.join_next() => {
-                    propagate_panic(ended);
+                    outcome(ended);
                     break Why::Failed("a part of it has ended by itself".to_owned());
                 }
                 _ = stats_timer.tick() => {
                     samples.on_time(&self.pool, &self.row, door.lines.as_ref().map(LineDoor::clients));
                     door.log.on_second();
                 }
-                Ok(status) = status.wait_for(|status| matches!(status, PoolStatus::Failed { .. })) => {
-                    if let PoolStatus::Failed { message } = &*status {
-                        break Why::Failed(message.clone());
-                    }
-                }
+                message = self.pool.failed() => break Why::Failed(message),
                 Some(order) = asked_to_end.recv() => match order {
                     EndOrder::Asked => break Why::Asked,
                     EndOrder::CannotGoOn(message) => break Why::Failed(message),
@@ -273,11 +268,11 @@ impl Node<'_> {
         // Nobody listens to this any more once no session is left.
         let _ = draining.send(true);
         let _ = self.row.send(RowEvent::Draining).await;
-        let _ = self.pool.commands.send(PoolCommand::Hurry).await;
+        self.pool.hurry().await;
         let patience = if matches!(why, Why::Failed(_)) { FAREWELL_MAX } else { self.config.drain_timeout };
         self.drain_deadline = tokio::time::Instant::now() + patience;
         tokio::select! {
-            () = async { while let Some(ended) = sessions.join_next().await { propagate_panic(ended) } } => {}
+            () = async { while let Some(ended) = sessions.join_next().await { outcome(ended); } } => {}
             () = tokio::time::sleep_until(self.drain_deadline) => tracing::warn!("the drain took too long; what is in flight is left"),
             _ = self.shutdown.second() => {}
         }
@@ -287,13 +282,9 @@ impl Node<'_> {
 
     /// Workers, row, report: the order of every end.
     async fn end(mut self, why: Why) -> anyhow::Result<ExitStatus> {
-        let mut status = self.pool.status.clone();
-        // A pool that is gone has stopped.
-        let _ = self.pool.commands.send(PoolCommand::Stop).await;
-        tokio::select! {
-            _ = status.wait_for(|status| *status == PoolStatus::Stopped) => {}
-            () = tokio::time::sleep_until(self.drain_deadline) => self.kill_workers().await,
-            _ = self.shutdown.second() => self.kill_workers().await,
+        let patience = StopPatience { finish_by: self.drain_deadline, reap_max: REAP_MAX };
+        if !self.pool.stop(patience, self.shutdown.second()).await {
+            tracing::warn!("some workers were killed, but have not ended yet");
         }
         // A row task that is gone has nothing to write into.
         let _ = self.row.send(RowEvent::Stats(stats(&self.pool), None)).await;
@@ -301,7 +292,7 @@ impl Node<'_> {
         // It completes its files, and ends.
         self.pool.sink = None;
         while let Some(ended) = self.tasks.join_next().await {
-            propagate_panic(ended);
+            outcome(ended);
         }
         let Stats { done, failed, .. } = stats(&self.pool);
         tracing::info!(done, failed, "this slave has ended");
@@ -310,15 +301,6 @@ impl Node<'_> {
             Why::Asked => Ok(ExitStatus::Done),
             Why::NeverReady(message) => Err(UsageError::mark(anyhow::anyhow!(message))),
             Why::Failed(message) => anyhow::bail!("this slave cannot go on: {message}"),
-        }
-    }
-
-    async fn kill_workers(&self) {
-        let mut status = self.pool.status.clone();
-        let _ = self.pool.commands.send(PoolCommand::Kill).await;
-        let stopped = status.wait_for(|status| *status == PoolStatus::Stopped);
-        if tokio::time::timeout(REAP_MAX, stopped).await.is_err() {
-            tracing::warn!("some workers were killed, but have not ended yet");
         }
     }
 }
@@ -353,15 +335,5 @@ impl Samples {
 
 /// What the workers have done so far.
 fn stats(pool: &PoolHandle) -> Stats {
-    let counters = &pool.counters;
-    Stats { done: counters.done.load(Relaxed), failed: counters.failed.load(Relaxed), rate: 0.0 }
-}
-
-/// A task that panicked is a bug here: the process must not go on as if nothing had happened.
-fn propagate_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
-    }
+    Stats { done: pool.counters.done(), failed: pool.counters.failed(), rate: 0.0 }
 }

@@ -328,7 +328,7 @@ async fn serve_master(
     match &end {
         None => {
             // Whatever the session waited for does not come any more; the pool must forget the run.
-            master_session::detach(&door.pool).await;
+            door.pool.detach().await;
         }
         Some(SessionEnd::Bye | SessionEnd::Shutdown) => send_last(sending).await,
         Some(SessionEnd::Lost(_) | SessionEnd::Closed(_)) => {}

@@ -1,9 +1,16 @@
-//! The workers of a slave: an actor that owns them, what it decides, and the line to each.
+//! The workers of a slave. `pool_handle` is the way to them; `worker_pool` is the actor that owns them, and
+//! performs what `pool_state` decides; `worker_link` is the line to one of them.
 
+mod counters;
+mod outbox;
+mod pool_action;
+mod pool_handle;
 mod pool_state;
 mod record_watch;
+mod worker_event;
 mod worker_link;
 mod worker_pool;
 
-pub(super) use worker_link::WorkerId;
-pub(crate) use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
+pub(crate) use pool_handle::{NotReady, PoolHandle, RunRequest, StopPatience};
+pub(super) use worker_event::WorkerId;
+pub(crate) use worker_pool::{PoolConfig, start_pool};
