@@ -3,7 +3,8 @@
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
 
-use super::line_limit::LineLimit;
+use super::admin_command;
+use super::log_budget::LogBudget;
 
 use super::pool::{PoolHandle, RunRequest, WorkerId};
 use crate::sink::{SinkSession, SinkTrouble};
@@ -58,14 +59,14 @@ pub(crate) enum SessionEnd {
     Closed(String),
 }
 
-/// Serves one master until it says goodbye or is lost. The pool is free of its run when this returns. `lines`
+/// Serves one master until it says goodbye or is lost. The pool is free of its run when this returns. `log`
 /// bounds what it can put into the log.
 pub(crate) async fn serve(
     run: RunRequest,
     mut incoming: impl Incoming,
     out: mpsc::Sender<Frame<SlaveToMaster>>,
     pool: &PoolHandle,
-    lines: &LineLimit,
+    log: &LogBudget,
 ) -> SessionEnd {
     let (close, closed) = oneshot::channel();
     // Without a sink, what the pool says goes to the master as it is.
@@ -80,7 +81,7 @@ pub(crate) async fn serve(
         return SessionEnd::Lost(None);
     }
     let end = tokio::select! {
-        end = relay(&mut incoming, pool, through_sink.as_ref(), &out, lines) => end,
+        end = relay(&mut incoming, pool, through_sink.as_ref(), &out, log) => end,
         Ok(reason) = closed => SessionEnd::Closed(reason),
         end = pass_on(through_sink.as_ref(), &mut from_pool, &out, pool) => end,
     };
@@ -121,7 +122,7 @@ async fn relay(
     pool: &PoolHandle,
     through_sink: Option<&SinkSession>,
     out: &mpsc::Sender<Frame<SlaveToMaster>>,
-    lines: &LineLimit,
+    log: &LogBudget,
 ) -> SessionEnd {
     // Whether the slave is to end with the session (`-i done=1`), as in the original.
     let mut ends_slave = false;
@@ -155,7 +156,7 @@ async fn relay(
                 if name.eq_ignore_ascii_case("done") {
                     ends_slave = is_yes(&value);
                 }
-                on_command(&name, &value, lines);
+                admin_command::note(&name, &value, log);
                 true
             }
             MasterToSlave::Conclude { run_is_over, harvest } => {
@@ -184,20 +185,4 @@ async fn relay(
 
 async fn work(pool: &PoolHandle, id: WorkerId, item: Frame<HostToWorker>) -> bool {
     pool.work(id, item).await.is_ok()
-}
-
-/// Judges an administrative command (`-i NAME=VALUE`). Batches find their slots in the master, so the
-/// original's commands for a slave's own scheduling have nothing left to do here.
-///
-/// The peer is not known: what it says is cut, and logged only as often as `lines` allows.
-pub(super) fn on_command(name: &str, value: &str, lines: &LineLimit) {
-    if !lines.allows_one() {
-        return;
-    }
-    let (name, value) = (&*format!("{name:.100}"), &*format!("{value:.100}"));
-    match name {
-        "done" => tracing::info!(value, "the master says whether this slave is to end with its run"),
-        "scheduler" => tracing::info!(scheduler = value, "the master schedules"),
-        _ => tracing::warn!(name, value, "unknown administrative command; ignored"),
-    }
 }

@@ -4,19 +4,21 @@
 //! sends, `worker_pool` (with `pool_state`, where every decision is) gives it to a `worker_link`. Clients of
 //! Net::SimpleGrid come through the same door (`first_bytes`) to a `line_session`.
 
+mod admin_command;
+mod connection;
 mod door;
-mod line_limit;
+mod figures;
 mod lines;
+mod log_budget;
 mod master_session;
 mod node;
 mod pool;
 mod prepare;
 mod registration;
-mod sample_rate;
 mod sink_store;
 
-pub(crate) use line_limit::LineLimit;
 pub(crate) use lines::{LineRun, LineRunEnd, LineRunner};
+pub(crate) use log_budget::LogBudget;
 pub(crate) use master_session::{Incoming, serve};
 pub(crate) use pool::{PoolConfig, PoolHandle, RunRequest, StopPatience, start_pool};
 pub(crate) use prepare::{Prepared, TaskChoice, prepare};

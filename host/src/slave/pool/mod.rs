@@ -11,6 +11,8 @@ mod worker_event;
 mod worker_link;
 mod worker_pool;
 
-pub(crate) use pool_handle::{NotReady, PoolHandle, RunRequest, StopPatience};
+pub(super) use counters::Counters;
+pub(super) use pool_handle::NotReady;
+pub(crate) use pool_handle::{PoolHandle, RunRequest, StopPatience};
 pub(super) use worker_event::WorkerId;
 pub(crate) use worker_pool::{PoolConfig, start_pool};
