@@ -6,8 +6,11 @@ mod link;
 
 pub(crate) use line_runs::LineRuns;
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::config::LocalRunConfig;
 use crate::exit_code::{ExitStatus, UsageError};
@@ -15,8 +18,15 @@ use crate::ids::RunId;
 use crate::master::{self, Ending, LINK_EVENTS, TaskIdentity};
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
-use crate::slave::{self, PoolCommand, PoolConfig, PoolHandle, PoolStatus, Prepared, RunRequest, TaskChoice};
+use crate::slave::{self, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
 use link::{LocalLink, NODE_NAME};
+
+/// How long workers may take to end once the run is over. They have nothing left to do but to drop their tasks.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// How long killed workers may take to be reaped: the user waits for the prompt, and nothing depends on them
+/// any more.
+const REAP_MAX: Duration = Duration::from_secs(1);
 
 /// Runs the input through workers of this machine.
 ///
@@ -45,11 +55,9 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     };
     let mut tasks = JoinSet::new();
     let sink = store.map(|store| sink::start(store, &mut tasks));
-    let pool = slave::start(pool_config(config, &prepared), sink, &mut tasks);
+    let pool = slave::start_pool(pool_config(config, &prepared), sink, &mut tasks);
     tokio::select! {
-        ready = wait_until_ready(&pool) => {
-            ready.map_err(|message| UsageError::mark(anyhow::anyhow!(message)))?;
-        }
+        ready = pool.ready() => ready.map_err(UsageError::mark)?,
         // Processes that are dropped are killed.
         signal = shutdown.first() => return Ok(signal.exit_status()),
     }
@@ -67,7 +75,9 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
     // A session that is left in its middle wants nothing more of the sink.
     links.shutdown().await;
-    end(&pool, &shutdown).await;
+    let patience = StopPatience { finish_by: Instant::now() + STOP_MAX, reap_max: REAP_MAX };
+    // Workers that are not reaped by then end on their own: they were killed.
+    let _ = pool.stop(patience, shutdown.second()).await;
     if let Some(sink) = &pool.sink {
         // Files are completed, however the run has ended.
         sink.end_session().await;
@@ -89,30 +99,4 @@ fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
 /// What a master would ask of a slave for this run.
 fn request(config: &LocalRunConfig, run: RunId) -> RunRequest {
     RunRequest { run, format: config.run.format.into(), record_timeout: config.run.record_timeout }
-}
-
-async fn wait_until_ready(pool: &PoolHandle) -> Result<(), String> {
-    let mut status = pool.status.clone();
-    match status.wait_for(|status| *status != PoolStatus::Starting).await.as_deref() {
-        Ok(PoolStatus::Failed { message }) => Err(message.clone()),
-        Ok(_) => Ok(()),
-        Err(_) => Err("the workers' pool is gone".to_owned()),
-    }
-}
-
-async fn end(pool: &PoolHandle, shutdown: &Shutdown) {
-    let mut status = pool.status.clone();
-    let _ = pool.commands.send(PoolCommand::Stop).await;
-    let stopped = status.wait_for(|status| *status == PoolStatus::Stopped);
-    let in_time = async { tokio::time::timeout(std::time::Duration::from_secs(5), stopped).await.is_ok() };
-    let stopped = tokio::select! {
-        stopped = in_time => stopped,
-        _ = shutdown.second() => false,
-    };
-    if !stopped {
-        let _ = pool.commands.send(PoolCommand::Kill).await;
-        let mut status = pool.status.clone();
-        let killed = status.wait_for(|status| *status == PoolStatus::Stopped);
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), killed).await;
-    }
 }

@@ -46,8 +46,8 @@ pub(super) async fn carry<I: Incoming>(
     if events.send(LinkEvent::Joined(joined)).await.is_err() {
         return;
     }
-    let lines = slave::LineLimit::new(u32::MAX);
-    let session = slave::serve(request, listening(from_master), to_master, &pool, &lines);
+    let log = slave::LogBudget::new(u32::MAX);
+    let session = slave::serve(request, listening(from_master), to_master, &pool, &log);
     tokio::join!(session, pass_on(frames, events.clone()));
     if hung_up.try_recv().is_ok() {
         // Its workers were given up, and there are no others. A dispatcher that is gone does not care any

@@ -3,9 +3,9 @@
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
 
-use super::line_limit::LineLimit;
-use super::worker_link::WorkerId;
-use super::worker_pool::{PoolCommand, PoolHandle, RunRequest};
+use super::admin_command;
+use super::log_budget::LogBudget;
+use super::pool::{PoolHandle, RunRequest, WorkerId};
 use crate::record::RawRecords;
 use crate::sink::{SinkSession, SinkTrouble};
 use crate::wire::{
@@ -56,14 +56,14 @@ pub(crate) enum SessionEnd {
     Closed(String),
 }
 
-/// Serves one master until it says goodbye or is lost. The pool is free of its run when this returns. `lines`
+/// Serves one master until it says goodbye or is lost. The pool is free of its run when this returns. `log`
 /// bounds what it can put into the log.
 pub(crate) async fn serve(
     run: RunRequest,
     mut incoming: impl Incoming,
     out: mpsc::Sender<Frame<SlaveToMaster>>,
     pool: &PoolHandle,
-    lines: &LineLimit,
+    log: &LogBudget,
 ) -> SessionEnd {
     let (close, closed) = oneshot::channel();
     // Without a sink, what the pool says goes to the master as it is.
@@ -74,17 +74,17 @@ pub(crate) async fn serve(
     };
     let (to_sink, mut from_pool) = mpsc::channel(FRAMES_TO_SINK);
     let pool_out = if through_sink.is_some() { to_sink } else { out.clone() };
-    if pool.commands.send(PoolCommand::Attach { run, out: pool_out, close }).await.is_err() {
+    if pool.attach(run, pool_out, close).await.is_err() {
         return SessionEnd::Lost(None);
     }
     let end = tokio::select! {
-        end = relay(&mut incoming, pool, through_sink.as_ref(), &out, lines) => end,
+        end = relay(&mut incoming, pool, through_sink.as_ref(), &out, log) => end,
         Ok(reason) = closed => SessionEnd::Closed(reason),
         end = pass_on(through_sink.as_ref(), &mut from_pool, &out, pool) => end,
     };
     // What it still wants of the sink, nobody waits for.
     drop(through_sink);
-    detach(pool).await;
+    pool.detach().await;
     if matches!(end, SessionEnd::Bye | SessionEnd::Shutdown) {
         // The master may not wait for the answer.
         let _ = out.send(SlaveToMaster::Bye.into()).await;
@@ -107,23 +107,11 @@ async fn pass_on(
                 let message = trouble.to_string();
                 // Nobody who is gone must be told.
                 let _ = out.send(SlaveToMaster::Failed { message: message.clone() }.into()).await;
-                let _ = pool.commands.send(PoolCommand::GiveUp { message }).await;
+                pool.give_up(message).await;
             }
         }
     }
     std::future::pending().await
-}
-
-/// Makes the pool forget the run, and the sink complete what it has of it.
-pub(super) async fn detach(pool: &PoolHandle) {
-    let (done, detached) = oneshot::channel();
-    if pool.commands.send(PoolCommand::Detach(done)).await.is_ok() {
-        // A pool that ends instead is free of the run, too.
-        let _ = detached.await;
-    }
-    if let Some(sink) = &pool.sink {
-        sink.end_session().await;
-    }
 }
 
 async fn relay(
@@ -131,7 +119,7 @@ async fn relay(
     pool: &PoolHandle,
     through_sink: Option<&SinkSession>,
     out: &mpsc::Sender<Frame<SlaveToMaster>>,
-    lines: &LineLimit,
+    log: &LogBudget,
 ) -> SessionEnd {
     // Whether the slave is to end with the session (`-i done=1`), as in the original.
     let mut ends_slave = false;
@@ -164,7 +152,7 @@ async fn relay(
                 if name.eq_ignore_ascii_case("done") {
                     ends_slave = is_yes(&value);
                 }
-                on_command(&name, &value, lines);
+                admin_command::note(&name, &value, log);
                 true
             }
             MasterToSlave::Conclude { run_is_over, harvest } => {
@@ -192,21 +180,5 @@ async fn relay(
 }
 
 async fn work(pool: &PoolHandle, id: WorkerId, item: Frame<HostToWorker>) -> bool {
-    pool.commands.send(PoolCommand::Work(id, item)).await.is_ok()
-}
-
-/// Judges an administrative command (`-i NAME=VALUE`). Batches find their slots in the master, so the
-/// original's commands for a slave's own scheduling have nothing left to do here.
-///
-/// The peer is not known: what it says is cut, and logged only as often as `lines` allows.
-pub(super) fn on_command(name: &str, value: &str, lines: &LineLimit) {
-    if !lines.allows_one() {
-        return;
-    }
-    let (name, value) = (&*format!("{name:.100}"), &*format!("{value:.100}"));
-    match name {
-        "done" => tracing::info!(value, "the master says whether this slave is to end with its run"),
-        "scheduler" => tracing::info!(scheduler = value, "the master schedules"),
-        _ => tracing::warn!(name, value, "unknown administrative command; ignored"),
-    }
+    pool.work(id, item).await.is_ok()
 }

@@ -4,30 +4,25 @@
 //! sends, `worker_pool` (with `pool_state`, where every decision is) gives it to a `worker_link`. Clients of
 //! Net::SimpleGrid come through the same door (`first_bytes`) to a `line_session`.
 
-mod first_bytes;
-mod line_client;
-mod line_door;
-mod line_limit;
-mod line_session;
-mod master_listener;
+mod admin_command;
+mod connection;
+mod door;
+mod figures;
+mod lines;
+mod log_budget;
 mod master_session;
 mod node;
-mod pool_state;
+mod pool;
 mod prepare;
-mod record_watch;
 mod registration;
-mod sample_rate;
 mod sink_store;
-mod waiting_room;
-mod worker_link;
-mod worker_pool;
 
-pub(crate) use line_door::{LineRun, LineRunEnd, LineRunner};
-pub(crate) use line_limit::LineLimit;
+pub(crate) use lines::{LineRun, LineRunEnd, LineRunner};
+pub(crate) use log_budget::LogBudget;
 pub(crate) use master_session::{Incoming, serve};
+pub(crate) use pool::{PoolConfig, PoolHandle, RunRequest, StopPatience, start_pool};
 pub(crate) use prepare::{Prepared, TaskChoice, prepare};
 pub(crate) use sink_store::open_sink;
-pub(crate) use worker_pool::{PoolCommand, PoolConfig, PoolHandle, PoolStatus, RunRequest, start};
 
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;

@@ -6,12 +6,12 @@
 use tokio::sync::{MutexGuard, mpsc, watch};
 
 use super::line_client::{LineClient, LineEvent};
-use super::line_door::{BLOCKS_AHEAD_MAX, LINE_CLIENTS_MAX, LineDoor, LineRun, LineRunEnd};
-use super::master_listener::{Door, EndOrder, Occupied};
-use super::master_session::on_command;
-use super::registration::RowEvent;
+use super::line_service::{BLOCKS_AHEAD_MAX, LineRun, LineRunEnd, LineService};
 use crate::record::Input;
 use crate::registry::Reservation;
+use crate::slave::admin_command;
+use crate::slave::door::{Door, EndOrder, LINE_CLIENTS_MAX, Occupied};
+use crate::slave::registration::RowEvent;
 use crate::wire::{LineCommand, LineScheduler};
 
 /// Commands that may come before the first record: they are kept until then.
@@ -22,7 +22,7 @@ struct LineSession<'a> {
     /// What it is called: `lines from 127.0.0.1:40000`.
     name: String,
     door: &'a Door,
-    lines: &'a LineDoor,
+    lines: &'a LineService,
     draining: watch::Receiver<bool>,
     scheduler: LineScheduler,
     /// Commands that came before the first record.
@@ -60,8 +60,8 @@ enum Fed {
 }
 
 /// Serves a client until it has gone and its lines are done, or the slave ends.
-pub(super) async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &LineDoor) {
-    let Ok(_place) = lines.places.try_acquire() else {
+pub(crate) async fn serve(mut client: LineClient, peer: &str, door: &Door, lines: &LineService) {
+    let Some(_place) = lines.queue.enter() else {
         if door.log.sessions.allows_one() {
             tracing::warn!(
                 peer,
@@ -87,14 +87,14 @@ impl<'a> LineSession<'a> {
         let first = self.first_record(client).await;
         if matches!(first, First::Nothing) {
             for (name, value) in std::mem::take(&mut self.commands) {
-                on_command(&name, &value, &self.door.log.sessions);
+                admin_command::note(&name, &value, &self.door.log.sessions);
             }
             // Whoever only gives commands need not wait for a master of ours, which is told; but what other
             // clients have sent before comes first.
             if self.is_done
                 && let Some(_turn) = self.turn().await
             {
-                self.end_slave().await;
+                self.end_slave();
             }
             return;
         }
@@ -109,7 +109,7 @@ impl<'a> LineSession<'a> {
         let _ = self.door.row.send(RowEvent::Free(Reservation::from_text(self.name.clone()))).await;
         drop(turn);
         if self.is_done {
-            self.end_slave().await;
+            self.end_slave();
         }
     }
 
@@ -169,8 +169,7 @@ impl<'a> LineSession<'a> {
             self.log_end(&end, &fed);
             match (end, fed) {
                 (LineRunEnd::OutputGone(message), _) => {
-                    // Asked twice, it ends once.
-                    let _ = self.door.end.try_send(EndOrder::CannotGoOn(message));
+                    self.door.order_end(EndOrder::CannotGoOn(message));
                     return;
                 }
                 (LineRunEnd::Finished(_), Fed::OtherScheduler(scheduler)) => {
@@ -234,7 +233,7 @@ impl<'a> LineSession<'a> {
                     "{name} ask for «{text:.100}», which there is not; the scheduler stays as it is"
                 );
             }),
-            LineCommand::Other { name, value } => on_command(&name, &value, &self.door.log.sessions),
+            LineCommand::Other { name, value } => admin_command::note(&name, &value, &self.door.log.sessions),
         }
     }
 
@@ -247,7 +246,7 @@ impl<'a> LineSession<'a> {
     async fn turn(&self) -> Option<MutexGuard<'a, ()>> {
         let (lines, mut draining) = (self.lines, self.draining.clone());
         tokio::select! {
-            turn = lines.turn.lock() => Some(turn),
+            turn = lines.queue.turn() => Some(turn),
             _ = draining.wait_for(|draining| *draining) => None,
         }
     }
@@ -257,15 +256,14 @@ impl<'a> LineSession<'a> {
         let turn = self.turn().await?;
         let (door, mut draining) = (self.door, self.draining.clone());
         tokio::select! {
-            guard = door.occupy_when_free(&self.name) => Some(Turn { _turn: turn, _guard: guard }),
+            guard = door.occupancy.occupy_when_free(&self.name) => Some(Turn { _turn: turn, _guard: guard }),
             _ = draining.wait_for(|draining| *draining) => None,
         }
     }
 
-    async fn end_slave(&self) {
+    fn end_slave(&self) {
         self.log(|name| tracing::info!("{name} ask this slave to end"));
-        // Asked twice, it ends once.
-        let _ = self.door.end.try_send(EndOrder::Asked);
+        self.door.order_end(EndOrder::Asked);
     }
 
     fn log_end(&self, end: &LineRunEnd, fed: &Fed) {

@@ -27,7 +27,7 @@ const LONG_LINE_BYTES: u64 = 64 * 1024;
 
 /// What comes from a client.
 #[derive(Debug)]
-pub(super) enum LineEvent {
+pub(crate) enum LineEvent {
     /// Lines that are records.
     Records(Records),
     /// A line that is longer than a record may be: its beginning, and how many bytes it had.
@@ -44,7 +44,7 @@ pub(super) enum LineEvent {
 
 /// The client's side of the conversation.
 #[derive(Debug)]
-pub(super) struct LineClient {
+pub(crate) struct LineClient {
     stream: TcpStream,
     block: Block,
     /// Lines that were cut and not yet looked at.
@@ -55,7 +55,7 @@ pub(super) struct LineClient {
 
 impl LineClient {
     /// A client that has said `beginning` so far.
-    pub(super) fn new(stream: TcpStream, beginning: &[u8]) -> Self {
+    pub(crate) fn new(stream: TcpStream, beginning: &[u8]) -> Self {
         if let Err(error) = keep_alive(&stream) {
             tracing::debug!("a client cannot be watched: {error}");
         }
@@ -66,7 +66,7 @@ impl LineClient {
     }
 
     /// What comes next. After `End` or `Broken` comes nothing. Losing the future loses nothing.
-    pub(super) async fn next(&mut self) -> LineEvent {
+    pub(crate) async fn next(&mut self) -> LineEvent {
         loop {
             if !self.lines.is_empty() {
                 return self.take_line_or_records();

@@ -1,4 +1,6 @@
-//! Every decision about a slave's workers, and no I/O: who is fed, who is replaced, when the slave gives up.
+//! Every decision about a slave's workers: which is fed, which is replaced, and when the slave gives up.
+//!
+//! Pure: no I/O, no clock, no tokio.
 //!
 //! **Invariant:** no worker has more than `ITEMS_PER_WORKER_MAX` items; nothing is sent to the master about a
 //! batch after its slot was reported lost (`sanity_check`).
@@ -8,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::worker_link::{Lost, WorkerId};
+use super::pool_action::PoolAction;
+use super::worker_event::{Lost, WorkerId};
 use crate::ids::{BatchId, Epoch, SlotIndex};
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::wire::{Frame, HostToWorker, ItemDone, ReportHead, SlaveToMaster, SlotLost};
@@ -25,33 +28,6 @@ const RESPAWN_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a worker that holds records may be idle before it is asked to finish them.
 const IDLE_FLUSH_AFTER: Duration = Duration::from_millis(100);
-
-/// What the pool must do next, in this order.
-#[derive(Debug, PartialEq)]
-pub(super) enum Action {
-    /// Start a worker.
-    Spawn(WorkerId),
-    /// Give a worker an item.
-    Feed(WorkerId, Frame<HostToWorker>),
-    /// Kill a worker; its end will be reported.
-    Kill(WorkerId),
-    /// Let a worker end after the items that it has.
-    Stop(WorkerId),
-    /// Tell a worker's task that the slave is about to end.
-    Hurry(WorkerId),
-    /// Close the link to the master, which breaks the rules.
-    CloseMaster {
-        /// How.
-        reason: String,
-    },
-    /// Tell the master.
-    Report(Frame<SlaveToMaster>),
-    /// The slave cannot go on.
-    GiveUp {
-        /// Why.
-        message: String,
-    },
-}
 
 /// How far a worker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +79,7 @@ pub(super) struct PoolState {
 
 impl PoolState {
     /// A pool of so many slots, and the actions that start it.
-    pub(super) fn new(slots: u16, now: Instant) -> (Self, Vec<Action>) {
+    pub(super) fn new(slots: u16, now: Instant) -> (Self, Vec<PoolAction>) {
         let slot = || Slot {
             epoch: Epoch::default(),
             phase: Phase::Starting,
@@ -114,7 +90,7 @@ impl PoolState {
             start_failures: 0,
         };
         let state = Self { slots: (0..slots).map(|_| slot()).collect(), attached: false, stopping: false };
-        let spawns = state.ids().map(Action::Spawn).collect();
+        let spawns = state.ids().map(PoolAction::Spawn).collect();
         (state, spawns)
     }
 
@@ -129,17 +105,17 @@ impl PoolState {
     }
 
     /// A master is there: it is told which slots are up.
-    pub(super) fn on_attach(&mut self, begin: &HostToWorker) -> Vec<Action> {
+    pub(super) fn on_attach(&mut self, begin: &HostToWorker) -> Vec<PoolAction> {
         self.attached = true;
         let ready: Vec<_> = self.ids_of(Phase::Ready).collect();
-        let begins = ready.iter().map(|id| Action::Feed(*id, begin.clone().into()));
+        let begins = ready.iter().map(|id| PoolAction::Feed(*id, begin.clone().into()));
         let ups = ready.iter().map(|id| slot_up(*id));
         begins.chain(ups).collect()
     }
 
     /// The master is gone. Workers that still have something of its run are replaced: a task cannot be made
     /// to forget what it holds.
-    pub(super) fn on_detach(&mut self) -> Vec<Action> {
+    pub(super) fn on_detach(&mut self) -> Vec<PoolAction> {
         self.attached = false;
         let mut actions = Vec::new();
         for index in 0..self.slots.len() {
@@ -148,14 +124,14 @@ impl PoolState {
             slot.queue.clear();
             if busy && slot.phase == Phase::Ready {
                 slot.phase = Phase::Ending;
-                actions.push(Action::Kill(self.id(index)));
+                actions.push(PoolAction::Kill(self.id(index)));
             }
         }
         actions
     }
 
     /// The master sends work for a slot.
-    pub(super) fn on_work(&mut self, id: WorkerId, item: Frame<HostToWorker>) -> Vec<Action> {
+    pub(super) fn on_work(&mut self, id: WorkerId, item: Frame<HostToWorker>) -> Vec<PoolAction> {
         let Some(slot) = self.slots.get_mut(usize::from(id.slot.0)) else { return Vec::new() };
         // What was sent to an earlier worker is void: the master knows, or is about to learn, that it is
         // lost.
@@ -164,7 +140,7 @@ impl PoolState {
         }
         if slot.queue.len() + slot.at_worker > BATCHES_PER_SLOT_MAX + OWN_ITEMS_MAX {
             let reason = format!("it sends more to slot {} than it has credit for", id.slot);
-            return vec![Action::CloseMaster { reason }];
+            return vec![PoolAction::CloseMaster { reason }];
         }
         slot.queue.push_back(item);
         self.feed(id)
@@ -176,7 +152,7 @@ impl PoolState {
         id: WorkerId,
         begin: Option<&HostToWorker>,
         now: Instant,
-    ) -> Vec<Action> {
+    ) -> Vec<PoolAction> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         if slot.phase != Phase::Starting {
             return Vec::new();
@@ -184,21 +160,21 @@ impl PoolState {
         slot.phase = Phase::Ready;
         slot.idle_since = now;
         match begin {
-            Some(begin) => vec![Action::Feed(id, begin.clone().into()), slot_up(id)],
+            Some(begin) => vec![PoolAction::Feed(id, begin.clone().into()), slot_up(id)],
             None => Vec::new(),
         }
     }
 
     /// A worker could not be started.
-    pub(super) fn on_not_created(&mut self, id: WorkerId, message: String, now: Instant) -> Vec<Action> {
+    pub(super) fn on_not_created(&mut self, id: WorkerId, message: String, now: Instant) -> Vec<PoolAction> {
         self.replace(id, true, &message, now)
     }
 
     /// The library or its task refuses to start, and has never started here: it will not the next time.
-    pub(super) fn on_refused(&mut self, id: WorkerId, message: String) -> Vec<Action> {
+    pub(super) fn on_refused(&mut self, id: WorkerId, message: String) -> Vec<PoolAction> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.phase = Phase::Stopped;
-        vec![Action::GiveUp { message }]
+        vec![PoolAction::GiveUp { message }]
     }
 
     /// A worker has finished an item, or a part of one.
@@ -209,7 +185,7 @@ impl PoolState {
         table: Bytes,
         body: Bytes,
         now: Instant,
-    ) -> Vec<Action> {
+    ) -> Vec<PoolAction> {
         let attached = self.attached;
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.held = done.held;
@@ -217,7 +193,7 @@ impl PoolState {
         slot.start_failures = 0;
         if done.last {
             // A worker is a process of a plugin's: whatever it says, the slave goes on.
-            let Some(others) = slot.at_worker.checked_sub(1) else { return vec![Action::Kill(id)] };
+            let Some(others) = slot.at_worker.checked_sub(1) else { return vec![PoolAction::Kill(id)] };
             slot.at_worker = others;
         }
         if !attached {
@@ -231,13 +207,13 @@ impl PoolState {
             last: done.last,
             busy_ns: done.busy_ns,
         });
-        let mut actions = vec![Action::Report(Frame { head, table, body })];
+        let mut actions = vec![PoolAction::Report(Frame { head, table, body })];
         actions.extend(self.feed(id));
         actions
     }
 
     /// A worker is gone.
-    pub(super) fn on_lost(&mut self, id: WorkerId, lost: Lost, now: Instant) -> Vec<Action> {
+    pub(super) fn on_lost(&mut self, id: WorkerId, lost: Lost, now: Instant) -> Vec<PoolAction> {
         let attached = self.attached;
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         let died_of_itself = !slot.is_busy() && slot.phase == Phase::Ready && !lost.was_killed;
@@ -251,19 +227,19 @@ impl PoolState {
                 kind: lost.kind,
                 message: lost.message.clone(),
             };
-            actions.push(Action::Report(SlaveToMaster::SlotLost(loss).into()));
+            actions.push(PoolAction::Report(SlaveToMaster::SlotLost(loss).into()));
         }
         actions.extend(self.replace(id, died_of_itself, &lost.message, now));
         actions
     }
 
     /// A task says that it cannot go on: the slave cannot either.
-    pub(super) fn on_fatal(&mut self, message: String) -> Vec<Action> {
-        vec![Action::GiveUp { message }]
+    pub(super) fn on_fatal(&mut self, message: String) -> Vec<PoolAction> {
+        vec![PoolAction::GiveUp { message }]
     }
 
     /// Time passes: workers that wait for a start, and idle ones that hold records.
-    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<Action> {
+    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<PoolAction> {
         let mut actions = Vec::new();
         for index in 0..self.slots.len() {
             let id = self.id(index);
@@ -271,7 +247,7 @@ impl PoolState {
             match slot.phase {
                 Phase::Respawn(due) if due <= now => {
                     slot.phase = Phase::Starting;
-                    actions.push(Action::Spawn(id));
+                    actions.push(PoolAction::Spawn(id));
                 }
                 Phase::Ready if self.attached && slot.holds_in_vain(now) => {
                     slot.queue
@@ -285,20 +261,20 @@ impl PoolState {
     }
 
     /// The slave is about to end: tasks may want to make haste.
-    pub(super) fn on_hurry(&mut self) -> Vec<Action> {
-        self.ids_of(Phase::Ready).map(Action::Hurry).collect()
+    pub(super) fn on_hurry(&mut self) -> Vec<PoolAction> {
+        self.ids_of(Phase::Ready).map(PoolAction::Hurry).collect()
     }
 
     /// The slave ends: workers finish what they have, and none is replaced.
-    pub(super) fn on_stop(&mut self) -> Vec<Action> {
+    pub(super) fn on_stop(&mut self) -> Vec<PoolAction> {
         self.stopping = true;
         let mut actions = Vec::new();
         for index in 0..self.slots.len() {
             let id = self.id(index);
             let slot = &mut self.slots[index];
             match slot.phase {
-                Phase::Ready => actions.push(Action::Stop(id)),
-                Phase::Starting => actions.push(Action::Kill(id)),
+                Phase::Ready => actions.push(PoolAction::Stop(id)),
+                Phase::Starting => actions.push(PoolAction::Kill(id)),
                 Phase::Respawn(_) => slot.phase = Phase::Stopped,
                 Phase::Ending | Phase::Stopped => {}
             }
@@ -307,7 +283,7 @@ impl PoolState {
     }
 
     /// The slave ends at once: whatever workers are at is left.
-    pub(super) fn on_kill(&mut self) -> Vec<Action> {
+    pub(super) fn on_kill(&mut self) -> Vec<PoolAction> {
         self.stopping = true;
         for slot in &mut self.slots {
             if matches!(slot.phase, Phase::Respawn(_)) {
@@ -315,7 +291,7 @@ impl PoolState {
             }
         }
         let running = self.ids().filter(|id| self.slots[usize::from(id.slot.0)].phase != Phase::Stopped);
-        running.map(Action::Kill).collect()
+        running.map(PoolAction::Kill).collect()
     }
 
     /// Checks what must always be true.
@@ -330,19 +306,25 @@ impl PoolState {
     }
 
     /// Feeds a worker as much as it may have.
-    fn feed(&mut self, id: WorkerId) -> Vec<Action> {
+    fn feed(&mut self, id: WorkerId) -> Vec<PoolAction> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         let mut actions = Vec::new();
         while slot.at_worker < ITEMS_PER_WORKER_MAX && slot.phase == Phase::Ready {
             let Some(item) = slot.queue.pop_front() else { break };
             slot.at_worker += 1;
-            actions.push(Action::Feed(id, item));
+            actions.push(PoolAction::Feed(id, item));
         }
         actions
     }
 
     /// Puts the next worker in the place of one that is gone.
-    fn replace(&mut self, id: WorkerId, died_of_itself: bool, message: &str, now: Instant) -> Vec<Action> {
+    fn replace(
+        &mut self,
+        id: WorkerId,
+        died_of_itself: bool,
+        message: &str,
+        now: Instant,
+    ) -> Vec<PoolAction> {
         let stopping = self.stopping;
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.queue.clear();
@@ -355,7 +337,7 @@ impl PoolState {
         if !died_of_itself {
             slot.phase = Phase::Starting;
             let next = WorkerId { epoch: slot.epoch, ..id };
-            return vec![Action::Spawn(next)];
+            return vec![PoolAction::Spawn(next)];
         }
         slot.start_failures += 1;
         if slot.start_failures >= START_FAILURES_MAX {
@@ -364,7 +346,7 @@ impl PoolState {
             let message = format!(
                 "worker {slot} failed to start {START_FAILURES_MAX} times in a row, last because {message}"
             );
-            return vec![Action::GiveUp { message }];
+            return vec![PoolAction::GiveUp { message }];
         }
         slot.phase = Phase::Respawn(now + RESPAWN_PAUSE * 2u32.pow(slot.start_failures - 1));
         Vec::new()
@@ -388,12 +370,12 @@ impl PoolState {
     }
 }
 
-fn slot_up(id: WorkerId) -> Action {
-    Action::Report(SlaveToMaster::SlotUp { slot: id.slot, epoch: id.epoch }.into())
+fn slot_up(id: WorkerId) -> PoolAction {
+    PoolAction::Report(SlaveToMaster::SlotUp { slot: id.slot, epoch: id.epoch }.into())
 }
 
 /// The report of what a dead worker had finished and not handed over.
-fn remains(id: WorkerId, batch: BatchId, table: Bytes, body: Bytes) -> Option<Action> {
+fn remains(id: WorkerId, batch: BatchId, table: Bytes, body: Bytes) -> Option<PoolAction> {
     if table.is_empty() {
         return None;
     }
@@ -405,7 +387,7 @@ fn remains(id: WorkerId, batch: BatchId, table: Bytes, body: Bytes) -> Option<Ac
         last: false,
         busy_ns: 0,
     });
-    Some(Action::Report(Frame { head, table, body }))
+    Some(PoolAction::Report(Frame { head, table, body }))
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ pub(super) enum Caller {
     Ours([u8; PREAMBLE_BYTES]),
     /// A client that sends lines, and what it has sent so far; never nothing.
     Lines(Vec<u8>),
-    /// Nobody: it left without a word.
-    Nobody,
+    /// It has left without a word.
+    Gone,
 }
 
 /// Reads until it is clear who is there, and not a byte further than our preamble reaches. It waits as long
@@ -30,7 +30,7 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Caller> {
     let mut count = 0;
     while count < bytes.len() {
         match stream.read(&mut bytes[count..]).await? {
-            0 if count == 0 => return Ok(Caller::Nobody),
+            0 if count == 0 => return Ok(Caller::Gone),
             0 => return Ok(Caller::Lines(bytes[..count].to_vec())),
             read => count += read,
         }
@@ -71,6 +71,6 @@ mod tests {
         assert!(matches!(caller(&[b"SIMPLE"]).await, Caller::Lines(bytes) if bytes == b"SIMPLE"));
         assert!(matches!(caller(&[b":scheduler=x\n"]).await, Caller::Lines(bytes) if bytes == b":schedul"));
         assert!(matches!(caller(&[b"\n"]).await, Caller::Lines(bytes) if bytes == b"\n"));
-        assert!(matches!(caller(&[]).await, Caller::Nobody));
+        assert!(matches!(caller(&[]).await, Caller::Gone));
     }
 }

@@ -1,21 +1,18 @@
-//! What a slave has for clients that send lines: places to wait, a turn for one at a time, and someone who
-//! runs their records. How lines are run is not known here: that takes a master, which a slave does not know.
+//! What a slave has for clients that send lines: a queue to wait in, and something that runs their records. How
+//! lines are run is not known here: that takes a master, which a slave does not know.
 
 use std::pin::Pin;
 
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
-use super::worker_pool::PoolHandle;
 use crate::record::Input;
 use crate::shutdown::Shutdown;
+use crate::slave::door::LineQueue;
+use crate::slave::pool::PoolHandle;
 use crate::wire::{LineScheduler, Welcome};
 
-/// Clients that may be there at once, the one that is served included. More are turned away: each has a
-/// descriptor, and what it has sent waits in the system's memory.
-pub(super) const LINE_CLIENTS_MAX: usize = 128;
-
 /// Blocks of lines between the connection and the run: one to work on, one that is ready when it is done.
-pub(super) const BLOCKS_AHEAD_MAX: usize = 2;
+pub(crate) const BLOCKS_AHEAD_MAX: usize = 2;
 
 /// Something that runs lines, with all that a master of ours does for its records.
 pub(crate) trait LineRunner: std::fmt::Debug + Send + Sync {
@@ -53,25 +50,18 @@ pub(crate) enum LineRunEnd {
 
 /// What all clients share.
 #[derive(Debug)]
-pub(super) struct LineDoor {
+pub(crate) struct LineService {
+    /// Where they wait.
+    pub queue: LineQueue,
     /// Runs their lines.
     pub runner: Box<dyn LineRunner>,
     /// Makes runs end early.
     pub shutdown: Shutdown,
-    /// Places for clients.
-    pub places: Semaphore,
-    /// The turn: clients are served one after the other, in the order in which they ask, as in the original.
-    pub turn: Mutex<()>,
 }
 
-impl LineDoor {
-    /// Nobody is there yet.
-    pub(super) fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
-        Self { runner, shutdown, places: Semaphore::new(LINE_CLIENTS_MAX), turn: Mutex::new(()) }
-    }
-
-    /// How many clients are there.
-    pub(super) fn clients(&self) -> usize {
-        LINE_CLIENTS_MAX - self.places.available_permits()
+impl LineService {
+    /// No client is there yet.
+    pub(crate) fn new(runner: Box<dyn LineRunner>, shutdown: Shutdown) -> Self {
+        Self { queue: LineQueue::new(), runner, shutdown }
     }
 }

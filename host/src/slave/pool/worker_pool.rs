@@ -1,10 +1,8 @@
 //! The actor that owns a slave's workers: takes work from the session, gives it to worker links, and passes
 //! on what they say. `pool_state.rs` decides; this performs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -12,23 +10,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::pool_state::{Action, PoolState};
-use super::worker_link::{self, LinkSettings, Steering, WorkerEvent, WorkerId};
-use crate::ids::{Epoch, RunId, SlotIndex};
+use super::counters::Counters;
+use super::outbox::{MasterGone, Outbox};
+use super::pool_action::PoolAction;
+use super::pool_handle::{PoolCommand, PoolHandle, PoolStatus};
+use super::pool_state::PoolState;
+use super::worker_event::{Steering, WorkerEvent, WorkerId};
+use super::worker_link::{self, LinkSettings};
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
-use crate::record::Format;
-use crate::scoreboard::{Outcome, Status};
+use crate::owned_task::outcome;
 use crate::sink::SinkHandle;
-use crate::wire::{Frame, HostToWorker, ItemDone, SlaveToMaster, WorkerStart};
+use crate::wire::{Frame, HostToWorker, SlaveToMaster, WorkerStart};
 use crate::worker::{LaunchError, WorkerLabel};
 
 /// How often time passes for the pool.
 const TICK: Duration = Duration::from_millis(50);
-
-/// Frames, and bytes of rows in them, that may wait for a master before workers are no longer listened to: a
-/// master that does not read must not fill the slave's memory.
-const OUTBOX_FRAMES_MAX: usize = 64;
-const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Room for a worker's items: those that it may have, a `Begin`, and a flush.
 const ITEMS_CHANNEL: usize = ITEMS_PER_WORKER_MAX + 2;
@@ -51,102 +47,12 @@ pub(crate) struct PoolConfig {
     pub logs_losses: bool,
 }
 
-/// What a master's run asks for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RunRequest {
-    /// Its name.
-    pub run: RunId,
-    /// How its records end.
-    pub format: Format,
-    /// The limit of one record.
-    pub record_timeout: Option<Duration>,
-}
-
-/// What a pool is told.
-#[derive(Debug)]
-pub(crate) enum PoolCommand {
-    /// A master is there. What it must be told goes to `out`.
-    Attach {
-        /// What it asks for.
-        run: RunRequest,
-        /// The way to it.
-        out: mpsc::Sender<Frame<SlaveToMaster>>,
-        /// To be told why, if its link must be closed.
-        close: oneshot::Sender<String>,
-    },
-    /// An item for a worker.
-    Work(WorkerId, Frame<HostToWorker>),
-    /// The master is gone, or done. Answered when nothing of its run is left.
-    Detach(oneshot::Sender<()>),
-    /// The slave is about to end: tasks are told.
-    Hurry,
-    /// All workers must end after what they have.
-    Stop,
-    /// All workers must end at once.
-    Kill,
-    /// The slave cannot go on, for a reason outside its workers.
-    GiveUp {
-        /// Why.
-        message: String,
-    },
-}
-
-/// How a pool is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PoolStatus {
-    /// Its first workers are being started.
-    Starting,
-    /// It can be given to a master.
-    Ready,
-    /// It cannot go on.
-    Failed {
-        /// Why.
-        message: String,
-    },
-    /// All workers have ended.
-    Stopped,
-}
-
-/// The way to a pool.
-#[derive(Debug, Clone)]
-pub(crate) struct PoolHandle {
-    /// What it is told.
-    pub commands: mpsc::Sender<PoolCommand>,
-    /// How it is.
-    pub status: watch::Receiver<PoolStatus>,
-    /// What it has done.
-    pub counters: Arc<Counters>,
-    /// Where the rows of its workers go, if not to the master.
-    pub sink: Option<SinkHandle>,
-}
-
-/// Records that ended in a pool's workers, over all runs.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Done.
-    pub done: AtomicU64,
-    /// Failed attempts.
-    pub failed: AtomicU64,
-}
-
-impl Counters {
-    fn count(&self, done: &ItemDone, table: &[u8]) {
-        if done.all_done {
-            self.done.fetch_add(done.outcomes.into(), Relaxed);
-            return;
-        }
-        for outcome in Outcome::all(table).flatten() {
-            match outcome.status {
-                Status::Done => self.done.fetch_add(1, Relaxed),
-                Status::Held => 0,
-                _ => self.failed.fetch_add(1, Relaxed),
-            };
-        }
-    }
-}
-
 /// Starts a pool; it runs in `tasks`.
-pub(crate) fn start(config: PoolConfig, sink: Option<SinkHandle>, tasks: &mut JoinSet<()>) -> PoolHandle {
+pub(crate) fn start_pool(
+    config: PoolConfig,
+    sink: Option<SinkHandle>,
+    tasks: &mut JoinSet<()>,
+) -> PoolHandle {
     let room = usize::from(config.slots) * (BATCHES_PER_SLOT_MAX + 1) + 16;
     let (commands, inbox) = mpsc::channel(room);
     let (status, status_out) = watch::channel(PoolStatus::Starting);
@@ -161,13 +67,12 @@ pub(crate) fn start(config: PoolConfig, sink: Option<SinkHandle>, tasks: &mut Jo
         events_in,
         record_timeout: watch::Sender::new(None),
         master: None,
-        outbox: VecDeque::new(),
-        outbox_bytes: 0,
+        outbox: Outbox::default(),
         status,
         counters: counters.clone(),
     };
     tasks.spawn(pool.work(actions, inbox, events));
-    PoolHandle { commands, status: status_out, counters, sink }
+    PoolHandle::new(commands, status_out, counters, sink)
 }
 
 /// How a worker link is steered.
@@ -193,8 +98,7 @@ struct Pool {
     events_in: mpsc::Sender<(WorkerId, WorkerEvent)>,
     record_timeout: watch::Sender<Option<Duration>>,
     master: Option<Master>,
-    outbox: VecDeque<Frame<SlaveToMaster>>,
-    outbox_bytes: usize,
+    outbox: Outbox,
     status: watch::Sender<PoolStatus>,
     counters: Arc<Counters>,
 }
@@ -202,7 +106,7 @@ struct Pool {
 impl Pool {
     async fn work(
         mut self,
-        actions: Vec<Action>,
+        actions: Vec<PoolAction>,
         mut inbox: mpsc::Receiver<PoolCommand>,
         mut events: mpsc::Receiver<(WorkerId, WorkerEvent)>,
     ) {
@@ -216,7 +120,7 @@ impl Pool {
                 sent = send_next(self.master.as_ref(), &mut self.outbox), if !self.outbox.is_empty() => {
                     self.on_sent(sent)
                 }
-                Some((id, event)) = events.recv(), if self.has_room() => {
+                Some((id, event)) = events.recv(), if self.outbox.has_room() => {
                     self.on_event(id, event)
                 }
                 command = inbox.recv(), if commands_open => match command {
@@ -230,11 +134,13 @@ impl Pool {
             };
             self.perform(actions);
         }
-        while self.links.join_next().await.is_some() {}
+        while let Some(ended) = self.links.join_next().await {
+            outcome(ended);
+        }
         self.status.send_replace(PoolStatus::Stopped);
     }
 
-    fn on_command(&mut self, command: PoolCommand) -> Vec<Action> {
+    fn on_command(&mut self, command: PoolCommand) -> Vec<PoolAction> {
         match command {
             PoolCommand::Attach { run, out, close } => {
                 let begin = HostToWorker::Begin { format: run.format };
@@ -260,7 +166,7 @@ impl Pool {
         }
     }
 
-    fn on_event(&mut self, id: WorkerId, event: WorkerEvent) -> Vec<Action> {
+    fn on_event(&mut self, id: WorkerId, event: WorkerEvent) -> Vec<PoolAction> {
         let now = Instant::now();
         match event {
             WorkerEvent::Created => {
@@ -304,14 +210,9 @@ impl Pool {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.outbox.len() < OUTBOX_FRAMES_MAX && self.outbox_bytes < OUTBOX_BYTES_MAX
-    }
-
     /// A frame has gone to the master, or could not.
-    fn on_sent(&mut self, sent: Option<usize>) -> Vec<Action> {
-        if let Some(bytes) = sent {
-            self.outbox_bytes -= bytes;
+    fn on_sent(&mut self, sent: Result<(), MasterGone>) -> Vec<PoolAction> {
+        if sent.is_ok() {
             return Vec::new();
         }
         self.forget_master();
@@ -321,36 +222,34 @@ impl Pool {
     fn forget_master(&mut self) {
         self.master = None;
         self.outbox.clear();
-        self.outbox_bytes = 0;
     }
 
-    fn perform(&mut self, actions: Vec<Action>) {
+    fn perform(&mut self, actions: Vec<PoolAction>) {
         for action in actions {
             match action {
-                Action::Spawn(id) => self.spawn(id),
-                Action::Feed(id, item) => self.feed(id, item),
-                Action::Kill(id) => self.steer(id, Steering::Kill),
-                Action::Hurry(id) => self.steer(id, Steering::Hurry),
-                Action::CloseMaster { reason } => {
+                PoolAction::Spawn(id) => self.spawn(id),
+                PoolAction::Feed(id, item) => self.feed(id, item),
+                PoolAction::Kill(id) => self.steer(id, Steering::Kill),
+                PoolAction::Hurry(id) => self.steer(id, Steering::Hurry),
+                PoolAction::CloseMaster { reason } => {
                     if let Some(master) = self.master.take() {
                         // A session that is over already has nothing to close.
                         let _ = master.close.send(reason);
                     }
                     self.forget_master();
                 }
-                Action::Stop(id) => {
+                PoolAction::Stop(id) => {
                     if let Some(control) = self.workers.get_mut(&id) {
                         // Without a sender, the link tells the worker to stop after what it has.
                         control.items = None;
                     }
                 }
-                Action::Report(frame) => {
+                PoolAction::Report(frame) => {
                     if self.master.is_some() {
-                        self.outbox_bytes += frame.body.len();
-                        self.outbox.push_back(frame);
+                        self.outbox.push(frame);
                     }
                 }
-                Action::GiveUp { message } => self.give_up(message),
+                PoolAction::GiveUp { message } => self.give_up(message),
             }
         }
         if cfg!(debug_assertions) {
@@ -370,7 +269,9 @@ impl Pool {
         };
         self.links.spawn(worker_link::run(settings, items_out, steered, self.events_in.clone()));
         self.workers.insert(id, Control { items: Some(items), steering });
-        while self.links.try_join_next().is_some() {}
+        while let Some(ended) = self.links.try_join_next() {
+            outcome(ended);
+        }
     }
 
     fn feed(&mut self, id: WorkerId, item: Frame<HostToWorker>) {
@@ -394,25 +295,13 @@ impl Pool {
             return;
         }
         if self.master.is_some() {
-            self.outbox.push_back(SlaveToMaster::Failed { message: message.clone() }.into());
+            self.outbox.push(SlaveToMaster::Failed { message: message.clone() }.into());
         }
         self.status.send_replace(PoolStatus::Failed { message });
     }
 }
 
-/// Sends the oldest waiting frame, and says how many bytes of rows it had; `None` if the master's way is
-/// closed. Cancel safe: a frame leaves the outbox only when there is room for it.
-async fn send_next(master: Option<&Master>, outbox: &mut VecDeque<Frame<SlaveToMaster>>) -> Option<usize> {
-    let permit = master?.out.reserve().await.ok()?;
-    let frame = outbox.pop_front()?;
-    let bytes = frame.body.len();
-    permit.send(frame);
-    Some(bytes)
-}
-
-impl WorkerId {
-    /// The worker of a slot.
-    pub(crate) fn new(slot: SlotIndex, epoch: Epoch) -> Self {
-        Self { slot, epoch }
-    }
+/// Sends the oldest frame that waits for the master. Cancel safe.
+async fn send_next(master: Option<&Master>, outbox: &mut Outbox) -> Result<(), MasterGone> {
+    outbox.send_next(&master.ok_or(MasterGone)?.out).await
 }

@@ -1,16 +1,16 @@
-//! So many lines of one kind a second and no more: whoever floods a port must not flood its log.
+//! How many log lines of one kind there may be in a period: a peer that floods a port must not flood its log.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Lines of one kind.
+/// The budget of one kind of line.
 #[derive(Debug)]
-pub(crate) struct LineLimit {
+pub(crate) struct LogBudget {
     lines_max: u32,
     /// Lines that were asked for in this period.
     asked_for: Mutex<u32>,
 }
 
-impl LineLimit {
+impl LogBudget {
     /// Allows so many lines between two calls of [`start_period`](Self::start_period).
     pub(crate) fn new(lines_max: u32) -> Self {
         Self { lines_max, asked_for: Mutex::new(0) }
@@ -36,10 +36,10 @@ mod tests {
 
     #[test]
     fn a_flood_gives_few_lines_and_their_number() {
-        let limit = LineLimit::new(3);
-        let allowed = (0..10).filter(|_| limit.allows_one()).count();
-        assert_eq!((allowed, limit.start_period()), (3, 7));
-        assert!(limit.allows_one(), "the next period has its own lines");
-        assert_eq!(limit.start_period(), 0);
+        let budget = LogBudget::new(3);
+        let allowed = (0..10).filter(|_| budget.allows_one()).count();
+        assert_eq!((allowed, budget.start_period()), (3, 7));
+        assert!(budget.allows_one(), "the next period has its own lines");
+        assert_eq!(budget.start_period(), 0);
     }
 }

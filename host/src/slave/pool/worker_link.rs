@@ -9,74 +9,14 @@ use bytes::Bytes;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
-use super::record_watch::{RecordWatch, Verdict};
-use crate::ids::{BatchId, Epoch, SlotIndex};
+use super::record_watch::{RecordWatch, TimeVerdict};
+use super::worker_event::{Lost, Steering, WorkerEvent, WorkerId};
 use crate::scoreboard::BoardReader;
 use crate::wire::{
     Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, WorkerStart,
     WorkerToHost,
 };
-use crate::worker::{LaunchError, ProcessHandle, WorkerLabel, WorkerProcess};
-
-/// Which worker an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct WorkerId {
-    /// Its place.
-    pub slot: SlotIndex,
-    /// How many were there before it.
-    pub epoch: Epoch,
-}
-
-/// What happened to a worker.
-#[derive(Debug)]
-pub(super) enum WorkerEvent {
-    /// Its task exists.
-    Created,
-    /// The process did not get so far.
-    NotCreated(LaunchError),
-    /// An item, or a part of one, with its outcomes and rows.
-    Done {
-        /// What the worker says of it.
-        done: ItemDone,
-        /// Outcomes, if there is more to say than «all done».
-        table: Bytes,
-        /// Rows and messages.
-        body: Bytes,
-    },
-    /// The task says that it cannot go on.
-    Fatal {
-        /// Why.
-        message: String,
-    },
-    /// The process is gone.
-    Lost(Lost),
-}
-
-/// What is left of a worker.
-#[derive(Debug)]
-pub(super) struct Lost {
-    /// How it ended.
-    pub kind: LossKind,
-    /// For people.
-    pub message: String,
-    /// Someone killed it: that says nothing about the task.
-    pub was_killed: bool,
-    /// Its slave wanted it to end.
-    pub was_expected: bool,
-    /// The record it died on.
-    pub blame: Option<Blame>,
-    /// What it had finished of the item in hand and not handed over: outcomes and rows.
-    pub remains: Option<(BatchId, Bytes, Bytes)>,
-}
-
-/// What is to be done to a worker's process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Steering {
-    /// Its task is told that the slave is about to end.
-    Hurry,
-    /// It is killed at once.
-    Kill,
-}
+use crate::worker::{ProcessHandle, WorkerLabel, WorkerProcess};
 
 /// What a link must know.
 #[derive(Debug)]
@@ -136,8 +76,15 @@ async fn serve(
 ) -> Lost {
     let WorkerProcess { input, output, board, receipts, mut handle } = process;
     let hand = Hand::default();
-    let mut reading =
-        Reading { input, board: &board, receipts, settings: &settings, events, hand: &hand, leaving: None };
+    let mut reading = ReportReader {
+        input,
+        board: &board,
+        receipts,
+        settings: &settings,
+        events,
+        hand: &hand,
+        leaving: None,
+    };
     let ended = tokio::select! {
         ended = reading.run() => ended,
         ended = feed(items, output, &hand) => ended,
@@ -163,7 +110,7 @@ async fn serve(
 }
 
 /// What the worker says, until it says nothing more.
-struct Reading<'a> {
+struct ReportReader<'a> {
     input: FrameReader<OwnedReadHalf>,
     board: &'a BoardReader,
     receipts: PipeWriter,
@@ -173,7 +120,7 @@ struct Reading<'a> {
     leaving: Option<(LossKind, String)>,
 }
 
-impl Reading<'_> {
+impl ReportReader<'_> {
     async fn run(&mut self) -> Ended {
         loop {
             let message = match self.input.next::<WorkerToHost>().await {
@@ -272,9 +219,9 @@ async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -
             Err(error) => return Ended::Gone(Some(format!("its scoreboard cannot be read: {error}"))),
         };
         match watch.on_look(turn, snapshot.as_ref(), Instant::now()) {
-            Verdict::Fine => {}
-            Verdict::Overdue => return Ended::Overdue,
-            Verdict::Slow { batch, index } => {
+            TimeVerdict::Fine => {}
+            TimeVerdict::Overdue => return Ended::Overdue,
+            TimeVerdict::Slow { batch, index } => {
                 let WorkerId { slot, .. } = settings.id;
                 let record = index.map_or_else(|| "a flush".to_owned(), |index| format!("record {index}"));
                 tracing::warn!(%slot, "{record} of batch {batch} has been running for a minute");

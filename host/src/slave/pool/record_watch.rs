@@ -1,4 +1,6 @@
-//! How long the record in a worker's hand has been there. Pure: fed with what the scoreboard says.
+//! How long the record in a worker's hand has been there, judged by what the scoreboard says.
+//!
+//! Pure: no I/O, no clock, no tokio.
 //!
 //! The worker stores no time: reading the clock for each record would cost as much as a small record itself.
 //! Its slave looks now and then, and counts from when it first saw a record, so a limit is kept to within one
@@ -17,7 +19,7 @@ const LOOKS_PER_LIMIT: u32 = 10;
 
 /// What is to be done about the record in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TimeVerdict {
     /// Nothing.
     Fine,
     /// It should be named in the log.
@@ -58,26 +60,26 @@ impl RecordWatch {
     }
 
     /// Judges what the scoreboard says of the item with that turn.
-    pub(super) fn on_look(&mut self, turn: u64, snapshot: Option<&Snapshot>, now: Instant) -> Verdict {
+    pub(super) fn on_look(&mut self, turn: u64, snapshot: Option<&Snapshot>, now: Instant) -> TimeVerdict {
         let in_hand = snapshot.filter(|snapshot| snapshot.flushing || snapshot.in_hand().is_some());
         let Some(snapshot) = in_hand else {
             self.seen = None;
-            return Verdict::Fine;
+            return TimeVerdict::Fine;
         };
         let place = (turn, snapshot.item, snapshot.begun + u64::from(snapshot.flushing));
         if self.seen != Some(place) {
             (self.seen, self.since, self.named) = (Some(place), now, false);
-            return Verdict::Fine;
+            return TimeVerdict::Fine;
         }
         let age = now.duration_since(self.since);
         match self.limit {
-            Some(limit) if age >= limit => Verdict::Overdue,
+            Some(limit) if age >= limit => TimeVerdict::Overdue,
             None if age >= SLOW_RECORD && !self.named => {
                 self.named = true;
                 let index = if snapshot.flushing { None } else { snapshot.in_hand() };
-                Verdict::Slow { batch: snapshot.item, index }
+                TimeVerdict::Slow { batch: snapshot.item, index }
             }
-            _ => Verdict::Fine,
+            _ => TimeVerdict::Fine,
         }
     }
 }
@@ -95,13 +97,13 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut watch = RecordWatch::new(Some(Duration::from_millis(100)), start);
-        assert_eq!(watch.on_look(0, Some(&in_hand(1)), at(0)), Verdict::Fine);
-        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(90)), Verdict::Fine);
-        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(180)), Verdict::Fine);
-        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(200)), Verdict::Fine, "the next item");
-        assert_eq!(watch.on_look(1, None, at(310)), Verdict::Fine, "nothing in hand");
-        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(311)), Verdict::Fine);
-        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(411)), Verdict::Overdue);
+        assert_eq!(watch.on_look(0, Some(&in_hand(1)), at(0)), TimeVerdict::Fine);
+        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(90)), TimeVerdict::Fine);
+        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(180)), TimeVerdict::Fine);
+        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(200)), TimeVerdict::Fine, "the next item");
+        assert_eq!(watch.on_look(1, None, at(310)), TimeVerdict::Fine, "nothing in hand");
+        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(311)), TimeVerdict::Fine);
+        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(411)), TimeVerdict::Overdue);
     }
 
     #[test]
@@ -109,8 +111,8 @@ mod tests {
         let start = Instant::now();
         let mut watch = RecordWatch::new(None, start);
         watch.on_look(0, Some(&in_hand(3)), start);
-        let named = Verdict::Slow { batch: BatchId(1), index: Some(2) };
+        let named = TimeVerdict::Slow { batch: BatchId(1), index: Some(2) };
         assert_eq!(watch.on_look(0, Some(&in_hand(3)), start + SLOW_RECORD), named);
-        assert_eq!(watch.on_look(0, Some(&in_hand(3)), start + 2 * SLOW_RECORD), Verdict::Fine);
+        assert_eq!(watch.on_look(0, Some(&in_hand(3)), start + 2 * SLOW_RECORD), TimeVerdict::Fine);
     }
 }

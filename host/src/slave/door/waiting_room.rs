@@ -11,31 +11,31 @@ use tokio::sync::oneshot;
 
 /// Connections that have not got through the handshake, and those of administrators. A flood must not take
 /// all descriptors.
-pub(super) const GUESTS_MAX: usize = 128;
+pub(crate) const GUESTS_MAX: usize = 128;
 
 /// How long a guest may stay, however many wait outside: an honest one is through within a round trip or two,
 /// and the system lets more than a second's worth of them wait.
 const STAY_MIN: Duration = Duration::from_millis(100);
 
 /// Tells a connection that it must make room.
-pub(super) type MakeRoom = oneshot::Receiver<()>;
+pub(crate) type MakeRoom = oneshot::Receiver<()>;
 
 /// Connections by age.
 #[derive(Debug, Default)]
-pub(super) struct WaitingRoom {
+pub(crate) struct WaitingRoom {
     guests: VecDeque<(Instant, oneshot::Sender<()>)>,
 }
 
 impl WaitingRoom {
     /// Until when nobody may come in, if that is so: all have just come.
-    pub(super) fn closed_until(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn closed_until(&mut self, now: Instant) -> Option<Instant> {
         self.guests.retain(|(_, guest)| !guest.is_closed());
         let (since, _) = self.guests.front().filter(|_| self.guests.len() >= GUESTS_MAX)?;
         Some(*since + STAY_MIN).filter(|until| *until > now)
     }
 
     /// A connection comes in. It is a guest until it drops what it gets here.
-    pub(super) fn enter(&mut self, now: Instant) -> MakeRoom {
+    pub(crate) fn enter(&mut self, now: Instant) -> MakeRoom {
         self.guests.retain(|(_, guest)| !guest.is_closed());
         if self.guests.len() >= GUESTS_MAX
             && let Some((_, oldest)) = self.guests.pop_front()

@@ -44,8 +44,8 @@ fn attached(slots: u16, now: Instant) -> PoolState {
     pool
 }
 
-fn fed(actions: &[Action]) -> usize {
-    actions.iter().filter(|action| matches!(action, Action::Feed(..))).count()
+fn fed(actions: &[PoolAction]) -> usize {
+    actions.iter().filter(|action| matches!(action, PoolAction::Feed(..))).count()
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_master_that_sends_without_credit_is_shut_out() {
     let now = Instant::now();
     let mut pool = attached(1, now);
     let last = (0..20).map(|number| pool.on_work(id(0, 0), batch(number))).last().unwrap();
-    assert!(matches!(&last[..], [Action::CloseMaster { .. }]), "{last:?}");
+    assert!(matches!(&last[..], [PoolAction::CloseMaster { .. }]), "{last:?}");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_worker_that_has_done_more_than_it_was_given_is_killed() {
     pool.on_work(id(0, 0), batch(0));
     pool.on_done(id(0, 0), &done(0, 0), Bytes::new(), Bytes::new(), now);
     let actions = pool.on_done(id(0, 0), &done(0, 0), Bytes::new(), Bytes::new(), now);
-    assert_eq!(actions, [Action::Kill(id(0, 0))]);
+    assert_eq!(actions, [PoolAction::Kill(id(0, 0))]);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn what_was_meant_for_an_earlier_worker_is_void() {
     let mut pool = attached(1, now);
     pool.on_work(id(0, 0), batch(0));
     let actions = pool.on_lost(id(0, 0), lost(), now);
-    assert!(matches!(&actions[..], [Action::Report(_), Action::Spawn(next)] if *next == id(0, 1)));
+    assert!(matches!(&actions[..], [PoolAction::Report(_), PoolAction::Spawn(next)] if *next == id(0, 1)));
     pool.on_created(id(0, 1), Some(&BEGIN), now);
     assert!(pool.on_work(id(0, 0), batch(1)).is_empty());
     assert!(pool.on_done(id(0, 0), &done(0, 0), Bytes::new(), Bytes::new(), now).is_empty());
@@ -99,7 +99,7 @@ fn what_a_dead_worker_had_finished_is_reported_before_its_loss() {
     let heads: Vec<_> = actions
         .iter()
         .filter_map(|action| match action {
-            Action::Report(frame) => Some(&frame.head),
+            PoolAction::Report(frame) => Some(&frame.head),
             _ => None,
         })
         .collect();
@@ -114,10 +114,10 @@ fn when_a_master_goes_only_workers_with_its_work_are_replaced() {
     pool.on_work(id(1, 0), batch(1));
     pool.on_done(id(1, 0), &done(1, 1), Bytes::new(), Bytes::new(), now);
     let actions = pool.on_detach();
-    assert_eq!(actions, [Action::Kill(id(0, 0)), Action::Kill(id(1, 0))], "in hand, held, idle");
+    assert_eq!(actions, [PoolAction::Kill(id(0, 0)), PoolAction::Kill(id(1, 0))], "in hand, held, idle");
     assert!(!pool.is_ready());
     let actions = pool.on_lost(id(0, 0), lost(), now);
-    assert_eq!(actions, [Action::Spawn(id(0, 1))], "and nobody is told");
+    assert_eq!(actions, [PoolAction::Spawn(id(0, 1))], "and nobody is told");
 }
 
 #[test]
@@ -138,13 +138,13 @@ fn workers_that_die_of_themselves_come_back_more_and_more_slowly_and_then_not() 
     let mut pool = attached(1, now);
     for epoch in 0..START_FAILURES_MAX - 1 {
         let actions = pool.on_lost(id(0, epoch), lost(), now);
-        assert!(!actions.iter().any(|action| matches!(action, Action::Spawn(_))));
+        assert!(!actions.iter().any(|action| matches!(action, PoolAction::Spawn(_))));
         now += RESPAWN_PAUSE * 2u32.pow(epoch);
-        assert_eq!(pool.on_tick(now), [Action::Spawn(id(0, epoch + 1))]);
+        assert_eq!(pool.on_tick(now), [PoolAction::Spawn(id(0, epoch + 1))]);
         pool.on_created(id(0, epoch + 1), Some(&BEGIN), now);
     }
     let actions = pool.on_lost(id(0, START_FAILURES_MAX - 1), lost(), now);
-    assert!(matches!(actions.last(), Some(Action::GiveUp { .. })), "{actions:?}");
+    assert!(matches!(actions.last(), Some(PoolAction::GiveUp { .. })), "{actions:?}");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_worker_that_dies_on_records_is_replaced_for_ever() {
     for epoch in 0..50 {
         pool.on_work(id(0, epoch), batch(epoch.into()));
         let actions = pool.on_lost(id(0, epoch), lost(), now);
-        assert_eq!(actions.last(), Some(&Action::Spawn(id(0, epoch + 1))));
+        assert_eq!(actions.last(), Some(&PoolAction::Spawn(id(0, epoch + 1))));
         pool.on_created(id(0, epoch + 1), Some(&BEGIN), now);
     }
 }
@@ -164,7 +164,7 @@ fn a_pool_that_stops_lets_workers_finish_and_replaces_none() {
     let now = Instant::now();
     let mut pool = attached(2, now);
     pool.on_work(id(0, 0), batch(0));
-    assert_eq!(pool.on_stop(), [Action::Stop(id(0, 0)), Action::Stop(id(1, 0))]);
+    assert_eq!(pool.on_stop(), [PoolAction::Stop(id(0, 0)), PoolAction::Stop(id(1, 0))]);
     pool.on_lost(id(1, 0), lost(), now);
     assert!(!pool.is_stopped());
     pool.on_lost(id(0, 0), lost(), now);

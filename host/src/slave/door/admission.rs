@@ -1,0 +1,154 @@
+//! Who is at the door, and whether it is let in: the handshake, and all that an administrator wants.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::closed::{Closed, RESERVATION_BYTES_MAX};
+use super::first_bytes::{self, Caller};
+use super::occupancy::Occupied;
+use super::slave_door::{Door, EndOrder};
+use crate::limits::SILENCE_MAX;
+use crate::slave::admin_command;
+use crate::slave::pool::RunRequest;
+use crate::wire::{
+    Frame, FrameLimits, FrameReader, FrameWriter, Hello, MasterToSlave, PREAMBLE_BYTES, Refusal, Role,
+    SlaveToMaster, answer_preamble, exchange_preambles,
+};
+
+/// A master that was let in.
+#[derive(Debug)]
+pub(crate) struct Admitted<'a> {
+    /// What its run asks for.
+    pub run: RunRequest,
+    /// The name of its reservation.
+    pub reservation: String,
+    /// What it says.
+    pub reader: FrameReader<OwnedReadHalf>,
+    /// What it is told.
+    pub writer: FrameWriter<OwnedWriteHalf>,
+    /// The slave is the master's.
+    pub guard: Occupied<'a>,
+}
+
+/// What is past the door, and no guest any more.
+#[derive(Debug)]
+pub(crate) enum Inside<'a> {
+    /// A master.
+    Master(Admitted<'a>),
+    /// A client with lines, and what it has sent so far.
+    Lines(TcpStream, Vec<u8>),
+    /// Nothing: the peer has left again.
+    Empty,
+}
+
+/// Finds out who is there. `takes_lines` says whether clients with lines are let in, too.
+///
+/// # Errors
+/// Why the connection is closed.
+pub(crate) async fn let_in(
+    mut stream: TcpStream,
+    door: &Door,
+    takes_lines: bool,
+) -> Result<Inside<'_>, Closed> {
+    if !takes_lines {
+        return let_in_ours(stream, None, door).await;
+    }
+    match first_bytes::read(&mut stream).await? {
+        Caller::Gone => Ok(Inside::Empty),
+        Caller::Ours(preamble) => let_in_ours(stream, Some(preamble), door).await,
+        Caller::Lines(beginning) => Ok(Inside::Lines(stream, beginning)),
+    }
+}
+
+/// Shakes hands, and serves an administrator; a master is returned.
+async fn let_in_ours(
+    stream: TcpStream,
+    preamble: Option<[u8; PREAMBLE_BYTES]>,
+    door: &Door,
+) -> Result<Inside<'_>, Closed> {
+    stream.set_nodelay(true)?;
+    let (read, write) = stream.into_split();
+    let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write, preamble));
+    let (mut reader, mut writer, hello) = handshake.await.map_err(|_| Closed::Silent)??;
+    match hello.role {
+        Role::Administrator => {
+            say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
+            administrate(reader, writer, door).await?;
+            Ok(Inside::Empty)
+        }
+        Role::Master { reservation, .. } if reservation.len() > RESERVATION_BYTES_MAX => {
+            Err(Closed::LongName(reservation.len()))
+        }
+        Role::Master { reservation, format, record_timeout_ms, run } => {
+            let record_timeout = record_timeout_ms.map(Duration::from_millis);
+            let run = RunRequest { run, format, record_timeout };
+            let guard = match door.occupancy.occupy(&reservation) {
+                Ok(guard) => guard,
+                Err(refusal) => {
+                    say(&mut writer, SlaveToMaster::Refused(refusal.clone())).await?;
+                    return Err(Closed::Refused(refusal));
+                }
+            };
+            say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
+            reader.set_limits(FrameLimits::SESSION);
+            Ok(Inside::Master(Admitted { run, reservation, reader, writer, guard }))
+        }
+    }
+}
+
+async fn shake_hands(
+    mut read: OwnedReadHalf,
+    mut write: OwnedWriteHalf,
+    preamble: Option<[u8; PREAMBLE_BYTES]>,
+) -> Result<(FrameReader<OwnedReadHalf>, FrameWriter<OwnedWriteHalf>, Hello), Closed> {
+    match preamble {
+        Some(theirs) => answer_preamble(theirs, &mut write).await?,
+        None => exchange_preambles(&mut read, &mut write).await?,
+    }
+    let mut reader = FrameReader::new(read, FrameLimits::HANDSHAKE);
+    let mut writer = FrameWriter::new(write);
+    match reader.next::<MasterToSlave>().await? {
+        Some(Frame { head: MasterToSlave::Hello(hello), .. }) => Ok((reader, writer, hello)),
+        _ => {
+            say(&mut writer, SlaveToMaster::Refused(Refusal::NoHello)).await?;
+            Err(Closed::Refused(Refusal::NoHello))
+        }
+    }
+}
+
+async fn say(writer: &mut FrameWriter<OwnedWriteHalf>, message: SlaveToMaster) -> std::io::Result<()> {
+    writer.push(&Frame::from(message));
+    writer.flush().await
+}
+
+/// Takes commands, one after the other, until the administrator leaves.
+async fn administrate(
+    mut reader: FrameReader<OwnedReadHalf>,
+    mut writer: FrameWriter<OwnedWriteHalf>,
+    door: &Door,
+) -> Result<(), Closed> {
+    loop {
+        let next = tokio::time::timeout(SILENCE_MAX, reader.next::<MasterToSlave>());
+        match next.await.map_err(|_| Closed::Silent)??.map(|frame| frame.head) {
+            Some(MasterToSlave::Shutdown) => {
+                tracing::info!("an administrator asks this slave to end");
+                door.order_end(EndOrder::Asked);
+                return Ok(say(&mut writer, SlaveToMaster::Bye).await?);
+            }
+            Some(MasterToSlave::Command { name, value }) => {
+                admin_command::note(&name, &value, &door.log.sessions);
+            }
+            Some(MasterToSlave::Bye) => return Ok(say(&mut writer, SlaveToMaster::Bye).await?),
+            Some(_) if door.log.sessions.allows_one() => {
+                tracing::warn!("an administrator said what only a master may say; ignored");
+            }
+            Some(_) => {}
+            None => return Ok(()),
+        }
+        if *door.draining.borrow() {
+            return Ok(());
+        }
+    }
+}

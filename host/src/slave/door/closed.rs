@@ -1,0 +1,34 @@
+//! Why the door closes a connection.
+
+use super::waiting_room::GUESTS_MAX;
+use crate::limits::SILENCE_MAX;
+use crate::wire::{FrameError, HandshakeError, Refusal};
+
+/// Bytes of a reservation's name. Ours have about forty; the name is repeated to other masters, and in the log.
+pub(super) const RESERVATION_BYTES_MAX: usize = 256;
+
+/// Why a connection was closed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Closed {
+    /// It did not speak in time.
+    #[error("it did not say who it is within {} s", SILENCE_MAX.as_secs())]
+    Silent,
+    /// It does not speak our protocol, or not this version of it.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// It broke the protocol.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// It broke.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// It was told no.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// Newer connections needed its place.
+    #[error("it was one of more than {GUESTS_MAX}, and the oldest")]
+    MadeRoom,
+    /// Its reservation's name is too long.
+    #[error("its name for its reservation has {0} bytes, more than the {RESERVATION_BYTES_MAX} allowed")]
+    LongName(usize),
+}
