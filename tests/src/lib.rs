@@ -40,6 +40,7 @@ pub use process::Process;
 pub use processes::{Descriptor, Found, signal_process as kill};
 pub use proxy::{Proxy, Way};
 pub use side_log::SideLog;
+pub use simplegrid_test_servers::Need;
 pub use slave::Slave;
 pub use source_tree::SourceFile;
 
