@@ -1,4 +1,5 @@
-//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises one.
+//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises
+//! one.
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -27,8 +28,8 @@ impl<T: Send + 'static> OwnedTask<T> {
     }
 }
 
-/// What a task came to; `None` if it was cancelled. A task that panicked is a fault of ours: the process must not
-/// go on as if nothing had happened.
+/// What a task came to; `None` if it was cancelled. A task that panicked is a fault of ours: the process must
+/// not go on as if nothing had happened.
 ///
 /// # Panics
 /// If the task did.

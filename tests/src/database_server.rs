@@ -8,10 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use nix::sys::signal::Signal;
 
-use crate::Need;
 use crate::certificates::Certificates;
 use crate::throwaway::Throwaway;
-use crate::{mariadb_server, postgres_server, wait};
+use crate::{Need, mariadb_server, postgres_server, wait};
 
 /// How often another port is tried: any program may take the one that was free a moment ago.
 const PORT_TRIES: u32 = 10;

@@ -22,7 +22,6 @@ pub mod program;
 mod proxy;
 mod side_log;
 mod slave;
-mod source_tree;
 mod throwaway;
 pub mod torture;
 pub mod wait;
@@ -42,7 +41,6 @@ pub use proxy::{Proxy, Way};
 pub use side_log::SideLog;
 pub use simplegrid_test_servers::Need;
 pub use slave::Slave;
-pub use source_tree::SourceFile;
 
 /// Lines `0` to `count - 1`, each with `text` before its number.
 pub fn numbered(text: &str, count: usize) -> String {

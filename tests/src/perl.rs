@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use crate::Need;
 use crate::database_server::{Engine, TestDatabase};
 
-/// Runs a Perl script that finds a connected `$dbh`, which dies on errors, and returns what it prints. If Perl
-/// or the driver is not installed, the test is skipped.
+/// Runs a Perl script that finds a connected `$dbh`, which dies on errors, and returns what it prints. If
+/// Perl or the driver is not installed, the test is skipped.
 ///
 /// # Panics
 /// If the script fails.

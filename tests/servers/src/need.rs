@@ -1,6 +1,6 @@
-//! What a test needs of the machine that it runs on, and what happens where the machine does not have it: on a
-//! developer's machine the test says so and passes; in CI it fails, unless CI has said beforehand which needs
-//! it cannot meet, and why.
+//! What a test needs of the machine that it runs on, and what happens where the machine does not have it: on
+//! a developer's machine the test says so and passes; in CI it fails, unless CI has said beforehand which
+//! needs it cannot meet, and why.
 //!
 //! It does not know how a need is met: each test looks for itself, and brings what it found here.
 
