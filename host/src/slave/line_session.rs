@@ -94,7 +94,7 @@ impl<'a> LineSession<'a> {
             if self.is_done
                 && let Some(_turn) = self.turn().await
             {
-                self.end_slave().await;
+                self.end_slave();
             }
             return;
         }
@@ -109,7 +109,7 @@ impl<'a> LineSession<'a> {
         let _ = self.door.row.send(RowEvent::Free(Reservation::from_text(self.name.clone()))).await;
         drop(turn);
         if self.is_done {
-            self.end_slave().await;
+            self.end_slave();
         }
     }
 
@@ -262,7 +262,7 @@ impl<'a> LineSession<'a> {
         }
     }
 
-    async fn end_slave(&self) {
+    fn end_slave(&self) {
         self.log(|name| tracing::info!("{name} ask this slave to end"));
         // Asked twice, it ends once.
         let _ = self.door.end.try_send(EndOrder::Asked);
