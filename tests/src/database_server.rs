@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::certificates::Certificates;
 use crate::throwaway::Throwaway;
-use crate::{mariadb_server, postgres_server, wait};
+use crate::{Need, mariadb_server, postgres_server, wait};
 
 /// How often another port is tried: any program may take the one that was free a moment ago.
 const PORT_TRIES: u32 = 10;
@@ -49,15 +49,20 @@ impl Engine {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Postgres, Self::Mariadb];
 
-    /// The servers that can be started here; for the others it is said why a test is skipped.
+    /// The servers that can be started here. Tests with the others are skipped ([`Need`]).
+    #[track_caller]
     pub fn available() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|engine| match engine.programs() {
-            Ok(_) => true,
-            Err(reason) => {
-                println!("skipped: {reason}");
-                false
-            }
-        })
+        Self::ALL.into_iter().filter(|engine| engine.is_installed())
+    }
+
+    /// Whether it can be started here. If not, the test is skipped.
+    #[track_caller]
+    fn is_installed(self) -> bool {
+        let need = match self {
+            Self::Postgres => Need::Postgres,
+            Self::Mariadb => Need::Mariadb,
+        };
+        need.check(self.programs()).is_some()
     }
 
     /// The scheme of its URLs.
@@ -77,27 +82,18 @@ impl Engine {
 }
 
 impl DatabaseServer {
-    /// The server that the tests of this process share, or, after saying so, nothing if it is not installed.
-    /// It ends with the process.
+    /// The server that the tests of this process share, which ends with the process. If it is not installed,
+    /// the test is skipped.
+    #[track_caller]
     pub fn shared(engine: Engine) -> Option<&'static Self> {
-        static SHARED: [OnceLock<Option<DatabaseServer>>; 2] = [OnceLock::new(), OnceLock::new()];
-        let server =
-            SHARED[engine as usize].get_or_init(|| engine.programs().is_ok().then(|| Self::new(engine)));
-        if let Err(reason) = engine.programs() {
-            println!("skipped: {reason}");
-        }
-        server.as_ref()
+        static SHARED: [OnceLock<DatabaseServer>; 2] = [OnceLock::new(), OnceLock::new()];
+        engine.is_installed().then(|| SHARED[engine as usize].get_or_init(|| Self::new(engine)))
     }
 
-    /// A server of the test's own, to be broken; or, after saying so, nothing if it is not installed.
+    /// A server of the test's own, which it can break. If it is not installed, the test is skipped.
+    #[track_caller]
     pub fn start(engine: Engine) -> Option<Self> {
-        match engine.programs() {
-            Ok(_) => Some(Self::new(engine)),
-            Err(reason) => {
-                println!("skipped: {reason}");
-                None
-            }
-        }
+        engine.is_installed().then(|| Self::new(engine))
     }
 
     fn new(engine: Engine) -> Self {

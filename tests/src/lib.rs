@@ -22,7 +22,6 @@ pub mod program;
 mod proxy;
 mod side_log;
 mod slave;
-mod source_tree;
 mod throwaway;
 pub mod torture;
 pub mod wait;
@@ -40,8 +39,8 @@ pub use process::Process;
 pub use processes::{Descriptor, Found, signal_process as kill};
 pub use proxy::{Proxy, Way};
 pub use side_log::SideLog;
+pub use simplegrid_test_servers::Need;
 pub use slave::Slave;
-pub use source_tree::SourceFile;
 
 /// Lines `0` to `count - 1`, each with `text` before its number.
 pub fn numbered(text: &str, count: usize) -> String {

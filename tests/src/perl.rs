@@ -1,26 +1,25 @@
-//! Perl with its database interface, as the Perl original uses it.
+//! Perl with its database interface, as Net::SimpleGrid uses it.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use crate::Need;
 use crate::database_server::{Engine, TestDatabase};
 
-/// Runs a script of Perl that finds a connected `$dbh`, which dies on errors, and returns what it prints; or,
-/// after saying so, nothing if Perl or the driver is not installed.
+/// Runs a Perl script that finds a connected `$dbh`, which dies on errors, and returns what it prints. If
+/// Perl or the driver is not installed, the test is skipped.
 ///
 /// # Panics
 /// If the script fails.
 #[track_caller]
 pub fn run_perl(engine: Engine, database: &TestDatabase<'_>, script: &str) -> Option<String> {
-    let driver = match engine {
-        Engine::Postgres => "DBD::Pg",
-        Engine::Mariadb => "DBD::mysql",
+    let (need, driver) = match engine {
+        Engine::Postgres => (Need::PerlPostgres, "DBD::Pg"),
+        Engine::Mariadb => (Need::PerlMysql, "DBD::mysql"),
     };
     let there = Command::new("perl").arg(format!("-M{driver}")).args(["-MDBI", "-e", "1"]).output();
-    if !there.is_ok_and(|output| output.status.success()) {
-        println!("skipped: there is no Perl with {driver} here");
-        return None;
-    }
+    let there = there.is_ok_and(|output| output.status.success());
+    need.check(there.then_some(()).ok_or(format!("there is no Perl with {driver} here")))?;
     let connect = "use strict; use warnings; use DBI; my ($dsn, $user) = @ARGV;
         my $dbh = DBI->connect($dsn, $user, $ENV{PASSWORD}, {RaiseError => 1, PrintError => 0});\n";
     let mut perl = Command::new("perl");

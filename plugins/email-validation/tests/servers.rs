@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use email_validation::EmailValidation;
 use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::testing::TestGrid;
-use simplegrid_test_servers::{Action, DnsServer, SmtpServer, Step, neighbours, polite};
+use simplegrid_test_servers::{Action, DnsServer, Need, SmtpServer, Step, neighbours, polite};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("it is an address")
@@ -204,10 +204,7 @@ fn a_domain_without_exchangers_is_its_own_host() {
 
 #[test]
 fn a_host_may_have_addresses_of_ipv6_only() {
-    let Ok(socket) = std::net::TcpListener::bind("[::1]:0") else {
-        eprintln!("skipped: this machine has no IPv6");
-        return;
-    };
+    let Some(socket) = Need::Ipv6.check(std::net::TcpListener::bind("[::1]:0")) else { return };
     let world = World { dns: DnsServer::start(), smtp: SmtpServer::on(socket, polite) }.dns(|dns| {
         dns.mx("six.test", 1, "mx.six.test")
             .address_of("mx.six.test", ip("::1"))

@@ -1,7 +1,7 @@
 //! Counts instructions instead of seconds: the same on a busy machine as on an idle one, so a change that
-//! makes something slower is seen by a machine and not only by who looks for it.
+//! makes something slower is seen by a machine, and not only by someone who looks for it.
 //!
-//! Valgrind's callgrind counts; where it is not installed, nothing is checked, and that is said.
+//! Valgrind's callgrind counts. Where it is not installed, the check is skipped.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kernels::{self, Kernel};
 use super::records;
+use crate::Need;
 use crate::grid::Grid;
 
 /// The first word of a call that runs a kernel.
@@ -41,6 +42,18 @@ struct Baselines {
     counts: BTreeMap<String, f64>,
 }
 
+impl Baselines {
+    /// Whether what this compiler makes can be compared with them; if not, why.
+    fn are_of(&self, compiler: &str) -> Result<(), String> {
+        let of = &self.compiler;
+        if of == compiler {
+            Ok(())
+        } else {
+            Err(format!("the baselines are for {of}, and this is {compiler}"))
+        }
+    }
+}
+
 /// Runs a kernel so often; called under callgrind.
 ///
 /// # Errors
@@ -59,17 +72,14 @@ pub fn play(words: &[String]) -> anyhow::Result<()> {
 /// # Errors
 /// If something takes more instructions than it should, or cannot be counted.
 pub fn check(record: bool) -> anyhow::Result<()> {
-    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
-        println!("skipped: valgrind is not installed, so no instructions are counted");
+    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    let valgrind = valgrind.map_err(|error| format!("`valgrind` cannot be run: {error}"));
+    if Need::Valgrind.check(valgrind).is_none() {
         return Ok(());
     }
     let compiler = compiler()?;
-    if !record {
-        let Baselines { compiler: of_baselines, .. } = read_baselines()?;
-        if of_baselines != compiler {
-            println!("skipped: the baselines are those of {of_baselines}, and this is {compiler}");
-            return Ok(());
-        }
+    if !record && Need::Baselines.check(read_baselines()?.are_of(&compiler)).is_none() {
+        return Ok(());
     }
     let mut counts = BTreeMap::new();
     for kernel in &kernels::ALL {

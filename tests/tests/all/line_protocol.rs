@@ -6,7 +6,7 @@ use std::fs::File;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
-use simplegrid_tests::{Call, Grid, LineClient, Slave, numbered, send_lines, sorted, wait};
+use simplegrid_tests::{Call, Grid, LineClient, Need, Slave, numbered, send_lines, sorted, wait};
 
 const PARTITIONED: &str = ":scheduler=Net::SimpleGrid::ProcessScheduler::PartitionedStrategy\n";
 const ROUND_ROBIN: &str = ":scheduler=Net::SimpleGrid::ProcessScheduler::RoundRobinStrategy\n";
@@ -356,8 +356,8 @@ fn a_slave_whose_output_is_closed_cannot_go_on() {
 
 #[test]
 fn nc_sends_a_file() {
-    if Command::new("nc").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        eprintln!("skipped: there is no nc on this machine");
+    let there = Command::new("nc").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if Need::Nc.check(there.map_err(|error| format!("`nc` cannot be run: {error}"))).is_none() {
         return;
     }
     let grid = Grid::new();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use simplegrid_tests::{Grid, Namespaces, Slave, numbered, wait};
+use simplegrid_tests::{Grid, Namespaces, Need, Slave, numbered, wait};
 
 /// Silence until a node is given up (`limits.rs`), and as much again for a busy machine.
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
@@ -10,13 +10,7 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 #[test]
 fn a_node_behind_a_pulled_cable_is_given_up_and_comes_back() {
     let grid = Grid::new();
-    let namespaces = match Namespaces::make() {
-        Ok(namespaces) => namespaces,
-        Err(why) => {
-            eprintln!("skipped: {why}");
-            return;
-        }
-    };
+    let Some(namespaces) = Need::Namespaces.check(Namespaces::make()) else { return };
     let (here, there) = (namespaces.name(0), namespaces.name(1));
     let slave = |namespace: &str, address: &str| {
         let call = grid.slave_call("hostile").task_arg("side-log", grid.path("log")).in_namespace(namespace);

@@ -1,6 +1,21 @@
-//! The rules of the house that a machine can check: who may import whom, and where things live.
+//! The rules of the house (docs/house-style.md) that a machine can check. Here: where things live. In the
+//! folder: how the code looks, who may import whom, and whether the documentation says what is so.
 
-use simplegrid_tests::SourceFile;
+mod arrows;
+mod documentation;
+mod finding;
+
+mod source_file;
+mod style;
+mod tasks;
+mod temporary;
+mod uses;
+
+use std::collections::BTreeSet;
+
+use simplegrid_tests::Need;
+
+use source_file::SourceFile;
 
 /// Lines that a file may have, its tests not counted: about 400, and a little grace.
 const LINES_MAX: usize = 450;
@@ -10,10 +25,6 @@ const LONGER: [(&str, &str); 0] = [];
 
 /// The commands, which do not import each other.
 const COMMANDS: [&str; 6] = ["local_run", "master", "node_manager", "slave", "task_command", "worker"];
-
-/// What they build on, which knows none of them.
-const FOUNDATIONS: [&str; 10] =
-    ["database", "registry", "schedule", "sink", "wire", "record", "plugin", "scoreboard", "ids", "limits"];
 
 /// Commands that import another one all the same, each with the reason.
 const IMPORTS: [(&str, &str, &str); 4] = [
@@ -47,14 +58,18 @@ fn lines_with<'f>(files: &'f [SourceFile], words: &[&str]) -> Vec<(&'f SourceFil
     files.iter().flat_map(of_file).collect()
 }
 
-/// Checks that words stand only in files that may have them.
+/// Checks that words stand only in files that may have them; `home` says where that is.
 #[track_caller]
-fn expect_only_in(words: &[&str], may: impl Fn(&SourceFile) -> bool) {
+fn expect_only_in(words: &[&str], home: &str, may: impl Fn(&SourceFile) -> bool) {
     let files = host();
     let found = lines_with(&files, words);
     assert!(!found.is_empty(), "{words:?} stands nowhere: this test checks nothing");
     let wrong: Vec<_> = found.into_iter().filter(|(file, _)| !may(file)).map(|(_, line)| line).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{}\n\nThe home of this is {home}: move it there, and call it.\n",
+        wrong.join("\n")
+    );
 }
 
 /// How a file names a module of the crate, however it is imported.
@@ -76,34 +91,28 @@ fn commands_do_not_import_each_other() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn foundations_know_no_commands() {
-    let mut wrong = Vec::new();
-    for file in host().iter().filter(|file| file.module().is_some_and(|module| FOUNDATIONS.contains(&module)))
-    {
-        let above = COMMANDS.iter().chain(&["cli", "config", "exit_code", "shutdown"]);
-        wrong.extend(
-            above.filter(|other| imports(file, other)).map(|other| format!("{} imports {other}", file.path)),
-        );
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{}\n\nMove what both need to a module below them, or let `local_run` join them. If it must stay, give the \
+         reason in IMPORTS (tidy.rs).\n",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn clap_is_known_to_the_command_line_only() {
-    expect_only_in(&["clap::", "use clap"], |file| matches!(file.module(), Some("cli" | "config")));
+    expect_only_in(&["clap::", "use clap"], "`cli`", |file| matches!(file.module(), Some("cli" | "config")));
 }
 
 #[test]
 fn sql_is_known_to_the_registry_and_the_sinks_only() {
-    expect_only_in(&["rusqlite"], |file| matches!(file.module(), Some("registry" | "sink")));
-    expect_only_in(&["tokio_postgres", "mysql_async"], |file| {
+    expect_only_in(&["rusqlite"], "`registry` or `sink`", |file| {
+        matches!(file.module(), Some("registry" | "sink"))
+    });
+    expect_only_in(&["tokio_postgres", "mysql_async"], "`registry`, `sink` or `database`", |file| {
         matches!(file.module(), Some("registry" | "sink" | "database"))
     });
-    expect_only_in(&["rustls"], |file| file.module() == Some("database"));
+    expect_only_in(&["rustls"], "`database`", |file| file.module() == Some("database"));
 }
 
 #[test]
@@ -111,17 +120,22 @@ fn servers_are_known_without_what_is_on_them() {
     let files: Vec<_> = host().into_iter().filter(|file| file.module() == Some("database")).collect();
     let wrong = files.iter().filter(|file| ["registry", "sink"].iter().any(|other| imports(file, other)));
     let wrong: Vec<_> = wrong.map(|file| &file.path).collect();
-    assert!(!files.is_empty() && wrong.is_empty(), "{wrong:?}");
+    assert!(!files.is_empty(), "`database` has another name now");
+    assert!(
+        wrong.is_empty(),
+        "{wrong:?}: `database` connects, and does not know the tables behind a connection"
+    );
 }
 
 #[test]
 fn libraries_are_loaded_in_one_place() {
-    expect_only_in(&["libloading", "abi_stable"], |file| file.module() == Some("plugin"));
+    expect_only_in(&["libloading", "abi_stable"], "`plugin`", |file| file.module() == Some("plugin"));
 }
 
 #[test]
 fn surroundings_are_looked_at_in_one_place() {
-    expect_only_in(&["env::var", "env::args", "env::current", "env::temp_dir", "use std::env"], |file| {
+    let words = ["env::var", "env::args", "env::current", "env::temp_dir", "use std::env"];
+    expect_only_in(&words, "`config`", |file| {
         file.module() == Some("config") || SURROUNDINGS.iter().any(|(path, _)| *path == file.path)
     });
 }
@@ -150,7 +164,10 @@ fn workspace() -> Vec<SourceFile> {
 fn every_file_says_what_it_is() {
     let silent: Vec<_> =
         workspace().into_iter().filter(|file| !file.text.starts_with("//! ")).map(|file| file.path).collect();
-    assert!(silent.is_empty(), "no `//!` at the beginning: {silent:?}");
+    assert!(
+        silent.is_empty(),
+        "{silent:?}\n\nBegin the file with `//!`: what it owns, and what it must not know.\n"
+    );
 }
 
 #[test]
@@ -159,7 +176,12 @@ fn no_file_is_too_long() {
     let files = workspace().into_iter().filter(|file| !is_known(file) && !file.is_test());
     let long = files.filter(|file| file.lines() > LINES_MAX);
     let long: Vec<_> = long.map(|file| format!("{}: {} lines", file.path, file.lines())).collect();
-    assert!(long.is_empty(), "{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "{}\n\nA file has one noun, and at most about 400 lines without its tests: move what has a noun of its own to a \
+         file of its own.\n",
+        long.join("\n")
+    );
 }
 
 #[test]
@@ -188,7 +210,22 @@ fn no_test_is_ignored_and_none_waits_for_nothing() {
         })
         .map(|(_, line)| line)
         .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{}\n\nWait for a condition (`simplegrid_tests::wait`), and mend or delete a test that does not pass.\n",
+        wrong.join("\n")
+    );
     let ignored = lines_with(&workspace(), &words[..2]).into_iter().map(|(_, line)| line).collect::<Vec<_>>();
     assert!(ignored.is_empty(), "{}", ignored.join("\n"));
+}
+
+#[test]
+fn ci_provides_each_need_of_a_test_or_says_why_it_cannot() {
+    let ci = std::fs::read_to_string(source_file::root().join(".ci/run")).expect("CI has a script");
+    let listed = ci.lines().filter_map(|line| line.split_once("may_skip ")?.1.split(' ').next());
+    let listed: BTreeSet<_> = listed.collect();
+    // CI does not begin without a C compiler.
+    let needs = Need::ALL.into_iter().filter(|need| *need != Need::CCompiler).map(Need::name);
+    let needs: BTreeSet<_> = needs.collect();
+    assert_eq!(listed, needs, "the needs that .ci/run names, and those of tests (tests/servers/src/need.rs)");
 }

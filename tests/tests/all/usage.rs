@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use simplegrid_tests::{Call, Finished, Grid, program};
+use simplegrid_tests::{Call, Finished, Grid, Need, program};
 
 #[test]
 fn a_wrong_flag_is_named() {
@@ -150,17 +150,14 @@ fn a_library_for_another_machine_is_recognised() {
     expect_unloadable(&grid, &library, "is for");
 }
 
-/// Builds a library from C; `None` if there is no compiler.
+/// Builds a library from C. If there is no compiler, the test is skipped.
+#[track_caller]
 fn compiled(grid: &Grid, name: &str, source: &str) -> Option<PathBuf> {
     let (source, library) = (grid.write(&format!("{name}.c"), source), grid.path(name));
     let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).output();
-    match compiled {
-        Ok(output) if output.status.success() => Some(library),
-        other => {
-            println!("skipped: there is no C compiler ({other:?})");
-            None
-        }
-    }
+    let compiled = Need::CCompiler.check(compiled.map_err(|error| format!("`cc` cannot be run: {error}")))?;
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    Some(library)
 }
 
 #[test]

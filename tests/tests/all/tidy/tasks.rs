@@ -1,0 +1,92 @@
+//! What a task may be, and how long anything may take.
+
+use super::finding::{Finding, expect_none};
+use super::host;
+use super::source_file::SourceFile;
+
+/// The one place that starts bare tasks and passes panics on.
+const OWNER: &str = "host/src/owned_task.rs";
+
+/// The lines of the host outside [`OWNER`] that contain a word.
+fn lines_with(word: &str) -> Vec<Finding> {
+    let of_file = |file: &SourceFile| {
+        let lines = file.code().filter(|(_, line)| line.contains(word));
+        lines.map(|(number, line)| Finding::new(&file.path, number, line.trim())).collect::<Vec<_>>()
+    };
+    host().iter().filter(|file| file.path != OWNER).flat_map(of_file).collect()
+}
+
+#[test]
+fn every_task_has_an_owner() {
+    expect_none(
+        "tokio::spawn",
+        "A detached task outlives its owner and hides its panic. One task is an `OwnedTask` (owned_task.rs), several \
+         are a `JoinSet` in their owner.",
+        lines_with("tokio::spawn("),
+    );
+}
+
+#[test]
+fn panics_are_passed_on_in_one_place() {
+    assert!(host().iter().any(|file| file.path == OWNER), "{OWNER} has another name now");
+    expect_none(
+        "resume_unwind",
+        "`owned_task::outcome` passes on the panic of a task that was joined.",
+        lines_with("resume_unwind"),
+    );
+}
+
+/// Durations that stand bare in the code of a file, outside a constant.
+fn bare_durations(file: &SourceFile) -> Vec<Finding> {
+    let mut bare = Vec::new();
+    // The statement so far: a constant may begin a line or two before its value.
+    let mut statement = String::new();
+    for (number, line) in file.code() {
+        statement.push_str(line);
+        let is_constant = ["const ", "static "].iter().any(|word| statement.contains(word));
+        if has_bare_duration(line) && !is_constant {
+            bare.push(Finding::new(&file.path, number, line.trim()));
+        }
+        if line.trim_end().ends_with([';', '{', '}']) {
+            statement.clear();
+        }
+    }
+    bare
+}
+
+/// Whether a duration is made of a number that is written there.
+fn has_bare_duration(code: &str) -> bool {
+    let made = code.split("Duration::from_").skip(1).filter_map(|after| after.split_once('('));
+    made.into_iter()
+        .any(|(_, argument)| argument.trim_start().starts_with(|first: char| first.is_ascii_digit()))
+}
+
+#[test]
+fn every_duration_has_a_name_and_a_reason() {
+    expect_none(
+        "durations",
+        "Make it a constant with a name and a `///` comment that gives the reason for the value.",
+        host().iter().flat_map(bare_durations),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bare(text: &str) -> usize {
+        bare_durations(&SourceFile { path: String::new(), text: text.to_owned() }).len()
+    }
+
+    #[test]
+    fn a_duration_is_bare_unless_it_is_a_constant() {
+        assert_eq!(bare("fn a() {\n    sleep(Duration::from_millis(5));\n}\n"), 1);
+        assert_eq!(bare("const A: u8 = 1;\nlet b = std::time::Duration::from_secs(1).max(c);\n"), 1);
+        assert_eq!(bare("pub(crate) const A: Duration = Duration::from_secs(5);\n"), 0);
+        assert_eq!(
+            bare("const A: [Duration; 2] =\n    [Duration::from_secs(5), Duration::from_secs(6)];\n"),
+            0
+        );
+        assert_eq!(bare("let a = Duration::from_secs(seconds);\n"), 0);
+    }
+}

@@ -1,0 +1,57 @@
+//! TEMPORARY: what breaks a rule today and is being mended. Nothing is ever added here; when both lists are
+//! empty, this file goes.
+
+/// The rule and the file.
+pub(super) const TEMPORARY: &[(&str, &str)] = &[
+    ("visibility", "host/src/registry/server/error.rs"),
+    ("visibility", "host/src/registry/sqlite/error.rs"),
+    ("documentation", "host/src/cli/mod.rs"),
+    ("documentation", "host/src/wire/line_protocol.rs"),
+    ("tokio::spawn", "host/src/registry/server/operation.rs"),
+    ("tokio::spawn", "host/src/worker/process.rs"),
+    ("resume_unwind", "host/src/record/reader.rs"),
+    ("resume_unwind", "host/src/registry/server/operation.rs"),
+    ("resume_unwind", "host/src/registry/sqlite/mod.rs"),
+    ("resume_unwind", "host/src/sink/blocking.rs"),
+    ("resume_unwind", "host/src/slave/node.rs"),
+    ("durations", "host/src/local_run.rs"),
+    ("durations", "host/src/master/progress.rs"),
+    ("durations", "host/src/master/run.rs"),
+    ("durations", "host/src/master/streamed_run.rs"),
+    ("durations", "host/src/slave/node.rs"),
+    ("durations", "host/src/slave/record_watch.rs"),
+    ("durations", "host/src/slave/sample_rate.rs"),
+    ("imports", "plugins/email-validation/src/address.rs"),
+];
+
+/// Arrows that close circles, below `host/src/`.
+pub(super) const CIRCLES: &[(&str, &str)] = &[
+    ("config/layers.rs", "config/file.rs"),
+    ("config/master.rs", "config/load.rs"),
+    ("config/node_manager.rs", "config/load.rs"),
+    ("config/output_files.rs", "config/run.rs"),
+    ("config/run.rs", "config/load.rs"),
+    ("config/slave.rs", "config/load.rs"),
+    ("database/address_error.rs", "database/server.rs"),
+    ("database/connection_settings.rs", "database/server.rs"),
+    ("master/dispatcher/farewell.rs", "master/dispatcher.rs"),
+    ("master/journal/entry.rs", "master/books.rs"),
+    ("master/journal/entry.rs", "master/journal/earlier.rs"),
+    ("master/journal/pen.rs", "master/result_writer.rs"),
+    ("registry/dbi.rs", "registry/url.rs"),
+    ("registry/node.rs", "registry/moves.rs"),
+    ("registry/server/migrations.rs", "registry/server/session.rs"),
+    ("registry/server/mod.rs", "registry/handle.rs"),
+    ("registry/server/mysql.rs", "registry/server/session.rs"),
+    ("registry/server/nodes_table.rs", "registry/handle.rs"),
+    ("registry/server/postgres.rs", "registry/server/session.rs"),
+    ("registry/sqlite/mod.rs", "registry/handle.rs"),
+    ("registry/sqlite/nodes_table.rs", "registry/handle.rs"),
+    ("registry/transition.rs", "registry/handle.rs"),
+    ("sink/csv_files.rs", "sink/session.rs"),
+    ("sink/csv_files.rs", "sink/store.rs"),
+    ("sink/mysql.rs", "sink/store.rs"),
+    ("sink/postgres.rs", "sink/store.rs"),
+    ("sink/sqlite.rs", "sink/store.rs"),
+    ("slave/master_listener.rs", "slave/line_session.rs"),
+];
