@@ -2,6 +2,8 @@
 
 use tokio::task::spawn_blocking;
 
+use crate::owned_task::outcome;
+
 /// Something whose methods block.
 #[derive(Debug)]
 pub(crate) struct Blocking<T>(Option<T>);
@@ -25,12 +27,8 @@ impl<T: Send + 'static> Blocking<T> {
             let result = work(&mut thing);
             (thing, result)
         });
-        match working.await {
-            Ok((thing, result)) => {
-                self.0 = Some(thing);
-                result
-            }
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        let (thing, result) = outcome(working.await).expect("nothing cancels what is begun");
+        self.0 = Some(thing);
+        result
     }
 }

@@ -6,11 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::columns::Shape;
-use super::group::{EntryTask, Fate, Group};
+use super::error::{OpenError, StoreError};
+use super::group::{EntryTask, Fate, GROUP_BYTES_MAX, Group};
 use super::harvest::Package;
 use super::part_file::{self, PartFile};
 use super::rows::{header_line, push_line_as_csv};
-use super::store::{OpenError, StoreError};
 use crate::ids::RunId;
 
 /// Digits of a run's name in the names of its files.
@@ -100,7 +100,7 @@ impl CsvFiles {
         };
         part.append(&self.buffer)?;
         // One large row must not cost its memory for ever.
-        self.buffer.shrink_to(super::session::GROUP_BYTES_MAX);
+        self.buffer.shrink_to(GROUP_BYTES_MAX);
         Ok(())
     }
 

@@ -7,6 +7,13 @@ use bytes::Bytes;
 
 use crate::ids::RunId;
 
+/// Bytes of rows that are committed together: once there are so many, no more is gathered. Enough that the cost of
+/// a commit vanishes, and few enough that what waits for it stays small.
+pub(crate) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Entries that are committed together, for the same reasons: those without rows have a price, too.
+pub(crate) const GROUP_ENTRIES_MAX: usize = 128 * 1024;
+
 /// A record that has ended, or rows that belong to none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {

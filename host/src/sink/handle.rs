@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::destination::Destination;
+use super::error::StoreError;
 use super::group::{Fate, Group};
-use super::store::{Store, StoreError};
+use super::store::Store;
 use crate::ids::RunId;
 use crate::limits::SILENCE_MAX;
 use crate::wire::{Frame, SlaveToMaster};

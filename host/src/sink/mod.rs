@@ -14,6 +14,7 @@ mod columns;
 mod csv_files;
 mod destination;
 mod encoded;
+mod error;
 mod group;
 mod handle;
 mod harvest;
@@ -31,7 +32,8 @@ mod url;
 
 pub(crate) use columns::Shape;
 pub(crate) use destination::{Destination, DestinationError, HARVEST};
+pub(crate) use error::OpenError;
 pub(crate) use handle::{SinkHandle, start};
 pub(crate) use session::{SinkSession, SinkTrouble};
-pub(crate) use store::{OpenError, Store, open};
+pub(crate) use store::{Store, open};
 pub(crate) use url::{SinkUrl, SinkUrlError};

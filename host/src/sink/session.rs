@@ -7,15 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::books::{Books, Parcel, settled};
-use super::group::Group;
+use super::group::{GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, Group};
 use super::handle::{Conclusion, SinkHandle};
 use crate::ids::RunId;
 use crate::wire::{BatchHead, Frame, SlaveToMaster};
-
-/// Bytes of rows, and records, that are committed together at most: enough that the cost of a commit
-/// vanishes, and few enough that what waits for it stays small.
-pub(super) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
-const GROUP_ENTRIES_MAX: usize = 128 * 1024;
 
 /// Messages that are gathered at most.
 const PARCELS_MAX: usize = 256;

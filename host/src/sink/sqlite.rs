@@ -8,11 +8,11 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, TransactionBehavior, params};
 
 use super::columns::{Column, Shape};
+use super::error::{OpenError, StoreError};
 use super::group::{Fate, Group};
 use super::judgement::Judgement;
 use super::pages::{OVER, Pages};
 use super::rows::{Cell, each_row};
-use super::store::{OpenError, StoreError};
 use super::table_shape::{FoundColumn, Names, check};
 use super::url::{LEDGER_TABLE, TableName, quoted};
 use crate::ids::RunId;

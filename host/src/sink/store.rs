@@ -1,4 +1,4 @@
-//! The kinds of sinks behind one door, and what can go wrong with them.
+//! The kinds of sinks behind one door.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::blocking::Blocking;
 use super::columns::Shape;
 use super::csv_files::CsvFiles;
+use super::error::{OpenError, StoreError};
 use super::group::{Fate, Group};
 use super::harvest::Package;
 use super::mysql::MysqlTable;
@@ -20,30 +21,6 @@ use crate::wire::SinkPlace;
 /// did.
 const OPEN_TRIES: u32 = 5;
 const OPEN_PAUSE: Duration = Duration::from_secs(2);
-
-/// Why a sink cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
-    /// The user has named a table that does not fit the task, or a place that cannot be: trying again is of
-    /// no use.
-    #[error("{0}")]
-    Unfit(String),
-    /// It cannot be reached, or does not let this slave in.
-    #[error("{0}")]
-    Unreachable(String),
-}
-
-/// Why a group was not committed, or nobody knows whether it was.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// The connection is lost, or the database is busy: the same may be tried again, and the ledger tells
-    /// what was committed.
-    #[error("{0}")]
-    Lost(String),
-    /// It will fail again.
-    #[error("{0}")]
-    Broken(String),
-}
 
 /// A sink that is open.
 #[derive(Debug)]
