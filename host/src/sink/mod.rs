@@ -7,27 +7,21 @@
 //!
 //! **Invariant:** a record is reported as done only after its rows are in the sink (`books`).
 
-mod bisection;
 mod blocking;
 mod books;
 mod columns;
-mod csv_files;
 mod destination;
 mod encoded;
 mod error;
+mod files;
 mod group;
 mod handle;
-mod harvest;
 mod judgement;
-mod mysql;
 mod pages;
-mod part_file;
-mod postgres;
 mod rows;
 mod session;
-mod sqlite;
 mod store;
-mod table_shape;
+mod tables;
 mod url;
 
 pub(crate) use columns::Shape;

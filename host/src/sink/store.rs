@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::blocking::Blocking;
 use super::columns::Shape;
-use super::csv_files::CsvFiles;
 use super::error::{OpenError, StoreError};
+use super::files::csv_files::CsvFiles;
+use super::files::harvest::Package;
 use super::group::{Fate, Group};
-use super::harvest::Package;
-use super::mysql::MysqlTable;
-use super::postgres::PostgresTable;
-use super::sqlite::SqliteTable;
+use super::tables::mysql::MysqlTable;
+use super::tables::postgres::PostgresTable;
+use super::tables::sqlite::SqliteTable;
 use super::url::SinkUrl;
 use crate::database::ServerKind;
 use crate::ids::RunId;

@@ -10,8 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::process::Command;
 
-use super::blocking::Blocking;
-use super::destination::Destination;
+use crate::sink::blocking::Blocking;
+use crate::sink::destination::Destination;
 
 /// Bytes of what `scp` says that are passed on.
 const COMPLAINT_BYTES_MAX: usize = 1024;

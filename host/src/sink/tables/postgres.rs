@@ -13,17 +13,17 @@ use futures_util::SinkExt;
 use tokio_postgres::{Error, Statement};
 
 use super::bisection::Bisection;
-use super::blocking::Blocking;
-use super::columns::Shape;
-use super::encoded::Encoded;
-use super::error::{OpenError, StoreError};
-use super::group::{Fate, Group};
-use super::judgement::Judgement;
-use super::pages::Pages;
-use super::url::TableName;
 use crate::database::postgres::{self, PostgresConnection};
 use crate::database::{DatabaseError, Server};
 use crate::ids::RunId;
+use crate::sink::blocking::Blocking;
+use crate::sink::columns::Shape;
+use crate::sink::encoded::Encoded;
+use crate::sink::error::{OpenError, StoreError};
+use crate::sink::group::{Fate, Group};
+use crate::sink::judgement::Judgement;
+use crate::sink::pages::Pages;
+use crate::sink::url::TableName;
 use copy_text::CopyText;
 
 /// How long a transaction may take. Then the server is as good as gone, and another connection is tried: the

@@ -1,8 +1,8 @@
 //! Whether a table that is there can take a task's rows. Pure; what the types of a database mean is that
 //! database's file to say.
 
-use super::columns::Shape;
 use crate::plugin::Kind;
+use crate::sink::columns::Shape;
 
 /// A column of a table that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +66,8 @@ pub(super) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Na
 
 #[cfg(test)]
 mod tests {
-    use super::super::columns::Column;
     use super::*;
+    use crate::sink::columns::Column;
 
     fn found(name: &str, takes: &[Kind], is_needed: bool) -> FoundColumn {
         FoundColumn { name: name.into(), declared: "integer".into(), takes: takes.to_vec(), is_needed }

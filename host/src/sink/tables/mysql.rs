@@ -12,16 +12,16 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
 use super::bisection::Bisection;
-use super::blocking::Blocking;
-use super::columns::Shape;
-use super::encoded::Encoded;
-use super::error::{OpenError, StoreError};
-use super::group::{Fate, Group};
-use super::judgement::Judgement;
-use super::pages::Pages;
-use super::url::TableName;
 use crate::database::{DatabaseError, Server, Trouble, mysql};
 use crate::ids::RunId;
+use crate::sink::blocking::Blocking;
+use crate::sink::columns::Shape;
+use crate::sink::encoded::Encoded;
+use crate::sink::error::{OpenError, StoreError};
+use crate::sink::group::{Fate, Group};
+use crate::sink::judgement::Judgement;
+use crate::sink::pages::Pages;
+use crate::sink::url::TableName;
 use ledger::Ledger;
 use literal::Literals;
 

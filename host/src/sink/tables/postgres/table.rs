@@ -5,7 +5,7 @@ use tokio_postgres::{Error, Transaction};
 use crate::database::postgres::PostgresConnection;
 use crate::plugin::Kind;
 use crate::sink::columns::{Column, Shape};
-use crate::sink::table_shape::{FoundColumn, Names, check};
+use crate::sink::tables::table_shape::{FoundColumn, Names, check};
 use crate::sink::url::{TableName, quoted};
 
 /// Slaves that start at once make a table one after the other: this, and the table's name, is what they lock.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use super::super::group::{Entry, EntryTask};
 use super::*;
+use crate::sink::group::{Entry, EntryTask};
 
 const RUN: RunId = RunId([7; 16]);
 

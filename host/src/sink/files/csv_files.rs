@@ -5,13 +5,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::columns::Shape;
-use super::error::{OpenError, StoreError};
-use super::group::{EntryTask, Fate, GROUP_BYTES_MAX, Group};
 use super::harvest::Package;
 use super::part_file::{self, PartFile};
-use super::rows::{header_line, push_line_as_csv};
 use crate::ids::RunId;
+use crate::sink::columns::Shape;
+use crate::sink::error::{OpenError, StoreError};
+use crate::sink::group::{EntryTask, Fate, GROUP_BYTES_MAX, Group};
+use crate::sink::rows::{header_line, push_line_as_csv};
 
 /// Digits of a run's name in the names of its files.
 const RUN_DIGITS: usize = 12;
@@ -166,10 +166,10 @@ fn is_plain(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::columns::Column;
-    use super::super::group::Entry;
     use super::*;
     use crate::plugin::Kind;
+    use crate::sink::columns::Column;
+    use crate::sink::group::Entry;
     use bytes::Bytes;
 
     fn shape(raw: bool, names: &[&str]) -> Shape {

@@ -5,7 +5,7 @@ use mysql_async::{Conn, Error};
 
 use crate::plugin::Kind;
 use crate::sink::columns::{Column, Shape};
-use crate::sink::table_shape::{FoundColumn, Names, check};
+use crate::sink::tables::table_shape::{FoundColumn, Names, check};
 use crate::sink::url::{TableName, quoted};
 
 /// Why the table cannot be used.

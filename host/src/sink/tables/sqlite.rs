@@ -7,16 +7,16 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, TransactionBehavior, params};
 
-use super::columns::{Column, Shape};
-use super::error::{OpenError, StoreError};
-use super::group::{Fate, Group};
-use super::judgement::Judgement;
-use super::pages::{OVER, Pages};
-use super::rows::{Cell, each_row};
 use super::table_shape::{FoundColumn, Names, check};
-use super::url::{LEDGER_TABLE, TableName, quoted};
 use crate::ids::RunId;
 use crate::plugin::Kind;
+use crate::sink::columns::{Column, Shape};
+use crate::sink::error::{OpenError, StoreError};
+use crate::sink::group::{Fate, Group};
+use crate::sink::judgement::Judgement;
+use crate::sink::pages::{OVER, Pages};
+use crate::sink::rows::{Cell, each_row};
+use crate::sink::url::{LEDGER_TABLE, TableName, quoted};
 
 /// How long others are waited for before an attempt is given up, and tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

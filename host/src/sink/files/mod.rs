@@ -1,0 +1,5 @@
+//! Files of CSV, complete when they have their name, and how they are delivered.
+
+pub(super) mod csv_files;
+pub(super) mod harvest;
+mod part_file;

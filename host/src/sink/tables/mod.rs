@@ -1,0 +1,7 @@
+//! Tables of databases, in which each record's rows are exactly once: SQLite, PostgreSQL and MySQL.
+
+mod bisection;
+pub(super) mod mysql;
+pub(super) mod postgres;
+pub(super) mod sqlite;
+mod table_shape;
