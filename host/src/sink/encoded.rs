@@ -10,7 +10,7 @@ use super::group::Group;
 use super::rows::{Cell, each_row};
 
 /// How a server wants a row.
-pub(super) trait RowForm {
+pub(crate) trait RowForm {
     /// Writes a row.
     ///
     /// # Errors
@@ -20,7 +20,7 @@ pub(super) trait RowForm {
 
 /// The rows of some entries of a group.
 #[derive(Debug)]
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     bytes: Bytes,
     /// Where each row ends.
     ends: Vec<usize>,
@@ -32,7 +32,7 @@ pub(super) struct Encoded {
 
 impl Encoded {
     /// Encodes the rows of these entries.
-    pub(super) fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
+    pub(crate) fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
         let (mut bytes, mut ends) = (Vec::with_capacity(group.bytes + group.bytes / 8), Vec::new());
         let (mut entries, mut refused) = (Vec::with_capacity(indexes.len()), Vec::new());
         for index in indexes {
@@ -61,22 +61,22 @@ impl Encoded {
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The place of an entry in its group.
-    pub(super) fn index(&self, entry: usize) -> usize {
+    pub(crate) fn index(&self, entry: usize) -> usize {
         self.entries[entry].0
     }
 
     /// The rows of some entries that follow each other, as bytes.
-    pub(super) fn bytes_of(&self, entries: Range<usize>) -> Bytes {
+    pub(crate) fn bytes_of(&self, entries: Range<usize>) -> Bytes {
         self.bytes_of_rows(self.rows_of(entries))
     }
 
     /// The same, in pieces of at most so many bytes, unless one row alone has more.
-    pub(super) fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
+    pub(crate) fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
         let rows = self.rows_of(entries);
         let mut pieces = Vec::new();
         let mut first = rows.start;

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 /// Records of a page. Large enough that the pages of a million records are a thousand rows, small enough that
 /// two slaves seldom want the same.
-pub(super) const RECORDS_PER_PAGE: u64 = 1024;
+pub(crate) const RECORDS_PER_PAGE: u64 = 1024;
 
 /// Bytes of a page.
-pub(super) const PAGE_BYTES: usize = RECORDS_PER_PAGE as usize / 8;
+pub(crate) const PAGE_BYTES: usize = RECORDS_PER_PAGE as usize / 8;
 
 /// In place of a page's number: the run is over, and nothing of it may be committed any more.
-pub(super) const OVER: i64 = -1;
+pub(crate) const OVER: i64 = -1;
 
 /// Numbers from here on are none of records, but of rows that belong to no record.
-pub(super) const TOKENS_FROM: u64 = 1 << 63;
+pub(crate) const TOKENS_FROM: u64 = 1 << 63;
 
 /// The pages that a group is about.
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     pages: BTreeMap<i64, Page>,
     /// The run is over: everything of it counts as committed.
     pub is_over: bool,
@@ -30,7 +30,7 @@ struct Page {
 }
 
 /// The page of a record.
-pub(super) fn page_of(seq: u64) -> i64 {
+pub(crate) fn page_of(seq: u64) -> i64 {
     // At most 2^54.
     (seq / RECORDS_PER_PAGE) as i64
 }
@@ -42,7 +42,7 @@ fn place(seq: u64) -> (usize, u8) {
 
 impl Pages {
     /// The empty pages of these records.
-    pub(super) fn of(seqs: impl Iterator<Item = u64>) -> Self {
+    pub(crate) fn of(seqs: impl Iterator<Item = u64>) -> Self {
         let mut pages = BTreeMap::new();
         let mut last = None;
         for page in seqs.map(page_of) {
@@ -55,12 +55,12 @@ impl Pages {
     }
 
     /// Their numbers, lowest first: the order in which they are locked.
-    pub(super) fn numbers(&self) -> Vec<i64> {
+    pub(crate) fn numbers(&self) -> Vec<i64> {
         self.pages.keys().copied().collect()
     }
 
     /// Fills a page with what the ledger has. A page that is shorter than ours has no bits behind its end.
-    pub(super) fn load(&mut self, number: i64, bits: &[u8]) {
+    pub(crate) fn load(&mut self, number: i64, bits: &[u8]) {
         if number == OVER {
             // The row is there from the first commit of a run on; it is filled at the end.
             self.is_over = !bits.is_empty();
@@ -70,13 +70,13 @@ impl Pages {
     }
 
     /// Whether a record was committed.
-    pub(super) fn has(&self, seq: u64) -> bool {
+    pub(crate) fn has(&self, seq: u64) -> bool {
         let (byte, bit) = place(seq);
         self.is_over || self.pages.get(&page_of(seq)).is_some_and(|page| page.bits[byte] & bit != 0)
     }
 
     /// Notes that a record is committed.
-    pub(super) fn add(&mut self, seq: u64) {
+    pub(crate) fn add(&mut self, seq: u64) {
         let (byte, bit) = place(seq);
         if let Some(page) = self.pages.get_mut(&page_of(seq)) {
             page.bits[byte] |= bit;
@@ -85,7 +85,7 @@ impl Pages {
     }
 
     /// Takes back that a record is committed.
-    pub(super) fn remove(&mut self, seq: u64) {
+    pub(crate) fn remove(&mut self, seq: u64) {
         let (byte, bit) = place(seq);
         if let Some(page) = self.pages.get_mut(&page_of(seq)) {
             page.bits[byte] &= !bit;
@@ -93,7 +93,7 @@ impl Pages {
     }
 
     /// The pages that have changed since they were loaded.
-    pub(super) fn changed(&self) -> impl Iterator<Item = (i64, &[u8])> {
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (i64, &[u8])> {
         self.pages.iter().filter(|(_, page)| page.changed).map(|(number, page)| (*number, &page.bits[..]))
     }
 }

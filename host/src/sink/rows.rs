@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 
 /// A cell; `None` is NULL.
-pub(super) type Cell<'a> = Option<Cow<'a, [u8]>>;
+pub(crate) type Cell<'a> = Option<Cow<'a, [u8]>>;
 
 /// Calls `each` with the cells of every row, until it fails.
 ///
 /// # Errors
 /// That of `each`.
-pub(super) fn each_row<'a, E>(
+pub(crate) fn each_row<'a, E>(
     rows: &'a [u8],
     raw: bool,
     cells: &mut Vec<Cell<'a>>,
@@ -75,7 +75,7 @@ fn take_cell(rest: &[u8]) -> (Cell<'_>, &[u8]) {
 }
 
 /// A raw line as a row of CSV.
-pub(super) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
     let is_plain = !line.is_empty() && !line.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'));
     if is_plain {
         out.extend_from_slice(line);
@@ -86,7 +86,7 @@ pub(super) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Names as the first row of CSV.
-pub(super) fn header_line<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
+pub(crate) fn header_line<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut out = Vec::new();
     for (index, name) in names.enumerate() {
         if index > 0 {

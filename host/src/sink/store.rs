@@ -9,8 +9,9 @@ use super::error::{OpenError, StoreError};
 use super::files::csv_files::CsvFiles;
 use super::files::harvest::Package;
 use super::group::{Fate, Group};
-use super::tables::mysql::MysqlTable;
-use super::tables::postgres::PostgresTable;
+use super::tables::mysql::MysqlTableConnection;
+use super::tables::postgres::PostgresTableConnection;
+use super::tables::server_table::ServerTable;
 use super::tables::sqlite::SqliteTable;
 use super::url::SinkUrl;
 use crate::database::ServerKind;
@@ -30,9 +31,9 @@ pub(crate) enum Store {
     /// A table in a SQLite file.
     Sqlite(Blocking<SqliteTable>, String),
     /// A table in a PostgreSQL database.
-    Postgres(Box<PostgresTable>),
+    Postgres(Box<ServerTable<PostgresTableConnection>>),
     /// A table in a MySQL database.
-    Mysql(Box<MysqlTable>),
+    Mysql(Box<ServerTable<MysqlTableConnection>>),
 }
 
 /// Opens a sink for rows of that shape. `label` is what its files are called after.
@@ -73,9 +74,9 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
         }
         SinkUrl::Server { server, table } => Ok(match server.kind {
             ServerKind::Postgres => {
-                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape).await?))
+                Store::Postgres(Box::new(ServerTable::open(&server, &table, shape).await?))
             }
-            ServerKind::Mysql => Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape).await?)),
+            ServerKind::Mysql => Store::Mysql(Box::new(ServerTable::open(&server, &table, shape).await?)),
         }),
     }
 }

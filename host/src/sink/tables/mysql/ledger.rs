@@ -19,11 +19,11 @@ const PAGES_AT_ONCE: usize = 1024;
 
 /// The ledger.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct MysqlLedger {
     name: String,
 }
 
-impl Ledger {
+impl MysqlLedger {
     /// The one of that name.
     pub(super) fn new(name: &TableName) -> Self {
         Self { name: name.quoted('`') }

@@ -8,7 +8,7 @@ use crate::sink::rows::Cell;
 
 /// Rows in brackets, each with a comma behind it.
 #[derive(Debug)]
-pub(super) struct Literals {
+pub(crate) struct Literals {
     /// Bytes of the longest row that the server takes.
     pub row_bytes_max: usize,
 }

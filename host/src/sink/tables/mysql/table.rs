@@ -5,42 +5,32 @@ use mysql_async::{Conn, Error};
 
 use crate::plugin::Kind;
 use crate::sink::columns::{Column, Shape};
+use crate::sink::tables::dialect::TableFailure;
 use crate::sink::tables::table_shape::{FoundColumn, Names, check};
 use crate::sink::url::{TableName, quoted};
-
-/// Why the table cannot be used.
-#[derive(Debug)]
-pub(super) enum MakeError {
-    /// It is there, and is not what is needed.
-    Unfit(String),
-    /// The database failed.
-    Database(Error),
-}
-
-impl From<Error> for MakeError {
-    fn from(error: Error) -> Self {
-        Self::Database(error)
-    }
-}
 
 /// A column as the database describes it: name, type, whole type, may be NULL, has a default, more.
 type Described = (String, String, String, String, bool, String);
 
 /// Makes the table if it is not there, and looks at it.
-pub(super) async fn make(connection: &mut Conn, table: &TableName, shape: &Shape) -> Result<(), MakeError> {
+pub(super) async fn make(
+    connection: &mut Conn,
+    table: &TableName,
+    shape: &Shape,
+) -> Result<(), TableFailure<Error>> {
     let mut engine = engine(connection, table).await?;
     if engine.is_none() {
         connection.query_drop(create_table(table, shape)).await?;
         engine = self::engine(connection, table).await?;
     }
     if engine.is_some_and(|(_, has_transactions)| !has_transactions) {
-        return Err(MakeError::Unfit(format!(
+        return Err(TableFailure::Unfit(format!(
             "the table {table} has no transactions, so that rows could be there twice or half; ALTER TABLE … \
              ENGINE = InnoDB"
         )));
     }
     let found = found_columns(connection, table).await?;
-    check(&table.to_string(), &found, shape, Names::AnyCase).map_err(MakeError::Unfit)
+    check(&table.to_string(), &found, shape, Names::AnyCase).map_err(TableFailure::Unfit)
 }
 
 /// What stands before the rows of a statement.

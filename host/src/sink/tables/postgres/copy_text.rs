@@ -7,7 +7,7 @@ use crate::sink::rows::Cell;
 
 /// The text form.
 #[derive(Debug)]
-pub(super) struct CopyText;
+pub(crate) struct CopyText;
 
 impl RowForm for CopyText {
     fn push_row(&self, cells: &[Cell<'_>], columns: &[Column], out: &mut Vec<u8>) -> Result<(), String> {

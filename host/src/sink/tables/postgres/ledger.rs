@@ -18,7 +18,7 @@ type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// What is said about the ledger again and again.
 #[derive(Debug)]
-pub(super) struct Statements {
+pub(super) struct PostgresLedger {
     insert: Statement,
     share_mark: Statement,
     lock: Statement,
@@ -29,7 +29,7 @@ pub(super) struct Statements {
     forget_old: Statement,
 }
 
-impl Statements {
+impl PostgresLedger {
     /// For the ledger of that name.
     pub(super) async fn prepare(client: &Client, ledger: &TableName) -> Result<Self, Error> {
         let ledger = ledger.quoted('"');

@@ -5,33 +5,19 @@ use tokio_postgres::{Error, Transaction};
 use crate::database::postgres::PostgresConnection;
 use crate::plugin::Kind;
 use crate::sink::columns::{Column, Shape};
+use crate::sink::tables::dialect::TableFailure;
 use crate::sink::tables::table_shape::{FoundColumn, Names, check};
 use crate::sink::url::{TableName, quoted};
 
 /// Slaves that start at once make a table one after the other: this, and the table's name, is what they lock.
 const LOCK: i64 = 0x51_4d_47_52_49_44;
 
-/// Why the table cannot be used.
-#[derive(Debug)]
-pub(super) enum MakeError {
-    /// It is there, and has another shape.
-    Unfit(String),
-    /// The database failed.
-    Database(Error),
-}
-
-impl From<Error> for MakeError {
-    fn from(error: Error) -> Self {
-        Self::Database(error)
-    }
-}
-
 /// Makes what is not there, and returns the ledger's name.
 pub(super) async fn make(
     connection: &mut PostgresConnection,
     table: &TableName,
     shape: &Shape,
-) -> Result<String, MakeError> {
+) -> Result<String, TableFailure<Error>> {
     let transaction = connection.transaction().await?;
     let name = table.quoted('"');
     transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&name, &LOCK]).await?;
@@ -40,7 +26,7 @@ pub(super) async fn make(
         transaction.batch_execute(&create_table(table, shape)).await?;
     }
     let found = found_columns(&transaction, &name).await?;
-    check(&table.to_string(), &found, shape, Names::Exact).map_err(MakeError::Unfit)?;
+    check(&table.to_string(), &found, shape, Names::Exact).map_err(TableFailure::Unfit)?;
     let ledger = table.ledger().quoted('"');
     transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&ledger, &LOCK]).await?;
     if !is_there(&transaction, &ledger).await? {
