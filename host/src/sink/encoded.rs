@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::columns::{Column, Shape};
 use super::group::Group;
 use super::rows::{Cell, each_row};
+use super::shape::Shape;
+use crate::plugin::Column;
 
 /// How a server wants a row.
 pub(crate) trait RowForm {
@@ -113,9 +114,9 @@ impl Encoded {
 
 #[cfg(test)]
 mod tests {
-    use super::super::group::{Entry, EntryTask};
     use super::*;
     use crate::plugin::Kind;
+    use crate::sink::group::{EntryTask, GroupEntry};
 
     /// Cells between bars; one that is `bad` cannot be written.
     struct Bars;
@@ -138,9 +139,12 @@ mod tests {
         let mut group = Group::default();
         for rows in rows {
             let rows = [Bytes::new(), Bytes::copy_from_slice(rows.as_bytes())];
-            group.push(Entry { seq: 0, task: EntryTask::Commit, rows });
+            group.push(GroupEntry { seq: 0, task: EntryTask::Commit, rows });
         }
-        let shape = Shape { columns: vec![Column { name: "a".into(), kind: Kind::Text }], raw: false };
+        let shape = Shape {
+            columns: vec![Column { name: "a".into(), kind: Kind::Text, nullable: true }],
+            raw: false,
+        };
         let indexes: Vec<_> = (0..rows.len()).collect();
         Encoded::new(&group, &indexes, &shape, &Bars)
     }

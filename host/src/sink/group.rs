@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::ids::RunId;
 
-/// Bytes of rows that are committed together: once there are so many, no more is gathered. Enough that the cost of
-/// a commit vanishes, and few enough that what waits for it stays small.
+/// Bytes of rows that are committed together: once there are so many, no more is gathered. Enough that the
+/// cost of a commit vanishes, and few enough that what waits for it stays small.
 pub(crate) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Entries that are committed together, for the same reasons: those without rows have a price, too.
@@ -16,7 +16,7 @@ pub(crate) const GROUP_ENTRIES_MAX: usize = 128 * 1024;
 
 /// A record that has ended, or rows that belong to none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct GroupEntry {
     /// The record's number in the run's input; a number of its own for rows that belong to no record.
     pub seq: u64,
     /// What is to be done with it.
@@ -34,7 +34,7 @@ pub(crate) enum EntryTask {
     LookUp,
 }
 
-impl Entry {
+impl GroupEntry {
     /// Whether there is something to insert.
     pub(crate) fn has_rows(&self) -> bool {
         self.rows.iter().any(|rows| !rows.is_empty())
@@ -68,7 +68,7 @@ pub(crate) struct Group {
     /// The run.
     pub run: RunId,
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<GroupEntry>,
     /// Entries that a task has finished in one call. Which rows came from which of their records is not
     /// known: a sum over several is among the rows of the first. Those in no range stand alone.
     pub units: Vec<Range<usize>>,
@@ -83,7 +83,7 @@ impl Group {
     }
 
     /// Adds an entry, and says where it is.
-    pub(crate) fn push(&mut self, entry: Entry) -> usize {
+    pub(crate) fn push(&mut self, entry: GroupEntry) -> usize {
         self.bytes += entry.bytes();
         self.entries.push(entry);
         self.entries.len() - 1

@@ -30,7 +30,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// What a sink is told.
 #[derive(Debug)]
-enum Command {
+enum SinkCommand {
     Commit { group: Arc<Group>, reply: oneshot::Sender<Result<Vec<Fate>, String>> },
     Conclude { conclusion: Conclusion, alive: oneshot::Receiver<()>, out: mpsc::Sender<Frame<SlaveToMaster>> },
     EndSession { done: oneshot::Sender<()> },
@@ -50,7 +50,7 @@ pub(crate) struct Conclusion {
 /// The way to a sink.
 #[derive(Debug, Clone)]
 pub(crate) struct SinkHandle {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<SinkCommand>,
     /// How long it is worth while to wait for more before a commit.
     pub gather: Duration,
 }
@@ -71,7 +71,7 @@ impl SinkHandle {
     pub(crate) async fn commit(&self, group: Arc<Group>) -> Result<Vec<Fate>, String> {
         let (reply, answer) = oneshot::channel();
         let gone = || "the sink has ended by itself".to_owned();
-        self.commands.send(Command::Commit { group, reply }).await.map_err(|_| gone())?;
+        self.commands.send(SinkCommand::Commit { group, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
@@ -84,34 +84,34 @@ impl SinkHandle {
     ) -> oneshot::Sender<()> {
         let (session, alive) = oneshot::channel();
         // An actor that is gone means that the slave ends.
-        let _ = self.commands.send(Command::Conclude { conclusion, alive, out }).await;
+        let _ = self.commands.send(SinkCommand::Conclude { conclusion, alive, out }).await;
         session
     }
 
     /// The session is over, however it ended. Files are complete when this returns.
     pub(crate) async fn end_session(&self) {
         let (done, is_done) = oneshot::channel();
-        if self.commands.send(Command::EndSession { done }).await.is_ok() {
+        if self.commands.send(SinkCommand::EndSession { done }).await.is_ok() {
             let _ = is_done.await;
         }
     }
 }
 
-async fn work(mut store: Store, mut inbox: mpsc::Receiver<Command>) {
+async fn work(mut store: Store, mut inbox: mpsc::Receiver<SinkCommand>) {
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Commit { group, mut reply } => {
+            SinkCommand::Commit { group, mut reply } => {
                 if let Some(result) = commit(&mut store, &group, &mut reply).await {
                     // Who is gone does not need it: its records are run elsewhere, and the ledger knows them.
                     let _ = reply.send(result);
                 }
             }
-            Command::Conclude { conclusion, mut alive, out } => {
+            SinkCommand::Conclude { conclusion, mut alive, out } => {
                 let answer = conclude(&mut store, conclusion, &mut alive).await;
                 // A master that is gone needs no answer.
                 let _ = tokio::time::timeout(SILENCE_MAX, out.send(answer.into())).await;
             }
-            Command::EndSession { done } => {
+            SinkCommand::EndSession { done } => {
                 end_session(&mut store).await;
                 let _ = done.send(());
             }

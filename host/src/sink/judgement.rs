@@ -87,14 +87,14 @@ impl Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::group::Entry;
     use super::*;
+    use crate::sink::group::GroupEntry;
     use bytes::Bytes;
 
     fn group(entries: &[(u64, EntryTask, &'static str)], unit: Option<std::ops::Range<usize>>) -> Arc<Group> {
         let mut group = Group::default();
         for (seq, task, rows) in entries {
-            group.push(Entry {
+            group.push(GroupEntry {
                 seq: *seq,
                 task: *task,
                 rows: [Bytes::new(), Bytes::from_static(rows.as_bytes())],

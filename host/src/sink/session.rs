@@ -1,14 +1,14 @@
 //! What stands between a slave's workers and a master's link, if the slave has a sink: gathers reports, has
-//! their rows committed, and passes on what is left. Decides nothing (see `books` and `judgement`).
+//! their rows committed, and passes on what is left. Decides nothing (see `report_books` and `judgement`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::books::{Books, Parcel, settled};
 use super::group::{GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, Group};
 use super::handle::{Conclusion, SinkHandle};
+use super::report_books::{Parcel, ReportBooks, settled};
 use crate::ids::RunId;
 use crate::wire::{BatchHead, Frame, SlaveToMaster};
 
@@ -31,7 +31,7 @@ pub(crate) enum SinkTrouble {
 pub(crate) struct SinkSession {
     sink: SinkHandle,
     run: RunId,
-    books: Arc<Mutex<Books>>,
+    books: Arc<Mutex<ReportBooks>>,
     /// There while the master waits for files; whoever delivers them sees the session's end.
     concluding: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -42,7 +42,7 @@ impl SinkSession {
     /// # Errors
     /// If the system has no random numbers.
     pub(crate) fn new(sink: SinkHandle, run: RunId) -> std::io::Result<Self> {
-        let books = Arc::new(Mutex::new(Books::new(RunId::random()?)));
+        let books = Arc::new(Mutex::new(ReportBooks::new(RunId::random()?)));
         Ok(Self { sink, run, books, concluding: Mutex::new(None) })
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::blocking::Blocking;
-use super::columns::Shape;
 use super::error::{OpenError, StoreError};
 use super::files::csv_files::CsvFiles;
 use super::files::harvest::Package;
 use super::group::{Fate, Group};
+use super::shape::Shape;
 use super::tables::mysql::MysqlTableConnection;
 use super::tables::postgres::PostgresTableConnection;
 use super::tables::server_table::ServerTable;

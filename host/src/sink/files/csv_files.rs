@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::harvest::Package;
 use super::part_file::{self, PartFile};
 use crate::ids::RunId;
-use crate::sink::columns::Shape;
 use crate::sink::error::{OpenError, StoreError};
 use crate::sink::group::{EntryTask, Fate, GROUP_BYTES_MAX, Group};
 use crate::sink::rows::{header_line, push_line_as_csv};
+use crate::sink::shape::Shape;
 
 /// Digits of a run's name in the names of its files.
 const RUN_DIGITS: usize = 12;
@@ -167,21 +167,20 @@ fn is_plain(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Kind;
-    use crate::sink::columns::Column;
-    use crate::sink::group::Entry;
+    use crate::plugin::{Column, Kind};
+    use crate::sink::group::GroupEntry;
     use bytes::Bytes;
 
     fn shape(raw: bool, names: &[&str]) -> Shape {
-        let column = |name: &&str| Column { name: (*name).to_owned(), kind: Kind::Text };
+        let column = |name: &&str| Column { name: (*name).to_owned(), kind: Kind::Text, nullable: true };
         Shape { columns: names.iter().map(column).collect(), raw }
     }
 
     fn group(run: u8, rows: &'static str) -> Group {
         let mut group = Group::new(RunId([run; 16]));
         let rows = [Bytes::new(), Bytes::from_static(rows.as_bytes())];
-        group.push(Entry { seq: 0, task: EntryTask::Commit, rows });
-        group.push(Entry {
+        group.push(GroupEntry { seq: 0, task: EntryTask::Commit, rows });
+        group.push(GroupEntry {
             seq: 1,
             task: EntryTask::LookUp,
             rows: [Bytes::new(), Bytes::from_static(b"why")],

@@ -1,13 +1,13 @@
-//! What each kind of database server does in its own way for a table of rows: its SQL, and what its errors mean.
-//! What all of them do alike stands once, in `server_table`.
+//! What each kind of database server does in its own way for a table of rows: its SQL, and what its errors
+//! mean. What all of them do alike stands once, in `server_table`.
 
 use std::ops::Range;
 
 use crate::database::{DatabaseError, Server};
 use crate::ids::RunId;
-use crate::sink::columns::Shape;
 use crate::sink::encoded::{Encoded, RowForm};
 use crate::sink::pages::Pages;
+use crate::sink::shape::Shape;
 use crate::sink::url::TableName;
 
 /// A table on a server, and what its rows look like.
@@ -81,8 +81,8 @@ pub(crate) trait TableDialect: Sized {
     /// The form in which rows are encoded for this connection.
     fn form(&self) -> Self::Form;
 
-    /// Inserts the rows of these entries. If the server refuses one of them, none is inserted, and its message is
-    /// returned.
+    /// Inserts the rows of these entries. If the server refuses one of them, none is inserted, and its
+    /// message is returned.
     ///
     /// # Errors
     /// Those that are not the fault of a row.

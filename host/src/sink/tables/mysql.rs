@@ -1,5 +1,5 @@
-//! Tables in MySQL and MariaDB: their SQL, and what their codes mean for rows. How a connection is made is the
-//! business of `database`.
+//! Tables in MySQL and MariaDB: their SQL, and what their codes mean for rows. How a connection is made is
+//! the business of `database`.
 
 mod ledger;
 mod literal;

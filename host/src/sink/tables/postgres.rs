@@ -1,5 +1,5 @@
-//! Tables in PostgreSQL: its SQL, and what its codes mean for rows. How a connection is made is the business of
-//! `database`.
+//! Tables in PostgreSQL: its SQL, and what its codes mean for rows. How a connection is made is the business
+//! of `database`.
 
 mod copy_text;
 mod ledger;

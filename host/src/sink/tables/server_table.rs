@@ -1,5 +1,5 @@
-//! Rows in a table of a database on a server: how a group is committed, a run closed, and a failure judged, the same
-//! for every kind of server. It knows no SQL; that is the dialect's.
+//! Rows in a table of a database on a server: how a group is committed, a run closed, and a failure judged,
+//! the same for every kind of server. It knows no SQL; that is the dialect's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use super::dialect::{TableAddress, TableDialect, TableFailure};
 use crate::database::{DatabaseError, Server, Trouble};
 use crate::ids::RunId;
 use crate::sink::blocking::Blocking;
-use crate::sink::columns::Shape;
 use crate::sink::encoded::{Encoded, RowForm};
 use crate::sink::error::{OpenError, StoreError};
 use crate::sink::group::{Fate, Group};
 use crate::sink::judgement::Judgement;
 use crate::sink::pages::Pages;
+use crate::sink::shape::Shape;
 use crate::sink::url::TableName;
 
-/// How long a transaction may take. After that the server is as good as gone, and another connection is tried: the
-/// ledger tells whether the transaction has succeeded after all.
+/// How long a transaction may take. After that the server is as good as gone, and another connection is
+/// tried: the ledger tells whether the transaction has succeeded after all.
 const COMMIT_MAX: Duration = Duration::from_secs(120);
 
 /// A table in a database on a server.
@@ -27,8 +27,8 @@ pub(crate) struct ServerTable<D> {
     at: TableAddress,
     /// What masters are told.
     name: String,
-    /// Dropped after every failure: what a server does with half a transaction is certain only when the connection
-    /// is over.
+    /// Dropped after every failure: what a server does with half a transaction is certain only when the
+    /// connection is over.
     connection: Option<D>,
 }
 

@@ -9,13 +9,13 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, TransactionBehav
 
 use super::table_shape::{FoundColumn, Names, check};
 use crate::ids::RunId;
-use crate::plugin::Kind;
-use crate::sink::columns::{Column, Shape};
+use crate::plugin::{Column, Kind};
 use crate::sink::error::{OpenError, StoreError};
 use crate::sink::group::{Fate, Group};
 use crate::sink::judgement::Judgement;
 use crate::sink::pages::{OVER, Pages};
 use crate::sink::rows::{Cell, each_row};
+use crate::sink::shape::Shape;
 use crate::sink::url::{LEDGER_TABLE, TableName, quoted};
 
 /// How long others are waited for before an attempt is given up, and tried again.

@@ -2,7 +2,7 @@
 //! database's file to say.
 
 use crate::plugin::Kind;
-use crate::sink::columns::Shape;
+use crate::sink::shape::Shape;
 
 /// A column of a table that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Na
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::columns::Column;
+    use crate::plugin::Column;
 
     fn found(name: &str, takes: &[Kind], is_needed: bool) -> FoundColumn {
         FoundColumn { name: name.into(), declared: "integer".into(), takes: takes.to_vec(), is_needed }
@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_table_must_have_the_columns_and_may_have_more() {
-        let shape = Shape { columns: vec![Column { name: "n".into(), kind: Kind::Int }], raw: false };
+        let shape =
+            Shape { columns: vec![Column { name: "n".into(), kind: Kind::Int, nullable: true }], raw: false };
         let check = |found: &[FoundColumn], names| check("t", found, &shape, names);
         let good = found("n", &[Kind::Int], true);
         assert_eq!(check(&[good.clone(), found("more", &[], false)], Names::Exact), Ok(()));

@@ -1,8 +1,7 @@
 //! Rows as literals of MySQL's SQL (its manual, chapter «String Literals»), for sessions in which a backslash
 //! escapes and whose characters are UTF-8. Pure.
 
-use crate::plugin::Kind;
-use crate::sink::columns::Column;
+use crate::plugin::{Column, Kind};
 use crate::sink::encoded::RowForm;
 use crate::sink::rows::Cell;
 
@@ -76,7 +75,7 @@ mod tests {
 
     fn row(cells: &[(Option<&[u8]>, Kind)]) -> Result<String, String> {
         let columns: Vec<_> =
-            cells.iter().map(|(_, kind)| Column { name: "c".into(), kind: *kind }).collect();
+            cells.iter().map(|(_, kind)| Column { name: "c".into(), kind: *kind, nullable: true }).collect();
         let cells: Vec<_> = cells.iter().map(|(cell, _)| cell.map(Cow::Borrowed)).collect();
         let mut out = Vec::new();
         let form = Literals { row_bytes_max: 60 };

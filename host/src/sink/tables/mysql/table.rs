@@ -3,8 +3,8 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
-use crate::plugin::Kind;
-use crate::sink::columns::{Column, Shape};
+use crate::plugin::{Column, Kind};
+use crate::sink::shape::Shape;
 use crate::sink::tables::dialect::TableFailure;
 use crate::sink::tables::table_shape::{FoundColumn, Names, check};
 use crate::sink::url::{TableName, quoted};

@@ -1,7 +1,6 @@
 //! Rows in the text form of PostgreSQL's COPY (its manual, chapter COPY, «Text Format»). Pure.
 
-use crate::plugin::Kind;
-use crate::sink::columns::Column;
+use crate::plugin::{Column, Kind};
 use crate::sink::encoded::RowForm;
 use crate::sink::rows::Cell;
 
@@ -59,7 +58,8 @@ mod tests {
     use std::borrow::Cow;
 
     fn row(cells: &[Option<&[u8]>], kind: Kind) -> Result<String, String> {
-        let columns: Vec<_> = cells.iter().map(|_| Column { name: "c".into(), kind }).collect();
+        let columns: Vec<_> =
+            cells.iter().map(|_| Column { name: "c".into(), kind, nullable: true }).collect();
         let cells: Vec<_> = cells.iter().map(|cell| cell.map(Cow::Borrowed)).collect();
         let mut out = Vec::new();
         CopyText.push_row(&cells, &columns, &mut out).map(|()| String::from_utf8(out).unwrap())

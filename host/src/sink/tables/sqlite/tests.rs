@@ -4,12 +4,13 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::*;
-use crate::sink::group::{Entry, EntryTask};
+use crate::sink::group::{EntryTask, GroupEntry};
 
 const RUN: RunId = RunId([7; 16]);
 
 fn shape(columns: &[(&str, Kind)], raw: bool) -> Shape {
-    let column = |(name, kind): &(&str, Kind)| Column { name: (*name).to_owned(), kind: *kind };
+    let column =
+        |(name, kind): &(&str, Kind)| Column { name: (*name).to_owned(), kind: *kind, nullable: true };
     Shape { columns: columns.iter().map(column).collect(), raw }
 }
 
@@ -25,7 +26,7 @@ fn group(entries: &[(u64, &str)]) -> Arc<Group> {
     let mut group = Group::new(RUN);
     for (seq, rows) in entries {
         let rows = [Bytes::new(), Bytes::copy_from_slice(rows.as_bytes())];
-        group.push(Entry { seq: *seq, task: EntryTask::Commit, rows });
+        group.push(GroupEntry { seq: *seq, task: EntryTask::Commit, rows });
     }
     Arc::new(group)
 }
@@ -167,11 +168,11 @@ fn every_kind_of_value_is_kept() {
     let mut table = file.open(kinds).unwrap();
     let mut all = Group::new(RUN);
     let rows = Bytes::from_static(b"true,\"\0\xff\",0.5,-7,\"nul\0 \xf0\x9f\x98\x80\"\n");
-    all.push(Entry { seq: 0, task: EntryTask::Commit, rows: [Bytes::new(), rows] });
+    all.push(GroupEntry { seq: 0, task: EntryTask::Commit, rows: [Bytes::new(), rows] });
     let bad = Bytes::from_static(b"true,,0.5,1,\xff\n");
-    all.push(Entry { seq: 1, task: EntryTask::Commit, rows: [Bytes::new(), bad] });
+    all.push(GroupEntry { seq: 1, task: EntryTask::Commit, rows: [Bytes::new(), bad] });
     let nan = Bytes::from_static(b"true,,NaN,1,x\n");
-    all.push(Entry { seq: 2, task: EntryTask::Commit, rows: [Bytes::new(), nan] });
+    all.push(GroupEntry { seq: 2, task: EntryTask::Commit, rows: [Bytes::new(), nan] });
     let fates = table.commit(&Arc::new(all)).unwrap();
     assert_eq!(fates[0], Fate::Committed);
     assert_eq!(fates[1], Fate::Refused("column `x`: its text is not valid UTF-8".into()));

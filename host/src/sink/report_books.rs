@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::group::{Entry, EntryTask, Fate, Group};
+use super::group::{EntryTask, Fate, Group, GroupEntry};
 use super::pages::TOKENS_FROM;
 use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
 use crate::scoreboard::{Outcome, Status};
@@ -37,7 +37,7 @@ struct AtWorker {
 
 /// All records of a session that have not ended.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(super) struct ReportBooks {
     batches: HashMap<BatchKey, AtWorker>,
     /// The worker of each slot, as the master was told: what is sent to another is void.
     up: HashMap<SlotIndex, Epoch>,
@@ -63,7 +63,7 @@ impl Parcel {
     }
 }
 
-impl Books {
+impl ReportBooks {
     /// Empty ones. `session` tells this session's rows without a record from those of all others.
     pub(super) fn new(session: RunId) -> Self {
         let mut random = [0; 8];
@@ -127,7 +127,7 @@ impl Books {
             true => self.all_done(head, body.len() as u64),
             false => Outcome::all(&table).map_while(|outcome| outcome).collect(),
         };
-        let mut reading = Reading { books: self, slot: head.slot, group, unit: None };
+        let mut reading = ReportReading { books: self, slot: head.slot, group, unit: None };
         let mut outcomes = Vec::with_capacity(said.len());
         let mut start = 0;
         for outcome in said.into_iter().take_while(|outcome| outcome.end <= body.len() as u64) {
@@ -185,7 +185,7 @@ impl Books {
         let blamed = lost.blame.and_then(|blame| {
             let batch = self.batches.get(&(lost.slot, blame.batch.0 as u32))?;
             let seq = batch.seqs.get(blame.index)?;
-            let entry = Entry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), Bytes::new()] };
+            let entry = GroupEntry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), Bytes::new()] };
             Some((blame.batch.0 as u32, group.push(entry)))
         });
         self.batches.retain(|(slot, _), batch| *slot != lost.slot || batch.epoch > lost.epoch);
@@ -202,15 +202,15 @@ fn unshared(rows: Bytes) -> Bytes {
 }
 
 /// One report, while it is read.
-struct Reading<'a> {
-    books: &'a mut Books,
+struct ReportReading<'a> {
+    books: &'a mut ReportBooks,
     slot: SlotIndex,
     group: &'a mut Group,
     /// Where the entries begin that one call has finished.
     unit: Option<usize>,
 }
 
-impl Reading<'_> {
+impl ReportReading<'_> {
     fn on_outcome(&mut self, outcome: Outcome, span: Bytes) -> Option<(Outcome, Option<usize>)> {
         let batch = self.books.batches.get_mut(&(self.slot, outcome.batch_low))?;
         let seq = batch.seqs.get(outcome.index).filter(|_| usize::from(outcome.index) < batch.records)?;
@@ -225,8 +225,10 @@ impl Reading<'_> {
         batch.ended += 1;
         let was_held = held.is_some();
         let entry = match outcome.status {
-            Status::Done => Entry { seq, task: EntryTask::Commit, rows: [held.unwrap_or_default(), span] },
-            _ => Entry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), span] },
+            Status::Done => {
+                GroupEntry { seq, task: EntryTask::Commit, rows: [held.unwrap_or_default(), span] }
+            }
+            _ => GroupEntry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), span] },
         };
         let index = self.group.push(entry);
         if was_held {
@@ -243,7 +245,7 @@ impl Reading<'_> {
         if !loose.is_empty() {
             let seq = self.books.next_token;
             self.books.next_token = TOKENS_FROM | (seq + 1);
-            self.group.push(Entry { seq, task: EntryTask::Commit, rows: [Bytes::new(), loose] });
+            self.group.push(GroupEntry { seq, task: EntryTask::Commit, rows: [Bytes::new(), loose] });
         }
         self.close_unit();
     }
