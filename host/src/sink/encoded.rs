@@ -112,6 +112,15 @@ impl Encoded {
     }
 }
 
+/// Bytes in hexadecimal.
+pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

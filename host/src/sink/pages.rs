@@ -12,6 +12,10 @@ pub(crate) const PAGE_BYTES: usize = RECORDS_PER_PAGE as usize / 8;
 /// In place of a page's number: the run is over, and nothing of it may be committed any more.
 pub(crate) const OVER: i64 = -1;
 
+/// Days for which the mark of a run that is over is kept: a slave that was stopped for so long, and then goes
+/// on, is as good as impossible.
+pub(crate) const KEEP_MARKS_DAYS: u32 = 30;
+
 /// Numbers from here on are none of records, but of rows that belong to no record.
 pub(crate) const TOKENS_FROM: u64 = 1 << 63;
 

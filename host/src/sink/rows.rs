@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
+use crate::plugin::Column;
+
 /// A cell; `None` is NULL.
 pub(crate) type Cell<'a> = Option<Cow<'a, [u8]>>;
 
@@ -72,6 +74,19 @@ fn take_cell(rest: &[u8]) -> (Cell<'_>, &[u8]) {
         };
         return (Some(cell), after);
     }
+}
+
+/// The text of a cell.
+///
+/// # Errors
+/// The refusal, if it is none.
+pub(crate) fn text_of<'a>(cell: &'a [u8], column: &Column) -> Result<&'a str, String> {
+    str::from_utf8(cell).map_err(|_| refusal(column, "its text is not valid UTF-8"))
+}
+
+/// What is said of a row that is refused for its cell in that column.
+pub(crate) fn refusal(column: &Column, why: &str) -> String {
+    format!("column `{}`: {why}", column.name)
 }
 
 /// A raw line as a row of CSV.

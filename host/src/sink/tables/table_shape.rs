@@ -1,12 +1,13 @@
 //! Whether a table that is there can take a task's rows. Pure; what the types of a database mean is that
 //! database's file to say.
 
-use crate::plugin::Kind;
+use crate::plugin::{Column, Kind};
 use crate::sink::shape::Shape;
+use crate::sink::url::quoted;
 
 /// A column of a table that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FoundColumn {
+pub(crate) struct FoundColumn {
     /// Its name.
     pub name: String,
     /// Its type, as its database calls it.
@@ -19,7 +20,7 @@ pub(super) struct FoundColumn {
 
 /// How the names of columns are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Names {
+pub(crate) enum Names {
     /// Letter by letter.
     Exact,
     /// Without regard to case, as SQLite and MySQL do.
@@ -30,7 +31,7 @@ pub(super) enum Names {
 ///
 /// # Errors
 /// The first thing, with the column's name.
-pub(super) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
+pub(crate) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
     let is_same = |one: &str, other: &str| match names {
         Names::Exact => one == other,
         Names::AnyCase => one.eq_ignore_ascii_case(other),
@@ -64,10 +65,21 @@ pub(super) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Na
     }
 }
 
+/// The names of the columns that a task writes, as SQL has them.
+pub(crate) fn names(shape: &Shape, quote: char) -> String {
+    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, quote)).collect();
+    names.join(", ")
+}
+
+/// The columns of a new table, each with the type that `declared` gives to its kind.
+pub(crate) fn declarations(shape: &Shape, quote: char, declared: impl Fn(Kind) -> &'static str) -> String {
+    let column = |column: &Column| format!("{} {}", quoted(&column.name, quote), declared(column.kind));
+    shape.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Column;
 
     fn found(name: &str, takes: &[Kind], is_needed: bool) -> FoundColumn {
         FoundColumn { name: name.into(), declared: "integer".into(), takes: takes.to_vec(), is_needed }

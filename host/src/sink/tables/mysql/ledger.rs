@@ -7,12 +7,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
 use crate::ids::RunId;
-use crate::sink::pages::{OVER, Pages};
+use crate::sink::pages::{KEEP_MARKS_DAYS, OVER, Pages};
 use crate::sink::url::TableName;
-
-/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on,
-/// is as good as impossible.
-const KEEP_MARKS: &str = "30 DAY";
 
 /// Pages that one statement is about at most.
 const PAGES_AT_ONCE: usize = 1024;
@@ -129,7 +125,7 @@ impl MysqlLedger {
             "COMMIT".to_owned(),
             format!(
                 "DELETE FROM {name} WHERE page = {OVER} AND bits <> '' \
-                 AND changed < CURRENT_TIMESTAMP - INTERVAL {KEEP_MARKS}"
+                 AND changed < CURRENT_TIMESTAMP - INTERVAL {KEEP_MARKS_DAYS} DAY"
             ),
         ] {
             connection.query_drop(sql).await?;

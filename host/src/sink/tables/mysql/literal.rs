@@ -2,8 +2,8 @@
 //! escapes and whose characters are UTF-8. Pure.
 
 use crate::plugin::{Column, Kind};
-use crate::sink::encoded::RowForm;
-use crate::sink::rows::Cell;
+use crate::sink::encoded::{RowForm, push_hex};
+use crate::sink::rows::{Cell, text_of};
 
 /// Rows in brackets, each with a comma behind it.
 #[derive(Debug)]
@@ -38,21 +38,15 @@ impl RowForm for Literals {
 }
 
 fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"x'");
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
+    push_hex(bytes, out);
     out.push(b'\'');
 }
 
 fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), String> {
-    if str::from_utf8(text).is_err() {
-        return Err(format!("column `{}`: its text is not valid UTF-8", column.name));
-    }
+    let text = text_of(text, column)?;
     out.push(b'\'');
-    for byte in text {
+    for byte in text.bytes() {
         match byte {
             0 => out.extend_from_slice(b"\\0"),
             b'\'' => out.extend_from_slice(b"\\'"),
@@ -61,7 +55,7 @@ fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), Stri
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             0x1a => out.extend_from_slice(b"\\Z"),
-            byte => out.push(*byte),
+            byte => out.push(byte),
         }
     }
     out.push(b'\'');

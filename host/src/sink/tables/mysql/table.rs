@@ -3,11 +3,11 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
-use crate::plugin::{Column, Kind};
+use crate::plugin::Kind;
 use crate::sink::shape::Shape;
 use crate::sink::tables::dialect::TableFailure;
-use crate::sink::tables::table_shape::{FoundColumn, Names, check};
-use crate::sink::url::{TableName, quoted};
+use crate::sink::tables::table_shape::{FoundColumn, Names, check, declarations, names};
+use crate::sink::url::TableName;
 
 /// A column as the database describes it: name, type, whole type, may be NULL, has a default, more.
 type Described = (String, String, String, String, bool, String);
@@ -35,8 +35,7 @@ pub(super) async fn make(
 
 /// What stands before the rows of a statement.
 pub(super) fn insert_statement(table: &TableName, shape: &Shape) -> String {
-    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '`')).collect();
-    format!("INSERT INTO {} ({}) VALUES ", table.quoted('`'), names.join(","))
+    format!("INSERT INTO {} ({}) VALUES ", table.quoted('`'), names(shape, '`'))
 }
 
 /// What the table is kept in, and whether that has transactions; nothing if there is no such table.
@@ -48,18 +47,14 @@ async fn engine(connection: &mut Conn, table: &TableName) -> Result<Option<(Stri
 }
 
 fn create_table(table: &TableName, shape: &Shape) -> String {
-    let column = |column: &Column| {
-        let declared = match column.kind {
-            Kind::Bool => "BOOLEAN",
-            Kind::Int => "BIGINT",
-            Kind::Float => "DOUBLE",
-            Kind::Bytes => "LONGBLOB",
-            Kind::Text => "LONGTEXT",
-        };
-        format!("{} {declared} NULL", quoted(&column.name, '`'))
-    };
-    let columns: Vec<_> = shape.columns.iter().map(column).collect();
-    let (name, columns) = (table.quoted('`'), columns.join(", "));
+    let columns = declarations(shape, '`', |kind| match kind {
+        Kind::Bool => "BOOLEAN NULL",
+        Kind::Int => "BIGINT NULL",
+        Kind::Float => "DOUBLE NULL",
+        Kind::Bytes => "LONGBLOB NULL",
+        Kind::Text => "LONGTEXT NULL",
+    });
+    let name = table.quoted('`');
     format!("CREATE TABLE IF NOT EXISTS {name} ({columns}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4")
 }
 

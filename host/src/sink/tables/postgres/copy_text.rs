@@ -1,8 +1,8 @@
 //! Rows in the text form of PostgreSQL's COPY (its manual, chapter COPY, «Text Format»). Pure.
 
 use crate::plugin::{Column, Kind};
-use crate::sink::encoded::RowForm;
-use crate::sink::rows::Cell;
+use crate::sink::encoded::{RowForm, push_hex};
+use crate::sink::rows::{Cell, refusal, text_of};
 
 /// The text form.
 #[derive(Debug)]
@@ -27,26 +27,19 @@ impl RowForm for CopyText {
 
 /// In hexadecimal; the first backslash is COPY's own.
 fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\\\\x");
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
+    push_hex(bytes, out);
 }
 
 fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), String> {
-    if str::from_utf8(text).is_err() {
-        return Err(format!("column `{}`: its text is not valid UTF-8", column.name));
-    }
-    for byte in text {
+    for byte in text_of(text, column)?.bytes() {
         match byte {
-            0 => return Err(format!("column `{}`: PostgreSQL has no NUL in texts", column.name)),
+            0 => return Err(refusal(column, "PostgreSQL has no NUL in texts")),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            byte => out.push(*byte),
+            byte => out.push(byte),
         }
     }
     Ok(())

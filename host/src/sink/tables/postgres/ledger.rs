@@ -6,12 +6,8 @@ use tokio_postgres::{Client, Error, Statement};
 
 use crate::database::postgres::PostgresConnection;
 use crate::ids::RunId;
-use crate::sink::pages::{OVER, Pages};
+use crate::sink::pages::{KEEP_MARKS_DAYS, OVER, Pages};
 use crate::sink::url::TableName;
-
-/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on,
-/// is as good as impossible.
-const KEEP_MARKS: &str = "30 days";
 
 /// A value in a statement.
 type Parameter<'a> = &'a (dyn ToSql + Sync);
@@ -61,7 +57,7 @@ impl PostgresLedger {
             .await?,
             forget: prepare(format!("DELETE FROM {ledger} WHERE run = $1 AND page <> {OVER}")).await?,
             forget_old: prepare(format!(
-                "DELETE FROM {ledger} WHERE page = {OVER} AND bits <> '' AND changed < now() - interval '{KEEP_MARKS}'"
+                "DELETE FROM {ledger} WHERE page = {OVER} AND bits <> '' AND changed < now() - interval '{KEEP_MARKS_DAYS} days'"
             ))
             .await?,
         })

@@ -3,11 +3,11 @@
 use tokio_postgres::{Error, Transaction};
 
 use crate::database::postgres::PostgresConnection;
-use crate::plugin::{Column, Kind};
+use crate::plugin::Kind;
 use crate::sink::shape::Shape;
 use crate::sink::tables::dialect::TableFailure;
-use crate::sink::tables::table_shape::{FoundColumn, Names, check};
-use crate::sink::url::{TableName, quoted};
+use crate::sink::tables::table_shape::{FoundColumn, Names, check, declarations, names};
+use crate::sink::url::TableName;
 
 /// Slaves that start at once make a table one after the other: this, and the table's name, is what they lock.
 const LOCK: i64 = 0x51_4d_47_52_49_44;
@@ -50,8 +50,7 @@ pub(super) async fn make(
 
 /// The statement that inserts rows.
 pub(super) fn copy_statement(table: &TableName, shape: &Shape) -> String {
-    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '"')).collect();
-    format!("COPY {} ({}) FROM STDIN", table.quoted('"'), names.join(", "))
+    format!("COPY {} ({}) FROM STDIN", table.quoted('"'), names(shape, '"'))
 }
 
 async fn is_there(transaction: &Transaction<'_>, name: &str) -> Result<bool, Error> {
@@ -59,18 +58,14 @@ async fn is_there(transaction: &Transaction<'_>, name: &str) -> Result<bool, Err
 }
 
 fn create_table(table: &TableName, shape: &Shape) -> String {
-    let column = |column: &Column| {
-        let declared = match column.kind {
-            Kind::Bool => "boolean",
-            Kind::Int => "bigint",
-            Kind::Float => "double precision",
-            Kind::Bytes => "bytea",
-            Kind::Text => "text",
-        };
-        format!("{} {declared}", quoted(&column.name, '"'))
-    };
-    let columns: Vec<_> = shape.columns.iter().map(column).collect();
-    format!("CREATE TABLE {} ({})", table.quoted('"'), columns.join(", "))
+    let columns = declarations(shape, '"', |kind| match kind {
+        Kind::Bool => "boolean",
+        Kind::Int => "bigint",
+        Kind::Float => "double precision",
+        Kind::Bytes => "bytea",
+        Kind::Text => "text",
+    });
+    format!("CREATE TABLE {} ({columns})", table.quoted('"'))
 }
 
 async fn found_columns(transaction: &Transaction<'_>, name: &str) -> Result<Vec<FoundColumn>, Error> {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::*;
+use crate::plugin::{Column, Kind};
 use crate::sink::group::{EntryTask, GroupEntry};
 
 const RUN: RunId = RunId([7; 16]);
