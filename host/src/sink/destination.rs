@@ -19,13 +19,13 @@ pub(crate) const HARVEST: [&str; 2] = ["harvest", "scpto"];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DestinationError {
     /// It names nothing.
-    #[error("it names no destination; write harvest=/DIRECTORY or harvest=USER@HOST:DIRECTORY")]
+    #[error("it does not name a destination; write harvest=/DIRECTORY or harvest=USER@HOST:DIRECTORY")]
     Empty,
     /// It would be taken for a flag of `scp`.
     #[error("`{0}` begins with a dash")]
     Flag(String),
     /// Every slave has another working directory.
-    #[error("`{0}` is relative, and every slave has a working directory of its own; write the whole path")]
+    #[error("`{0}` is relative, but each slave has its own working directory; write an absolute path")]
     Relative(String),
     /// It has characters that a shell on the other machine would not leave alone.
     #[error("`{0}` has characters other than letters, digits and . _ - / ~ + @ % = ,")]

@@ -162,7 +162,8 @@ mod tests {
     fn rows_are_found_by_their_entries() {
         let encoded = encoded(&["1\n2\n", "x\nbad\n", "3\n", "1,2\n", "", "4\n"]);
         let says = |index: usize, text: &str| (index, text.to_owned());
-        let refused = [says(1, "it is bad"), says(3, "a row of it has 2 cells, and the task 1 columns")];
+        let refused =
+            [says(1, "it is bad"), says(3, "one of its rows has the wrong number of cells: 2 instead of 1")];
         assert_eq!(encoded.refused, refused);
         let indexes: Vec<_> = (0..encoded.len()).map(|entry| encoded.index(entry)).collect();
         assert_eq!(indexes, [0, 2, 4, 5]);

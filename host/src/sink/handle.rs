@@ -70,7 +70,7 @@ impl SinkHandle {
     /// If the sink will never take it.
     pub(crate) async fn commit(&self, group: Arc<Group>) -> Result<Vec<Fate>, String> {
         let (reply, answer) = oneshot::channel();
-        let gone = || "the sink has ended by itself".to_owned();
+        let gone = || "the sink ended unexpectedly".to_owned();
         self.commands.send(SinkCommand::Commit { group, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -234,7 +234,7 @@ async fn close(store: &mut Store, run: RunId) {
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    tracing::warn!("what the sink's ledger has of this run stays there: {trouble}");
+    tracing::warn!("the sink's ledger keeps its pages of this run: {trouble}");
 }
 
 async fn close_once(store: &mut Store, run: RunId) -> Result<(), StoreError> {
@@ -245,7 +245,7 @@ async fn close_once(store: &mut Store, run: RunId) -> Result<(), StoreError> {
         Ok(closed) => closed,
         Err(_) => {
             store.abandon();
-            Err(StoreError::Lost(format!("it has not answered for {} s", CLOSE_MAX.as_secs())))
+            Err(StoreError::Lost(format!("the database has not answered for {} s", CLOSE_MAX.as_secs())))
         }
     }
 }

@@ -79,7 +79,7 @@ impl ReportBooks {
     /// The rule that the master has broken with it.
     pub(super) fn on_batch(&mut self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
         let Some(seqs) = head.seqs.expand(records) else {
-            return Err("a batch does not say which numbers its records have");
+            return Err("a batch does not give the numbers of its records");
         };
         if self.up.get(&head.slot) != Some(&head.epoch) {
             return Ok(());
@@ -97,7 +97,7 @@ impl ReportBooks {
         };
         match self.batches.insert((head.slot, head.batch.0 as u32), batch) {
             None => Ok(()),
-            Some(_) => Err("it uses the number of a batch twice"),
+            Some(_) => Err("a batch number was used twice"),
         }
     }
 
@@ -312,7 +312,7 @@ fn report(
             Some((Fate::Again, _)) => {
                 status = Status::Fatal;
                 body.extend_from_slice(
-                    b"its rows may be mixed with those of a record that is in the sink already",
+                    b"its rows may be mixed with those of a record that is already in the sink",
                 );
             }
             Some((Fate::Failed, entry)) => body.extend_from_slice(&entry.rows[1]),

@@ -20,6 +20,7 @@ impl Shape {
     /// What is wrong with a row of so many cells.
     pub(crate) fn mismatch(&self, cells: usize) -> Option<String> {
         let columns = self.columns.len();
-        (cells != columns).then(|| format!("a row of it has {cells} cells, and the task {columns} columns"))
+        (cells != columns)
+            .then(|| format!("one of its rows has the wrong number of cells: {cells} instead of {columns}"))
     }
 }

@@ -42,7 +42,7 @@ pub(crate) enum Store {
 /// If it cannot be used.
 pub(crate) async fn open(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, OpenError> {
     if shape.columns.is_empty() {
-        let message = "the task does not say which columns its rows have, so that no table can hold them";
+        let message = "the task does not declare the columns of its rows, so a sink cannot hold them";
         return Err(OpenError::Unfit(message.to_owned()));
     }
     let mut tries = 1;

@@ -45,7 +45,7 @@ pub(super) const LEDGER_TABLE: &str = "simplegrid_ledger";
 pub(crate) enum SinkUrlError {
     /// It is in none of the forms.
     #[error(
-        "it is no sink; write csv:DIRECTORY, sqlite:FILE?table=T, postgres://HOST/DATABASE?table=T or \
+        "it is not a sink; write csv:DIRECTORY, sqlite:FILE?table=T, postgres://HOST/DATABASE?table=T or \
          mysql://HOST/DATABASE?table=T"
     )]
     Unknown,
@@ -72,7 +72,7 @@ pub(crate) enum SinkUrlError {
         why: &'static str,
     },
     /// It says something about the sink that means nothing.
-    #[error("it has a setting `{0}`, which means nothing here; there is only `table`")]
+    #[error("it has an unknown setting `{0}`; the only one is `table`")]
     UnknownSetting(String),
     /// It names a server in a way that cannot be used.
     #[error(transparent)]
@@ -197,10 +197,10 @@ impl TableName {
             return Err(bad("a part of it is empty"));
         }
         if name.contains('\0') {
-            return Err(bad("it has a NUL in it"));
+            return Err(bad("it contains a NUL"));
         }
         if parts.last() == Some(&LEDGER_TABLE) {
-            return Err(bad("that is where sinks note what they have"));
+            return Err(bad("sinks keep their ledger there"));
         }
         match parts[..] {
             [table] => Ok(Self { schema: None, table: table.to_owned() }),
@@ -306,8 +306,8 @@ mod tests {
             ("sqlite:f?table=", "a part of it is empty"),
             ("sqlite:f?table=a.b.c", "more than one dot"),
             ("sqlite:f?table=a%00", "a NUL"),
-            ("sqlite:f?table=simplegrid_ledger", "where sinks note"),
-            ("sqlite:f?table=t&mode=ro", "a setting `mode`"),
+            ("sqlite:f?table=simplegrid_ledger", "sinks keep their ledger there"),
+            ("sqlite:f?table=t&mode=ro", "an unknown setting `mode`"),
             ("sqlite:f?table=%zz", "broken %-encoding"),
         ] {
             let error = parse(text).unwrap_err().to_string();

@@ -46,7 +46,7 @@ impl CsvFiles {
         let files = Self { directory: directory.to_owned(), shape, label, current: None, buffer: Vec::new() };
         files.probe().map_err(unfit)?;
         for path in part_file::seal_orphans(directory).map_err(unfit)? {
-            tracing::info!("completed {}, which a slave had left that was killed", path.display());
+            tracing::info!("completed {}, left by a slave that was killed", path.display());
         }
         Ok(files)
     }

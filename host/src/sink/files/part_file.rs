@@ -45,7 +45,7 @@ impl PartFile {
                 return Ok(part);
             }
         }
-        Err(io::Error::other("every name is taken"))
+        Err(io::Error::other("every file name is in use"))
     }
 
     /// `None` if someone else has that name.

@@ -75,7 +75,7 @@ fn what_a_killed_slave_has_written_is_completed_by_the_next_and_nothing_is_lost(
     wait::until("rows are there", || part() > 300);
     first.signal(Signal::SIGKILL);
     let second = Slave::start(sinking(&grid, "hostile"));
-    second.wait_for_stderr("which a slave had left that was killed");
+    second.wait_for_stderr("left by a slave that was killed");
     master.wait().expect(0).expect_counts(3000, 3000, 0);
     let found = rows(&grid.path("rows"), "line");
     let unique: BTreeSet<_> = found.iter().cloned().collect();

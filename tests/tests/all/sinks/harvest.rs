@@ -102,7 +102,7 @@ fn a_destination_that_cannot_be_is_refused_at_the_start() {
         ("harvest=-oProxyCommand=reboot:x", "begins with a dash"),
         ("scpto=joe@host:$(reboot)", "has characters other than"),
         ("harvest=rows", "is relative"),
-        ("harvest=", "names no destination"),
+        ("harvest=", "does not name a destination"),
     ] {
         let ended = grid.master().arg("-i").arg(destination).input("").finish().expect(2);
         assert!(ended.errors()[0].contains(says), "{destination}: {}", ended.stderr);

@@ -82,7 +82,7 @@ fn a_master_that_does_not_number_its_records_is_turned_away() {
     let mut peer = Peer::become_master(slave.port(), 1);
     send(&mut peer, 0, SeqRanges::default(), &["a"]);
     peer.expect_closed();
-    slave.wait_for_stderr("a batch does not say which numbers its records have");
+    slave.wait_for_stderr("a batch does not give the numbers of its records");
     let mut peer = Peer::become_master(slave.port(), 1);
     send(&mut peer, 0, seqs(&[0]), &["a"]);
     expect_done(&mut peer, 0);

@@ -18,7 +18,7 @@ fn refused(call: Call<'_>, status: i32) -> String {
 fn what_is_no_sink_is_refused() {
     let grid = Grid::new();
     for (sink, says) in [
-        ("rows", "it is no sink; write csv:DIRECTORY"),
+        ("rows", "it is not a sink; write csv:DIRECTORY"),
         ("sqlite:rows.db", "it names no table"),
         ("postgres://me:hunter2@127.0.0.1/d", "it names no table"),
         ("mysql://me:hunter2@127.0.0.1/d?table=t&colour=red", "no setting `colour`"),
@@ -54,7 +54,7 @@ fn a_table_without_transactions_is_refused() {
     for place in place::all(&grid).iter().filter(|place| place.name() == "mysql") {
         place.run("CREATE TABLE old (line TEXT) ENGINE = MyISAM");
         let error = refused(grid.run("echo").arg("--sink").arg(place.sink("old")), 2);
-        assert!(error.contains("has no transactions"), "{error}");
+        assert!(error.contains("does not support transactions"), "{error}");
     }
 }
 

@@ -29,7 +29,7 @@ impl RowForm for Literals {
         let bytes = out.len() - start;
         if bytes > self.row_bytes_max {
             return Err(format!(
-                "a row of it takes {bytes} bytes, and the server {} (max_allowed_packet)",
+                "one of its rows takes {bytes} bytes, but the server accepts at most {} (max_allowed_packet)",
                 self.row_bytes_max
             ));
         }

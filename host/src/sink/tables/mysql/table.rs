@@ -25,8 +25,8 @@ pub(super) async fn make(
     }
     if engine.is_some_and(|(_, has_transactions)| !has_transactions) {
         return Err(TableFailure::Unfit(format!(
-            "the table {table} has no transactions, so that rows could be there twice or half; ALTER TABLE … \
-             ENGINE = InnoDB"
+            "the table {table} does not support transactions, so rows could be there twice or in part; run \
+             ALTER TABLE … ENGINE = InnoDB"
         )));
     }
     let found = found_columns(connection, table).await?;

@@ -34,7 +34,7 @@ fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), String> {
     for byte in text_of(text, column)?.bytes() {
         match byte {
-            0 => return Err(refusal(column, "PostgreSQL has no NUL in texts")),
+            0 => return Err(refusal(column, "PostgreSQL cannot store a NUL in text")),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(row(&[Some(b"\xff")], Kind::Text).unwrap_err(), "column `c`: its text is not valid UTF-8");
         assert_eq!(
             row(&[Some(b"a\0")], Kind::Text).unwrap_err(),
-            "column `c`: PostgreSQL has no NUL in texts"
+            "column `c`: PostgreSQL cannot store a NUL in text"
         );
     }
 }

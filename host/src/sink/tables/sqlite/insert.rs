@@ -62,7 +62,7 @@ fn insert_several(
 fn of_ended_transaction(connection: &Connection, result: Result<(), RowError>) -> Result<(), RowError> {
     match result {
         Err(RowError::Refused(message)) if connection.is_autocommit() => {
-            let message = format!("the table ends whole transactions, not only statements: {message}");
+            let message = format!("the table ends whole transactions, not just statements: {message}");
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT);
             Err(RowError::Failed(rusqlite::Error::SqliteFailure(code, Some(message))))
         }
@@ -100,7 +100,7 @@ fn value<'a>(cell: &'a Cell<'_>, column: &Column) -> Result<impl ToSql + 'a, Row
         },
         Kind::Float => match text.parse::<f64>() {
             Ok(number) if !number.is_nan() => ToSqlOutput::Owned(Value::Real(number)),
-            _ => return Err(refused(column, &format!("{text:.40} is no number that SQLite has"))),
+            _ => return Err(refused(column, &format!("{text:.40} is not a number that SQLite can store"))),
         },
         Kind::Bool => match text {
             "true" => ToSqlOutput::Owned(Value::Integer(1)),

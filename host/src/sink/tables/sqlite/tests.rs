@@ -118,7 +118,7 @@ fn what_does_not_fit_is_refused_and_its_neighbours_are_not() {
     };
     assert_eq!((&fates[0], &fates[3]), (&Fate::Committed, &Fate::Committed));
     assert_eq!(says(&fates[1]), "column `n`: 99999999999999999999 does not fit into 64 bits");
-    assert_eq!(says(&fates[2]), "a row of it has 1 cells, and the task 2 columns");
+    assert_eq!(says(&fates[2]), "one of its rows has the wrong number of cells: 1 instead of 2");
     assert_eq!(file.rows(), ["1|'a'", "4|'quo\"te'"]);
     let later = table.commit(&group(&[(1, "2,b\n")])).unwrap();
     assert_eq!(later, [Fate::Committed], "what was refused is not noted as committed");
@@ -177,7 +177,7 @@ fn every_kind_of_value_is_kept() {
     let fates = table.commit(&Arc::new(all)).unwrap();
     assert_eq!(fates[0], Fate::Committed);
     assert_eq!(fates[1], Fate::Refused("column `x`: its text is not valid UTF-8".into()));
-    assert_eq!(fates[2], Fate::Refused("column `f`: NaN is no number that SQLite has".into()));
+    assert_eq!(fates[2], Fate::Refused("column `f`: NaN is not a number that SQLite can store".into()));
     let connection = Connection::open(file.path()).unwrap();
     let row: (i64, Vec<u8>, f64, i64, String) = connection
         .query_row("SELECT n, t, f, i, x FROM \"ro\"\"ws\"", [], |row| {
