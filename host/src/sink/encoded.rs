@@ -1,5 +1,5 @@
-//! Rows in the form in which a server takes them, cut into rows and records. Pure; the form is the server's
-//! file to say.
+//! Rows in the form in which a server takes them, with the ends of rows and records. Pure; each server's own
+//! file defines the form.
 
 use std::ops::Range;
 
@@ -10,12 +10,12 @@ use super::rows::{Cell, each_row};
 use super::shape::Shape;
 use crate::plugin::Column;
 
-/// How a server wants a row.
+/// The form in which a server takes a row.
 pub(crate) trait RowForm {
-    /// Writes a row.
+    /// Appends a row.
     ///
     /// # Errors
-    /// What is wrong with a cell, if the server could not take it.
+    /// What is wrong with a cell, if the server cannot take it.
     fn push_row(&self, cells: &[Cell<'_>], columns: &[Column], out: &mut Vec<u8>) -> Result<(), String>;
 }
 
@@ -23,11 +23,11 @@ pub(crate) trait RowForm {
 #[derive(Debug)]
 pub(crate) struct Encoded {
     bytes: Bytes,
-    /// Where each row ends.
+    /// Where each row ends, in bytes.
     ends: Vec<usize>,
-    /// The entries, and which rows are theirs.
+    /// Each entry's place in the group, and which rows are its own.
     entries: Vec<(usize, Range<usize>)>,
-    /// Entries that cannot be encoded, and why.
+    /// The places of entries that cannot be encoded, and why.
     pub refused: Vec<(usize, String)>,
 }
 
@@ -71,12 +71,12 @@ impl Encoded {
         self.entries[entry].0
     }
 
-    /// The rows of some entries that follow each other, as bytes.
+    /// The rows of consecutive entries, as bytes.
     pub(crate) fn bytes_of(&self, entries: Range<usize>) -> Bytes {
         self.bytes_of_rows(self.rows_of(entries))
     }
 
-    /// The same, in pieces of at most so many bytes, unless one row alone has more.
+    /// The same in pieces of at most `bytes_max` bytes each, unless a single row is longer.
     pub(crate) fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
         let rows = self.rows_of(entries);
         let mut pieces = Vec::new();

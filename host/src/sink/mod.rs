@@ -1,11 +1,12 @@
-//! Where a slave puts rows, if they do not go back to the master: files of CSV, or a table of a database.
+//! Where a slave puts rows that do not go back to the master: CSV files, or a table in a database.
 //!
-//! In the order of a report's way: `session` gathers what workers report, `report_books` knows which records
-//! that is about, a `group` of them goes through the `handle` to the `store`, and what is left of the reports
-//! goes on to the master when the group is committed. `judgement` decides what of a group is inserted, by
-//! what the ledger (`pages`) has of its records.
+//! In the order in which a report passes them: `session` gathers what workers report, and `report_books`
+//! knows which records the reports are about. A `group` of these records goes through the `handle` to the
+//! `store`, which is one of the kinds in `tables` and `files`. When the group is committed, what is left of
+//! the reports goes on to the master. `judgement` decides which records of a group are inserted, from the
+//! bits that the ledger (`pages`) already has for them.
 //!
-//! **Invariant:** a record is reported as done only after its rows are in the sink (`report_books`).
+//! **Invariant:** a record is reported as done only after its rows are in the sink (see `report_books`).
 
 mod blocking;
 mod destination;

@@ -1,5 +1,5 @@
-//! Rows as workers write them, taken apart again: CSV whose empty text is quoted and whose NULL is not, or
-//! raw lines. Pure.
+//! Rows as workers write them, split into cells: CSV in which an empty text is quoted and NULL is not, or raw
+//! lines. Pure.
 
 use std::borrow::Cow;
 
@@ -79,17 +79,17 @@ fn take_cell(rest: &[u8]) -> (Cell<'_>, &[u8]) {
 /// The text of a cell.
 ///
 /// # Errors
-/// The refusal, if it is none.
+/// The refusal, if it is not UTF-8.
 pub(crate) fn text_of<'a>(cell: &'a [u8], column: &Column) -> Result<&'a str, String> {
     str::from_utf8(cell).map_err(|_| refusal(column, "its text is not valid UTF-8"))
 }
 
-/// What is said of a row that is refused for its cell in that column.
+/// The message for a row that is refused because of its cell in that column.
 pub(crate) fn refusal(column: &Column, why: &str) -> String {
     format!("column `{}`: {why}", column.name)
 }
 
-/// A raw line as a row of CSV.
+/// Appends a raw line as a row of CSV.
 pub(crate) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
     let is_plain = !line.is_empty() && !line.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'));
     if is_plain {
@@ -100,7 +100,7 @@ pub(crate) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Names as the first row of CSV.
+/// The names of columns as the first row of CSV.
 pub(crate) fn header_line<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut out = Vec::new();
     for (index, name) in names.enumerate() {

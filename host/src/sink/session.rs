@@ -1,5 +1,6 @@
-//! What stands between a slave's workers and a master's link, if the slave has a sink: gathers reports, has
-//! their rows committed, and passes on what is left. Decides nothing (see `report_books` and `judgement`).
+//! What stands between a slave's workers and a master's link when the slave has a sink: it gathers reports,
+//! has their rows committed, and passes on what is left. It decides nothing (see `report_books` and
+//! `judgement`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,16 +13,16 @@ use super::report_books::{Parcel, ReportBooks, settled};
 use crate::ids::RunId;
 use crate::wire::{BatchHead, Frame, SlaveToMaster};
 
-/// Messages that are gathered at most.
+/// Messages at which gathering stops: those without rows never fill a group.
 const PARCELS_MAX: usize = 256;
 
 /// Why a session with a sink cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SinkTrouble {
-    /// The sink takes no more.
+    /// The sink accepts no more rows.
     #[error("its sink: {0}")]
     Sink(String),
-    /// Nobody listens any more.
+    /// The master's link is gone.
     #[error("the master is gone")]
     MasterGone,
 }
@@ -32,12 +33,13 @@ pub(crate) struct SinkSession {
     sink: SinkHandle,
     run: RunId,
     books: Arc<Mutex<ReportBooks>>,
-    /// There while the master waits for files; whoever delivers them sees the session's end.
+    /// Present while the master waits for files; dropping it tells the actor that delivers them that the
+    /// session is over.
     concluding: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl SinkSession {
-    /// A session that has nothing yet.
+    /// A session without records.
     ///
     /// # Errors
     /// If the system has no random numbers.
@@ -49,12 +51,12 @@ impl SinkSession {
     /// A batch is about to go to a worker.
     ///
     /// # Errors
-    /// The rule that the master has broken with it.
+    /// The rule that the master broke with it.
     pub(crate) fn on_batch(&self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner).on_batch(head, records)
     }
 
-    /// The master says that it is through with this slave; the answer goes to `out`.
+    /// Called when the master is done with this slave; the answer goes to `out`.
     pub(crate) async fn conclude(
         &self,
         run_is_over: bool,
@@ -66,11 +68,11 @@ impl SinkSession {
         *self.concluding.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    /// Passes on what comes from the pool, each message when what stands before it is committed, until no
-    /// more comes.
+    /// Passes on the pool's messages in order, each when everything before it is committed, until no more
+    /// come.
     ///
     /// # Errors
-    /// If the sink takes no more, or the master is gone.
+    /// If the sink accepts no more rows, or the master is gone.
     pub(crate) async fn pass_on(
         &self,
         frames: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
@@ -90,7 +92,7 @@ impl SinkSession {
         Ok(())
     }
 
-    /// Gathers what comes within a few milliseconds. What needs no commit is not kept waiting.
+    /// Gathers the messages of a few milliseconds. A message that needs no commit is not kept waiting.
     async fn gather(
         &self,
         first: Frame<SlaveToMaster>,

@@ -1,8 +1,8 @@
-//! What a task's rows look like, as far as a sink must know. Pure.
+//! What a task's rows look like, as far as a sink needs to know. Pure.
 
 use crate::plugin::{Column, OutputKind, TaskManifest};
 
-/// The rows of a task.
+/// What the rows of a task look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Their columns.
@@ -12,12 +12,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// That of a task.
+    /// The shape of a task's rows.
     pub(crate) fn of(task: &TaskManifest) -> Self {
         Self { columns: task.columns.clone(), raw: task.output == OutputKind::Lines }
     }
 
-    /// What is wrong with a row of so many cells.
+    /// What is wrong with a row that has this many cells, if anything.
     pub(crate) fn mismatch(&self, cells: usize) -> Option<String> {
         let columns = self.columns.len();
         (cells != columns)

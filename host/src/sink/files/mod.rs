@@ -1,4 +1,4 @@
-//! Files of CSV, complete when they have their name, and how they are delivered.
+//! CSV files, which are complete when they have their final name, and how they are delivered.
 
 pub(super) mod csv_files;
 pub(super) mod harvest;

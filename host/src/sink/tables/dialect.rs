@@ -98,7 +98,7 @@ pub(crate) trait TableDialect: Sized {
     /// Those of the server.
     async fn finish(&mut self, run: RunId, changed: &[(i64, Vec<u8>)]) -> Result<(), Self::Error>;
 
-    /// Puts one mark in the place of all pages of a run.
+    /// Replaces all pages of a run by its mark.
     ///
     /// # Errors
     /// Those of the server.

@@ -19,13 +19,20 @@ use crate::sink::pages::Pages;
 use ledger::MysqlLedger;
 use literal::Literals;
 
-/// Bytes of one statement, unless one row alone has more, or the server takes less.
+/// Bytes of one statement, unless a single row is longer or the server accepts less: beside so many, a round
+/// trip hardly counts.
 const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
 
-/// What a session is told first: values that do not fit are errors and not something else, what is written is
-/// UTF-8, and no transaction sees less than what others have committed.
+/// Bytes of the server's longest packet that a statement leaves free. One is the command's; the others do no
+/// harm.
+const PACKET_BYTES_SPARE: usize = 1024;
+
+/// The settings of every connection: a value that does not fit is an error and is not made to fit, and text
+/// is UTF-8.
 const SETTINGS: &str = "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
                         SESSION autocommit = 1";
+
+/// Each statement sees what other transactions have committed by then.
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// A connection to MySQL.
@@ -33,9 +40,9 @@ const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 pub(crate) struct MysqlTableConnection {
     connection: Conn,
     ledger: MysqlLedger,
-    /// What stands before the rows of a statement.
+    /// The beginning of each statement, before its rows.
     insert: String,
-    /// Bytes of the longest statement that the server takes.
+    /// Bytes of the longest statement that the server accepts.
     statement_bytes_max: usize,
     /// The run whose mark is known to be in the ledger.
     marked: Option<RunId>,
@@ -49,6 +56,7 @@ impl TableDialect for MysqlTableConnection {
 
     const NAME: &'static str = "MySQL";
 
+    // A refusal means that all of these are tried again in halves.
     const ENTRIES_AT_ONCE: usize = 4096;
 
     async fn open(at: &TableAddress) -> Result<(Self, String), MysqlFailure> {
@@ -63,9 +71,8 @@ impl TableDialect for MysqlTableConnection {
         connection.query_drop(SETTINGS).await?;
         connection.query_drop(ISOLATION).await?;
         let packet: Option<u64> = connection.query_first("SELECT @@max_allowed_packet").await?;
-        // A statement has a byte before it, and some room for what stands around its rows does no harm.
-        let statement_bytes_max =
-            packet.map_or(STATEMENT_BYTES_MAX, |bytes| bytes as usize).saturating_sub(1024);
+        let packet_bytes_max = packet.map_or(STATEMENT_BYTES_MAX, |bytes| bytes as usize);
+        let statement_bytes_max = packet_bytes_max.saturating_sub(PACKET_BYTES_SPARE);
         let insert = table::insert_statement(&at.table, &at.shape);
         let ledger = MysqlLedger::new(&at.table.ledger());
         Ok(Self { connection, ledger, insert, statement_bytes_max, marked: None })
@@ -92,7 +99,7 @@ impl TableDialect for MysqlTableConnection {
     ) -> Result<Option<String>, Error> {
         let bytes_max = STATEMENT_BYTES_MAX.min(self.statement_bytes_max).saturating_sub(self.insert.len());
         let statements = encoded.pieces_of(entries, bytes_max);
-        // A statement that fails leaves nothing behind, so that one needs no savepoint.
+        // A statement that fails leaves nothing behind, so a single one needs no savepoint.
         let is_one = statements.len() == 1;
         if !is_one {
             self.connection.query_drop("SAVEPOINT simplegrid").await?;
@@ -121,7 +128,7 @@ impl TableDialect for MysqlTableConnection {
     fn may_pass(server: &Server, error: &Error) -> bool {
         let error = mysql::in_words(server, error);
         match error.trouble {
-            // A table that is gone does not come back by itself.
+            // A table that was dropped does not come back by itself.
             Trouble::NoSuchTable { .. } => false,
             _ => error.is_temporary(),
         }
@@ -131,7 +138,7 @@ impl TableDialect for MysqlTableConnection {
 impl MysqlTableConnection {
     async fn insert_all(&mut self, statements: &[Bytes]) -> Result<(), Error> {
         for rows in statements {
-            // Each row has a comma behind it, which the last one must not have.
+            // Each row ends with a comma, which the last one must not have.
             let rows = &rows[..rows.len() - 1];
             let mut statement = Vec::with_capacity(self.insert.len() + rows.len());
             statement.extend_from_slice(self.insert.as_bytes());
@@ -142,10 +149,11 @@ impl MysqlTableConnection {
     }
 }
 
-/// What the database says of a row that it refuses; nothing if the row is not to blame (`mysqld_error.h`).
+/// The message of a database that refuses a row; `None` if the row is not to blame (`mysqld_error.h`).
 fn refusal(error: &Error) -> Option<String> {
     let Error::Server(said) = error else { return None };
-    // Wrong values for a column, checks, and a column without a default, whose states are those of anything.
+    // Wrong values for a column, checks, and a missing value for a column without a default: their states are
+    // general ones.
     let by_code = matches!(said.code, 1265 | 1364 | 1366 | 1411 | 1690 | 3819 | 4025);
     let by_class = ["22", "23", "44", "45"].iter().any(|class| said.state.starts_with(class));
     (by_code || by_class).then(|| said.message.clone())

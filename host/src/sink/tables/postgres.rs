@@ -20,7 +20,8 @@ use crate::sink::pages::Pages;
 use copy_text::CopyText;
 use ledger::PostgresLedger;
 
-/// What is acknowledged must survive a crash of the server, even if its administrator does not mind.
+/// Rows that are acknowledged must survive a crash of the server, even where its administrator has turned
+/// that off.
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
                        WHERE current_setting('synchronous_commit') = 'off'";
 
@@ -58,7 +59,8 @@ impl TableDialect for PostgresTableConnection {
     }
 
     async fn begin(&mut self, run: RunId, pages: &mut Pages) -> Result<(), PostgresFailure> {
-        // Constraints that are checked at the end of a transaction could not be told from each other there.
+        // If constraints were checked at the end of the transaction, no one could tell there which row broke
+        // them.
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE";
         self.connection.batch_execute(begin).await?;
         Ok(self.ledger.lock(&self.connection, run, pages).await?)
@@ -124,18 +126,19 @@ async fn copy_in(connection: &PostgresConnection, copy: &Statement, rows: Bytes)
     sink.finish().await.map(drop)
 }
 
-/// What the database says of a row that it refuses; nothing if the row is not to blame (its manual, appendix
-/// A).
+/// The message of a database that refuses a row; `None` if the row is not to blame (see appendix A of its
+/// manual).
 fn refusal(error: &Error) -> Option<String> {
     let said = error.as_db_error()?;
     let code = said.code().code();
-    // Data, constraints, views, limits of a row, and what a trigger has raised.
+    // Data, constraints, views, limits of a row, and exceptions that a trigger raises.
     let is_refusal = ["22", "23", "44", "54", "P0"].iter().any(|class| code.starts_with(class));
     let detail = said.detail().map_or_else(String::new, |detail| format!(" ({detail})"));
     is_refusal.then(|| format!("{}{detail}", said.message()))
 }
 
-/// Whether the same may succeed later: the connection, a conflict, a shortage, an administrator, a standby.
+/// Whether the same statement can succeed later: after trouble with the connection, a conflict, a shortage,
+/// an administrator's command or a standby.
 fn is_temporary(error: &Error) -> bool {
     match error.code().map(|code| code.code()) {
         None => true,

@@ -17,8 +17,8 @@ use crate::sink::pages::Pages;
 use crate::sink::shape::Shape;
 use crate::sink::url::TableName;
 
-/// How long a transaction may take. After that the server is as good as gone, and another connection is
-/// tried: the ledger tells whether the transaction has succeeded after all.
+/// How long a transaction may take. Then the server is as good as gone, and a new connection is tried: the
+/// ledger tells whether the transaction succeeded after all.
 const COMMIT_MAX: Duration = Duration::from_secs(120);
 
 /// A table in a database on a server.
@@ -27,8 +27,8 @@ pub(crate) struct ServerTable<D> {
     at: TableAddress,
     /// What masters are told.
     name: String,
-    /// Dropped after every failure: what a server does with half a transaction is certain only when the
-    /// connection is over.
+    /// Dropped after each failure: only the end of the connection makes certain what becomes of half a
+    /// transaction.
     connection: Option<D>,
 }
 
@@ -50,7 +50,7 @@ impl<D: TableDialect> ServerTable<D> {
         &self.name
     }
 
-    /// Inserts what is not there yet, and notes it in the ledger, in one transaction.
+    /// Inserts the rows that are not there yet, and notes their records in the ledger, in one transaction.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -59,7 +59,7 @@ impl<D: TableDialect> ServerTable<D> {
         self.judge(committed.unwrap_or_else(|_| Err(silent(&self.at.server))))
     }
 
-    /// Puts one mark in the place of what the ledger has of a run that is over.
+    /// Replaces all pages of a run that is over by its mark.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -1,4 +1,5 @@
-//! Rows in a table of a SQLite file. It owns that file's SQL, and is used from threads that may block.
+//! Rows in a table of a SQLite file: how a group is committed there. Its functions block; `Blocking` calls
+//! them.
 
 mod insert;
 mod ledger;
@@ -20,14 +21,15 @@ use crate::sink::shape::Shape;
 use crate::sink::url::TableName;
 use insert::{RowError, insert_rows};
 
-/// How long others are waited for before an attempt is given up, and tried again.
+/// How long a transaction waits for other programs. Then the user is told why nothing moves, and it is tried
+/// again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A table in a SQLite file.
 #[derive(Debug)]
 pub(crate) struct SqliteTable {
     connection: Connection,
-    /// The file and the table, for people.
+    /// The file and the table, for messages.
     place: String,
     /// What masters are told.
     name: String,
@@ -45,7 +47,7 @@ impl SqliteTable {
         let failed = |error: rusqlite::Error| open_error(&place, &error);
         let mut connection = Connection::open(path).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        // What is acknowledged must survive a power loss, too.
+        // Rows that are acknowledged must survive a power loss, too.
         connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         let transaction =
@@ -69,7 +71,7 @@ impl SqliteTable {
         &self.name
     }
 
-    /// Inserts what is not there yet, and notes it in the ledger, in one transaction.
+    /// Inserts the rows that are not there yet, and notes their records in the ledger, in one transaction.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -91,7 +93,7 @@ impl SqliteTable {
         Ok(fates)
     }
 
-    /// Puts one mark in the place of what the ledger has of a run that is over.
+    /// Replaces all pages of a run that is over by its mark.
     ///
     /// # Errors
     /// See [`StoreError`].

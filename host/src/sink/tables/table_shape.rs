@@ -1,36 +1,36 @@
-//! Whether a table that is there can take a task's rows. Pure; what the types of a database mean is that
-//! database's file to say.
+//! What a table needs to hold a task's rows, and whether an existing one has it. Pure; each database's own
+//! file says what its types mean.
 
 use crate::plugin::{Column, Kind};
 use crate::sink::shape::Shape;
 use crate::sink::url::quoted;
 
-/// A column of a table that is there.
+/// A column of an existing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundColumn {
     /// Its name.
     pub name: String,
-    /// Its type, as its database calls it.
+    /// Its type, as the database calls it.
     pub declared: String,
-    /// The kinds of values that it takes.
+    /// The kinds of values that it can hold.
     pub takes: Vec<Kind>,
-    /// A row that says nothing of it is refused.
+    /// Whether a row must have a value for it.
     pub is_needed: bool,
 }
 
 /// How the names of columns are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Names {
-    /// Letter by letter.
+    /// Character by character.
     Exact,
     /// Without regard to case, as SQLite and MySQL do.
     AnyCase,
 }
 
-/// What is wrong with a table.
+/// Checks whether a table can take a task's rows.
 ///
 /// # Errors
-/// The first thing, with the column's name.
+/// The first thing that is wrong, with the column's name.
 pub(crate) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
     let is_same = |one: &str, other: &str| match names {
         Names::Exact => one == other,
@@ -65,7 +65,7 @@ pub(crate) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Na
     }
 }
 
-/// The names of the columns that a task writes, as SQL has them.
+/// The names of the task's columns, as SQL wants them.
 pub(crate) fn names(shape: &Shape, quote: char) -> String {
     let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, quote)).collect();
     names.join(", ")

@@ -1,14 +1,14 @@
-//! Rows as literals of MySQL's SQL (its manual, chapter «String Literals»), for sessions in which a backslash
-//! escapes and whose characters are UTF-8. Pure.
+//! Rows as literals of MySQL's SQL (see «String Literals» in its manual), for connections on which a
+//! backslash escapes and text is UTF-8. Pure.
 
 use crate::plugin::{Column, Kind};
 use crate::sink::encoded::{RowForm, push_hex};
 use crate::sink::rows::{Cell, text_of};
 
-/// Rows in brackets, each with a comma behind it.
+/// Rows in parentheses, each followed by a comma.
 #[derive(Debug)]
 pub(crate) struct Literals {
-    /// Bytes of the longest row that the server takes.
+    /// Bytes of the longest row that the server accepts.
     pub row_bytes_max: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The table in MySQL: made once, by whichever slave comes first, and looked at.
+//! The table in MySQL: made once, by the first slave that needs it, and checked by all.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
@@ -9,10 +9,10 @@ use crate::sink::tables::dialect::TableFailure;
 use crate::sink::tables::table_shape::{FoundColumn, Names, check, declarations, names};
 use crate::sink::url::TableName;
 
-/// A column as the database describes it: name, type, whole type, may be NULL, has a default, more.
+/// A column as the database describes it: name, type, full type, nullable, has a default, extra.
 type Described = (String, String, String, String, bool, String);
 
-/// Makes the table if it is not there, and looks at it.
+/// Makes the table if it is not there, and checks it.
 pub(super) async fn make(
     connection: &mut Conn,
     table: &TableName,
@@ -33,12 +33,12 @@ pub(super) async fn make(
     check(&table.to_string(), &found, shape, Names::AnyCase).map_err(TableFailure::Unfit)
 }
 
-/// What stands before the rows of a statement.
+/// The beginning of each statement, before its rows.
 pub(super) fn insert_statement(table: &TableName, shape: &Shape) -> String {
     format!("INSERT INTO {} ({}) VALUES ", table.quoted('`'), names(shape, '`'))
 }
 
-/// What the table is kept in, and whether that has transactions; nothing if there is no such table.
+/// The type of the table, and whether its storage engine has transactions; `None` if there is no such table.
 async fn engine(connection: &mut Conn, table: &TableName) -> Result<Option<(String, bool)>, Error> {
     let sql = "SELECT t.table_type, coalesce(e.transactions, 'YES') = 'YES' FROM information_schema.tables t \
                LEFT JOIN information_schema.engines e ON e.engine = t.engine \
@@ -79,7 +79,7 @@ fn found_column((name, data_type, declared, nullable, has_default, extra): Descr
     }
 }
 
-/// The kinds of values that a type takes.
+/// The kinds of values that a type can hold.
 fn takes(data_type: &str) -> Vec<Kind> {
     match data_type {
         "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => vec![Kind::Int, Kind::Bool],
@@ -90,7 +90,8 @@ fn takes(data_type: &str) -> Vec<Kind> {
             vec![Kind::Text, Kind::Int, Kind::Float, Kind::Bool]
         }
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => vec![Kind::Bytes],
-        // Dates, enums, documents, addresses: all of them are written as text, and judged row by row.
+        // Dates, enums, documents, addresses: all of these are written as text, and the database judges each
+        // row.
         _ => vec![Kind::Text],
     }
 }

@@ -1,4 +1,4 @@
-//! Rows in the text form of PostgreSQL's COPY (its manual, chapter COPY, «Text Format»). Pure.
+//! Rows in the text form of PostgreSQL's COPY (see COPY, «Text Format», in its manual). Pure.
 
 use crate::plugin::{Column, Kind};
 use crate::sink::encoded::{RowForm, push_hex};
@@ -25,7 +25,7 @@ impl RowForm for CopyText {
     }
 }
 
-/// In hexadecimal; the first backslash is COPY's own.
+/// In hexadecimal. The first backslash is COPY's own.
 fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\\\\x");
     push_hex(bytes, out);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_copy_would_take_for_something_else_is_escaped() {
+    fn what_copy_would_misread_is_escaped() {
         assert_eq!(
             row(&[Some(b"a\tb\\.\r\n"), None, Some(b"")], Kind::Text).unwrap(),
             "a\\tb\\\\.\\r\\n\t\\N\t\n"

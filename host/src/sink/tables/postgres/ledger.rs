@@ -1,5 +1,4 @@
-//! The ledger in PostgreSQL. Pages are locked lowest first, so that slaves never wait for each other in a
-//! circle.
+//! The ledger in PostgreSQL. Pages are locked lowest first, so slaves never wait for each other in a circle.
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
@@ -12,7 +11,7 @@ use crate::sink::url::TableName;
 /// A value in a statement.
 type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// What is said about the ledger again and again.
+/// The statements about the ledger, prepared on one connection.
 #[derive(Debug)]
 pub(super) struct PostgresLedger {
     insert: Statement,
@@ -26,7 +25,7 @@ pub(super) struct PostgresLedger {
 }
 
 impl PostgresLedger {
-    /// For the ledger of that name.
+    /// Prepares the statements for the ledger of that name.
     pub(super) async fn prepare(client: &Client, ledger: &TableName) -> Result<Self, Error> {
         let ledger = ledger.quoted('"');
         let prepare = |sql: String| async move { client.prepare(&sql).await };
@@ -63,13 +62,13 @@ impl PostgresLedger {
         })
     }
 
-    /// Locks the pages, those that are not there made before, and reads them. The mark of the run is only
-    /// shared: whoever fills it waits for all who commit, and they see it filled from then on.
+    /// Makes the pages that are missing, locks all of them, and reads them. The lock on the run's mark is
+    /// shared: the slave that fills it waits for all that are committing, and all later ones see it filled.
     pub(super) async fn lock(&self, client: &Client, run: RunId, pages: &mut Pages) -> Result<(), Error> {
         let run = run.to_string();
         let numbers = pages.numbers();
         let all: Vec<i64> = std::iter::once(OVER).chain(numbers.iter().copied()).collect();
-        // On their way together: they are carried out one after the other.
+        // They are sent together, and carried out one after the other.
         let (of_insert, of_mark, of_lock): ([Parameter<'_>; 2], [Parameter<'_>; 1], [Parameter<'_>; 2]) =
             ([&run, &all], [&run], [&run, &numbers]);
         let (_, mark, locked) = tokio::try_join!(
@@ -85,7 +84,7 @@ impl PostgresLedger {
         Ok(())
     }
 
-    /// Writes the pages that have changed.
+    /// Writes the changed pages.
     pub(super) async fn update(
         &self,
         client: &Client,

@@ -1,4 +1,5 @@
-//! The table and the ledger in PostgreSQL: made once, by whichever slave comes first, and looked at.
+//! The table and the ledger in PostgreSQL: made once, by the first slave that needs them. The table is
+//! checked by all.
 
 use tokio_postgres::{Error, Transaction};
 
@@ -9,10 +10,11 @@ use crate::sink::tables::dialect::TableFailure;
 use crate::sink::tables::table_shape::{FoundColumn, Names, check, declarations, names};
 use crate::sink::url::TableName;
 
-/// Slaves that start at once make a table one after the other: this, and the table's name, is what they lock.
+/// Slaves that start at the same time make a table one after the other: they lock this number together with
+/// the table's name.
 const LOCK: i64 = 0x51_4d_47_52_49_44;
 
-/// Makes what is not there, and returns the ledger's name.
+/// Makes the table and the ledger if they are not there, and returns the ledger's own name.
 pub(super) async fn make(
     connection: &mut PostgresConnection,
     table: &TableName,
@@ -21,7 +23,7 @@ pub(super) async fn make(
     let transaction = connection.transaction().await?;
     let name = table.quoted('"');
     transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&name, &LOCK]).await?;
-    // Who may not create anything may still use what is there.
+    // A user who may not create tables may still use those that exist.
     if !is_there(&transaction, &name).await? {
         transaction.batch_execute(&create_table(table, shape)).await?;
     }
@@ -69,7 +71,7 @@ fn create_table(table: &TableName, shape: &Shape) -> String {
 }
 
 async fn found_columns(transaction: &Transaction<'_>, name: &str) -> Result<Vec<FoundColumn>, Error> {
-    // The type behind a domain decides what it takes; what else the domain wants, rows will tell.
+    // The type behind a domain decides which values it can hold. Its other rules show when rows are inserted.
     let sql = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), \
                coalesce(b.typname, t.typname)::text, coalesce(b.typcategory, t.typcategory)::text, \
                a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', \
@@ -91,7 +93,8 @@ async fn found_columns(transaction: &Transaction<'_>, name: &str) -> Result<Vec<
     rows.iter().map(column).collect()
 }
 
-/// The kinds of values that a type takes, by its name and its category (the manual of PostgreSQL, `pg_type`).
+/// The kinds of values that a type can hold, by its name and its category (see `pg_type` in PostgreSQL's
+/// manual).
 fn takes(base: &str, category: &str) -> Vec<Kind> {
     match (base, category) {
         ("bytea", _) => vec![Kind::Bytes],
@@ -100,7 +103,8 @@ fn takes(base: &str, category: &str) -> Vec<Kind> {
         ("numeric", _) => vec![Kind::Int, Kind::Float],
         ("float4" | "float8", _) => vec![Kind::Float],
         (_, "N") => vec![Kind::Int],
-        // Dates, addresses, identifiers, documents: all of them are written as text, and judged row by row.
+        // Dates, addresses, identifiers, documents: all of these are written as text, and the database judges
+        // each row.
         _ => vec![Kind::Text],
     }
 }

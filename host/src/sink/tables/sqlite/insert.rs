@@ -1,4 +1,4 @@
-//! Rows into a table of a SQLite file: all rows of a record, or none. It owns what a cell becomes there.
+//! Inserting into a table of a SQLite file: all rows of a record, or none. It owns what a cell becomes there.
 
 use bytes::Bytes;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
@@ -22,7 +22,7 @@ pub(super) fn insert_rows(
     rows: &[Bytes; 2],
     shape: &Shape,
 ) -> Result<(), RowError> {
-    // A statement that fails leaves nothing behind, so that one row needs no savepoint.
+    // A statement that fails leaves nothing behind, so a single row needs no savepoint.
     match rows.iter().filter(|rows| !rows.is_empty()).collect::<Vec<_>>()[..] {
         [rows] if memchr::memchr(b'\n', rows) == Some(rows.len() - 1) => {
             let result =
@@ -57,8 +57,8 @@ fn insert_several(
     result
 }
 
-/// A trigger or a constraint of the table may have ended the whole transaction: then nobody knows what is
-/// there.
+/// A trigger or a constraint of the table may have ended the whole transaction; then this slave cannot know
+/// what was inserted.
 fn of_ended_transaction(connection: &Connection, result: Result<(), RowError>) -> Result<(), RowError> {
     match result {
         Err(RowError::Refused(message)) if connection.is_autocommit() => {
@@ -85,7 +85,7 @@ fn insert_row(
     statement.raw_execute().map(drop).map_err(row_error)
 }
 
-/// A cell as SQLite has it.
+/// A cell as SQLite stores it.
 fn value<'a>(cell: &'a Cell<'_>, column: &Column) -> Result<impl ToSql + 'a, RowError> {
     let Some(bytes) = cell.as_deref() else { return Ok(ToSqlOutput::Owned(Value::Null)) };
     if column.kind == Kind::Bytes {
@@ -114,7 +114,7 @@ fn refused(column: &Column, why: &str) -> RowError {
     RowError::Refused(refusal(column, why))
 }
 
-/// Constraints, and values that are too long, are the row's fault.
+/// Constraints that are broken, and values that are too long, are the row's fault.
 fn row_error(error: rusqlite::Error) -> RowError {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {

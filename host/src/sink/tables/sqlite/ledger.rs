@@ -1,4 +1,5 @@
-//! The ledger in a SQLite file. Every function is called inside a transaction that nobody else writes beside.
+//! The ledger in a SQLite file. All functions are called inside an immediate transaction, beside which no
+//! other connection writes.
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
@@ -6,8 +7,8 @@ use crate::ids::RunId;
 use crate::sink::pages::{KEEP_MARKS_DAYS, OVER, Pages};
 use crate::sink::url::LEDGER_TABLE;
 
-/// Makes the ledger if it is not there. Its name is its own: two slaves whose sinks have the same one put
-/// rows into one place, whatever they call it.
+/// Makes the ledger if it is not there, and returns its own name: two slaves whose sinks have the same one
+/// put rows into the same place, however they address it.
 pub(super) fn make(connection: &Connection) -> Result<String> {
     connection.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {LEDGER_TABLE} (run TEXT NOT NULL, page INTEGER NOT NULL, bits BLOB NOT NULL, \
@@ -19,7 +20,7 @@ pub(super) fn make(connection: &Connection) -> Result<String> {
     connection.query_row(&sql, [], |row| row.get(0))
 }
 
-/// Fills the pages with what the ledger has.
+/// Fills the pages with the ledger's bits.
 pub(super) fn load(connection: &Connection, run: RunId, pages: &mut Pages) -> Result<()> {
     let run = run.to_string();
     let sql = format!("SELECT bits FROM {LEDGER_TABLE} WHERE run = ?1 AND page = ?2");
@@ -33,7 +34,7 @@ pub(super) fn load(connection: &Connection, run: RunId, pages: &mut Pages) -> Re
     Ok(())
 }
 
-/// Writes the pages that have changed.
+/// Writes the changed pages.
 pub(super) fn update(connection: &Connection, run: RunId, changed: &[(i64, Vec<u8>)]) -> Result<()> {
     let run = run.to_string();
     let sql = format!(
@@ -47,7 +48,7 @@ pub(super) fn update(connection: &Connection, run: RunId, changed: &[(i64, Vec<u
     Ok(())
 }
 
-/// Puts one mark in the place of all pages of a run.
+/// Replaces all pages of a run by its mark.
 pub(super) fn close(connection: &Connection, run: RunId) -> Result<()> {
     let run = run.to_string();
     connection.execute(

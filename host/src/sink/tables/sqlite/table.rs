@@ -1,4 +1,4 @@
-//! The table in a SQLite file: made if it is not there, and looked at.
+//! The table in a SQLite file: how it is made, and what it can hold.
 
 use rusqlite::Connection;
 
@@ -24,7 +24,7 @@ pub(super) fn insert_statement(table: &TableName, shape: &Shape) -> String {
     format!("INSERT INTO {} ({}) VALUES ({})", table.quoted('"'), names(shape, '"'), marks.join(", "))
 }
 
-/// The columns of a table; none if it is not there.
+/// The columns of a table; empty if there is no such table.
 pub(super) fn found_columns(
     connection: &Connection,
     table: &TableName,
@@ -36,7 +36,7 @@ pub(super) fn found_columns(
     let rows = statement.query_map([&table.table, schema], |row| {
         let (declared, hidden): (String, u8) = (row.get(1)?, row.get(5)?);
         let (not_null, has_default, key): (bool, bool, u32) = (row.get(2)?, row.get(3)?, row.get(4)?);
-        // A key of one INTEGER is the number of the row, which SQLite finds by itself.
+        // A key that is one INTEGER is the row's number, which SQLite assigns.
         let is_row_number = key == 1 && declared.eq_ignore_ascii_case("integer");
         Ok(FoundColumn {
             name: row.get(0)?,
@@ -48,7 +48,7 @@ pub(super) fn found_columns(
     rows.collect()
 }
 
-/// The kinds of values that a declared type takes without changing them (<https://sqlite.org/datatype3.html>, 3.1).
+/// The kinds of values that a declared type holds without changing them (<https://sqlite.org/datatype3.html>, 3.1).
 fn takes(declared: &str) -> Vec<Kind> {
     let declared = declared.to_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));

@@ -1,4 +1,4 @@
-//! A real file, and what is in it after groups of every kind.
+//! A real file, and what is in it after groups of each kind.
 
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -70,7 +70,7 @@ impl File {
 }
 
 #[test]
-fn rows_of_a_record_are_there_once_whoever_commits_them() {
+fn rows_of_a_record_are_there_once_whichever_slave_commits_them() {
     let file = File::new();
     let mut one = file.open(two()).unwrap();
     let mut other = file.open(two()).unwrap();
@@ -125,7 +125,7 @@ fn what_does_not_fit_is_refused_and_its_neighbours_are_not() {
 }
 
 #[test]
-fn the_table_s_own_rules_count() {
+fn the_table_s_own_rules_are_obeyed() {
     let file = File::new();
     file.sql(
         "CREATE TABLE \"ro\"\"ws\" (id INTEGER PRIMARY KEY, N INT UNIQUE, t TEXT CHECK (t <> 'x'), more ANY)",
