@@ -168,3 +168,6 @@ fn open_error<D: TableDialect>(server: &Server, failure: TableFailure<D::Error>)
 fn ledger_emptied(server: &Server) -> String {
     format!("the ledger of {server} was emptied")
 }
+
+#[cfg(test)]
+mod tests;
