@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use super::blocking::Blocking;
 use super::error::{OpenError, StoreError};
-use super::files::csv_files::CsvFiles;
-use super::files::harvest::Package;
+use super::files::{CsvFiles, Package};
 use super::group::{Fate, Group};
 use super::shape::Shape;
-use super::tables::mysql::MysqlTableConnection;
-use super::tables::postgres::PostgresTableConnection;
-use super::tables::server_table::ServerTable;
-use super::tables::sqlite::SqliteTable;
+use super::tables::{MysqlTable, PostgresTable, SqliteTable};
 use super::url::SinkUrl;
 use crate::database::ServerKind;
 use crate::ids::RunId;
@@ -24,17 +20,21 @@ const OPEN_TRIES: u32 = 5;
 /// The pause between two such tries, also that of `DBWriter`.
 const OPEN_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a group waits for more records: long compared with a batch of fast records, short compared with a
+/// wait for the disk.
+const GATHER: Duration = Duration::from_millis(3);
+
 /// A sink that is open.
 #[derive(Debug)]
 pub(crate) enum Store {
     /// CSV files.
     Csv(Blocking<CsvFiles>),
-    /// A table in a SQLite file.
+    /// A table in a SQLite file, and its name for masters.
     Sqlite(Blocking<SqliteTable>, String),
     /// A table in a PostgreSQL database.
-    Postgres(Box<ServerTable<PostgresTableConnection>>),
+    Postgres(Box<PostgresTable>),
     /// A table in a MySQL database.
-    Mysql(Box<ServerTable<MysqlTableConnection>>),
+    Mysql(Box<MysqlTable>),
 }
 
 /// Opens a sink for rows of this shape. `label` becomes part of its files' names.
@@ -75,9 +75,9 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
         }
         SinkUrl::Server { server, table } => Ok(match server.kind {
             ServerKind::Postgres => {
-                Store::Postgres(Box::new(ServerTable::open(&server, &table, shape).await?))
+                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape).await?))
             }
-            ServerKind::Mysql => Store::Mysql(Box::new(ServerTable::open(&server, &table, shape).await?)),
+            ServerKind::Mysql => Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape).await?)),
         }),
     }
 }
@@ -165,7 +165,3 @@ impl Store {
         }
     }
 }
-
-/// How long a group waits for more records: long compared with a batch of fast records, short compared with a
-/// wait for the disk.
-const GATHER: Duration = Duration::from_millis(3);
