@@ -1,18 +1,20 @@
-//! What blocks, used from a task: each call runs on a thread that may wait for a disk.
+//! Blocking work, called from a task: each call runs on a thread that may wait for a disk.
 
 use tokio::task::spawn_blocking;
 
-/// Something whose methods block.
+use crate::owned_task::outcome;
+
+/// A value whose methods block.
 #[derive(Debug)]
 pub(crate) struct Blocking<T>(Option<T>);
 
 impl<T: Send + 'static> Blocking<T> {
-    /// Takes it over.
+    /// Takes the value over.
     pub(crate) fn new(thing: T) -> Self {
         Self(Some(thing))
     }
 
-    /// Does something with it, elsewhere. Not cancel safe: what is begun must be waited for.
+    /// Does something with the value on another thread. Not cancel safe: wait for what was begun.
     ///
     /// # Panics
     /// If `work` does.
@@ -25,12 +27,8 @@ impl<T: Send + 'static> Blocking<T> {
             let result = work(&mut thing);
             (thing, result)
         });
-        match working.await {
-            Ok((thing, result)) => {
-                self.0 = Some(thing);
-                result
-            }
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        let (thing, result) = outcome(working.await).expect("nothing cancels what is begun");
+        self.0 = Some(thing);
+        result
     }
 }

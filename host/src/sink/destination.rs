@@ -1,4 +1,4 @@
-//! Where a harvest is delivered: a directory of the slave's machine, or one that `scp` can reach. Pure.
+//! Where a harvest is delivered: a directory on the slave's machine, or one that `scp` can reach. Pure.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,28 +6,28 @@ use std::str::FromStr;
 /// Where files are delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// A directory that every slave sees.
+    /// A directory that each slave can see.
     Directory(PathBuf),
     /// `[USER@]HOST:DIRECTORY`, for `scp`.
     Remote(String),
 }
 
-/// The names of the command that asks for a harvest: ours, and Net::SimpleGrid's.
+/// The names of the command that asks for a harvest: ours, and that of Net::SimpleGrid.
 pub(crate) const HARVEST: [&str; 2] = ["harvest", "scpto"];
 
-/// Why a text names no place for a harvest.
+/// Why a text is not a destination.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DestinationError {
-    /// It names nothing.
-    #[error("it names no destination; write harvest=/DIRECTORY or harvest=USER@HOST:DIRECTORY")]
+    /// It is empty.
+    #[error("it does not name a destination; write harvest=/DIRECTORY or harvest=USER@HOST:DIRECTORY")]
     Empty,
-    /// It would be taken for a flag of `scp`.
+    /// `scp` would read it as a flag.
     #[error("`{0}` begins with a dash")]
     Flag(String),
-    /// Every slave has another working directory.
-    #[error("`{0}` is relative, and every slave has a working directory of its own; write the whole path")]
+    /// It is relative, and each slave has another working directory.
+    #[error("`{0}` is relative, but each slave has its own working directory; write an absolute path")]
     Relative(String),
-    /// It has characters that a shell on the other machine would not leave alone.
+    /// It has characters that a shell on the other machine would interpret.
     #[error("`{0}` has characters other than letters, digits and . _ - / ~ + @ % = ,")]
     Characters(String),
 }

@@ -1,38 +1,39 @@
-//! Rows in the form in which a server takes them, cut into rows and records. Pure; the form is the server's
-//! file to say.
+//! Rows in the form in which a server takes them, with the ends of rows and records. Pure; each server's own
+//! file defines the form.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::columns::{Column, Shape};
 use super::group::Group;
 use super::rows::{Cell, each_row};
+use super::shape::Shape;
+use crate::plugin::Column;
 
-/// How a server wants a row.
-pub(super) trait RowForm {
-    /// Writes a row.
+/// The form in which a server takes a row.
+pub(crate) trait RowForm {
+    /// Appends a row.
     ///
     /// # Errors
-    /// What is wrong with a cell, if the server could not take it.
+    /// What is wrong with a cell, if the server cannot take it.
     fn push_row(&self, cells: &[Cell<'_>], columns: &[Column], out: &mut Vec<u8>) -> Result<(), String>;
 }
 
 /// The rows of some entries of a group.
 #[derive(Debug)]
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     bytes: Bytes,
-    /// Where each row ends.
+    /// Where each row ends, in bytes.
     ends: Vec<usize>,
-    /// The entries, and which rows are theirs.
+    /// Each entry's place in the group, and which rows are its own.
     entries: Vec<(usize, Range<usize>)>,
-    /// Entries that cannot be encoded, and why.
+    /// The places of entries that cannot be encoded, and why.
     pub refused: Vec<(usize, String)>,
 }
 
 impl Encoded {
     /// Encodes the rows of these entries.
-    pub(super) fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
+    pub(crate) fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
         let (mut bytes, mut ends) = (Vec::with_capacity(group.bytes + group.bytes / 8), Vec::new());
         let (mut entries, mut refused) = (Vec::with_capacity(indexes.len()), Vec::new());
         for index in indexes {
@@ -61,22 +62,22 @@ impl Encoded {
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The place of an entry in its group.
-    pub(super) fn index(&self, entry: usize) -> usize {
+    pub(crate) fn index(&self, entry: usize) -> usize {
         self.entries[entry].0
     }
 
-    /// The rows of some entries that follow each other, as bytes.
-    pub(super) fn bytes_of(&self, entries: Range<usize>) -> Bytes {
+    /// The rows of consecutive entries, as bytes.
+    pub(crate) fn bytes_of(&self, entries: Range<usize>) -> Bytes {
         self.bytes_of_rows(self.rows_of(entries))
     }
 
-    /// The same, in pieces of at most so many bytes, unless one row alone has more.
-    pub(super) fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
+    /// The same in pieces of at most `bytes_max` bytes each, unless a single row is longer.
+    pub(crate) fn pieces_of(&self, entries: Range<usize>, bytes_max: usize) -> Vec<Bytes> {
         let rows = self.rows_of(entries);
         let mut pieces = Vec::new();
         let mut first = rows.start;
@@ -111,11 +112,20 @@ impl Encoded {
     }
 }
 
+/// Bytes in hexadecimal.
+pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::group::{Entry, EntryTask};
     use super::*;
     use crate::plugin::Kind;
+    use crate::sink::group::{EntryTask, GroupEntry};
 
     /// Cells between bars; one that is `bad` cannot be written.
     struct Bars;
@@ -138,9 +148,12 @@ mod tests {
         let mut group = Group::default();
         for rows in rows {
             let rows = [Bytes::new(), Bytes::copy_from_slice(rows.as_bytes())];
-            group.push(Entry { seq: 0, task: EntryTask::Commit, rows });
+            group.push(GroupEntry { seq: 0, task: EntryTask::Commit, rows });
         }
-        let shape = Shape { columns: vec![Column { name: "a".into(), kind: Kind::Text }], raw: false };
+        let shape = Shape {
+            columns: vec![Column { name: "a".into(), kind: Kind::Text, nullable: true }],
+            raw: false,
+        };
         let indexes: Vec<_> = (0..rows.len()).collect();
         Encoded::new(&group, &indexes, &shape, &Bars)
     }
@@ -149,7 +162,8 @@ mod tests {
     fn rows_are_found_by_their_entries() {
         let encoded = encoded(&["1\n2\n", "x\nbad\n", "3\n", "1,2\n", "", "4\n"]);
         let says = |index: usize, text: &str| (index, text.to_owned());
-        let refused = [says(1, "it is bad"), says(3, "a row of it has 2 cells, and the task 1 columns")];
+        let refused =
+            [says(1, "it is bad"), says(3, "one of its rows has the wrong number of cells: 2 instead of 1")];
         assert_eq!(encoded.refused, refused);
         let indexes: Vec<_> = (0..encoded.len()).map(|entry| encoded.index(entry)).collect();
         assert_eq!(indexes, [0, 2, 4, 5]);

@@ -1,5 +1,5 @@
-//! The actor that owns a slave's sink: commits one group after the other, again and again while the sink is
-//! not there. Sessions come and go, and it does not outlive their interest: what nobody waits for is left.
+//! The actor that owns a slave's sink: it commits one group after the other, and retries while the sink
+//! cannot be reached. Sessions come and go; when a session is gone, what it had asked for is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,53 +8,56 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::destination::Destination;
+use super::error::StoreError;
 use super::group::{Fate, Group};
-use super::store::{Store, StoreError};
+use super::store::Store;
 use crate::ids::RunId;
 use crate::limits::SILENCE_MAX;
 use crate::wire::{Frame, SlaveToMaster};
 
-/// Commands that may wait: there is one session at a time, with one commit and one conclusion.
+/// Commands that can wait: there is one session at a time, with one commit and one conclusion.
 const COMMANDS_MAX: usize = 8;
 
-/// Pauses between tries while the sink is not there: doubled, up to the second.
+/// The first pause between tries while the sink cannot be reached; each one is twice as long as the last.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause: a sink that is back is noticed after this long at most.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// How often the end of a run is noted in a sink that is not there: nothing is lost without it.
+/// Tries to note the end of a run in a sink that cannot be reached. If all fail, nothing is lost.
 const CLOSE_TRIES: u32 = 3;
 
-/// How long a server may take for it.
+/// How long a server may take to note it: a master waits meanwhile, and nothing is lost without it.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 
-/// What a sink is told.
+/// What the actor is asked to do.
 #[derive(Debug)]
-enum Command {
+enum SinkCommand {
     Commit { group: Arc<Group>, reply: oneshot::Sender<Result<Vec<Fate>, String>> },
     Conclude { conclusion: Conclusion, alive: oneshot::Receiver<()>, out: mpsc::Sender<Frame<SlaveToMaster>> },
     EndSession { done: oneshot::Sender<()> },
 }
 
-/// The run gets no more from here.
+/// The end of a run at this slave: it will send no more rows.
 #[derive(Debug)]
 pub(crate) struct Conclusion {
     /// The run.
     pub run: RunId,
-    /// Nothing of it will ever be run again, anywhere.
+    /// Whether none of its records will ever run again, on any slave.
     pub run_is_over: bool,
-    /// Where its files are to be delivered.
+    /// Where to deliver its files.
     pub harvest: Option<String>,
 }
 
 /// The way to a sink.
 #[derive(Debug, Clone)]
 pub(crate) struct SinkHandle {
-    commands: mpsc::Sender<Command>,
-    /// How long it is worth while to wait for more before a commit.
+    commands: mpsc::Sender<SinkCommand>,
+    /// How long it pays to wait for more records before a commit.
     pub gather: Duration,
 }
 
-/// Starts a sink's actor; it runs in `tasks` until all handles are gone.
+/// Starts a sink's actor, which runs in `tasks` until all handles are gone.
 pub(crate) fn start(store: Store, tasks: &mut JoinSet<()>) -> SinkHandle {
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
     let handle = SinkHandle { commands, gather: store.gather() };
@@ -66,51 +69,52 @@ impl SinkHandle {
     /// Commits a group, however long that takes.
     ///
     /// # Errors
-    /// If the sink will never take it.
+    /// If the sink will never accept it.
     pub(crate) async fn commit(&self, group: Arc<Group>) -> Result<Vec<Fate>, String> {
         let (reply, answer) = oneshot::channel();
-        let gone = || "the sink has ended by itself".to_owned();
-        self.commands.send(Command::Commit { group, reply }).await.map_err(|_| gone())?;
+        let gone = || "the sink ended unexpectedly".to_owned();
+        self.commands.send(SinkCommand::Commit { group, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
-    /// Puts away what there is of a run; the answer goes to the master by itself. Nobody waits for a delivery
-    /// any more when what is returned is dropped.
+    /// Completes the run's files, notes that the run is over, and delivers its files, as asked; the actor
+    /// sends the answer to the master. Dropping the returned sender cancels a delivery.
     pub(crate) async fn conclude(
         &self,
         conclusion: Conclusion,
         out: mpsc::Sender<Frame<SlaveToMaster>>,
     ) -> oneshot::Sender<()> {
         let (session, alive) = oneshot::channel();
-        // An actor that is gone means that the slave ends.
-        let _ = self.commands.send(Command::Conclude { conclusion, alive, out }).await;
+        // If the actor is gone, the slave is ending.
+        let _ = self.commands.send(SinkCommand::Conclude { conclusion, alive, out }).await;
         session
     }
 
-    /// The session is over, however it ended. Files are complete when this returns.
+    /// Ends the session, whatever ended it. Its files are complete when this returns.
     pub(crate) async fn end_session(&self) {
         let (done, is_done) = oneshot::channel();
-        if self.commands.send(Command::EndSession { done }).await.is_ok() {
+        if self.commands.send(SinkCommand::EndSession { done }).await.is_ok() {
             let _ = is_done.await;
         }
     }
 }
 
-async fn work(mut store: Store, mut inbox: mpsc::Receiver<Command>) {
+async fn work(mut store: Store, mut inbox: mpsc::Receiver<SinkCommand>) {
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Commit { group, mut reply } => {
+            SinkCommand::Commit { group, mut reply } => {
                 if let Some(result) = commit(&mut store, &group, &mut reply).await {
-                    // Who is gone does not need it: its records are run elsewhere, and the ledger knows them.
+                    // A session that is gone does not need it: its records run elsewhere, and the ledger
+                    // knows them.
                     let _ = reply.send(result);
                 }
             }
-            Command::Conclude { conclusion, mut alive, out } => {
+            SinkCommand::Conclude { conclusion, mut alive, out } => {
                 let answer = conclude(&mut store, conclusion, &mut alive).await;
                 // A master that is gone needs no answer.
                 let _ = tokio::time::timeout(SILENCE_MAX, out.send(answer.into())).await;
             }
-            Command::EndSession { done } => {
+            SinkCommand::EndSession { done } => {
                 end_session(&mut store).await;
                 let _ = done.send(());
             }
@@ -119,7 +123,7 @@ async fn work(mut store: Store, mut inbox: mpsc::Receiver<Command>) {
     end_session(&mut store).await;
 }
 
-/// Commits until it is done; `None` if nobody waits for it any more.
+/// Tries until the group is committed; `None` if the session no longer waits for it.
 async fn commit(
     store: &mut Store,
     group: &Arc<Group>,
@@ -152,7 +156,7 @@ async fn commit(
     }
 }
 
-/// `None` if nobody waits for it any more, and it could be left in its middle.
+/// One try; `None` if the session no longer waits for it and the sink can abandon it.
 async fn commit_once(
     store: &mut Store,
     group: &Arc<Group>,
@@ -167,8 +171,7 @@ async fn commit_once(
     None
 }
 
-/// Says how many records were there already: whoever looks for a row that is missing, or there twice, wants
-/// to know.
+/// Logs how many records were there already, for a user who looks for a row that is missing or there twice.
 fn note_repeats(fates: &[Fate]) {
     let there = fates.iter().filter(|fate| **fate == Fate::AlreadyThere).count();
     if there > 0 {
@@ -202,7 +205,7 @@ async fn conclude(
     SlaveToMaster::Concluded { delivered, problem }
 }
 
-/// Delivers the files of a run, as long as its session lives; says what was delivered where.
+/// Delivers the files of a run while its session lives, and returns what was delivered where.
 async fn harvest_to(
     store: &mut Store,
     run: RunId,
@@ -217,7 +220,7 @@ async fn harvest_to(
     }
 }
 
-/// Notes that a run is over. If that fails, the ledger keeps a few bytes more, and nothing is lost.
+/// Notes that a run is over. If that fails, the ledger keeps a few more bytes, and nothing is lost.
 async fn close(store: &mut Store, run: RunId) {
     let mut pause = PAUSE;
     let mut trouble = String::new();
@@ -233,7 +236,7 @@ async fn close(store: &mut Store, run: RunId) {
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    tracing::warn!("what the sink's ledger has of this run stays there: {trouble}");
+    tracing::warn!("the sink's ledger keeps its pages of this run: {trouble}");
 }
 
 async fn close_once(store: &mut Store, run: RunId) -> Result<(), StoreError> {
@@ -244,7 +247,7 @@ async fn close_once(store: &mut Store, run: RunId) -> Result<(), StoreError> {
         Ok(closed) => closed,
         Err(_) => {
             store.abandon();
-            Err(StoreError::Lost(format!("it has not answered for {} s", CLOSE_MAX.as_secs())))
+            Err(StoreError::Lost(format!("the database has not answered for {} s", CLOSE_MAX.as_secs())))
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Which entries of a group are inserted, and what becomes of the others. Pure: the same for every database.
+//! Which entries of a group are inserted, and what becomes of the others. Pure, and the same for every
+//! database.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub(super) struct Judgement {
 }
 
 impl Judgement {
-    /// Judges a group by what the ledger has of its records.
+    /// Judges a group by the bits that the ledger has for its records.
     pub(super) fn new(group: Arc<Group>, pages: Pages) -> Self {
         let fates = vec![None; group.entries.len()];
         let mut judgement = Self { group, pages, fates };
@@ -44,18 +45,18 @@ impl Judgement {
         }
     }
 
-    /// The entries whose rows are to be inserted, in order.
+    /// The entries whose rows must be inserted, in order.
     pub(super) fn to_insert(&self) -> Vec<usize> {
         let is_open = |index: &usize| self.fates[*index].is_none() && self.group.entries[*index].has_rows();
         (0..self.fates.len()).filter(is_open).collect()
     }
 
-    /// The database refuses the rows of an entry.
+    /// Notes that the database refuses the rows of an entry.
     pub(super) fn refuse(&mut self, index: usize, message: String) {
         self.fates[index] = Some(Fate::Refused(message));
     }
 
-    /// What became of each entry, once the rows are inserted; and the pages with their new bits.
+    /// What became of each entry, now that the rows are inserted; and the changed pages with their new bits.
     pub(super) fn settle(&mut self) -> (Vec<Fate>, Vec<(i64, Vec<u8>)>) {
         self.share_refusals();
         let refused: Vec<_> = (0..self.fates.len())
@@ -68,7 +69,8 @@ impl Judgement {
         (fates, self.pages.changed().map(|(number, bits)| (number, bits.to_vec())).collect())
     }
 
-    /// Records without rows of their own share the fate of those in whose rows they may have a part.
+    /// Records without rows of their own share the refusal of a record whose rows they may have contributed
+    /// to.
     fn share_refusals(&mut self) {
         for unit in &self.group.units {
             let refusal = self.fates[unit.clone()].iter().find_map(|fate| match fate {
@@ -87,14 +89,14 @@ impl Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::group::Entry;
     use super::*;
+    use crate::sink::group::GroupEntry;
     use bytes::Bytes;
 
     fn group(entries: &[(u64, EntryTask, &'static str)], unit: Option<std::ops::Range<usize>>) -> Arc<Group> {
         let mut group = Group::default();
         for (seq, task, rows) in entries {
-            group.push(Entry {
+            group.push(GroupEntry {
                 seq: *seq,
                 task: *task,
                 rows: [Bytes::new(), Bytes::from_static(rows.as_bytes())],
@@ -114,7 +116,7 @@ mod tests {
     use Fate::{Again, AlreadyThere, Committed, Failed};
 
     #[test]
-    fn what_is_there_is_not_inserted_again() {
+    fn a_record_that_is_there_is_not_inserted_again() {
         let group = group(
             &[(1, Commit, "a"), (2, Commit, "b"), (3, LookUp, ""), (4, LookUp, ""), (5, Commit, "")],
             None,
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_concerns_those_who_may_have_a_part_in_it() {
+    fn a_refusal_also_fails_the_records_that_may_have_contributed() {
         let entries = [(1, Commit, "sum"), (2, Commit, ""), (3, Commit, "own"), (4, Commit, "")];
         let group = group(&entries, Some(0..3));
         let mut judgement = judge(&group, &[]);

@@ -1,25 +1,30 @@
-//! The ledger of a sink: which records of a run have been committed, a bit for each, in pages. Pure.
+//! The ledger of a sink: which records of a run have been committed, one bit for each, in pages. Pure.
 
 use std::collections::BTreeMap;
 
-/// Records of a page. Large enough that the pages of a million records are a thousand rows, small enough that
-/// two slaves seldom want the same.
-pub(super) const RECORDS_PER_PAGE: u64 = 1024;
+/// Records in a page. Large enough that the pages of a million records are a thousand rows, small enough that
+/// two slaves seldom want the same page.
+pub(crate) const RECORDS_PER_PAGE: u64 = 1024;
 
-/// Bytes of a page.
-pub(super) const PAGE_BYTES: usize = RECORDS_PER_PAGE as usize / 8;
+/// Bytes in a page.
+pub(crate) const PAGE_BYTES: usize = RECORDS_PER_PAGE as usize / 8;
 
-/// In place of a page's number: the run is over, and nothing of it may be committed any more.
-pub(super) const OVER: i64 = -1;
+/// In place of a page's number: the mark of a run. Once it is filled, the run is over, and no more of its
+/// records may be committed.
+pub(crate) const OVER: i64 = -1;
 
-/// Numbers from here on are none of records, but of rows that belong to no record.
-pub(super) const TOKENS_FROM: u64 = 1 << 63;
+/// Days for which the mark of a run that is over is kept: a slave that was stopped for so long, and then goes
+/// on, is as good as impossible.
+pub(crate) const KEEP_MARKS_DAYS: u32 = 30;
 
-/// The pages that a group is about.
+/// Numbers from here on are not those of records, but of rows that belong to no record.
+pub(crate) const TOKENS_FROM: u64 = 1 << 63;
+
+/// The pages of the records in a group.
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     pages: BTreeMap<i64, Page>,
-    /// The run is over: everything of it counts as committed.
+    /// Whether the run is over: then all of its records count as committed.
     pub is_over: bool,
 }
 
@@ -29,8 +34,8 @@ struct Page {
     changed: bool,
 }
 
-/// The page of a record.
-pub(super) fn page_of(seq: u64) -> i64 {
+/// The number of a record's page.
+pub(crate) fn page_of(seq: u64) -> i64 {
     // At most 2^54.
     (seq / RECORDS_PER_PAGE) as i64
 }
@@ -41,8 +46,8 @@ fn place(seq: u64) -> (usize, u8) {
 }
 
 impl Pages {
-    /// The empty pages of these records.
-    pub(super) fn of(seqs: impl Iterator<Item = u64>) -> Self {
+    /// The pages of these records, empty.
+    pub(crate) fn of(seqs: impl Iterator<Item = u64>) -> Self {
         let mut pages = BTreeMap::new();
         let mut last = None;
         for page in seqs.map(page_of) {
@@ -55,14 +60,14 @@ impl Pages {
     }
 
     /// Their numbers, lowest first: the order in which they are locked.
-    pub(super) fn numbers(&self) -> Vec<i64> {
+    pub(crate) fn numbers(&self) -> Vec<i64> {
         self.pages.keys().copied().collect()
     }
 
-    /// Fills a page with what the ledger has. A page that is shorter than ours has no bits behind its end.
-    pub(super) fn load(&mut self, number: i64, bits: &[u8]) {
+    /// Fills a page with the ledger's bits. In a page that is shorter than ours, the missing bits are zero.
+    pub(crate) fn load(&mut self, number: i64, bits: &[u8]) {
         if number == OVER {
-            // The row is there from the first commit of a run on; it is filled at the end.
+            // The row exists from a run's first commit on, and is filled at the end of the run.
             self.is_over = !bits.is_empty();
         } else if let Some(page) = self.pages.get_mut(&number) {
             page.bits.iter_mut().zip(bits).for_each(|(ours, theirs)| *ours = *theirs);
@@ -70,13 +75,13 @@ impl Pages {
     }
 
     /// Whether a record was committed.
-    pub(super) fn has(&self, seq: u64) -> bool {
+    pub(crate) fn has(&self, seq: u64) -> bool {
         let (byte, bit) = place(seq);
         self.is_over || self.pages.get(&page_of(seq)).is_some_and(|page| page.bits[byte] & bit != 0)
     }
 
     /// Notes that a record is committed.
-    pub(super) fn add(&mut self, seq: u64) {
+    pub(crate) fn add(&mut self, seq: u64) {
         let (byte, bit) = place(seq);
         if let Some(page) = self.pages.get_mut(&page_of(seq)) {
             page.bits[byte] |= bit;
@@ -84,16 +89,16 @@ impl Pages {
         }
     }
 
-    /// Takes back that a record is committed.
-    pub(super) fn remove(&mut self, seq: u64) {
+    /// Takes that note back.
+    pub(crate) fn remove(&mut self, seq: u64) {
         let (byte, bit) = place(seq);
         if let Some(page) = self.pages.get_mut(&page_of(seq)) {
             page.bits[byte] &= !bit;
         }
     }
 
-    /// The pages that have changed since they were loaded.
-    pub(super) fn changed(&self) -> impl Iterator<Item = (i64, &[u8])> {
+    /// The pages that changed after they were loaded.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (i64, &[u8])> {
         self.pages.iter().filter(|(_, page)| page.changed).map(|(number, page)| (*number, &page.bits[..]))
     }
 }
@@ -103,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_knows_its_records() {
+    fn a_page_keeps_a_bit_for_each_of_its_records() {
         let seqs = [0, 1023, 1024, TOKENS_FROM + 5, u64::MAX];
         let mut pages = Pages::of(seqs.into_iter());
         assert_eq!(pages.numbers(), [0, 1, 1 << 53, (1 << 54) - 1]);
@@ -123,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_run_is_over_everything_of_it_is_there() {
+    fn when_a_run_is_over_all_its_records_count_as_committed() {
         let mut pages = Pages::of([7].into_iter());
         pages.load(OVER, b"");
         assert!(!pages.has(7));

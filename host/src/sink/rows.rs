@@ -1,18 +1,20 @@
-//! Rows as workers write them, taken apart again: CSV whose empty text is quoted and whose NULL is not, or
-//! raw lines. Pure.
+//! Rows as workers write them, split into cells: CSV in which an empty text is quoted and NULL is not, or raw
+//! lines. Pure.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
+use crate::plugin::Column;
+
 /// A cell; `None` is NULL.
-pub(super) type Cell<'a> = Option<Cow<'a, [u8]>>;
+pub(crate) type Cell<'a> = Option<Cow<'a, [u8]>>;
 
 /// Calls `each` with the cells of every row, until it fails.
 ///
 /// # Errors
 /// That of `each`.
-pub(super) fn each_row<'a, E>(
+pub(crate) fn each_row<'a, E>(
     rows: &'a [u8],
     raw: bool,
     cells: &mut Vec<Cell<'a>>,
@@ -74,8 +76,21 @@ fn take_cell(rest: &[u8]) -> (Cell<'_>, &[u8]) {
     }
 }
 
-/// A raw line as a row of CSV.
-pub(super) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
+/// The text of a cell.
+///
+/// # Errors
+/// The refusal, if it is not UTF-8.
+pub(crate) fn text_of<'a>(cell: &'a [u8], column: &Column) -> Result<&'a str, String> {
+    str::from_utf8(cell).map_err(|_| refusal(column, "its text is not valid UTF-8"))
+}
+
+/// The message for a row that is refused because of its cell in that column.
+pub(crate) fn refusal(column: &Column, why: &str) -> String {
+    format!("column `{}`: {why}", column.name)
+}
+
+/// Appends a raw line as a row of CSV.
+pub(crate) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
     let is_plain = !line.is_empty() && !line.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'));
     if is_plain {
         out.extend_from_slice(line);
@@ -85,8 +100,8 @@ pub(super) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Names as the first row of CSV.
-pub(super) fn header_line<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
+/// The names of columns as the first row of CSV.
+pub(crate) fn header_line<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut out = Vec::new();
     for (index, name) in names.enumerate() {
         if index > 0 {

@@ -1,32 +1,28 @@
-//! What stands between a slave's workers and a master's link, if the slave has a sink: gathers reports, has
-//! their rows committed, and passes on what is left. Decides nothing (see `books` and `judgement`).
+//! What stands between a slave's workers and a master's link when the slave has a sink: it gathers reports,
+//! has their rows committed, and passes on what is left. It decides nothing (see `report_books` and
+//! `judgement`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::books::{Books, Parcel, settled};
-use super::group::Group;
+use super::group::{GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, Group};
 use super::handle::{Conclusion, SinkHandle};
+use super::report_books::{Parcel, ReportBooks, settled};
 use crate::ids::RunId;
 use crate::wire::{BatchHead, Frame, SlaveToMaster};
 
-/// Bytes of rows, and records, that are committed together at most: enough that the cost of a commit
-/// vanishes, and few enough that what waits for it stays small.
-pub(super) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
-const GROUP_ENTRIES_MAX: usize = 128 * 1024;
-
-/// Messages that are gathered at most.
+/// Messages at which gathering stops: those without rows never fill a group.
 const PARCELS_MAX: usize = 256;
 
 /// Why a session with a sink cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SinkTrouble {
-    /// The sink takes no more.
+    /// The sink accepts no more rows.
     #[error("its sink: {0}")]
     Sink(String),
-    /// Nobody listens any more.
+    /// The master's link is gone.
     #[error("the master is gone")]
     MasterGone,
 }
@@ -36,30 +32,31 @@ pub(crate) enum SinkTrouble {
 pub(crate) struct SinkSession {
     sink: SinkHandle,
     run: RunId,
-    books: Arc<Mutex<Books>>,
-    /// There while the master waits for files; whoever delivers them sees the session's end.
+    books: Arc<Mutex<ReportBooks>>,
+    /// Present while the master waits for files; dropping it tells the actor that delivers them that the
+    /// session is over.
     concluding: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl SinkSession {
-    /// A session that has nothing yet.
+    /// A session without records.
     ///
     /// # Errors
     /// If the system has no random numbers.
     pub(crate) fn new(sink: SinkHandle, run: RunId) -> std::io::Result<Self> {
-        let books = Arc::new(Mutex::new(Books::new(RunId::random()?)));
+        let books = Arc::new(Mutex::new(ReportBooks::new(RunId::random()?)));
         Ok(Self { sink, run, books, concluding: Mutex::new(None) })
     }
 
     /// A batch is about to go to a worker.
     ///
     /// # Errors
-    /// The rule that the master has broken with it.
+    /// The rule that the master broke with it.
     pub(crate) fn on_batch(&self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner).on_batch(head, records)
     }
 
-    /// The master says that it is through with this slave; the answer goes to `out`.
+    /// Called when the master is done with this slave; the answer goes to `out`.
     pub(crate) async fn conclude(
         &self,
         run_is_over: bool,
@@ -71,11 +68,11 @@ impl SinkSession {
         *self.concluding.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    /// Passes on what comes from the pool, each message when what stands before it is committed, until no
-    /// more comes.
+    /// Passes on the pool's messages in order, each when everything before it is committed, until no more
+    /// come.
     ///
     /// # Errors
-    /// If the sink takes no more, or the master is gone.
+    /// If the sink accepts no more rows, or the master is gone.
     pub(crate) async fn pass_on(
         &self,
         frames: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
@@ -95,7 +92,7 @@ impl SinkSession {
         Ok(())
     }
 
-    /// Gathers what comes within a few milliseconds. What needs no commit is not kept waiting.
+    /// Gathers the messages of a few milliseconds. A message that needs no commit is not kept waiting.
     async fn gather(
         &self,
         first: Frame<SlaveToMaster>,

@@ -1,56 +1,35 @@
-//! The kinds of sinks behind one door, and what can go wrong with them.
+//! The kinds of sinks behind one door.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::blocking::Blocking;
-use super::columns::Shape;
-use super::csv_files::CsvFiles;
+use super::error::{OpenError, StoreError};
+use super::files::{CsvFiles, Package};
 use super::group::{Fate, Group};
-use super::harvest::Package;
-use super::mysql::MysqlTable;
-use super::postgres::PostgresTable;
-use super::sqlite::SqliteTable;
+use super::shape::Shape;
+use super::tables::{MysqlTable, PostgresTable, SqliteTable};
 use super::url::SinkUrl;
 use crate::database::ServerKind;
 use crate::ids::RunId;
 use crate::wire::SinkPlace;
 
-/// How often a sink is tried at the start, and the pause between two tries: as Net::SimpleGrid's `DBWriter`
-/// did.
+/// How often opening a sink is tried at the start, as in Net::SimpleGrid's `DBWriter`.
 const OPEN_TRIES: u32 = 5;
+
+/// The pause between two such tries, also that of `DBWriter`.
 const OPEN_PAUSE: Duration = Duration::from_secs(2);
 
-/// Why a sink cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
-    /// The user has named a table that does not fit the task, or a place that cannot be: trying again is of
-    /// no use.
-    #[error("{0}")]
-    Unfit(String),
-    /// It cannot be reached, or does not let this slave in.
-    #[error("{0}")]
-    Unreachable(String),
-}
-
-/// Why a group was not committed, or nobody knows whether it was.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// The connection is lost, or the database is busy: the same may be tried again, and the ledger tells
-    /// what was committed.
-    #[error("{0}")]
-    Lost(String),
-    /// It will fail again.
-    #[error("{0}")]
-    Broken(String),
-}
+/// How long a group waits for more records: long compared with a batch of fast records, short compared with a
+/// wait for the disk.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// A sink that is open.
 #[derive(Debug)]
 pub(crate) enum Store {
-    /// Files of CSV.
+    /// CSV files.
     Csv(Blocking<CsvFiles>),
-    /// A table in a SQLite file.
+    /// A table in a SQLite file, and its name for masters.
     Sqlite(Blocking<SqliteTable>, String),
     /// A table in a PostgreSQL database.
     Postgres(Box<PostgresTable>),
@@ -58,13 +37,13 @@ pub(crate) enum Store {
     Mysql(Box<MysqlTable>),
 }
 
-/// Opens a sink for rows of that shape. `label` is what its files are called after.
+/// Opens a sink for rows of this shape. `label` becomes part of its files' names.
 ///
 /// # Errors
 /// If it cannot be used.
 pub(crate) async fn open(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, OpenError> {
     if shape.columns.is_empty() {
-        let message = "the task does not say which columns its rows have, so that no table can hold them";
+        let message = "the task does not declare the columns of its rows, so a sink cannot hold them";
         return Err(OpenError::Unfit(message.to_owned()));
     }
     let mut tries = 1;
@@ -104,7 +83,7 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
 }
 
 impl Store {
-    /// What masters are told of it.
+    /// What masters are told about it.
     pub(crate) fn place(&self) -> SinkPlace {
         match self {
             Self::Csv(_) => SinkPlace { name: "CSV files of the slaves".to_owned(), has_files: true },
@@ -114,7 +93,7 @@ impl Store {
         }
     }
 
-    /// How long it is worth while to wait for more before a commit.
+    /// How long it pays to wait for more records before a commit.
     pub(crate) fn gather(&self) -> Duration {
         match self {
             Self::Csv(_) => Duration::ZERO,
@@ -122,7 +101,7 @@ impl Store {
         }
     }
 
-    /// Puts the rows of a group into the sink, all or none of them, and says what became of each entry.
+    /// Puts the rows of a group into the sink, all or none of them, and returns what became of each entry.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -136,7 +115,7 @@ impl Store {
         }
     }
 
-    /// Nothing of that run will ever be run again: what was noted of its records is not needed any more.
+    /// Drops the ledger's notes about a run of which no record will ever run again.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -149,7 +128,7 @@ impl Store {
         }
     }
 
-    /// No more rows come of the run that was served last, as far as is known.
+    /// Completes the files of the last run: as far as is known, no more of its rows will come.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -160,13 +139,13 @@ impl Store {
         }
     }
 
-    /// Whether what it is at may be left in its middle, by [`Store::abandon`]: a server ends a transaction
-    /// whose connection is gone.
+    /// Whether a commit can be left unfinished by [`Store::abandon`]: a server ends a transaction whose
+    /// connection is gone.
     pub(crate) fn can_be_abandoned(&self) -> bool {
         matches!(self, Self::Postgres(_) | Self::Mysql(_))
     }
 
-    /// What was begun is not waited for any more.
+    /// Leaves what was begun, without waiting for it.
     pub(crate) fn abandon(&mut self) {
         match self {
             Self::Csv(_) | Self::Sqlite(..) => {}
@@ -175,10 +154,10 @@ impl Store {
         }
     }
 
-    /// Packs the files of a run; nothing if there are none.
+    /// Packs the files of a run; `None` if it has none.
     ///
     /// # Errors
-    /// For people.
+    /// In words for the user.
     pub(crate) async fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
         match self {
             Self::Csv(files) => files.run(move |files| files.pack(run)).await,
@@ -186,7 +165,3 @@ impl Store {
         }
     }
 }
-
-/// How long a group waits for more records: long against a batch of fast records, short against a wait for a
-/// disk.
-const GATHER: Duration = Duration::from_millis(3);

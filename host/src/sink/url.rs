@@ -1,5 +1,5 @@
 //! Where a sink is: `csv:DIR`, `sqlite:FILE?table=T`, `postgres://…?table=T`, `mysql://…?table=T`. It owns
-//! their spelling, and opens nothing.
+//! how they are written, and opens nothing.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,24 +28,24 @@ pub(crate) enum SinkUrl {
     },
 }
 
-/// A table, in a schema (or, in MySQL, a database) if one is named.
+/// A table, with its schema (in MySQL, its database) if one is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableName {
-    /// What stands before the dot.
+    /// The part before the dot.
     pub schema: Option<String>,
     /// The table itself.
     pub table: String,
 }
 
-/// The table in which sinks note what they have.
+/// The table in which sinks note which records they have.
 pub(super) const LEDGER_TABLE: &str = "simplegrid_ledger";
 
-/// Why a text does not say where a sink is.
+/// Why a text is not the URL of a sink.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SinkUrlError {
     /// It is in none of the forms.
     #[error(
-        "it is no sink; write csv:DIRECTORY, sqlite:FILE?table=T, postgres://HOST/DATABASE?table=T or \
+        "it is not a sink; write csv:DIRECTORY, sqlite:FILE?table=T, postgres://HOST/DATABASE?table=T or \
          mysql://HOST/DATABASE?table=T"
     )]
     Unknown,
@@ -63,7 +63,7 @@ pub(crate) enum SinkUrlError {
         /// How it is written.
         example: &'static str,
     },
-    /// It names a table that cannot be.
+    /// It names a table that cannot exist.
     #[error("`{name}` cannot be the name of its table: {why}")]
     BadTable {
         /// The name.
@@ -71,13 +71,13 @@ pub(crate) enum SinkUrlError {
         /// Why not.
         why: &'static str,
     },
-    /// It says something about the sink that means nothing.
-    #[error("it has a setting `{0}`, which means nothing here; there is only `table`")]
+    /// It has a setting that sinks do not know.
+    #[error("it has an unknown setting `{0}`; the only one is `table`")]
     UnknownSetting(String),
-    /// It names a server in a way that cannot be used.
+    /// Its server is named in a way that cannot be used.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// A percent sign without two digits behind it, or bytes that are no text.
+    /// A percent sign is not followed by two digits, or the bytes are not UTF-8.
     #[error("the name of its table has a broken %-encoding")]
     Encoding,
 }
@@ -88,12 +88,12 @@ impl SinkUrl {
         !matches!(self, Self::Csv(_))
     }
 
-    /// Whether it is on a server, and says no password.
+    /// Whether it is on a server and has no password.
     pub(crate) fn wants_password(&self) -> bool {
         matches!(self, Self::Server { server, .. } if server.password.is_none())
     }
 
-    /// The same with a password that is given apart from it. What needs none ignores it.
+    /// The same with a password that was given separately. A sink that needs no password ignores it.
     #[must_use]
     pub(crate) fn with_password(self, password: &str) -> Self {
         match self {
@@ -124,7 +124,7 @@ impl FromStr for SinkUrl {
     }
 }
 
-/// In a form that can be read back, but for the password and the settings of a server, which are left out.
+/// In a form that can be read back. A server's password and settings are left out.
 impl fmt::Display for SinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let encoded = |table: &TableName| percent::encoded(&table.to_string());
@@ -170,7 +170,7 @@ fn sqlite(rest: &str) -> Result<SinkUrl, SinkUrlError> {
     Ok(SinkUrl::Sqlite { path: file.into(), table })
 }
 
-/// Settings that are not about the table, as they were written.
+/// Settings other than the table, as they were written.
 type Others<'a> = Vec<(&'a str, &'a str)>;
 
 /// Takes the table out of a query.
@@ -197,10 +197,10 @@ impl TableName {
             return Err(bad("a part of it is empty"));
         }
         if name.contains('\0') {
-            return Err(bad("it has a NUL in it"));
+            return Err(bad("it contains a NUL"));
         }
         if parts.last() == Some(&LEDGER_TABLE) {
-            return Err(bad("that is where sinks note what they have"));
+            return Err(bad("sinks keep their ledger there"));
         }
         match parts[..] {
             [table] => Ok(Self { schema: None, table: table.to_owned() }),
@@ -214,7 +214,7 @@ impl TableName {
         Self { schema: self.schema.clone(), table: LEDGER_TABLE.to_owned() }
     }
 
-    /// As SQL has it, between such quotes.
+    /// As SQL wants it, in these quotes.
     pub(crate) fn quoted(&self, quote: char) -> String {
         match &self.schema {
             Some(schema) => format!("{}.{}", quoted(schema, quote), quoted(&self.table, quote)),
@@ -223,7 +223,7 @@ impl TableName {
     }
 }
 
-/// A name as SQL has it, whatever is in it.
+/// A name as SQL wants it, whatever characters it has.
 pub(super) fn quoted(name: &str, quote: char) -> String {
     let mut text = String::with_capacity(name.len() + 2);
     text.push(quote);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sink_is_refused_with_a_reason() {
+    fn a_text_that_is_not_a_sink_is_refused_with_a_reason() {
         for text in ["", "rows", "http://h/d?table=t", "file:x"] {
             assert_eq!(parse(text), Err(SinkUrlError::Unknown), "{text}");
         }
@@ -306,8 +306,8 @@ mod tests {
             ("sqlite:f?table=", "a part of it is empty"),
             ("sqlite:f?table=a.b.c", "more than one dot"),
             ("sqlite:f?table=a%00", "a NUL"),
-            ("sqlite:f?table=simplegrid_ledger", "where sinks note"),
-            ("sqlite:f?table=t&mode=ro", "a setting `mode`"),
+            ("sqlite:f?table=simplegrid_ledger", "sinks keep their ledger there"),
+            ("sqlite:f?table=t&mode=ro", "an unknown setting `mode`"),
             ("sqlite:f?table=%zz", "broken %-encoding"),
         ] {
             let error = parse(text).unwrap_err().to_string();

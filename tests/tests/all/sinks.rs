@@ -1,4 +1,5 @@
-//! Rows in sinks: files, and tables of databases; each record's rows once, whatever is killed.
+//! Rows in sinks, which are files or tables in databases: each record's rows are there once, whatever is
+//! killed.
 
 mod files;
 mod harvest;

@@ -1,4 +1,5 @@
-//! Rows in files of CSV: complete when they have their name, and none lost when a slave is killed.
+//! Rows in CSV files: each file is complete when it has its final name, and no row is lost when a slave is
+//! killed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +13,7 @@ fn sinking<'g>(grid: &'g Grid, task: &str) -> Call<'g> {
     grid.slave_call(task).args("--sink csv:rows")
 }
 
-/// The names in a directory, and what is in the files.
+/// The names and contents of the files in a directory.
 fn files(directory: &Path) -> Vec<(String, String)> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let read = |entry: std::io::Result<fs::DirEntry>| {
@@ -29,7 +30,7 @@ fn files(directory: &Path) -> Vec<(String, String)> {
 fn rows(directory: &Path, header: &str) -> Vec<String> {
     let mut rows = Vec::new();
     for (name, text) in files(directory) {
-        assert!(name.starts_with("rows-") && name.ends_with(".csv"), "{name} is no file of rows");
+        assert!(name.starts_with("rows-") && name.ends_with(".csv"), "{name} is not a file of rows");
         let (first, rest) = text.split_once('\n').expect("it has a header");
         assert_eq!(first, header, "{name}");
         rows.extend(rest.lines().map(str::to_owned));
@@ -47,7 +48,7 @@ fn each_slave_and_run_has_a_file_with_the_columns_on_top() {
             grid.master().input(numbered("a@", 5000)).finish().expect(0).expect_counts(5000, 5000, 0);
         assert_eq!(master.text(), "");
     }
-    // A run is over when its slaves have completed their files.
+    // A run ends only when its slaves have completed their files.
     let found = files(&grid.path("rows"));
     assert_eq!(found.len(), 4, "{:?}", found.iter().map(|(name, _)| name).collect::<Vec<_>>());
     let mut expected: Vec<_> = (0..5000).flat_map(|n| [format!("a@{n},{n}"), format!("a@{n},{n}")]).collect();
@@ -57,7 +58,7 @@ fn each_slave_and_run_has_a_file_with_the_columns_on_top() {
 }
 
 #[test]
-fn raw_lines_are_quoted_where_csv_wants_it() {
+fn raw_lines_are_quoted_where_csv_requires_it() {
     let grid = Grid::new();
     let run = grid.run("echo").args("--sink csv:rows").input("plain\na,b\n\"q\"\n\n").finish().expect(0);
     assert_eq!(run.text(), "");
@@ -66,7 +67,7 @@ fn raw_lines_are_quoted_where_csv_wants_it() {
 }
 
 #[test]
-fn what_a_killed_slave_has_written_is_completed_by_the_next_and_nothing_is_lost() {
+fn files_of_a_killed_slave_are_completed_by_the_next_and_nothing_is_lost() {
     let grid = Grid::new();
     let input = numbered("sleep 1 ", 3000);
     let first = Slave::start(sinking(&grid, "hostile"));
@@ -75,12 +76,12 @@ fn what_a_killed_slave_has_written_is_completed_by_the_next_and_nothing_is_lost(
     wait::until("rows are there", || part() > 300);
     first.signal(Signal::SIGKILL);
     let second = Slave::start(sinking(&grid, "hostile"));
-    second.wait_for_stderr("which a slave had left that was killed");
+    second.wait_for_stderr("left by a slave that was killed");
     master.wait().expect(0).expect_counts(3000, 3000, 0);
     let found = rows(&grid.path("rows"), "line");
     let unique: BTreeSet<_> = found.iter().cloned().collect();
     assert_eq!(unique, input.lines().map(str::to_owned).collect(), "every row is there, and whole");
-    // Twice are at most those that were in flight: what files can promise.
+    // Only rows that were in flight can be there twice: files promise no more.
     assert!(found.len() < 3000 + 200, "{} rows are there twice", found.len() - 3000);
 }
 
@@ -110,7 +111,8 @@ fn a_full_disk_ends_the_slave_and_what_was_written_stays_whole() {
     let grid = Grid::new();
     let record = "x".repeat(1000);
     let input: String = (0..2000).map(|number| format!("{number} {record}\n")).collect();
-    // No signal, but an error, as with a disk that is full. Workers need more than its files may have.
+    // An error instead of a signal, as with a full disk. The limit comes later, since workers need larger
+    // files than this.
     let slave = Slave::start(sinking(&grid, "echo").files_up_to_blocks(u32::MAX));
     let limited =
         Command::new("prlimit").args(["--fsize=300000", "--pid"]).arg(slave.pid().to_string()).status();

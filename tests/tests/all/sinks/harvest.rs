@@ -1,4 +1,4 @@
-//! `-i harvest=DEST`: the files of a run are packed and delivered, or the run says that they were not.
+//! `-i harvest=DEST`: the files of a run are packed and delivered, or the master says that they were not.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ fn slave(grid: &Grid) -> Slave {
     Slave::start(grid.slave_call("echo").args("--sink csv:rows"))
 }
 
-/// All rows in the packages of a directory.
+/// All rows in the packages in a directory.
 #[track_caller]
 fn unpacked(directory: &Path) -> Vec<String> {
     let mut rows = Vec::new();
@@ -28,7 +28,7 @@ fn unpacked(directory: &Path) -> Vec<String> {
     rows
 }
 
-/// A program `scp` that copies to a directory of this machine, or fails.
+/// Makes a program `scp` that runs this script, and returns a PATH that begins with it.
 fn fake_scp(grid: &Grid, script: &str) -> String {
     let directory = grid.path("bin");
     fs::create_dir_all(&directory).expect("it can be made");
@@ -96,13 +96,13 @@ fn a_delivery_that_hangs_does_not_keep_the_slave_from_others() {
 }
 
 #[test]
-fn a_destination_that_cannot_be_is_refused_at_the_start() {
+fn an_impossible_destination_is_refused_at_the_start() {
     let grid = Grid::new();
     for (destination, says) in [
         ("harvest=-oProxyCommand=reboot:x", "begins with a dash"),
         ("scpto=joe@host:$(reboot)", "has characters other than"),
         ("harvest=rows", "is relative"),
-        ("harvest=", "names no destination"),
+        ("harvest=", "does not name a destination"),
     ] {
         let ended = grid.master().arg("-i").arg(destination).input("").finish().expect(2);
         assert!(ended.errors()[0].contains(says), "{destination}: {}", ended.stderr);
@@ -110,7 +110,7 @@ fn a_destination_that_cannot_be_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_slave_that_is_lost_is_missed_in_the_harvest_and_one_that_drains_is_not() {
+fn a_harvest_misses_a_slave_that_is_lost_but_not_one_that_drains() {
     let grid = Grid::new();
     let slow = || Slave::start(grid.slave_call("hostile").args("--sink csv:rows"));
     let (lost, drained, last) = (slow(), slow(), slow());

@@ -1,5 +1,5 @@
-//! Slaves and masters that are killed or stand still between a commit and its acknowledgement: every row is
-//! there once (G7).
+//! Slaves and masters that are killed or stopped between a commit and its acknowledgement: every row is there
+//! once (G7).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use simplegrid_tests::{Call, Dice, Grid, Proxy, Slave, Way, numbered, wait};
 
 use super::place::{self, Place};
 
-/// How often slaves are killed in a run.
+/// How many slaves are killed in a run.
 const KILLS: usize = 24;
 
-/// Says when records were in the sink already.
+/// What a slave says about records that were in the sink already.
 const REPEATED: &str = "records of earlier attempts were in the sink already";
 
 fn sinking<'g>(grid: &'g Grid, place: &Place<'_>, task: &str) -> Call<'g> {
     grid.slave_call(task).arg("--sink").arg(place.sink("found"))
 }
 
-/// A slave that masters find behind a proxy, on another address of this machine.
+/// A slave that masters reach through a proxy, at another address of this machine.
 fn behind_proxy(call: Call<'_>) -> (Slave, Proxy) {
     let slave = Slave::start(call.args("--advertise 127.0.0.2"));
     let address = |host: [u8; 4]| SocketAddr::from((host, slave.port()));
@@ -70,7 +70,7 @@ fn rows_whose_acknowledgement_was_lost_are_not_inserted_again() {
         master.write(&input);
         master.close_input();
         grid.wait_at_gate(&gate, 1);
-        // The master hears nothing of what is committed from now on.
+        // From now on the master does not hear about commits.
         proxy.stall(&[Way::ToMaster]);
         grid.open_gate(&gate);
         let is_there = |record: &str| place.values("found", "line").contains_key(record);
@@ -91,9 +91,9 @@ fn sums_whose_acknowledgement_was_lost_are_not_added_again() {
         let (first, proxy) = behind_proxy(sinking(&grid, &place, "word-count").args("-m 1"));
         let mut master = grid.master().args("--reallocate-every 200ms --wait-nodes 30s").start();
         master.wait_for_stderr("rows go to");
-        // From now on an acknowledgement takes so long that its slave is gone before it comes.
+        // From now on an acknowledgement takes so long that the slave is gone before it arrives.
         proxy.delay(Duration::from_secs(3));
-        // A part of the records, which make a sum; the others meet some of them again in another sum.
+        // Some of the records, which make one sum. They run again with the others, in another sum.
         master.write("word\n".repeat(10));
         wait::until("a sum is committed", || place.count("found") > 0);
         first.signal(Signal::SIGKILL);
@@ -108,7 +108,7 @@ fn sums_whose_acknowledgement_was_lost_are_not_added_again() {
 }
 
 #[test]
-fn a_slave_that_stood_still_and_commits_late_adds_nothing() {
+fn a_slave_that_was_stopped_and_commits_late_adds_nothing() {
     let grid = Grid::new();
     for place in place::all(&grid) {
         let gate = format!("gate-{}", place.name());
@@ -119,8 +119,8 @@ fn a_slave_that_stood_still_and_commits_late_adds_nothing() {
         let record = grid.gate(&gate);
         master.write(format!("{record}\n"));
         grid.wait_at_gate(&gate, 1);
-        // Its worker goes on, and nobody reads what it has done. The cable is cut for a while, so that the
-        // slave learns late that its master has gone on without it.
+        // Its worker goes on, but the slave does not read what it has done. The cable is cut for a while, so
+        // that the slave learns late that its master has gone on without it.
         first.signal(Signal::SIGSTOP);
         proxy.stall(&[Way::ToMaster, Way::ToSlave]);
         let second = Slave::start(noting());
@@ -129,7 +129,8 @@ fn a_slave_that_stood_still_and_commits_late_adds_nothing() {
         master.finish().expect(0).expect_counts(1, 1, 0);
         assert_eq!(place.count("found"), 1, "{}", place.name());
         first.signal(Signal::SIGCONT);
-        // Whether it commits before it learns that its master is gone is chance; `late.rs` leaves none.
+        // Whether it commits before it learns that its master is gone is a matter of chance; in `late.rs` it
+        // is not.
         first.wait_for_stderr("is lost");
         place.expect_once("found", "line", std::iter::once(record));
         drop(second);

@@ -1,5 +1,5 @@
-//! A commit that comes late, move by move: the test is the master of two slaves, which both have the same
-//! record of the same run, and says when each may go on.
+//! A commit that comes late, move by move: the test is the master of two slaves that have the same record of
+//! the same run, and it decides when each goes on.
 
 use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
 use simplegrid::internals::record::Records;
@@ -15,7 +15,7 @@ fn slave(grid: &Grid, place: &Place<'_>) -> Slave {
     Slave::start(call.task_arg("side-log", grid.path("log")))
 }
 
-/// Sends records of these numbers as a batch.
+/// Sends records with these numbers as a batch.
 fn send(peer: &mut Peer, batch: u64, seqs: SeqRanges, records: &[&str]) {
     let (slot, epoch) = (SlotIndex(0), Epoch(0));
     let records = Records::from_iter(records.iter().map(|record| format!("{record}\n")));
@@ -27,7 +27,7 @@ fn seqs(numbers: &[u64]) -> SeqRanges {
     numbers.iter().copied().map(simplegrid::internals::ids::Seq).collect()
 }
 
-/// Waits for the report of a batch, all of whose records must be done, without a row.
+/// Waits for the report of a batch. All its records must be done, and it must have no rows.
 #[track_caller]
 fn expect_done(peer: &mut Peer, batch: u64) {
     while let Some(frame) = peer.read::<SlaveToMaster>() {
@@ -41,7 +41,7 @@ fn expect_done(peer: &mut Peer, batch: u64) {
 }
 
 #[test]
-fn a_record_that_was_committed_elsewhere_meanwhile_is_done_and_adds_nothing() {
+fn a_record_that_another_slave_has_committed_is_done_and_adds_nothing() {
     let grid = Grid::new();
     for place in place::all(&grid) {
         let gate = format!("gate-{}", place.name());
@@ -56,7 +56,7 @@ fn a_record_that_was_committed_elsewhere_meanwhile_is_done_and_adds_nothing() {
         let expected = ["first of the late one", "soon", "another"];
         place.expect_once("found", "line", expected.map(str::to_owned).into_iter());
         slaves[0].wait_for_stderr("records of earlier attempts were in the sink already: 1");
-        // When the run is over, not even a record that was never seen gets in.
+        // When the run is over, not even a new record gets in.
         soon.send(&codec::encode(&Frame::from(MasterToSlave::Conclude { run_is_over: true, harvest: None })));
         soon.wait_for(|said| *said == SlaveToMaster::Concluded { delivered: None, problem: None });
         assert_eq!(place.ledger_pages(), 0, "{}", place.name());
@@ -74,7 +74,7 @@ fn a_master_that_does_not_number_its_records_is_turned_away() {
     let mut peer = Peer::become_master(slave.port(), 1);
     send(&mut peer, 0, SeqRanges::default(), &["a"]);
     peer.expect_closed();
-    slave.wait_for_stderr("a batch does not say which numbers its records have");
+    slave.wait_for_stderr("a batch does not give the numbers of its records");
     let mut peer = Peer::become_master(slave.port(), 1);
     send(&mut peer, 0, seqs(&[0]), &["a"]);
     expect_done(&mut peer, 0);

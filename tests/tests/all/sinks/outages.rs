@@ -1,4 +1,5 @@
-//! Databases that go and come back in the middle of a run: the run waits, and nothing is lost or there twice.
+//! Databases that go away and come back in the middle of a run: the run waits, and nothing is lost or there
+//! twice.
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ fn a_server_that_is_restarted_in_mid_run_costs_nothing() {
             let before = count(&server);
             wait::until("more rows are there", || count(&server) > before);
             wait::until_the_next_strike(Duration::from_millis(dice.roll(60) as u64));
-            // Killed, it may have committed what it has not answered.
+            // A server that is killed may have committed what it did not acknowledge.
             if round % 2 == 0 {
                 server.kill()
             } else {
@@ -59,8 +60,8 @@ fn a_server_that_is_restarted_in_mid_run_costs_nothing() {
     }
 }
 
-/// The tests' MariaDB writes what is committed when it likes, and would forget it when it is killed.
-/// PostgreSQL does as each session wishes.
+/// The tests' MariaDB writes commits to the disk when it likes, and would forget them when it is killed.
+/// PostgreSQL does what each connection asks for.
 fn write_at_commit(server: &DatabaseServer) {
     if server.engine() == Engine::Mariadb {
         server.administer(None, "SET GLOBAL innodb_flush_log_at_trx_commit = 2");
@@ -74,7 +75,7 @@ fn database_of(url: &str) -> String {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_waited_for_and_the_slave_says_that_it_lives() {
+fn a_slave_waits_for_a_server_that_does_not_answer_and_says_that_it_is_alive() {
     let grid = Grid::new();
     let input = numbered("sleep 1 ", 2000);
     for engine in Engine::available() {
@@ -84,7 +85,7 @@ fn a_server_that_does_not_answer_is_waited_for_and_the_slave_says_that_it_lives(
         let mut master = grid.master().input(&input).start();
         wait::until("rows are there", || place.count("found") > 0);
         server.freeze();
-        // Longer than a master waits for a slave that says nothing.
+        // Longer than a master waits for a silent slave.
         wait::until_the_next_strike(Duration::from_secs(7));
         assert!(master.is_running(), "{}", master.stderr());
         server.thaw();

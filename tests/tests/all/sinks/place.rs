@@ -1,4 +1,4 @@
-//! The databases that tables can be in, as far as they can be had here.
+//! The databases in which tables can be, as far as they are installed here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub(super) enum Place<'s> {
     Server(Engine, TestDatabase<'s>),
 }
 
-/// One of every kind. Those whose server is not installed are left out, after saying so.
+/// One of each kind. Those whose server is not installed are left out, with a message.
 pub(super) fn all(grid: &Grid) -> Vec<Place<'static>> {
     let servers = Engine::ALL.into_iter().filter_map(DatabaseServer::shared);
     let servers = servers.map(|server| Place::Server(server.engine(), server.database()));
@@ -26,7 +26,7 @@ impl Place<'_> {
         Self::Sqlite(grid.path("rows.db"))
     }
 
-    /// A name for messages, and for files.
+    /// A name for messages and files.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",
@@ -34,7 +34,7 @@ impl Place<'_> {
         }
     }
 
-    /// The sink for a table, percent-encoded already.
+    /// The sink for a table, whose name is percent-encoded already.
     pub(super) fn sink(&self, table: &str) -> String {
         match self {
             Self::Sqlite(path) => format!("sqlite:{}?table={table}", path.display()),
@@ -42,7 +42,7 @@ impl Place<'_> {
         }
     }
 
-    /// What a statement finds.
+    /// The rows that a statement finds.
     #[track_caller]
     pub(super) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         match self {
@@ -51,7 +51,7 @@ impl Place<'_> {
         }
     }
 
-    /// Changes something.
+    /// Runs a statement that finds nothing.
     #[track_caller]
     pub(super) fn run(&self, sql: &str) {
         self.query(sql);
@@ -63,8 +63,7 @@ impl Place<'_> {
         self.query(sql)[0][0].clone().expect("it is not NULL")
     }
 
-    /// The first column of a table, each value with how often it is there; nothing while there is no such
-    /// table.
+    /// The values of a column, each with how often it is there.
     #[track_caller]
     pub(super) fn values(&self, table: &str, column: &str) -> BTreeMap<String, usize> {
         let mut counted = BTreeMap::new();
@@ -89,7 +88,7 @@ impl Place<'_> {
         self.text(&format!("SELECT count(*) FROM {table}")).parse().expect("it is a number")
     }
 
-    /// Checks that each of these values is there once, and nothing else is.
+    /// Checks that each of these values is there once, and no others are.
     #[track_caller]
     pub(super) fn expect_once(&self, table: &str, column: &str, expected: impl Iterator<Item = String>) {
         let found = self.values(table, column);
@@ -98,10 +97,10 @@ impl Place<'_> {
         let expected: Vec<_> = expected.collect();
         let missing: Vec<_> = expected.iter().filter(|value| !found.contains_key(*value)).collect();
         assert!(missing.is_empty(), "{}: rows that are missing: {missing:?}", self.name());
-        assert_eq!(found.len(), expected.len(), "{}: there are rows that nobody has written", self.name());
+        assert_eq!(found.len(), expected.len(), "{}: there are rows that no record has written", self.name());
     }
 
-    /// Rows of the ledger that are about records.
+    /// The number of ledger rows that are about records.
     #[track_caller]
     pub(super) fn ledger_pages(&self) -> usize {
         let sql = "SELECT count(*) FROM simplegrid_ledger WHERE run <> '' AND page >= 0";

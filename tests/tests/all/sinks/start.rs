@@ -1,10 +1,10 @@
-//! Sinks that cannot be used: one clear line at the start, and never a password.
+//! Sinks that cannot be used: one clear error line at the start, and never a password in it.
 
 use simplegrid_tests::{Call, DatabaseServer, Engine, Grid};
 
 use super::place;
 
-/// Runs one record, and returns the error line. The program must end with that status.
+/// Runs one record and returns the error line. The program must end with this status.
 #[track_caller]
 fn refused(call: Call<'_>, status: i32) -> String {
     let ended = call.input("a@b\n").finish().expect(status);
@@ -15,10 +15,10 @@ fn refused(call: Call<'_>, status: i32) -> String {
 }
 
 #[test]
-fn what_is_no_sink_is_refused() {
+fn a_text_that_is_not_a_sink_is_refused() {
     let grid = Grid::new();
     for (sink, says) in [
-        ("rows", "it is no sink; write csv:DIRECTORY"),
+        ("rows", "it is not a sink; write csv:DIRECTORY"),
         ("sqlite:rows.db", "it names no table"),
         ("postgres://me:hunter2@127.0.0.1/d", "it names no table"),
         ("mysql://me:hunter2@127.0.0.1/d?table=t&colour=red", "no setting `colour`"),
@@ -54,7 +54,7 @@ fn a_table_without_transactions_is_refused() {
     for place in place::all(&grid).iter().filter(|place| place.name() == "mysql") {
         place.run("CREATE TABLE old (line TEXT) ENGINE = MyISAM");
         let error = refused(grid.run("echo").arg("--sink").arg(place.sink("old")), 2);
-        assert!(error.contains("has no transactions"), "{error}");
+        assert!(error.contains("does not support transactions"), "{error}");
     }
 }
 
@@ -77,7 +77,7 @@ fn a_wrong_password_is_tried_five_times_and_never_shown() {
 }
 
 #[test]
-fn the_password_may_be_in_a_file_and_workers_see_none_of_it() {
+fn the_password_can_be_in_a_file_and_workers_never_see_it() {
     let grid = Grid::new();
     for engine in Engine::available() {
         let server = DatabaseServer::shared(engine).expect("it is installed");
@@ -91,7 +91,7 @@ fn the_password_may_be_in_a_file_and_workers_see_none_of_it() {
             assert!(!seen.contains("SINK") && !seen.contains("127.0.0.1:"), "{seen}");
             let sockets = worker.descriptors().into_iter().filter(|open| open.target.starts_with("socket:"));
             let sockets: std::collections::BTreeSet<_> = sockets.map(|open| open.inode).collect();
-            assert_eq!(sockets.len(), 1, "a worker has its own socket, and not the sink's connection");
+            assert_eq!(sockets.len(), 1, "a worker has its own socket, but not the sink's connection");
         }
         grid.master().input("a\n").finish().expect(0);
         assert_eq!(database.query("SELECT count(*) FROM t")[0][0].as_deref(), Some("1"));

@@ -1,4 +1,4 @@
-//! What is in a table after a run, whatever was in the records.
+//! What is in a table after a run, whatever the records hold.
 
 use simplegrid_tests::{Grid, Slave, numbered};
 
@@ -14,13 +14,8 @@ fn rows_go_into_a_table_and_not_to_the_output() {
         assert_eq!(run.text(), "", "{}", place.name());
         place.expect_once("addresses", "address", input.lines().map(str::to_owned));
         assert_eq!(place.text("SELECT domain FROM addresses WHERE address = 'a@b77'"), "b77");
-        assert_eq!(
-            place.ledger_pages(),
-            0,
-            "{}: what the ledger had of the run is gone with it",
-            place.name()
-        );
-        // A second run adds its rows, whatever the first has done.
+        assert_eq!(place.ledger_pages(), 0, "{}: the ledger's pages are gone with the run", place.name());
+        // A second run adds its rows, whatever the first one did.
         grid.run("email-domain").arg("--sink").arg(place.sink("addresses")).input("x@y\n").finish().expect(0);
         assert_eq!(place.count("addresses"), 3001);
     }
@@ -39,7 +34,7 @@ fn sums_over_records_that_were_held_add_up() {
 }
 
 #[test]
-fn hostile_values_are_kept_as_they_are() {
+fn hostile_values_are_stored_unchanged() {
     let grid = Grid::new();
     let long = "x".repeat(1 << 20);
     let values = [
@@ -74,7 +69,7 @@ fn an_empty_text_is_not_null() {
 }
 
 #[test]
-fn what_a_database_cannot_hold_fails_alone() {
+fn a_value_that_a_database_cannot_store_fails_alone() {
     let grid = Grid::new();
     for place in place::all(&grid) {
         let input = b"good\nbad \xff bytes\nnul \0 in\nlast\n";
@@ -91,7 +86,7 @@ fn what_a_database_cannot_hold_fails_alone() {
 }
 
 #[test]
-fn what_a_table_refuses_is_rejected_in_its_words_and_the_neighbours_are_there() {
+fn rows_that_a_table_refuses_are_rejected_in_its_words_and_their_neighbours_are_there() {
     let grid = Grid::new();
     let input: String = (0..600)
         .map(|number| if number % 97 == 5 { "bad\n".to_owned() } else { format!("{number}\n") })
@@ -133,7 +128,7 @@ fn a_table_that_two_slaves_make_at_once_is_made_once() {
 }
 
 #[test]
-fn a_table_may_have_any_name_and_a_schema() {
+fn a_table_can_have_any_name_and_a_schema() {
     let grid = Grid::new();
     for place in place::all(&grid) {
         let (sink, name) = match place.name() {
@@ -156,12 +151,12 @@ fn slaves_that_commit_records_of_the_same_pages_do_not_hold_each_other_up() {
     for place in place::all(&grid) {
         let start = || Slave::start(grid.slave_call("echo").arg("--sink").arg(place.sink("shared")));
         let slaves = [start(), start(), start(), start()];
-        // Keys scatter the records, so that every commit is about pages that all others want, too.
+        // Keys scatter the records, so that each commit needs pages that all other commits need, too.
         let master = grid.master().args("--partition-by whole-record").input(&input).finish().expect(0);
         master.expect_counts(30_000, 30_000, 0);
         place.expect_once("shared", "line", input.lines().map(str::to_owned));
         if place.name() != "sqlite" {
-            // In a file, one waits for the other, now and then for longer than it likes.
+            // In a SQLite file, one waits for the other, sometimes longer than its limit.
             let said: Vec<_> = slaves.iter().map(|slave| slave.stderr()).collect();
             assert!(!said.concat().contains("deadlock"), "{}: {said:?}", place.name());
         }

@@ -1,22 +1,22 @@
-//! The records that are at a slave's workers, by their numbers in the run, and the rows of those that are
-//! held; what a report means for the sink, and what is left of it for the master. Pure.
+//! The records that a slave's workers have, by their numbers in the run, and the rows of those that are held.
+//! From them follows what a report means for the sink, and what is left of it for the master. Pure.
 //!
-//! **Invariant:** no record is reported as done unless its entry was committed, or was there already.
+//! **Invariant:** no record is reported as done unless its entry was committed or was there already.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::group::{Entry, EntryTask, Fate, Group};
+use super::group::{EntryTask, Fate, Group, GroupEntry};
 use super::pages::TOKENS_FROM;
 use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
 use crate::scoreboard::{Outcome, Spans, Status};
 use crate::wire::{BatchHead, BatchSeqs, Frame, ReportHead, SlaveToMaster, SlotLost};
 
-/// What a batch is called in outcomes.
+/// How outcomes refer to a batch.
 type BatchKey = (SlotIndex, u32);
 
-/// A batch of which records have not ended.
+/// A batch with records that have not ended.
 #[derive(Debug)]
 struct AtWorker {
     id: BatchId,
@@ -25,11 +25,11 @@ struct AtWorker {
     records: usize,
     /// Records that have ended.
     ended: usize,
-    /// Its last report was seen.
+    /// Whether its last report has come.
     is_over: bool,
-    /// Something was said of single records of it.
+    /// Whether an earlier report was about it, or a record of it was held.
     is_touched: bool,
-    /// The master must be told of each record.
+    /// Whether the master wants to be told about each record.
     with_row_ends: bool,
     /// The rows of records that are held.
     held: HashMap<u16, Bytes>,
@@ -37,23 +37,24 @@ struct AtWorker {
 
 /// All records of a session that have not ended.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(super) struct ReportBooks {
     batches: HashMap<BatchKey, AtWorker>,
-    /// The worker of each slot, as the master was told: what is sent to another is void.
+    /// The worker of each slot, as the master was told: a batch for another worker is void.
     up: HashMap<SlotIndex, Epoch>,
     /// The number of the next rows that belong to no record.
     next_token: u64,
 }
 
-/// A message on its way to the master, which waits for a commit.
+/// A message to the master that waits for a commit.
 #[derive(Debug)]
 pub(super) struct Parcel {
     frame: Frame<SlaveToMaster>,
-    /// What a report said of each record, and its entry in the group; none for those that are held.
+    /// What a report says about each record, and the record's entry in the group; none for a record that is
+    /// held.
     outcomes: Vec<(Outcome, Option<usize>)>,
-    /// The report is about all records of its batch, in order, and the only one.
+    /// Whether the report is the only one about its batch, and covers all its records in order.
     is_whole: bool,
-    /// The entry of the record that a worker died on.
+    /// The batch and the entry of the record that a worker died on.
     blamed: Option<(u32, usize)>,
 }
 
@@ -63,23 +64,24 @@ impl Parcel {
     }
 }
 
-impl Books {
-    /// Empty ones. `session` tells this session's rows without a record from those of all others.
+impl ReportBooks {
+    /// Books without records. The random `session` keeps this session's rows that belong to no record apart
+    /// from those of all other sessions.
     pub(super) fn new(session: RunId) -> Self {
         let mut random = [0; 8];
         random.copy_from_slice(&session.0[..8]);
-        // The first record of a page that nobody else has.
+        // The first number of a page that no other session has.
         let page = u64::from_le_bytes(random) >> 11;
         Self { batches: HashMap::new(), up: HashMap::new(), next_token: TOKENS_FROM | page << 10 }
     }
 
-    /// A batch goes to a worker.
+    /// A batch is about to go to a worker.
     ///
     /// # Errors
-    /// The rule that the master has broken with it.
+    /// The rule that the master broke with it.
     pub(super) fn on_batch(&mut self, head: &BatchHead, records: usize) -> Result<(), &'static str> {
         let Some(seqs) = head.seqs.expand(records) else {
-            return Err("a batch does not say which numbers its records have");
+            return Err("a batch does not give the numbers of its records");
         };
         if self.up.get(&head.slot) != Some(&head.epoch) {
             return Ok(());
@@ -97,12 +99,11 @@ impl Books {
         };
         match self.batches.insert((head.slot, head.batch.0 as u32), batch) {
             None => Ok(()),
-            Some(_) => Err("it uses the number of a batch twice"),
+            Some(_) => Err("a batch number was used twice"),
         }
     }
 
-    /// A worker, or the pool, has something for the master: what must be committed before goes into the
-    /// group.
+    /// A worker or the pool has a message for the master. What must be committed first goes into the group.
     pub(super) fn on_frame(&mut self, frame: Frame<SlaveToMaster>, group: &mut Group) -> Parcel {
         match frame.head {
             SlaveToMaster::Report(ref head) => {
@@ -127,12 +128,12 @@ impl Books {
             true => self.all_done(head, body.len() as u64),
             false => Outcome::all(&table).map_while(|outcome| outcome).collect(),
         };
-        let mut reading = Reading { books: self, slot: head.slot, group, unit: None };
+        let mut reading = ReportReading { books: self, slot: head.slot, group, unit: None };
         let mut outcomes = Vec::with_capacity(said.len());
         let mut spans = Spans::of(body);
         for outcome in said {
             let Some(span) = spans.next(&outcome) else { break };
-            // What is said of a record that is not there is not passed on: the master judges what is missing.
+            // An outcome of a record that is not here is not passed on: the master judges what is missing.
             outcomes.extend(reading.on_outcome(outcome, span));
         }
         reading.end(spans.rest());
@@ -142,7 +143,7 @@ impl Books {
     }
 
     /// The outcomes that the short form of a report stands for. Workers of a slave with a sink are asked not
-    /// to use it, since it does not say whose rows are whose.
+    /// to use it, since it does not say which rows belong to which record.
     fn all_done(&self, head: &ReportHead, end: u64) -> Vec<Outcome> {
         let batch_low = head.batch.0 as u32;
         let records = self.batches.get(&(head.slot, batch_low)).map_or(0, |batch| batch.records);
@@ -151,7 +152,7 @@ impl Books {
             .collect()
     }
 
-    /// Forgets what has ended. Returns whether the report was about the whole of its batch.
+    /// Forgets what has ended. Returns whether the report was about all of its batch.
     fn end_report(&mut self, head: &ReportHead, outcomes: &[(Outcome, Option<usize>)]) -> bool {
         let key = (head.slot, head.batch.0 as u32);
         let mut is_whole = false;
@@ -176,12 +177,13 @@ impl Books {
         is_whole
     }
 
-    /// A worker is gone, with all that it had. The record that it died on may have been committed before.
+    /// A worker is gone with all its records. An earlier attempt of the record that it died on may have been
+    /// committed.
     fn on_lost(&mut self, lost: &SlotLost, group: &mut Group) -> Option<(u32, usize)> {
         let blamed = lost.blame.and_then(|blame| {
             let batch = self.batches.get(&(lost.slot, blame.batch.0 as u32))?;
             let seq = batch.seqs.get(blame.index)?;
-            let entry = Entry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), Bytes::new()] };
+            let entry = GroupEntry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), Bytes::new()] };
             Some((blame.batch.0 as u32, group.push(entry)))
         });
         self.batches.retain(|(slot, _), batch| *slot != lost.slot || batch.epoch > lost.epoch);
@@ -190,30 +192,31 @@ impl Books {
     }
 }
 
-/// Rows of fewer bytes are copied when they must wait, so that they do not keep a whole report alive.
+/// Rows with fewer bytes than this are copied when they have to wait, so that they do not keep a whole report
+/// in memory.
 const SHARED_BYTES_MIN: usize = 8 * 1024;
 
 fn unshared(rows: Bytes) -> Bytes {
     if rows.len() < SHARED_BYTES_MIN { Bytes::copy_from_slice(&rows) } else { rows }
 }
 
-/// One report, while it is read.
-struct Reading<'a> {
-    books: &'a mut Books,
+/// A report that is being read.
+struct ReportReading<'a> {
+    books: &'a mut ReportBooks,
     slot: SlotIndex,
     group: &'a mut Group,
-    /// Where the entries begin that one call has finished.
+    /// Where the entries that one call finished begin.
     unit: Option<usize>,
 }
 
-impl Reading<'_> {
+impl ReportReading<'_> {
     fn on_outcome(&mut self, outcome: Outcome, span: Bytes) -> Option<(Outcome, Option<usize>)> {
         let batch = self.books.batches.get_mut(&(self.slot, outcome.batch_low))?;
         let seq = batch.seqs.get(outcome.index).filter(|_| usize::from(outcome.index) < batch.records)?;
         if outcome.status == Status::Held {
             batch.held.insert(outcome.index, unshared(span));
             batch.is_touched = true;
-            // A call that holds its record may have finished others.
+            // A call that holds its record may have finished other records.
             self.close_unit();
             return Some((outcome, None));
         }
@@ -221,8 +224,10 @@ impl Reading<'_> {
         batch.ended += 1;
         let was_held = held.is_some();
         let entry = match outcome.status {
-            Status::Done => Entry { seq, task: EntryTask::Commit, rows: [held.unwrap_or_default(), span] },
-            _ => Entry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), span] },
+            Status::Done => {
+                GroupEntry { seq, task: EntryTask::Commit, rows: [held.unwrap_or_default(), span] }
+            }
+            _ => GroupEntry { seq, task: EntryTask::LookUp, rows: [Bytes::new(), span] },
         };
         let index = self.group.push(entry);
         if was_held {
@@ -234,12 +239,13 @@ impl Reading<'_> {
         Some((outcome, Some(index)))
     }
 
-    /// The report is over. Rows that belong to no record belong to the call that has finished the last ones.
+    /// The end of the report. Rows that belong to no record belong to the call that finished the last
+    /// records.
     fn end(&mut self, loose: Bytes) {
         if !loose.is_empty() {
             let seq = self.books.next_token;
             self.books.next_token = TOKENS_FROM | (seq + 1);
-            self.group.push(Entry { seq, task: EntryTask::Commit, rows: [Bytes::new(), loose] });
+            self.group.push(GroupEntry { seq, task: EntryTask::Commit, rows: [Bytes::new(), loose] });
         }
         self.close_unit();
     }
@@ -252,8 +258,8 @@ impl Reading<'_> {
     }
 }
 
-/// What is left of a message for the master, when what it waited for is committed. The record that a worker
-/// died on is reported as done, if it is.
+/// What is left of a message for the master after the commit that it waited for. The record that a worker
+/// died on is reported as done if it was committed.
 pub(super) fn settled(parcel: Parcel, group: &Group, fates: &[Fate]) -> Vec<Frame<SlaveToMaster>> {
     let Parcel { frame, outcomes, is_whole, blamed } = parcel;
     match frame.head {
@@ -310,7 +316,7 @@ fn report(
             Some((Fate::Again, _)) => {
                 status = Status::Fatal;
                 body.extend_from_slice(
-                    b"its rows may be mixed with those of a record that is in the sink already",
+                    b"its rows may be mixed with those of a record that is already in the sink",
                 );
             }
             Some((Fate::Failed, entry)) => body.extend_from_slice(&entry.rows[1]),

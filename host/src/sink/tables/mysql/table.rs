@@ -1,55 +1,44 @@
-//! The table in MySQL: made once, by whichever slave comes first, and looked at.
+//! The table in MySQL: made once, by the first slave that needs it, and checked by all.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
 use crate::plugin::Kind;
-use crate::sink::columns::{Column, Shape};
-use crate::sink::table_shape::{FoundColumn, Names, check};
-use crate::sink::url::{TableName, quoted};
+use crate::sink::shape::Shape;
+use crate::sink::tables::dialect::TableFailure;
+use crate::sink::tables::table_shape::{FoundColumn, Names, check, declarations, names};
+use crate::sink::url::TableName;
 
-/// Why the table cannot be used.
-#[derive(Debug)]
-pub(super) enum MakeError {
-    /// It is there, and is not what is needed.
-    Unfit(String),
-    /// The database failed.
-    Database(Error),
-}
-
-impl From<Error> for MakeError {
-    fn from(error: Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-/// A column as the database describes it: name, type, whole type, may be NULL, has a default, more.
+/// A column as the database describes it: name, type, full type, nullable, has a default, extra.
 type Described = (String, String, String, String, bool, String);
 
-/// Makes the table if it is not there, and looks at it.
-pub(super) async fn make(connection: &mut Conn, table: &TableName, shape: &Shape) -> Result<(), MakeError> {
+/// Makes the table if it is not there, and checks it.
+pub(super) async fn make(
+    connection: &mut Conn,
+    table: &TableName,
+    shape: &Shape,
+) -> Result<(), TableFailure<Error>> {
     let mut engine = engine(connection, table).await?;
     if engine.is_none() {
         connection.query_drop(create_table(table, shape)).await?;
         engine = self::engine(connection, table).await?;
     }
     if engine.is_some_and(|(_, has_transactions)| !has_transactions) {
-        return Err(MakeError::Unfit(format!(
-            "the table {table} has no transactions, so that rows could be there twice or half; ALTER TABLE … \
-             ENGINE = InnoDB"
+        return Err(TableFailure::Unfit(format!(
+            "the table {table} does not support transactions, so rows could be there twice or in part; run \
+             ALTER TABLE … ENGINE = InnoDB"
         )));
     }
     let found = found_columns(connection, table).await?;
-    check(&table.to_string(), &found, shape, Names::AnyCase).map_err(MakeError::Unfit)
+    check(&table.to_string(), &found, shape, Names::AnyCase).map_err(TableFailure::Unfit)
 }
 
-/// What stands before the rows of a statement.
+/// The beginning of each statement, before its rows.
 pub(super) fn insert_statement(table: &TableName, shape: &Shape) -> String {
-    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '`')).collect();
-    format!("INSERT INTO {} ({}) VALUES ", table.quoted('`'), names.join(","))
+    format!("INSERT INTO {} ({}) VALUES ", table.quoted('`'), names(shape, '`'))
 }
 
-/// What the table is kept in, and whether that has transactions; nothing if there is no such table.
+/// The type of the table, and whether its storage engine has transactions; `None` if there is no such table.
 async fn engine(connection: &mut Conn, table: &TableName) -> Result<Option<(String, bool)>, Error> {
     let sql = "SELECT t.table_type, coalesce(e.transactions, 'YES') = 'YES' FROM information_schema.tables t \
                LEFT JOIN information_schema.engines e ON e.engine = t.engine \
@@ -58,18 +47,14 @@ async fn engine(connection: &mut Conn, table: &TableName) -> Result<Option<(Stri
 }
 
 fn create_table(table: &TableName, shape: &Shape) -> String {
-    let column = |column: &Column| {
-        let declared = match column.kind {
-            Kind::Bool => "BOOLEAN",
-            Kind::Int => "BIGINT",
-            Kind::Float => "DOUBLE",
-            Kind::Bytes => "LONGBLOB",
-            Kind::Text => "LONGTEXT",
-        };
-        format!("{} {declared} NULL", quoted(&column.name, '`'))
-    };
-    let columns: Vec<_> = shape.columns.iter().map(column).collect();
-    let (name, columns) = (table.quoted('`'), columns.join(", "));
+    let columns = declarations(shape, '`', |kind| match kind {
+        Kind::Bool => "BOOLEAN NULL",
+        Kind::Int => "BIGINT NULL",
+        Kind::Float => "DOUBLE NULL",
+        Kind::Bytes => "LONGBLOB NULL",
+        Kind::Text => "LONGTEXT NULL",
+    });
+    let name = table.quoted('`');
     format!("CREATE TABLE IF NOT EXISTS {name} ({columns}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4")
 }
 
@@ -94,7 +79,7 @@ fn found_column((name, data_type, declared, nullable, has_default, extra): Descr
     }
 }
 
-/// The kinds of values that a type takes.
+/// The kinds of values that a type can hold.
 fn takes(data_type: &str) -> Vec<Kind> {
     match data_type {
         "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => vec![Kind::Int, Kind::Bool],
@@ -105,7 +90,8 @@ fn takes(data_type: &str) -> Vec<Kind> {
             vec![Kind::Text, Kind::Int, Kind::Float, Kind::Bool]
         }
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => vec![Kind::Bytes],
-        // Dates, enums, documents, addresses: all of them are written as text, and judged row by row.
+        // Dates, enums, documents, addresses: all of these are written as text, and the database judges each
+        // row.
         _ => vec![Kind::Text],
     }
 }

@@ -6,8 +6,8 @@ use crate::wire::{Blame, LossKind, SeqRanges};
 
 const SLOT: SlotIndex = SlotIndex(3);
 
-fn books(batches: &[(u64, &[u64])]) -> Books {
-    let mut books = Books::new(RunId([1; 16]));
+fn books(batches: &[(u64, &[u64])]) -> ReportBooks {
+    let mut books = ReportBooks::new(RunId([1; 16]));
     let up = SlaveToMaster::SlotUp { slot: SLOT, epoch: Epoch(0) };
     books.on_frame(up.into(), &mut Group::default());
     for (batch, seqs) in batches {
@@ -16,7 +16,7 @@ fn books(batches: &[(u64, &[u64])]) -> Books {
     books
 }
 
-fn give(books: &mut Books, batch: u64, seqs: &[u64]) -> Result<(), &'static str> {
+fn give(books: &mut ReportBooks, batch: u64, seqs: &[u64]) -> Result<(), &'static str> {
     let head = BatchHead {
         batch: BatchId(batch),
         slot: SLOT,
@@ -44,7 +44,7 @@ fn said(batch: u64, last: bool, said: &[(u32, u16, Status, &str)], loose: &str) 
 
 /// The entries as (number, rows), and what belongs together.
 fn entries(group: &Group) -> Vec<(u64, String)> {
-    let text = |entry: &Entry| String::from_utf8(entry.rows.concat()).unwrap();
+    let text = |entry: &GroupEntry| String::from_utf8(entry.rows.concat()).unwrap();
     group.entries.iter().map(|entry| (entry.seq, text(entry))).collect()
 }
 

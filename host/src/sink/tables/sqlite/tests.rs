@@ -1,15 +1,17 @@
-//! A real file, and what is in it after groups of every kind.
+//! A real file, and what is in it after groups of each kind.
 
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use super::super::group::{Entry, EntryTask};
 use super::*;
+use crate::plugin::{Column, Kind};
+use crate::sink::group::{EntryTask, GroupEntry};
 
 const RUN: RunId = RunId([7; 16]);
 
 fn shape(columns: &[(&str, Kind)], raw: bool) -> Shape {
-    let column = |(name, kind): &(&str, Kind)| Column { name: (*name).to_owned(), kind: *kind };
+    let column =
+        |(name, kind): &(&str, Kind)| Column { name: (*name).to_owned(), kind: *kind, nullable: true };
     Shape { columns: columns.iter().map(column).collect(), raw }
 }
 
@@ -25,7 +27,7 @@ fn group(entries: &[(u64, &str)]) -> Arc<Group> {
     let mut group = Group::new(RUN);
     for (seq, rows) in entries {
         let rows = [Bytes::new(), Bytes::copy_from_slice(rows.as_bytes())];
-        group.push(Entry { seq: *seq, task: EntryTask::Commit, rows });
+        group.push(GroupEntry { seq: *seq, task: EntryTask::Commit, rows });
     }
     Arc::new(group)
 }
@@ -68,7 +70,7 @@ impl File {
 }
 
 #[test]
-fn rows_of_a_record_are_there_once_whoever_commits_them() {
+fn rows_of_a_record_are_there_once_whichever_slave_commits_them() {
     let file = File::new();
     let mut one = file.open(two()).unwrap();
     let mut other = file.open(two()).unwrap();
@@ -116,14 +118,14 @@ fn what_does_not_fit_is_refused_and_its_neighbours_are_not() {
     };
     assert_eq!((&fates[0], &fates[3]), (&Fate::Committed, &Fate::Committed));
     assert_eq!(says(&fates[1]), "column `n`: 99999999999999999999 does not fit into 64 bits");
-    assert_eq!(says(&fates[2]), "a row of it has 1 cells, and the task 2 columns");
+    assert_eq!(says(&fates[2]), "one of its rows has the wrong number of cells: 1 instead of 2");
     assert_eq!(file.rows(), ["1|'a'", "4|'quo\"te'"]);
     let later = table.commit(&group(&[(1, "2,b\n")])).unwrap();
     assert_eq!(later, [Fate::Committed], "what was refused is not noted as committed");
 }
 
 #[test]
-fn the_table_s_own_rules_count() {
+fn the_table_s_own_rules_are_obeyed() {
     let file = File::new();
     file.sql(
         "CREATE TABLE \"ro\"\"ws\" (id INTEGER PRIMARY KEY, N INT UNIQUE, t TEXT CHECK (t <> 'x'), more ANY)",
@@ -167,15 +169,15 @@ fn every_kind_of_value_is_kept() {
     let mut table = file.open(kinds).unwrap();
     let mut all = Group::new(RUN);
     let rows = Bytes::from_static(b"true,\"\0\xff\",0.5,-7,\"nul\0 \xf0\x9f\x98\x80\"\n");
-    all.push(Entry { seq: 0, task: EntryTask::Commit, rows: [Bytes::new(), rows] });
+    all.push(GroupEntry { seq: 0, task: EntryTask::Commit, rows: [Bytes::new(), rows] });
     let bad = Bytes::from_static(b"true,,0.5,1,\xff\n");
-    all.push(Entry { seq: 1, task: EntryTask::Commit, rows: [Bytes::new(), bad] });
+    all.push(GroupEntry { seq: 1, task: EntryTask::Commit, rows: [Bytes::new(), bad] });
     let nan = Bytes::from_static(b"true,,NaN,1,x\n");
-    all.push(Entry { seq: 2, task: EntryTask::Commit, rows: [Bytes::new(), nan] });
+    all.push(GroupEntry { seq: 2, task: EntryTask::Commit, rows: [Bytes::new(), nan] });
     let fates = table.commit(&Arc::new(all)).unwrap();
     assert_eq!(fates[0], Fate::Committed);
     assert_eq!(fates[1], Fate::Refused("column `x`: its text is not valid UTF-8".into()));
-    assert_eq!(fates[2], Fate::Refused("column `f`: NaN is no number that SQLite has".into()));
+    assert_eq!(fates[2], Fate::Refused("column `f`: NaN is not a number that SQLite can store".into()));
     let connection = Connection::open(file.path()).unwrap();
     let row: (i64, Vec<u8>, f64, i64, String) = connection
         .query_row("SELECT n, t, f, i, x FROM \"ro\"\"ws\"", [], |row| {

@@ -1,8 +1,8 @@
-//! A file of rows that grows: how far its rows count stands beside it, so that it can be completed by whoever
-//! finds it after its writer was killed. It knows files, and nothing of records.
+//! A growing file of rows. The number of bytes that count stands in a file beside it, so that another slave
+//! can complete it if its writer is killed. It knows files, and no records.
 //!
-//! `NAME.part` holds the rows, and `NAME.part.length` says how many of its bytes count. A writer has the part
-//! locked as long as it lives. When nothing more comes, the part gets its name.
+//! `NAME.part` holds the rows, and `NAME.part.length` says how many of its bytes count. A writer keeps the
+//! part locked as long as it lives. When no more rows come, the part is renamed to `NAME`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,13 +14,13 @@ use nix::fcntl::{Flock, FlockArg};
 const PART: &str = ".part";
 const LENGTH: &str = ".length";
 
-/// Digits of a length: always as many, so that the whole is overwritten at once.
+/// Digits of a length: always the same number, so that one write replaces all of them. Every length fits.
 const LENGTH_DIGITS: usize = 20;
 
-/// A file that is being written.
+/// A file while it is written.
 #[derive(Debug)]
 pub(super) struct PartFile {
-    /// What it will be called.
+    /// Its final name.
     path: PathBuf,
     file: Flock<File>,
     length: File,
@@ -29,8 +29,8 @@ pub(super) struct PartFile {
 }
 
 impl PartFile {
-    /// A new file that will be called `STEM.csv`, or, if there is one, `STEM-2.csv` and so on. It begins with
-    /// `header`.
+    /// Begins a file that will be called `STEM.csv`, or, if that exists, `STEM-2.csv` and so on. It starts
+    /// with `header`.
     ///
     /// # Errors
     /// Those of the system.
@@ -45,10 +45,10 @@ impl PartFile {
                 return Ok(part);
             }
         }
-        Err(io::Error::other("every name is taken"))
+        Err(io::Error::other("every file name is in use"))
     }
 
-    /// `None` if someone else has that name.
+    /// `None` if another writer has that name.
     fn try_create(path: PathBuf, header: &[u8]) -> io::Result<Option<Self>> {
         let part = with_suffix(&path, PART);
         let file = match OpenOptions::new().read(true).write(true).create_new(true).open(&part) {
@@ -56,7 +56,7 @@ impl PartFile {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => return Err(error),
         };
-        // Someone who looks for parts without a writer may have seen it before it was locked.
+        // Another slave that looks for parts without a writer may have found it before it was locked.
         let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return Ok(None) };
         if !is_at(&file, &part)? {
             return Ok(None);
@@ -67,7 +67,7 @@ impl PartFile {
         Ok(Some(part))
     }
 
-    /// Adds bytes at the end, all or none: those of an append that failed do not count.
+    /// Appends bytes, all or none: those of an append that failed do not count.
     ///
     /// # Errors
     /// Those of the system, a full disk among them.
@@ -79,7 +79,8 @@ impl PartFile {
         Ok(())
     }
 
-    /// Nothing more comes: the file is cut to what counts, and gets its name once it is on the disk.
+    /// Completes the file: cuts it to the bytes that count, and gives it its final name once it is on the
+    /// disk.
     ///
     /// # Errors
     /// Those of the system.
@@ -89,7 +90,7 @@ impl PartFile {
     }
 }
 
-/// Completes the files whose writers were killed; says which.
+/// Completes the files whose writers were killed, and returns their names.
 ///
 /// # Errors
 /// Those of the system.
@@ -103,7 +104,7 @@ pub(super) fn seal_orphans(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(sealed)
 }
 
-/// `None` if its writer lives.
+/// `None` if its writer is alive, or if nothing in it counts.
 fn seal_orphan(part: &Path, stem: &str) -> io::Result<Option<PathBuf>> {
     let file = match OpenOptions::new().read(true).write(true).open(part) {
         Ok(file) => file,
@@ -117,7 +118,7 @@ fn seal_orphan(part: &Path, stem: &str) -> io::Result<Option<PathBuf>> {
     }
     let there = file.metadata()?.len();
     let said = fs::read_to_string(with_suffix(part, LENGTH)).unwrap_or_default();
-    // A writer that was killed before it could say anything has acknowledged nothing.
+    // A writer that was killed before it noted a length has acknowledged nothing.
     let bytes = said.parse::<u64>().unwrap_or(0).min(there);
     let mut path = PathBuf::from(format!("{stem}.csv"));
     let mut number = 2;
@@ -142,8 +143,7 @@ fn seal(file: &File, bytes: u64, path: &Path) -> io::Result<()> {
     finish(&with_suffix(path, PART), path)
 }
 
-/// Gives a part its name. What stands beside it goes last: without it, the part would be taken for an empty
-/// one.
+/// Gives a part its final name. Its length is removed last: a part without one would count as empty.
 fn finish(part: &Path, path: &Path) -> io::Result<()> {
     fs::rename(part, path)?;
     fs::remove_file(with_suffix(part, LENGTH)).or_else(not_found_is_fine)?;
@@ -154,7 +154,7 @@ fn not_found_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-/// Whether a name still leads to a file.
+/// Whether a path still leads to this file.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::metadata(path) {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gets_its_name_when_it_is_complete() {
+    fn a_file_gets_its_final_name_when_it_is_complete() {
         let directory = tempfile::tempdir().unwrap();
         let mut part = PartFile::create(directory.path(), "rows", b"h\n").unwrap();
         part.append(b"1\n").unwrap();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_writer_has_left_is_cut_to_what_counts() {
+    fn what_a_killed_writer_left_is_cut_to_what_counts() {
         let directory = tempfile::tempdir().unwrap();
         let mut part = PartFile::create(directory.path(), "rows", b"h\n").unwrap();
         part.append(b"1\n").unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_which_nothing_counts_is_nothing() {
+    fn a_part_in_which_nothing_counts_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("rows.csv.part"), b"h").unwrap();
         assert!(seal_orphans(directory.path()).unwrap().is_empty());

@@ -1,27 +1,28 @@
-//! Finds what a database refuses among much that it takes: tries all at once, then halves. Pure.
+//! Finds the few entries that a database refuses among many that it accepts: all at once, then halves. Pure.
 
 use std::ops::Range;
 
-/// What is still to be tried.
+/// What has not been tried yet, in ranges.
 #[derive(Debug)]
 pub(super) struct Bisection {
     waiting: Vec<Range<usize>>,
 }
 
 impl Bisection {
-    /// So many things, in pieces of `at_once` at most.
+    /// All of `things`, in ranges of at most `at_once`.
     pub(super) fn new(things: usize, at_once: usize) -> Self {
         let starts = (0..things).step_by(at_once.max(1));
         let waiting = starts.map(|start| start..things.min(start + at_once.max(1))).rev().collect();
         Self { waiting }
     }
 
-    /// The next things that are to be tried together. They come in order.
+    /// The next range to try. Ranges come in order.
     pub(super) fn next(&mut self) -> Option<Range<usize>> {
         self.waiting.pop()
     }
 
-    /// These were refused, and nothing of them was taken. Returns the one that is to blame, if it was alone.
+    /// Notes that a range was refused, so that none of it was inserted. Returns its one member if it has no
+    /// others.
     pub(super) fn on_refused(&mut self, tried: Range<usize>) -> Option<usize> {
         if tried.len() <= 1 {
             return Some(tried.start);
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bad_ones_are_found_and_all_others_are_taken_in_order() {
+    fn the_bad_ones_are_found_and_all_others_are_inserted_in_order() {
         for bad in [vec![], vec![0], vec![99], vec![3, 4, 50]] {
             let mut bisection = Bisection::new(100, 64);
             let (mut taken, mut refused, mut tries) = (Vec::new(), Vec::new(), 0);

@@ -1,5 +1,4 @@
-//! A harvest: files packed as `tar.gz`, and brought to where they are wanted. Knows files, and nothing of
-//! runs.
+//! A harvest: files packed as `tar.gz` and delivered. It knows files, and no runs.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,13 +9,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::process::Command;
 
-use super::blocking::Blocking;
-use super::destination::Destination;
+use crate::sink::blocking::Blocking;
+use crate::sink::destination::Destination;
 
-/// Bytes of what `scp` says that are passed on.
+/// Bytes of `scp`'s complaint that are passed on: a few lines say what went wrong, and the rest does not fit
+/// a message.
 const COMPLAINT_BYTES_MAX: usize = 1024;
 
-/// Files in one file, in a directory of its own, which is gone when this is.
+/// Files packed into one, in a temporary directory that is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Package {
     directory: PathBuf,
@@ -37,10 +37,10 @@ impl Drop for Package {
 }
 
 impl Package {
-    /// Packs files into `NAME.tar.gz` in that directory.
+    /// Packs files into `NAME.tar.gz`, in a temporary directory inside that one.
     ///
     /// # Errors
-    /// For people.
+    /// In words for the user.
     pub(crate) fn pack(directory: &Path, name: &str, files: &[PathBuf]) -> Result<Self, String> {
         let name = format!("{name}.tar.gz");
         let directory = directory.join(format!(".{name}.part"));
@@ -59,10 +59,10 @@ impl Package {
         Ok(package)
     }
 
-    /// Brings it to where it is wanted; says what went where.
+    /// Delivers the package, and returns what went where.
     ///
     /// # Errors
-    /// For people.
+    /// In words for the user.
     pub(crate) async fn deliver(self, to: &Destination) -> Result<String, String> {
         let (name, files, bytes) = (self.name.clone(), self.files, self.bytes);
         let place = match to {
@@ -79,22 +79,22 @@ impl Package {
         Ok(format!("delivered {files} file{plural} as {name} ({bytes} bytes) to {place}"))
     }
 
-    /// Whoever looks into the directory sees the whole package, or none.
+    /// In the directory the package appears whole or not at all.
     fn copy_to(&self, directory: &Path) -> Result<String, String> {
         let place = directory.display().to_string();
         let failed = |error: io::Error| format!("cannot write into {place}: {error}");
         let part = directory.join(format!(".{}.{}.part", self.name, std::process::id()));
         let copied = copy(&self.path, &part).and_then(|()| fs::rename(&part, directory.join(&self.name)));
         if copied.is_err() {
-            // What is left of it helps nobody; if it was never there, all the better.
+            // A half copy is of no use. If there is none, this fails, which does no harm.
             let _ = fs::remove_file(&part);
         }
         copied.and_then(|()| File::open(directory)?.sync_all()).map_err(failed)?;
         Ok(place)
     }
 
-    /// `scp`, which finds keys and hosts as its user has set them up. It is never asked for a password, and
-    /// no shell of ours sees what it is told.
+    /// Sends the package with `scp`, which finds keys and hosts as the user has set them up. It never asks
+    /// for a password, and no shell on this machine sees its arguments.
     async fn send_to(&self, remote: &str) -> Result<(), String> {
         let sent = Command::new("scp")
             .args(["-B", "-q", "--"])

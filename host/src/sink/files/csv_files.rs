@@ -1,19 +1,19 @@
-//! Rows as files of CSV in a directory: one for each session of a slave, complete when it has its name. What
-//! a file system can promise is less than a database: see `docs/guarantees.md`.
+//! Rows in CSV files in a directory: one file for each session of a slave, complete when it has its final
+//! name. A file system can promise less than a database: see `docs/guarantees.md`.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::columns::Shape;
-use super::group::{EntryTask, Fate, Group};
 use super::harvest::Package;
 use super::part_file::{self, PartFile};
-use super::rows::{header_line, push_line_as_csv};
-use super::store::{OpenError, StoreError};
 use crate::ids::RunId;
+use crate::sink::error::{OpenError, StoreError};
+use crate::sink::group::{EntryTask, Fate, GROUP_BYTES_MAX, Group};
+use crate::sink::rows::{header_line, push_line_as_csv};
+use crate::sink::shape::Shape;
 
-/// Digits of a run's name in the names of its files.
+/// Digits of a run's name in the names of its files: enough to tell runs apart, and few enough to read.
 const RUN_DIGITS: usize = 12;
 
 /// A directory of files.
@@ -21,15 +21,16 @@ const RUN_DIGITS: usize = 12;
 pub(crate) struct CsvFiles {
     directory: PathBuf,
     shape: Shape,
-    /// What the files of this slave are called after.
+    /// The part of the files' names that stands for this slave.
     label: String,
     current: Option<(RunId, PartFile)>,
-    /// Rows on their way into the file.
+    /// Rows on their way to the file.
     buffer: Vec<u8>,
 }
 
 impl CsvFiles {
-    /// Opens the directory, makes it if it is not there, and completes what killed slaves have left in it.
+    /// Opens the directory, makes it if it is not there, and completes the files that killed slaves left in
+    /// it.
     ///
     /// # Errors
     /// If files cannot be written there.
@@ -46,20 +47,19 @@ impl CsvFiles {
         let files = Self { directory: directory.to_owned(), shape, label, current: None, buffer: Vec::new() };
         files.probe().map_err(unfit)?;
         for path in part_file::seal_orphans(directory).map_err(unfit)? {
-            tracing::info!("completed {}, which a slave had left that was killed", path.display());
+            tracing::info!("completed {}, left by a slave that was killed", path.display());
         }
         Ok(files)
     }
 
-    /// Finds out at the start whether files can be made here.
+    /// Finds out at the start whether files can be written here.
     fn probe(&self) -> io::Result<()> {
         let path = self.directory.join(format!(".{}.probe", self.label));
         File::create(&path)?;
         fs::remove_file(&path)
     }
 
-    /// Appends the rows of a group. Whoever is told that they are there can rely on it as long as the machine
-    /// runs.
+    /// Appends the rows of a group. Once it returns, they are in the file as long as the machine runs.
     pub(crate) fn commit(&mut self, group: &Group) -> Result<Vec<Fate>, StoreError> {
         self.buffer.clear();
         let mut fates = Vec::with_capacity(group.entries.len());
@@ -99,12 +99,12 @@ impl CsvFiles {
             }
         };
         part.append(&self.buffer)?;
-        // One large row must not cost its memory for ever.
-        self.buffer.shrink_to(super::session::GROUP_BYTES_MAX);
+        // One large row must not keep its memory for ever.
+        self.buffer.shrink_to(GROUP_BYTES_MAX);
         Ok(())
     }
 
-    /// No more rows come: the file gets its name.
+    /// Completes the file, for which no more rows come: it gets its final name.
     ///
     /// # Errors
     /// If it cannot be completed.
@@ -122,14 +122,14 @@ impl CsvFiles {
     /// Packs this slave's files of a run; `None` if there are none.
     ///
     /// # Errors
-    /// For people.
+    /// In words for the user.
     pub(crate) fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
         let stem = stem(run, &self.label);
         let files = self.files(&stem).map_err(|error| format!("{}: {error}", self.directory.display()))?;
         if files.is_empty() { Ok(None) } else { Package::pack(&self.directory, &stem, &files).map(Some) }
     }
 
-    /// The complete files of that name, those with a number behind it included.
+    /// The complete files of that name, with or without a number after it.
     fn files(&self, stem: &str) -> io::Result<Vec<PathBuf>> {
         let is_ours = |name: &str| {
             let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(".csv"));
@@ -154,7 +154,7 @@ impl CsvFiles {
     }
 }
 
-/// What the files of a slave and run are called.
+/// The name of a slave's files of a run, without number and ending.
 fn stem(run: RunId, label: &str) -> String {
     let run = run.to_string();
     format!("rows-{}-{label}", &run[..RUN_DIGITS])
@@ -166,22 +166,21 @@ fn is_plain(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::columns::Column;
-    use super::super::group::Entry;
     use super::*;
-    use crate::plugin::Kind;
+    use crate::plugin::{Column, Kind};
+    use crate::sink::group::GroupEntry;
     use bytes::Bytes;
 
     fn shape(raw: bool, names: &[&str]) -> Shape {
-        let column = |name: &&str| Column { name: (*name).to_owned(), kind: Kind::Text };
+        let column = |name: &&str| Column { name: (*name).to_owned(), kind: Kind::Text, nullable: true };
         Shape { columns: names.iter().map(column).collect(), raw }
     }
 
     fn group(run: u8, rows: &'static str) -> Group {
         let mut group = Group::new(RunId([run; 16]));
         let rows = [Bytes::new(), Bytes::from_static(rows.as_bytes())];
-        group.push(Entry { seq: 0, task: EntryTask::Commit, rows });
-        group.push(Entry {
+        group.push(GroupEntry { seq: 0, task: EntryTask::Commit, rows });
+        group.push(GroupEntry {
             seq: 1,
             task: EntryTask::LookUp,
             rows: [Bytes::new(), Bytes::from_static(b"why")],
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_run_has_a_file_of_its_own_with_the_columns_on_top() {
+    fn each_run_has_a_file_of_its_own_with_the_columns_on_top() {
         let directory = tempfile::tempdir().unwrap();
         let rows = directory.path().join("rows");
         let mut files = CsvFiles::open(&rows, shape(false, &["a", "b,c"]), "h:1337").unwrap();

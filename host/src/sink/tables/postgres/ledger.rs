@@ -1,24 +1,19 @@
-//! The ledger in PostgreSQL. Pages are locked lowest first, so that slaves never wait for each other in a
-//! circle.
+//! The ledger in PostgreSQL. Pages are locked lowest first, so slaves never wait for each other in a circle.
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
 use crate::database::postgres::PostgresConnection;
 use crate::ids::RunId;
-use crate::sink::pages::{OVER, Pages};
+use crate::sink::pages::{KEEP_MARKS_DAYS, OVER, Pages};
 use crate::sink::url::TableName;
-
-/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on,
-/// is as good as impossible.
-const KEEP_MARKS: &str = "30 days";
 
 /// A value in a statement.
 type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// What is said about the ledger again and again.
+/// The statements about the ledger, prepared on one connection.
 #[derive(Debug)]
-pub(super) struct Statements {
+pub(super) struct PostgresLedger {
     insert: Statement,
     share_mark: Statement,
     lock: Statement,
@@ -29,8 +24,8 @@ pub(super) struct Statements {
     forget_old: Statement,
 }
 
-impl Statements {
-    /// For the ledger of that name.
+impl PostgresLedger {
+    /// Prepares the statements for the ledger of that name.
     pub(super) async fn prepare(client: &Client, ledger: &TableName) -> Result<Self, Error> {
         let ledger = ledger.quoted('"');
         let prepare = |sql: String| async move { client.prepare(&sql).await };
@@ -61,19 +56,19 @@ impl Statements {
             .await?,
             forget: prepare(format!("DELETE FROM {ledger} WHERE run = $1 AND page <> {OVER}")).await?,
             forget_old: prepare(format!(
-                "DELETE FROM {ledger} WHERE page = {OVER} AND bits <> '' AND changed < now() - interval '{KEEP_MARKS}'"
+                "DELETE FROM {ledger} WHERE page = {OVER} AND bits <> '' AND changed < now() - interval '{KEEP_MARKS_DAYS} days'"
             ))
             .await?,
         })
     }
 
-    /// Locks the pages, those that are not there made before, and reads them. The mark of the run is only
-    /// shared: whoever fills it waits for all who commit, and they see it filled from then on.
+    /// Makes the pages that are missing, locks all of them, and reads them. The lock on the run's mark is
+    /// shared: the slave that fills it waits for all that are committing, and all later ones see it filled.
     pub(super) async fn lock(&self, client: &Client, run: RunId, pages: &mut Pages) -> Result<(), Error> {
         let run = run.to_string();
         let numbers = pages.numbers();
         let all: Vec<i64> = std::iter::once(OVER).chain(numbers.iter().copied()).collect();
-        // On their way together: they are carried out one after the other.
+        // They are sent together, and carried out one after the other.
         let (of_insert, of_mark, of_lock): ([Parameter<'_>; 2], [Parameter<'_>; 1], [Parameter<'_>; 2]) =
             ([&run, &all], [&run], [&run, &numbers]);
         let (_, mark, locked) = tokio::try_join!(
@@ -89,7 +84,7 @@ impl Statements {
         Ok(())
     }
 
-    /// Writes the pages that have changed.
+    /// Writes the changed pages.
     pub(super) async fn update(
         &self,
         client: &Client,

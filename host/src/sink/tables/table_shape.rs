@@ -1,36 +1,37 @@
-//! Whether a table that is there can take a task's rows. Pure; what the types of a database mean is that
-//! database's file to say.
+//! What a table needs to hold a task's rows, and whether an existing one has it. Pure; each database's own
+//! file says what its types mean.
 
-use super::columns::Shape;
-use crate::plugin::Kind;
+use crate::plugin::{Column, Kind};
+use crate::sink::shape::Shape;
+use crate::sink::url::quoted;
 
-/// A column of a table that is there.
+/// A column of an existing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FoundColumn {
+pub(crate) struct FoundColumn {
     /// Its name.
     pub name: String,
-    /// Its type, as its database calls it.
+    /// Its type, as the database calls it.
     pub declared: String,
-    /// The kinds of values that it takes.
+    /// The kinds of values that it can hold.
     pub takes: Vec<Kind>,
-    /// A row that says nothing of it is refused.
+    /// Whether a row must have a value for it.
     pub is_needed: bool,
 }
 
 /// How the names of columns are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Names {
-    /// Letter by letter.
+pub(crate) enum Names {
+    /// Character by character.
     Exact,
     /// Without regard to case, as SQLite and MySQL do.
     AnyCase,
 }
 
-/// What is wrong with a table.
+/// Checks whether a table can take a task's rows.
 ///
 /// # Errors
-/// The first thing, with the column's name.
-pub(super) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
+/// The first thing that is wrong, with the column's name.
+pub(crate) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
     let is_same = |one: &str, other: &str| match names {
         Names::Exact => one == other,
         Names::AnyCase => one.eq_ignore_ascii_case(other),
@@ -64,9 +65,20 @@ pub(super) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Na
     }
 }
 
+/// The names of the task's columns, as SQL wants them.
+pub(crate) fn names(shape: &Shape, quote: char) -> String {
+    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, quote)).collect();
+    names.join(", ")
+}
+
+/// The columns of a new table, each with the type that `declared` gives to its kind.
+pub(crate) fn declarations(shape: &Shape, quote: char, declared: impl Fn(Kind) -> &'static str) -> String {
+    let column = |column: &Column| format!("{} {}", quoted(&column.name, quote), declared(column.kind));
+    shape.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::columns::Column;
     use super::*;
 
     fn found(name: &str, takes: &[Kind], is_needed: bool) -> FoundColumn {
@@ -75,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_table_must_have_the_columns_and_may_have_more() {
-        let shape = Shape { columns: vec![Column { name: "n".into(), kind: Kind::Int }], raw: false };
+        let shape =
+            Shape { columns: vec![Column { name: "n".into(), kind: Kind::Int, nullable: true }], raw: false };
         let check = |found: &[FoundColumn], names| check("t", found, &shape, names);
         let good = found("n", &[Kind::Int], true);
         assert_eq!(check(&[good.clone(), found("more", &[], false)], Names::Exact), Ok(()));

@@ -1,15 +1,14 @@
-//! Rows as literals of MySQL's SQL (its manual, chapter «String Literals»), for sessions in which a backslash
-//! escapes and whose characters are UTF-8. Pure.
+//! Rows as literals of MySQL's SQL (see «String Literals» in its manual), for connections on which a
+//! backslash escapes and text is UTF-8. Pure.
 
-use crate::plugin::Kind;
-use crate::sink::columns::Column;
-use crate::sink::encoded::RowForm;
-use crate::sink::rows::Cell;
+use crate::plugin::{Column, Kind};
+use crate::sink::encoded::{RowForm, push_hex};
+use crate::sink::rows::{Cell, text_of};
 
-/// Rows in brackets, each with a comma behind it.
+/// Rows in parentheses, each followed by a comma.
 #[derive(Debug)]
-pub(super) struct Literals {
-    /// Bytes of the longest row that the server takes.
+pub(crate) struct Literals {
+    /// Bytes of the longest row that the server accepts.
     pub row_bytes_max: usize,
 }
 
@@ -30,7 +29,7 @@ impl RowForm for Literals {
         let bytes = out.len() - start;
         if bytes > self.row_bytes_max {
             return Err(format!(
-                "a row of it takes {bytes} bytes, and the server {} (max_allowed_packet)",
+                "one of its rows takes {bytes} bytes, but the server accepts at most {} (max_allowed_packet)",
                 self.row_bytes_max
             ));
         }
@@ -39,21 +38,15 @@ impl RowForm for Literals {
 }
 
 fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"x'");
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
+    push_hex(bytes, out);
     out.push(b'\'');
 }
 
 fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), String> {
-    if str::from_utf8(text).is_err() {
-        return Err(format!("column `{}`: its text is not valid UTF-8", column.name));
-    }
+    let text = text_of(text, column)?;
     out.push(b'\'');
-    for byte in text {
+    for byte in text.bytes() {
         match byte {
             0 => out.extend_from_slice(b"\\0"),
             b'\'' => out.extend_from_slice(b"\\'"),
@@ -62,7 +55,7 @@ fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), Stri
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             0x1a => out.extend_from_slice(b"\\Z"),
-            byte => out.push(*byte),
+            byte => out.push(byte),
         }
     }
     out.push(b'\'');
@@ -76,7 +69,7 @@ mod tests {
 
     fn row(cells: &[(Option<&[u8]>, Kind)]) -> Result<String, String> {
         let columns: Vec<_> =
-            cells.iter().map(|(_, kind)| Column { name: "c".into(), kind: *kind }).collect();
+            cells.iter().map(|(_, kind)| Column { name: "c".into(), kind: *kind, nullable: true }).collect();
         let cells: Vec<_> = cells.iter().map(|(cell, _)| cell.map(Cow::Borrowed)).collect();
         let mut out = Vec::new();
         let form = Literals { row_bytes_max: 60 };

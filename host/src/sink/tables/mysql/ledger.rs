@@ -1,5 +1,5 @@
-//! The ledger in MySQL. Pages are locked lowest first, so that slaves seldom wait for each other in a circle;
-//! where they do all the same, the server ends one of the transactions, which is tried again.
+//! The ledger in MySQL. Pages are locked lowest first, so slaves seldom wait for each other in a circle. If
+//! they do, the server ends one of the transactions, and it is tried again.
 
 use std::fmt::Write;
 
@@ -7,33 +7,29 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
 use crate::ids::RunId;
-use crate::sink::pages::{OVER, Pages};
+use crate::sink::pages::{KEEP_MARKS_DAYS, OVER, Pages};
 use crate::sink::url::TableName;
 
-/// How long the mark of a run that is over is kept: a slave that was stopped for so long, and then goes on,
-/// is as good as impossible.
-const KEEP_MARKS: &str = "30 DAY";
-
-/// Pages that one statement is about at most.
+/// Pages in one statement, at most: a statement of some 300 KB, far below what servers accept by default.
 const PAGES_AT_ONCE: usize = 1024;
 
 /// The ledger.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct MysqlLedger {
     name: String,
 }
 
-impl Ledger {
-    /// The one of that name.
+impl MysqlLedger {
+    /// The ledger of that name.
     pub(super) fn new(name: &TableName) -> Self {
         Self { name: name.quoted('`') }
     }
 
-    /// Makes it if it is not there, and returns what it is called.
+    /// Makes the ledger if it is not there, and returns its own name.
     pub(super) async fn make(&self, connection: &mut Conn) -> Result<String, Error> {
         let name = &self.name;
         let id = format!("SELECT left(lower(hex(bits)), 16) FROM {name} WHERE run = '' AND page = 0");
-        // Who may not create anything may still use what is there.
+        // A user who may not create tables may still use those that exist.
         if let Ok(Some(id)) = connection.query_first::<String, _>(id.as_str()).await {
             return Ok(id);
         }
@@ -53,17 +49,17 @@ impl Ledger {
         id.ok_or_else(|| Error::Other("the ledger has no name".into()))
     }
 
-    /// Makes sure that the mark of a run is there. Not in a transaction: it stays, and whoever makes it waits
-    /// for no one.
+    /// Makes sure that the mark of a run is there. Not in a transaction, so that it stays, and making it
+    /// waits for no other slave.
     pub(super) async fn mark(&self, connection: &mut Conn, run: RunId) -> Result<(), Error> {
         let name = &self.name;
         let sql = format!("INSERT IGNORE INTO {name} (run, page, bits) VALUES ('{run}', {OVER}, '')");
         connection.query_drop(sql).await
     }
 
-    /// Locks the pages, those that are not there made before, and reads them. `false` if the mark is not
-    /// there, which is only shared: whoever fills it waits for all who commit, and they see it filled
-    /// from then on.
+    /// Makes the pages that are missing, locks all of them, and reads them. The lock on the mark is shared:
+    /// the slave that fills it waits for all that are committing, and all later ones see it filled. Returns
+    /// `false` if there is no mark.
     pub(super) async fn lock(
         &self,
         connection: &mut Conn,
@@ -77,8 +73,8 @@ impl Ledger {
         pages.load(OVER, &mark);
         for numbers in pages.numbers().chunks(PAGES_AT_ONCE) {
             let rows = joined(numbers.iter().map(|number| format!("('{run}', {number}, '')")));
-            // An update that changes nothing locks what is there at once for writing; to ignore what is there
-            // would lock it for reading first, and two who do that wait for each other.
+            // An update that changes nothing locks existing pages for writing at once. INSERT IGNORE would
+            // lock them for reading first, and two slaves that do so wait for each other.
             let insert = format!(
                 "INSERT INTO {name} (run, page, bits) VALUES {rows} ON DUPLICATE KEY UPDATE page = VALUES(page)"
             );
@@ -93,7 +89,7 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Writes the pages that have changed.
+    /// Writes the changed pages.
     pub(super) async fn update(
         &self,
         connection: &mut Conn,
@@ -129,7 +125,7 @@ impl Ledger {
             "COMMIT".to_owned(),
             format!(
                 "DELETE FROM {name} WHERE page = {OVER} AND bits <> '' \
-                 AND changed < CURRENT_TIMESTAMP - INTERVAL {KEEP_MARKS}"
+                 AND changed < CURRENT_TIMESTAMP - INTERVAL {KEEP_MARKS_DAYS} DAY"
             ),
         ] {
             connection.query_drop(sql).await?;

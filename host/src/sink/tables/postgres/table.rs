@@ -1,46 +1,34 @@
-//! The table and the ledger in PostgreSQL: made once, by whichever slave comes first, and looked at.
+//! The table and the ledger in PostgreSQL: made once, by the first slave that needs them. The table is
+//! checked by all.
 
 use tokio_postgres::{Error, Transaction};
 
 use crate::database::postgres::PostgresConnection;
 use crate::plugin::Kind;
-use crate::sink::columns::{Column, Shape};
-use crate::sink::table_shape::{FoundColumn, Names, check};
-use crate::sink::url::{TableName, quoted};
+use crate::sink::shape::Shape;
+use crate::sink::tables::dialect::TableFailure;
+use crate::sink::tables::table_shape::{FoundColumn, Names, check, declarations, names};
+use crate::sink::url::TableName;
 
-/// Slaves that start at once make a table one after the other: this, and the table's name, is what they lock.
+/// Slaves that start at the same time make a table one after the other: they lock this number together with
+/// the table's name.
 const LOCK: i64 = 0x51_4d_47_52_49_44;
 
-/// Why the table cannot be used.
-#[derive(Debug)]
-pub(super) enum MakeError {
-    /// It is there, and has another shape.
-    Unfit(String),
-    /// The database failed.
-    Database(Error),
-}
-
-impl From<Error> for MakeError {
-    fn from(error: Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-/// Makes what is not there, and returns the ledger's name.
+/// Makes the table and the ledger if they are not there, and returns the ledger's own name.
 pub(super) async fn make(
     connection: &mut PostgresConnection,
     table: &TableName,
     shape: &Shape,
-) -> Result<String, MakeError> {
+) -> Result<String, TableFailure<Error>> {
     let transaction = connection.transaction().await?;
     let name = table.quoted('"');
     transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&name, &LOCK]).await?;
-    // Who may not create anything may still use what is there.
+    // A user who may not create tables may still use those that exist.
     if !is_there(&transaction, &name).await? {
         transaction.batch_execute(&create_table(table, shape)).await?;
     }
     let found = found_columns(&transaction, &name).await?;
-    check(&table.to_string(), &found, shape, Names::Exact).map_err(MakeError::Unfit)?;
+    check(&table.to_string(), &found, shape, Names::Exact).map_err(TableFailure::Unfit)?;
     let ledger = table.ledger().quoted('"');
     transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&ledger, &LOCK]).await?;
     if !is_there(&transaction, &ledger).await? {
@@ -64,8 +52,7 @@ pub(super) async fn make(
 
 /// The statement that inserts rows.
 pub(super) fn copy_statement(table: &TableName, shape: &Shape) -> String {
-    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, '"')).collect();
-    format!("COPY {} ({}) FROM STDIN", table.quoted('"'), names.join(", "))
+    format!("COPY {} ({}) FROM STDIN", table.quoted('"'), names(shape, '"'))
 }
 
 async fn is_there(transaction: &Transaction<'_>, name: &str) -> Result<bool, Error> {
@@ -73,22 +60,18 @@ async fn is_there(transaction: &Transaction<'_>, name: &str) -> Result<bool, Err
 }
 
 fn create_table(table: &TableName, shape: &Shape) -> String {
-    let column = |column: &Column| {
-        let declared = match column.kind {
-            Kind::Bool => "boolean",
-            Kind::Int => "bigint",
-            Kind::Float => "double precision",
-            Kind::Bytes => "bytea",
-            Kind::Text => "text",
-        };
-        format!("{} {declared}", quoted(&column.name, '"'))
-    };
-    let columns: Vec<_> = shape.columns.iter().map(column).collect();
-    format!("CREATE TABLE {} ({})", table.quoted('"'), columns.join(", "))
+    let columns = declarations(shape, '"', |kind| match kind {
+        Kind::Bool => "boolean",
+        Kind::Int => "bigint",
+        Kind::Float => "double precision",
+        Kind::Bytes => "bytea",
+        Kind::Text => "text",
+    });
+    format!("CREATE TABLE {} ({columns})", table.quoted('"'))
 }
 
 async fn found_columns(transaction: &Transaction<'_>, name: &str) -> Result<Vec<FoundColumn>, Error> {
-    // The type behind a domain decides what it takes; what else the domain wants, rows will tell.
+    // The type behind a domain decides which values it can hold. Its other rules show when rows are inserted.
     let sql = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), \
                coalesce(b.typname, t.typname)::text, coalesce(b.typcategory, t.typcategory)::text, \
                a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', \
@@ -110,7 +93,8 @@ async fn found_columns(transaction: &Transaction<'_>, name: &str) -> Result<Vec<
     rows.iter().map(column).collect()
 }
 
-/// The kinds of values that a type takes, by its name and its category (the manual of PostgreSQL, `pg_type`).
+/// The kinds of values that a type can hold, by its name and its category (see `pg_type` in PostgreSQL's
+/// manual).
 fn takes(base: &str, category: &str) -> Vec<Kind> {
     match (base, category) {
         ("bytea", _) => vec![Kind::Bytes],
@@ -119,7 +103,8 @@ fn takes(base: &str, category: &str) -> Vec<Kind> {
         ("numeric", _) => vec![Kind::Int, Kind::Float],
         ("float4" | "float8", _) => vec![Kind::Float],
         (_, "N") => vec![Kind::Int],
-        // Dates, addresses, identifiers, documents: all of them are written as text, and judged row by row.
+        // Dates, addresses, identifiers, documents: all of these are written as text, and the database judges
+        // each row.
         _ => vec![Kind::Text],
     }
 }

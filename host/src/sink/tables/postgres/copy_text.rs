@@ -1,13 +1,12 @@
-//! Rows in the text form of PostgreSQL's COPY (its manual, chapter COPY, «Text Format»). Pure.
+//! Rows in the text form of PostgreSQL's COPY (see COPY, «Text Format», in its manual). Pure.
 
-use crate::plugin::Kind;
-use crate::sink::columns::Column;
-use crate::sink::encoded::RowForm;
-use crate::sink::rows::Cell;
+use crate::plugin::{Column, Kind};
+use crate::sink::encoded::{RowForm, push_hex};
+use crate::sink::rows::{Cell, refusal, text_of};
 
 /// The text form.
 #[derive(Debug)]
-pub(super) struct CopyText;
+pub(crate) struct CopyText;
 
 impl RowForm for CopyText {
     fn push_row(&self, cells: &[Cell<'_>], columns: &[Column], out: &mut Vec<u8>) -> Result<(), String> {
@@ -26,28 +25,21 @@ impl RowForm for CopyText {
     }
 }
 
-/// In hexadecimal; the first backslash is COPY's own.
+/// In hexadecimal. The first backslash is COPY's own.
 fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\\\\x");
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
+    push_hex(bytes, out);
 }
 
 fn push_text(text: &[u8], column: &Column, out: &mut Vec<u8>) -> Result<(), String> {
-    if str::from_utf8(text).is_err() {
-        return Err(format!("column `{}`: its text is not valid UTF-8", column.name));
-    }
-    for byte in text {
+    for byte in text_of(text, column)?.bytes() {
         match byte {
-            0 => return Err(format!("column `{}`: PostgreSQL has no NUL in texts", column.name)),
+            0 => return Err(refusal(column, "PostgreSQL cannot store a NUL in text")),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            byte => out.push(*byte),
+            byte => out.push(byte),
         }
     }
     Ok(())
@@ -59,14 +51,15 @@ mod tests {
     use std::borrow::Cow;
 
     fn row(cells: &[Option<&[u8]>], kind: Kind) -> Result<String, String> {
-        let columns: Vec<_> = cells.iter().map(|_| Column { name: "c".into(), kind }).collect();
+        let columns: Vec<_> =
+            cells.iter().map(|_| Column { name: "c".into(), kind, nullable: true }).collect();
         let cells: Vec<_> = cells.iter().map(|cell| cell.map(Cow::Borrowed)).collect();
         let mut out = Vec::new();
         CopyText.push_row(&cells, &columns, &mut out).map(|()| String::from_utf8(out).unwrap())
     }
 
     #[test]
-    fn what_copy_would_take_for_something_else_is_escaped() {
+    fn what_copy_would_misread_is_escaped() {
         assert_eq!(
             row(&[Some(b"a\tb\\.\r\n"), None, Some(b"")], Kind::Text).unwrap(),
             "a\\tb\\\\.\\r\\n\t\\N\t\n"
@@ -76,7 +69,7 @@ mod tests {
         assert_eq!(row(&[Some(b"\xff")], Kind::Text).unwrap_err(), "column `c`: its text is not valid UTF-8");
         assert_eq!(
             row(&[Some(b"a\0")], Kind::Text).unwrap_err(),
-            "column `c`: PostgreSQL has no NUL in texts"
+            "column `c`: PostgreSQL cannot store a NUL in text"
         );
     }
 }
