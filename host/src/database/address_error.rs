@@ -1,6 +1,6 @@
 //! What can be wrong with the name of a database, in words that say how it is written.
 
-use super::server::ServerKind;
+use super::server_kind::ServerKind;
 
 /// Why a text does not name a database on a server. No text repeats what may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

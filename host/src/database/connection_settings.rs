@@ -2,10 +2,15 @@
 //! are those of libpq, of MySQL's client and of Perl's DBD::mysql; it opens nothing.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::address_error::AddressError;
-use super::server::{Server, ServerKind};
+use super::server_kind::ServerKind;
 use super::tls::TlsMode;
+
+/// How long a connection may take to be made, names and handshakes included: as long as an operation on the registry
+/// may take in all.
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// What may be said of PostgreSQL, in the words of libpq. Parts of the URL may be written as settings, too.
 const POSTGRES: [&str; 6] = ["host", "password", "port", "sslmode", "sslrootcert", "user"];
@@ -42,11 +47,11 @@ pub(super) struct ConnectionSettings {
 }
 
 impl ConnectionSettings {
-    /// What the settings of a server ask for.
-    pub(super) fn of(server: &Server) -> Result<Self, AddressError> {
+    /// What these settings of a server ask for.
+    pub(super) fn of(kind: ServerKind, settings: &[(String, String)]) -> Result<Self, AddressError> {
         let mut asked = Asked::default();
-        for (name, value) in &server.settings {
-            match server.kind {
+        for (name, value) in settings {
+            match kind {
                 ServerKind::Postgres => asked.postgres(name, value)?,
                 ServerKind::Mysql => asked.mysql(name, value)?,
             }
@@ -60,11 +65,11 @@ impl ConnectionSettings {
             (mode, false) => mode,
         };
         if tls >= TlsMode::VerifyCa && authorities.is_none() {
-            let setting = match server.kind {
+            let setting = match kind {
                 ServerKind::Postgres => "sslrootcert",
                 ServerKind::Mysql => "ssl-ca",
             };
-            return Err(AddressError::NoAuthority { kind: server.kind, setting });
+            return Err(AddressError::NoAuthority { kind, setting });
         }
         Ok(Self { tls, authorities, socket })
     }
@@ -139,7 +144,14 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> Result<ConnectionSettings, AddressError> {
-        ConnectionSettings::of(&Server::from_url(url).expect("it is a server").unwrap())
+        let (kind, settings) = match url.split_once("://").unwrap() {
+            ("postgres", rest) => (ServerKind::Postgres, rest),
+            (_, rest) => (ServerKind::Mysql, rest),
+        };
+        let settings = settings.split_once('?').map_or("", |(_, settings)| settings);
+        let settings = settings.split('&').filter_map(|setting| setting.split_once('='));
+        let settings: Vec<_> = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        ConnectionSettings::of(kind, &settings)
     }
 
     #[test]

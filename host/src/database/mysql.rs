@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use mysql_async::{Conn, Error, IoError, OptsBuilder, SslOpts};
 use rustls::CertificateError;
 
-use super::connection_settings::ConnectionSettings;
+use super::connection_settings::{CONNECT_MAX, ConnectionSettings};
 use super::database_error::{DatabaseError, Trouble};
 use super::server::Server;
 use super::tls::{self, TlsMode};
-use super::{CONNECT_MAX, current_user};
 
 /// Where its port is if nobody says otherwise, and where distributions put its socket.
 const PORT: u16 = 3306;
@@ -32,7 +31,7 @@ pub fn in_words(server: &Server, error: &Error) -> DatabaseError {
 
 async fn connect_patiently(server: &Server) -> Result<Conn, Trouble> {
     let settings =
-        ConnectionSettings::of(server).map_err(|error| Trouble::Other { words: error.to_string() })?;
+        server.connection_settings().map_err(|error| Trouble::Other { words: error.to_string() })?;
     let opts = opts(server);
     let in_words = |error: Error| Trouble::of_mysql(server, &error);
     if let Some(socket) = socket(server, &settings) {
@@ -68,7 +67,7 @@ fn opts(server: &Server) -> OptsBuilder {
     OptsBuilder::default()
         .ip_or_hostname(server.host.as_deref().unwrap_or("localhost"))
         .tcp_port(server.port.unwrap_or(PORT))
-        .user(server.username.clone().or_else(current_user))
+        .user(server.user())
         .pass(server.password.clone())
         .db_name(Some(&server.database))
         // An address that was named is what is meant, even if the server has a socket, too.

@@ -9,11 +9,10 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connection_settings::ConnectionSettings;
+use super::connection_settings::{CONNECT_MAX, ConnectionSettings};
 use super::database_error::{DatabaseError, Trouble};
 use super::server::Server;
 use super::tls::{self, TlsMode};
-use super::{CONNECT_MAX, current_user};
 
 /// Where its port is if nobody says otherwise, and where distributions put its socket.
 const PORT: u16 = 5432;
@@ -46,7 +45,7 @@ pub fn in_words(server: &Server, error: &tokio_postgres::Error) -> DatabaseError
 
 async fn connect_patiently(server: &Server) -> Result<PostgresConnection, Trouble> {
     let settings =
-        ConnectionSettings::of(server).map_err(|error| Trouble::Other { words: error.to_string() })?;
+        server.connection_settings().map_err(|error| Trouble::Other { words: error.to_string() })?;
     let config = config(server)?;
     match (socket_directory(server), &server.host) {
         (Some(directory), _) => {
@@ -108,7 +107,7 @@ fn config(server: &Server) -> Result<Config, Trouble> {
         .port(server.port.unwrap_or(PORT))
         .application_name("simplegrid")
         .keepalives_idle(KEEPALIVE);
-    match server.username.clone().or_else(current_user) {
+    match server.user() {
         Some(user) => config.user(user),
         None => return Err(Trouble::WrongPassword { with_password: false }),
     };

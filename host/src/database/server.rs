@@ -5,6 +5,7 @@ use std::fmt;
 use super::address_error::AddressError;
 use super::connection_settings::ConnectionSettings;
 use super::percent;
+use super::server_kind::ServerKind;
 
 /// A database on a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,15 +25,6 @@ pub struct Server {
     pub password: Option<String>,
     /// Further settings, as they were written.
     pub settings: Vec<(String, String)>,
-}
-
-/// The kinds of servers that can be named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerKind {
-    /// PostgreSQL.
-    Postgres,
-    /// MySQL or MariaDB.
-    Mysql,
 }
 
 impl Server {
@@ -73,7 +65,22 @@ impl Server {
     /// # Errors
     /// The first that is wrong.
     pub fn check(&self) -> Result<(), AddressError> {
-        ConnectionSettings::of(self).map(drop)
+        self.connection_settings().map(drop)
+    }
+
+    /// What its settings ask for.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub(super) fn connection_settings(&self) -> Result<ConnectionSettings, AddressError> {
+        ConnectionSettings::of(self.kind, &self.settings)
+    }
+
+    /// The user to connect as: the one that is named, or the one who runs this process, as with the servers' own
+    /// clients.
+    pub(super) fn user(&self) -> Option<String> {
+        let current = || Some(nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()??.name);
+        self.username.clone().or_else(current)
     }
 
     /// The same with a user and a password that are given apart from it. What it says itself stays.
@@ -159,32 +166,6 @@ impl fmt::Display for Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Server({self})")
-    }
-}
-
-impl ServerKind {
-    /// The shortest URL of that kind.
-    pub fn example(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres://HOST/DATABASE",
-            Self::Mysql => "mysql://HOST/DATABASE",
-        }
-    }
-
-    fn scheme(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Mysql => "mysql",
-        }
-    }
-}
-
-impl fmt::Display for ServerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Postgres => "PostgreSQL",
-            Self::Mysql => "MySQL",
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::announcement::{Announcement, Stats};
 use super::clock::{Clock, seconds_after};
 use super::error::RegistryError;
 use super::moves::{GIVEN_UP_REST, Move};
@@ -11,39 +12,6 @@ use super::reservation::Reservation;
 use super::server::ServerRegistry;
 use super::sqlite::SqliteRegistry;
 use super::url::RegistryUrl;
-
-/// What a slave says of itself before it listens.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Announcement {
-    /// Where it is.
-    pub key: NodeKey,
-    /// How many workers it has.
-    pub children: u32,
-    /// The task its workers run.
-    pub task: String,
-    /// The version of the plugin that holds the task.
-    pub task_version: Option<String>,
-    /// The name or address that masters should connect to, if not the key's host name.
-    pub advertise: Option<String>,
-    /// The slave's process.
-    pub pid: u32,
-    /// The version of SimpleGrid that it runs.
-    pub version: String,
-    /// A process of this machine that the caller has found dead: its row is taken over at once, without
-    /// waiting until it has been silent for long enough.
-    pub dead_pid: Option<u32>,
-}
-
-/// A slave's figures since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Stats {
-    /// Records done.
-    pub done: u64,
-    /// Records failed.
-    pub failed: u64,
-    /// Records per second over the last sample.
-    pub rate: f64,
-}
 
 /// An open registry. Clones share one connection, over which one operation is done after the other.
 ///

@@ -29,6 +29,7 @@
 //! **Invariant:** every change of a state is one transaction that names the states it may start from, so two
 //! masters never hold one node.
 
+mod announcement;
 mod clock;
 mod dbi;
 mod error;
@@ -42,11 +43,12 @@ mod sqlite;
 mod transition;
 mod url;
 
+pub use announcement::{Announcement, Stats};
 pub use clock::Clock;
 pub use error::RegistryError;
-pub use handle::{Announcement, Registry, Stats};
-pub use moves::{GIVEN_UP_REST, SILENCE};
-pub use node::{Node, NodeKey, NodeState};
+pub use handle::Registry;
+pub use moves::GIVEN_UP_REST;
+pub use node::{Node, NodeKey, NodeState, SILENCE};
 pub use reservation::Reservation;
 pub use server::ServerError;
 pub use url::RegistryUrl;

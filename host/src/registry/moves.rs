@@ -5,19 +5,9 @@ use std::time::Duration;
 
 use super::node::NodeState;
 
-/// How long a slave may say nothing until its row counts as abandoned. Slaves beat every second or so; three
-/// times the silence that ends a connection, so that a slow disk or clocks that differ by seconds are no
-/// reason.
-pub const SILENCE: Duration = Duration::from_secs(15);
-
 /// How long a node rests after a master gave it up. As long as the silence that ends a connection, so that by
 /// then the slave too has noticed that its master went, and can serve the next one.
 pub const GIVEN_UP_REST: Duration = crate::limits::SILENCE_MAX;
-
-/// The last sign of life that still counts, in unix seconds.
-pub(super) fn oldest_sign_of_life(now: i64) -> i64 {
-    now.saturating_sub(SILENCE.as_secs() as i64)
-}
 
 /// A change of one node's state that someone asks for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,10 +104,5 @@ mod tests {
                 assert_eq!(has_verb && from != to, expected, "{from} → {to}");
             }
         }
-    }
-
-    #[test]
-    fn a_sign_of_life_counts_for_the_length_of_the_silence() {
-        assert_eq!(oldest_sign_of_life(100), 85);
     }
 }

@@ -2,8 +2,14 @@
 //! knows no database.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
+
+/// How long a slave may say nothing until its row counts as abandoned. Slaves beat every second or so; three
+/// times the silence that ends a connection, so that a slow disk or clocks that differ by seconds are no
+/// reason.
+pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// What a node is, as the `state` column says it. The spellings are those of the Perl original (`States.pm`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -135,11 +141,16 @@ impl Node {
         host_and_port(self.advertise.as_deref().unwrap_or(&self.key.hostname), self.key.port)
     }
 
-    /// Whether it has said nothing for longer than [`super::SILENCE`] before `now` (unix seconds). A row of
+    /// Whether it has said nothing for longer than [`SILENCE`] before `now` (unix seconds). A row of
     /// the Perl original never says anything and is not called silent.
     pub fn is_silent(&self, now: i64) -> bool {
-        self.last_seen.is_some_and(|seen| seen < super::moves::oldest_sign_of_life(now))
+        self.last_seen.is_some_and(|seen| seen < oldest_sign_of_life(now))
     }
+}
+
+/// The last sign of life that still counts, in unix seconds.
+pub(super) fn oldest_sign_of_life(now: i64) -> i64 {
+    now.saturating_sub(SILENCE.as_secs() as i64)
 }
 
 fn host_and_port(host: &str, port: u16) -> String {
@@ -198,5 +209,10 @@ mod tests {
         assert_eq!(NodeKey::new("a.example", 1337).to_string(), "a.example:1337");
         assert_eq!(NodeKey::new("::1", 1337).to_string(), "[::1]:1337");
         assert_eq!(NodeKey::new("[::1]", 1337).to_string(), "[::1]:1337");
+    }
+
+    #[test]
+    fn a_sign_of_life_counts_for_the_length_of_the_silence() {
+        assert_eq!(oldest_sign_of_life(100), 85);
     }
 }

@@ -1,8 +1,8 @@
 //! What a row becomes when something happens to it: the rules that every database obeys, without one. Reading
 //! the row and writing it back is the databases' part, in one transaction.
 
+use super::announcement::{Announcement, Stats};
 use super::error::RegistryError;
-use super::handle::{Announcement, Stats};
 use super::moves::Move;
 use super::node::{Node, NodeKey, NodeState};
 use super::reservation::Reservation;

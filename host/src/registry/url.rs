@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::dbi;
+use super::dbi::{self, Dbi};
 use crate::database::{AddressError, Server};
 
 /// Names of files that are taken for a registry without `sqlite:` before them.
@@ -91,8 +91,18 @@ impl RegistryUrl {
         Self::from_sqlite_file(rest.strip_prefix("//").unwrap_or(rest))
     }
 
+    /// What stands after `dbi:`.
+    fn from_dbi(rest: &str) -> Result<Self, UrlError> {
+        match dbi::parse(rest)? {
+            Dbi::File(file) => Self::from_sqlite_file(file),
+            Dbi::Server(server) => Ok(Self::Server(server)),
+            // The settings are not repeated: a password may be among them.
+            Dbi::Other { driver } => Err(UrlError::Unknown { text: format!("dbi:{driver}:…") }),
+        }
+    }
+
     /// A SQLite file named in a URL or a DBI string.
-    pub(super) fn from_sqlite_file(file: &str) -> Result<Self, UrlError> {
+    fn from_sqlite_file(file: &str) -> Result<Self, UrlError> {
         match file {
             "" => Err(UrlError::NoFile),
             ":memory:" => Err(UrlError::InMemory),
@@ -109,7 +119,7 @@ impl FromStr for RegistryUrl {
             return Self::from_sqlite_url(rest);
         }
         if let Some(rest) = strip_scheme(text, "dbi") {
-            return dbi::parse(rest);
+            return Self::from_dbi(rest);
         }
         if let Some(server) = Server::from_url(text) {
             let server = server?;
@@ -215,5 +225,44 @@ mod tests {
         assert_eq!(default(None, Some("/h")).unwrap(), "sqlite:/h/.local/state/simplegrid/grid.db");
         assert_eq!(default(Some(""), Some("/h")).unwrap(), "sqlite:/h/.local/state/simplegrid/grid.db");
         assert_eq!(default(Some("rel"), None), Err(UrlError::NoHome));
+    }
+
+    fn shown(text: &str) -> String {
+        parse(text).unwrap().to_string()
+    }
+
+    #[test]
+    fn dbi_strings_as_net_simplegrid_has_them_are_understood() {
+        for (text, url) in [
+            ("dbi:SQLite:dbname=f", "sqlite:f"),
+            ("dbi:SQLite:database=/x/f.db", "sqlite:/x/f.db"),
+            ("dbi:SQLite:/x/f.db", "sqlite:/x/f.db"),
+            ("DBI:SQLite(RaiseError=>1):dbname=f;sqlite_unicode=1", "sqlite:f"),
+            ("dbi:mysql:database=g;host=h;port=3306", "mysql://h:3306/g"),
+            ("dbi:mysql:g;hostname=localhost;port=3306", "mysql://localhost:3306/g"),
+            ("dbi:mysql:g:hostname=mydb.example;port=3306", "mysql://mydb.example:3306/g"),
+            ("dbi:MariaDB:database=g", "mysql:///g"),
+            ("dbi:Pg:dbname=g;host=h;port=5432", "postgres://h:5432/g"),
+            ("dbi:Pg:dbname=g host=h", "postgres://h/g"),
+            ("dbi:mysql:database=g;mysql_socket=/run/m.sock;mysql_ssl=1", "mysql:///g"),
+            ("dbi:Pg:dbname=g;host=/run/pg;sslmode=require", "postgres://%2Frun%2Fpg/g"),
+        ] {
+            assert_eq!(shown(text), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_dbi_string_is_not_shown() {
+        assert_eq!(shown("dbi:Pg:dbname=g;user=me;password=hunter2"), "postgres://me@/g");
+    }
+
+    #[test]
+    fn a_dbi_string_that_cannot_be_used_is_refused() {
+        assert!(matches!(parse("dbi:Oracle:x"), Err(UrlError::Unknown { .. })));
+        assert!(matches!(parse("dbi:SQLite"), Err(UrlError::NoFile)));
+        assert!(matches!(parse("dbi:SQLite:dbname="), Err(UrlError::NoFile)));
+        assert_eq!(parse("dbi:SQLite:dbname=:memory:"), Err(UrlError::InMemory));
+        assert!(matches!(parse("dbi:mysql:host=h"), Err(UrlError::Server(AddressError::Missing { .. }))));
+        assert!(matches!(parse("dbi:Pg:dbname=g;port=x"), Err(UrlError::Server(AddressError::Bad { .. }))));
     }
 }

@@ -15,8 +15,8 @@ pub use error::ServerError;
 
 use crate::database::Server;
 
+use super::announcement::{Announcement, Stats};
 use super::error::RegistryError;
-use super::handle::{Announcement, Stats};
 use super::moves::Move;
 use super::node::{Node, NodeKey};
 use super::reservation::Reservation;

@@ -4,10 +4,10 @@
 //! A row is locked when it is read and written back before the transaction is over, so what was decided about
 //! it is still true then. Nothing is compared in a language: the servers' collations differ.
 
+use super::super::announcement::{Announcement, Stats};
 use super::super::error::RegistryError;
-use super::super::handle::{Announcement, Stats};
-use super::super::moves::{Move, oldest_sign_of_life};
-use super::super::node::{Node, NodeKey};
+use super::super::moves::Move;
+use super::super::node::{Node, NodeKey, oldest_sign_of_life};
 use super::super::reservation::Reservation;
 use super::super::schema::COLUMNS;
 use super::super::transition;

@@ -18,8 +18,8 @@ pub(crate) use error::SqliteError;
 
 use database::{BUSY_TIMEOUT, Database, Failure};
 
+use super::announcement::{Announcement, Stats};
 use super::error::RegistryError;
-use super::handle::{Announcement, Stats};
 use super::moves::Move;
 use super::node::{Node, NodeKey};
 use super::reservation::Reservation;

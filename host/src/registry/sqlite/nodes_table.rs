@@ -4,9 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::database::Failure;
-use crate::registry::handle::{Announcement, Stats};
-use crate::registry::moves::{Move, oldest_sign_of_life};
-use crate::registry::node::{Node, NodeKey, NodeState};
+use crate::registry::announcement::{Announcement, Stats};
+use crate::registry::moves::Move;
+use crate::registry::node::{Node, NodeKey, NodeState, oldest_sign_of_life};
 use crate::registry::reservation::Reservation;
 use crate::registry::schema::COLUMNS;
 use crate::registry::transition;
