@@ -52,6 +52,11 @@ pub(super) fn seconds_after(now: i64, duration: Duration) -> i64 {
     now.saturating_add(saturating_seconds(duration)).saturating_add(part_of_a_second)
 }
 
+/// The time `duration` before `now`. Parts of a second do not count.
+pub(super) fn seconds_before(now: i64, duration: Duration) -> i64 {
+    now.saturating_sub(saturating_seconds(duration))
+}
+
 fn saturating_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
@@ -78,5 +83,7 @@ mod tests {
         assert_eq!(seconds_after(10, Duration::from_secs(5)), 15);
         assert_eq!(seconds_after(10, Duration::from_millis(5_001)), 16);
         assert_eq!(seconds_after(10, Duration::MAX), i64::MAX);
+        assert_eq!(seconds_before(10, Duration::from_millis(4_999)), 6);
+        assert_eq!(seconds_before(-10, Duration::MAX), i64::MIN);
     }
 }

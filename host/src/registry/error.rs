@@ -1,9 +1,8 @@
 //! Why the registry did not do what it was asked. It owns the words; it knows no database.
 
+use super::backend_error::BackendError;
 use super::moves::Move;
 use super::node::{Node, NodeKey, NodeState};
-use super::server::ServerError;
-use super::sqlite::SqliteError;
 
 /// Why an operation on the registry could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -54,26 +53,12 @@ pub enum RegistryError {
         advice: &'static str,
     },
 
-    /// The SQLite file does not do what is asked of it.
+    /// The database does not do what is asked of it.
     #[error(transparent)]
-    Sqlite(#[from] SqliteError),
-
-    /// The server does not do what is asked of it.
-    #[error(transparent)]
-    Server(#[from] ServerError),
+    Backend(#[from] BackendError),
 }
 
 impl RegistryError {
-    /// Whether the same operation may succeed later without anyone's help, so that a running master or slave
-    /// should try again instead of stopping.
-    pub fn is_temporary(&self) -> bool {
-        match self {
-            Self::Sqlite(error) => error.is_temporary(),
-            Self::Server(error) => error.is_temporary(),
-            _ => false,
-        }
-    }
-
     pub(super) fn not_allowed(node: Node, verb: Move) -> Self {
         Self::NotAllowed {
             advice: verb.advice(node.state),

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use super::announcement::{Announcement, Stats};
-use super::clock::{Clock, seconds_after};
+use super::backend::Backend;
+use super::clock::Clock;
 use super::error::RegistryError;
-use super::moves::{GIVEN_UP_REST, Move};
+use super::moves::Move;
 use super::node::{Node, NodeKey};
+use super::queue::Queue;
+use super::request::{Answer, Change, Request, Wish};
 use super::reservation::Reservation;
-use super::server::ServerRegistry;
-use super::sqlite::SqliteRegistry;
 use super::url::RegistryUrl;
 
 /// An open registry. Clones share one connection, over which one operation is done after the other.
@@ -22,16 +23,8 @@ use super::url::RegistryUrl;
 /// [`release_reservation`]: Registry::release_reservation
 #[derive(Debug, Clone)]
 pub struct Registry {
-    backend: Backend,
+    queue: Queue,
     clock: Clock,
-}
-
-/// The databases that can hold a registry. Each has the same methods, and the tests' `registry_contract` runs
-/// on each.
-#[derive(Debug, Clone)]
-enum Backend {
-    Sqlite(SqliteRegistry),
-    Server(ServerRegistry),
 }
 
 impl Registry {
@@ -48,13 +41,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::open`].
     pub async fn open_with_clock(url: &RegistryUrl, clock: Clock) -> Result<Self, RegistryError> {
-        let backend = match url {
-            RegistryUrl::Sqlite { path, creates_directory } => {
-                Backend::Sqlite(SqliteRegistry::open(path, *creates_directory).await?)
-            }
-            RegistryUrl::Server(server) => Backend::Server(ServerRegistry::open(server).await?),
-        };
-        Ok(Self { backend, clock })
+        Ok(Self { queue: Queue::start(Backend::open(url).await?), clock })
     }
 
     /// The time now as the registry counts it, in unix seconds: for comparing with a node's times.
@@ -67,10 +54,7 @@ impl Registry {
     /// # Errors
     /// If the database fails.
     pub async fn list(&self) -> Result<Vec<Node>, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.list().await,
-            Backend::Server(server) => server.list().await,
-        }
+        Ok(self.ask(Request::List).await?.nodes())
     }
 
     /// One node, if there is such a row.
@@ -78,10 +62,7 @@ impl Registry {
     /// # Errors
     /// If the database fails.
     pub async fn find(&self, key: &NodeKey) -> Result<Option<Node>, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.find(key).await,
-            Backend::Server(server) => server.find(key).await,
-        }
+        Ok(self.ask(Request::Find(key.clone())).await?.nodes().pop())
     }
 
     /// Makes a slave known, disabled: it is not used before [`Registry::enable`]. An abandoned row under the
@@ -91,10 +72,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Live`] if a process that may be alive has the row.
     pub async fn announce(&self, announcement: &Announcement) -> Result<(), RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.announce(announcement, self.now()).await,
-            Backend::Server(server) => server.announce(announcement, self.now()).await,
-        }
+        self.change(&announcement.key, Change::Announce(announcement.clone())).await.map(drop)
     }
 
     /// Makes a disabled or invalid node available; an enabled one stays so. A reserved one is refused.
@@ -152,12 +130,8 @@ impl Registry {
     /// # Errors
     /// If the database fails.
     pub async fn prune(&self, silent_for: Duration) -> Result<Vec<NodeKey>, RegistryError> {
-        let now = self.now();
-        let silent_since = now.saturating_sub(i64::try_from(silent_for.as_secs()).unwrap_or(i64::MAX));
-        match &self.backend {
-            Backend::Sqlite(database) => database.prune(silent_since, now).await,
-            Backend::Server(server) => server.prune(silent_since, now).await,
-        }
+        let pruned = self.ask(Request::Prune { silent_for }).await?;
+        Ok(keys(pruned))
     }
 
     /// Reserves up to `max` nodes beyond those already held, in one atomic step: enabled ones, the longest
@@ -173,15 +147,8 @@ impl Registry {
         task: Option<&str>,
         lease: Duration,
     ) -> Result<Vec<Node>, RegistryError> {
-        let now = self.now();
-        match &self.backend {
-            Backend::Sqlite(database) => {
-                database.reserve(reservation, max, task, now, seconds_after(now, lease)).await
-            }
-            Backend::Server(server) => {
-                server.reserve(reservation, max, task, now, seconds_after(now, lease)).await
-            }
-        }
+        let (reservation, task) = (reservation.clone(), task.map(str::to_owned));
+        Ok(self.ask(Request::Reserve(Wish { reservation, max, task, lease })).await?.nodes())
     }
 
     /// Renews the lease of every node that is still held, draining ones among them, and says which these are:
@@ -195,11 +162,8 @@ impl Registry {
         reservation: &Reservation,
         lease: Duration,
     ) -> Result<Vec<NodeKey>, RegistryError> {
-        let until = seconds_after(self.now(), lease);
-        match &self.backend {
-            Backend::Sqlite(database) => database.renew(reservation, until).await,
-            Backend::Server(server) => server.renew(reservation, until).await,
-        }
+        let renewed = self.ask(Request::Renew { reservation: reservation.clone(), lease }).await?;
+        Ok(keys(renewed))
     }
 
     /// Frees every node of a reservation, and says how many these were. Draining ones go on draining.
@@ -207,20 +171,16 @@ impl Registry {
     /// # Errors
     /// If the database fails.
     pub async fn release_reservation(&self, reservation: &Reservation) -> Result<usize, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.release_reservation(reservation, self.now()).await,
-            Backend::Server(server) => server.release_reservation(reservation, self.now()).await,
-        }
+        Ok(self.ask(Request::Release(reservation.clone())).await?.count())
     }
 
-    /// Gives up a node that went silent on its master. It rests for [`GIVEN_UP_REST`], and the first beat
+    /// Gives up a node that went silent on its master. It rests for [`GIVEN_UP_REST`](super::GIVEN_UP_REST), and the first beat
     /// after that brings it back. Says whether the reservation still held it.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn lost(&self, key: &NodeKey, reservation: &Reservation) -> Result<bool, RegistryError> {
-        let rests_until = seconds_after(self.now(), GIVEN_UP_REST);
-        self.make_if_held(Move::GiveUp, key, reservation, Some(rests_until)).await
+        self.make_if_held(Move::GiveUp, key, reservation).await
     }
 
     /// Frees one node of a reservation: for a slave that saw its master go, and for a master that needs it no
@@ -233,7 +193,7 @@ impl Registry {
         key: &NodeKey,
         reservation: &Reservation,
     ) -> Result<bool, RegistryError> {
-        self.make_if_held(Move::Free, key, reservation, None).await
+        self.make_if_held(Move::Free, key, reservation).await
     }
 
     /// Frees a node whose lease has run out: for a slave that is reserved by a master that never came. Says
@@ -243,10 +203,7 @@ impl Registry {
     /// # Errors
     /// If the database fails.
     pub async fn free_if_expired(&self, key: &NodeKey) -> Result<bool, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.free_if_expired(key, self.now()).await,
-            Backend::Server(server) => server.free_if_expired(key, self.now()).await,
-        }
+        Ok(self.change(key, Change::Expire).await?.count() > 0)
     }
 
     /// Says that a slave is alive, with its figures. A node that was given up as silent and has rested is
@@ -256,17 +213,11 @@ impl Registry {
     /// [`RegistryError::NoSuchNode`] if the row is gone, or the registry with it: the slave should announce
     /// itself again.
     pub async fn beat(&self, key: &NodeKey, stats: Stats) -> Result<Node, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.beat(key, stats, self.now()).await,
-            Backend::Server(server) => server.beat(key, stats, self.now()).await,
-        }
+        Ok(self.change(key, Change::Beat(stats)).await?.node())
     }
 
     async fn make(&self, verb: Move, key: &NodeKey) -> Result<Node, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.make(verb, key, self.now()).await,
-            Backend::Server(server) => server.make(verb, key, self.now()).await,
-        }
+        Ok(self.change(key, Change::Make(verb)).await?.node())
     }
 
     async fn make_if_held(
@@ -274,15 +225,20 @@ impl Registry {
         verb: Move,
         key: &NodeKey,
         reservation: &Reservation,
-        rests_until: Option<i64>,
     ) -> Result<bool, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => {
-                database.make_if_held(verb, key, reservation, rests_until, self.now()).await
-            }
-            Backend::Server(server) => {
-                server.make_if_held(verb, key, reservation, rests_until, self.now()).await
-            }
-        }
+        let change = Change::MakeIfHeld(verb, reservation.clone());
+        Ok(self.change(key, change).await?.count() > 0)
     }
+
+    async fn change(&self, key: &NodeKey, change: Change) -> Result<Answer, RegistryError> {
+        self.ask(Request::Change { key: key.clone(), change }).await
+    }
+
+    async fn ask(&self, request: Request) -> Result<Answer, RegistryError> {
+        self.queue.ask(request, self.now()).await
+    }
+}
+
+fn keys(answer: Answer) -> Vec<NodeKey> {
+    answer.nodes().into_iter().map(|node| node.key).collect()
 }

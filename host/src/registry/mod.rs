@@ -30,25 +30,33 @@
 //! masters never hold one node.
 
 mod announcement;
+mod backend;
+mod backend_error;
 mod clock;
 mod dbi;
+mod dialects;
 mod error;
 mod handle;
+mod migrations;
 mod moves;
 mod node;
+mod nodes_table;
+mod queue;
+mod request;
 mod reservation;
 mod schema;
-mod server;
-mod sqlite;
+mod session;
+mod transaction;
 mod transition;
 mod url;
+mod value;
 
 pub use announcement::{Announcement, Stats};
+pub use backend_error::BackendError;
 pub use clock::Clock;
 pub use error::RegistryError;
 pub use handle::Registry;
 pub use moves::GIVEN_UP_REST;
 pub use node::{Node, NodeKey, NodeState, SILENCE};
 pub use reservation::Reservation;
-pub use server::ServerError;
 pub use url::RegistryUrl;

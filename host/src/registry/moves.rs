@@ -58,6 +58,11 @@ impl Move {
         }
     }
 
+    /// How long the node rests after this move, before a beat can bring it back.
+    pub(super) fn rest(self) -> Option<Duration> {
+        (self == Self::GiveUp).then_some(GIVEN_UP_REST)
+    }
+
     /// What whoever asked for this move can do instead, if a node is in `state` and the move may not be made.
     pub(super) fn advice(self, state: NodeState) -> &'static str {
         match (self, state) {

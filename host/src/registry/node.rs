@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::clock::seconds_before;
+
 /// How long a slave may say nothing until its row counts as abandoned. Slaves beat every second or so; three
 /// times the silence that ends a connection, so that a slow disk or clocks that differ by seconds are no
 /// reason.
@@ -150,7 +152,7 @@ impl Node {
 
 /// The last sign of life that still counts, in unix seconds.
 pub(super) fn oldest_sign_of_life(now: i64) -> i64 {
-    now.saturating_sub(SILENCE.as_secs() as i64)
+    seconds_before(now, SILENCE)
 }
 
 fn host_and_port(host: &str, port: u16) -> String {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use simplegrid::internals::registry::{
-    Announcement, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation, ServerError,
+    Announcement, BackendError, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation,
     Stats,
 };
 use simplegrid_tests::{DatabaseServer, Engine, TestDatabase, run_perl, wait};
@@ -77,9 +77,9 @@ fn slave(hostname: &str, port: u16) -> Announcement {
     }
 }
 
-fn server_error<T>(result: Result<T, RegistryError>) -> ServerError {
+fn backend_error<T>(result: Result<T, RegistryError>) -> BackendError {
     match result {
-        Err(RegistryError::Server(error)) => error,
+        Err(RegistryError::Backend(error)) => error,
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("no error"),
     }
@@ -191,8 +191,8 @@ fn a_table_of_a_newer_version_is_refused_at_once_and_left_as_it_is() {
         drop(open(database).await.unwrap());
         database.query("UPDATE simplegrid_schema SET version = 7");
         database.query("ALTER TABLE nodes DROP COLUMN rate");
-        let error = server_error(open(database).await);
-        assert!(matches!(error, ServerError::Newer { found: 7, known: 1, .. }), "{error}");
+        let error = backend_error(open(database).await);
+        assert!(matches!(error, BackendError::Newer { found: 7, known: 1, .. }), "{error}");
         assert!(error.to_string().contains("update this program") && !error.to_string().contains("hunter2"));
         database.query("SELECT version FROM nodes");
         let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'nodes'
@@ -206,8 +206,8 @@ fn a_table_of_a_newer_version_is_refused_at_once_and_left_as_it_is() {
 fn another_programs_table_of_the_same_name_is_refused_and_left_as_it_is() {
     on_each(async |_, database| {
         database.query("CREATE TABLE nodes (id INT, port INT)");
-        let error = server_error(open(database).await);
-        assert!(matches!(error, ServerError::ForeignTable { column: "hostname", .. }), "{error}");
+        let error = backend_error(open(database).await);
+        assert!(matches!(error, BackendError::ForeignTable { column: "hostname", .. }), "{error}");
         assert!(database.query("SELECT id, port FROM nodes").is_empty());
     });
 }
@@ -242,8 +242,8 @@ fn a_user_who_may_make_no_table_can_use_one_that_is_right() {
 
         PERL_TABLE.iter().for_each(|sql| drop(database.query(sql)));
         database.administer(&grant);
-        let error = server_error(Registry::open(&guest).await);
-        assert!(matches!(error, ServerError::NotPrepared { .. }), "{engine:?}: {error}");
+        let error = backend_error(Registry::open(&guest).await);
+        assert!(matches!(error, BackendError::NotPrepared { .. }), "{engine:?}: {error}");
 
         drop(open(database).await.unwrap());
         let registry = Registry::open(&guest).await.unwrap();

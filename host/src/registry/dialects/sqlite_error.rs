@@ -115,46 +115,6 @@ pub enum SqliteError {
         source: rusqlite::Error,
     },
 
-    /// A later version of this program has changed the table.
-    #[error(
-        "the registry {} was made by a newer SimpleGrid (its schema has version {found}, this program knows \
-         {known}); update this program, or name another file",
-        file.display()
-    )]
-    Newer {
-        /// The file.
-        file: PathBuf,
-        /// The version in the file.
-        found: i64,
-        /// The last version that this program knows.
-        known: usize,
-    },
-
-    /// There is a table of our name that is not ours.
-    #[error(
-        "the table `nodes` in {} is not a registry: it has no column `{column}`; name another file",
-        file.display()
-    )]
-    ForeignTable {
-        /// The file.
-        file: PathBuf,
-        /// The first column that is missing.
-        column: &'static str,
-    },
-
-    /// The table could not be brought up to date.
-    #[error("the table of the registry {} cannot be brought up to date: {source}", file.display())]
-    Migration {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-
-    /// The program is ending and did not begin this operation.
-    #[error("the registry is closed because the program is ending")]
-    Stopped,
-
     /// Something else, in SQLite's own words.
     #[error("the registry {} failed: {source}", file.display())]
     Other {
@@ -193,19 +153,6 @@ impl SqliteError {
             Self::NoDirectory { directory, file }
         } else {
             Self::CannotOpen { file, source }
-        }
-    }
-
-    /// Whether the same operation may succeed later.
-    pub(in crate::registry) fn is_temporary(&self) -> bool {
-        match self {
-            Self::Locked { .. } | Self::DiskFull { .. } | Self::Disk { .. } | Self::Vanished { .. } => true,
-            // A file or directory that was there when the program started may come back, like a mount.
-            Self::NoDirectory { .. } | Self::CannotOpen { .. } | Self::ReadOnly { .. } => true,
-            Self::CannotCreateDirectory { .. } => true,
-            Self::NotADatabase { .. } | Self::Damaged { .. } | Self::IsADirectory { .. } => false,
-            Self::Newer { .. } | Self::ForeignTable { .. } | Self::Stopped => false,
-            Self::Migration { .. } | Self::Other { .. } => false,
         }
     }
 }

@@ -5,12 +5,14 @@ use std::fmt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
 
-use super::error::ServerError;
-use super::migrations::Schema;
-use super::session::{IDLE_SECONDS, LOCK_WAIT_SECONDS};
-use super::value::{Row, Value};
+use super::server_session::{
+    self, IDLE_SECONDS, LOCK_WAIT_SECONDS, ServerSession, VERSION_TABLE, last_version,
+};
 use crate::database::mysql::{connect, in_words};
 use crate::database::{DatabaseError, Server, Trouble};
+use crate::registry::backend_error::BackendError;
+use crate::registry::session::{Dialect, FoundTable, SqlSession};
+use crate::registry::value::{Row, Value};
 
 /// The first versions that know `SKIP LOCKED`.
 const MARIADB_MIN: (u16, u16, u16) = (10, 6, 0);
@@ -19,8 +21,17 @@ const MYSQL_MIN: (u16, u16, u16) = (8, 0, 1);
 /// Held while the schema is changed, so that only one process does it. The name holds for the whole server.
 const MIGRATION_LOCK: &str = "CONCAT('simplegrid.', LEFT(DATABASE(), 50))";
 
+/// The SQL of MySQL and MariaDB.
+const DIALECT: Dialect = Dialect {
+    locks_rows: true,
+    empty_first: "",
+    // Names are compared byte by byte, as in the other databases, not as words of some language.
+    table_options: " ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    columns_at_once: usize::MAX,
+};
+
 /// A connection to MySQL or MariaDB.
-pub(super) struct MysqlSession {
+pub(in crate::registry) struct MysqlSession {
     server: Server,
     connection: Conn,
 }
@@ -33,7 +44,25 @@ impl fmt::Debug for MysqlSession {
 }
 
 impl MysqlSession {
-    pub(super) async fn open(server: &Server) -> Result<Self, ServerError> {
+    /// Says whether it is MariaDB.
+    async fn check_version(&mut self) -> Result<bool, BackendError> {
+        let rows = self.rows("SELECT VERSION()", &[]).await?;
+        let version = rows.first().and_then(|row| row[0].owned()).unwrap_or_default();
+        let is_mariadb = version.contains("MariaDB");
+        let needed = if is_mariadb { MARIADB_MIN } else { MYSQL_MIN };
+        if self.connection.server_version() < needed {
+            return Err(BackendError::TooOld { place: self.place(), version });
+        }
+        Ok(is_mariadb)
+    }
+
+    fn in_words(&self, error: &mysql_async::Error) -> BackendError {
+        in_words(&self.server, error).into()
+    }
+}
+
+impl ServerSession for MysqlSession {
+    async fn connect(server: &Server) -> Result<Self, BackendError> {
         let mut session = Self { server: server.clone(), connection: connect(server).await? };
         let is_mariadb = session.check_version().await?;
         // Only the rows that are meant are locked, not the gaps between them.
@@ -41,8 +70,7 @@ impl MysqlSession {
         let waits = format!(
             "SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}"
         );
-        // MySQL has no such limit for transactions alone. A session that it ends between operations is made
-        // anew.
+        // MySQL has no such limit for transactions alone. A session that it ends between operations is made anew.
         let idle = if is_mariadb { "idle_transaction_timeout" } else { "wait_timeout" };
         let idle = format!("SET SESSION {idle} = {IDLE_SECONDS}");
         for sql in [isolation, &waits, &idle] {
@@ -50,58 +78,64 @@ impl MysqlSession {
         }
         Ok(session)
     }
+}
 
-    /// Says whether it is MariaDB.
-    async fn check_version(&mut self) -> Result<bool, ServerError> {
-        let rows = self.rows("SELECT VERSION()", &[]).await?;
-        let version = rows.first().and_then(|row| row[0].text()).unwrap_or_default().to_owned();
-        let is_mariadb = version.contains("MariaDB");
-        let needed = if is_mariadb { MARIADB_MIN } else { MYSQL_MIN };
-        if self.connection.server_version() < needed {
-            return Err(ServerError::TooOld { server: self.server.to_string(), version });
-        }
-        Ok(is_mariadb)
+impl SqlSession for MysqlSession {
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
     }
 
-    pub(super) async fn say(&mut self, sql: &str) -> Result<(), DatabaseError> {
-        self.connection.query_drop(sql).await.map_err(|error| in_words(&self.server, &error))
+    fn place(&self) -> String {
+        self.server.to_string()
     }
 
-    pub(super) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+    async fn say(&mut self, sql: &str) -> Result<(), BackendError> {
+        self.connection.query_drop(sql).await.map_err(|error| self.in_words(&error))
+    }
+
+    async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, BackendError> {
         let found: Result<Vec<mysql_async::Row>, _> = self.connection.exec(sql, parameters(values)).await;
-        let rows = found.map_err(|error| in_words(&self.server, &error))?;
+        let rows = found.map_err(|error| self.in_words(&error))?;
         Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(value).collect()).collect())
     }
 
-    pub(super) async fn change(&mut self, sql: &str, values: &[Value]) -> Result<u64, DatabaseError> {
+    async fn change(&mut self, sql: &str, values: &[Value]) -> Result<u64, BackendError> {
         let changed = self.connection.exec_drop(sql, parameters(values)).await;
-        changed.map_err(|error| in_words(&self.server, &error))?;
+        changed.map_err(|error| self.in_words(&error))?;
         Ok(self.connection.affected_rows())
     }
 
-    /// What the server has of the registry, as far as this user may know.
-    pub(super) async fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        let here = "table_schema = DATABASE() AND table_name";
-        let columns = format!("SELECT column_name FROM information_schema.columns WHERE {here} = 'nodes'");
+    async fn look_at(&mut self, table: &str, index: &str) -> Result<FoundTable, BackendError> {
+        let is_table = format!("table_schema = DATABASE() AND table_name = '{table}'");
+        let columns = format!("SELECT column_name FROM information_schema.columns WHERE {is_table}");
         let columns = self.rows(&columns, &[]).await?;
         let index = format!(
-            "SELECT 1 FROM information_schema.statistics WHERE {here} = 'nodes' AND index_name = 'nodes_state'"
+            "SELECT 1 FROM information_schema.statistics WHERE {is_table} AND index_name = '{index}'"
         );
         let index = self.rows(&index, &[]).await?;
-        let tables = format!("SELECT table_name, engine FROM information_schema.tables WHERE {here}");
-        let engine = self.rows(&format!("{tables} = 'nodes' AND engine <> 'InnoDB'"), &[]).await?;
-        let version = self.rows(&format!("{tables} = 'simplegrid_schema'"), &[]).await?;
-        Ok(Schema {
-            columns: columns.iter().filter_map(|row| row[0].text().map(str::to_owned)).collect(),
+        let engine =
+            format!("SELECT engine FROM information_schema.tables WHERE {is_table} AND engine <> 'InnoDB'");
+        let engine = self.rows(&engine, &[]).await?;
+        Ok(FoundTable {
+            columns: columns.iter().filter_map(|row| row[0].owned()).collect(),
             has_index: !index.is_empty(),
             has_transactions: engine.is_empty(),
-            has_version_table: !version.is_empty(),
         })
     }
 
-    /// Holds all others up who would change the schema. What is changed cannot be taken back here, so every
-    /// step is only taken if it is still missing.
-    pub(super) async fn begin_migration(&mut self) -> Result<(), ServerError> {
+    async fn noted_version(&mut self) -> Result<Option<i64>, BackendError> {
+        let table = format!(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '{VERSION_TABLE}'"
+        );
+        if self.rows(&table, &[]).await?.is_empty() { Ok(None) } else { last_version(self).await }
+    }
+
+    fn note_version(&self, version: i64) -> String {
+        server_session::note_version(version)
+    }
+
+    /// What is changed cannot be taken back here, so every step is only taken if it is still missing.
+    async fn begin_migration(&mut self) -> Result<(), BackendError> {
         let sql = format!("SELECT GET_LOCK({MIGRATION_LOCK}, {LOCK_WAIT_SECONDS})");
         let got = self.rows(&sql, &[]).await?;
         if got.first().and_then(|row| row[0].integer()) == Some(1) {
@@ -111,7 +145,7 @@ impl MysqlSession {
         Err(DatabaseError::new(&self.server, Trouble::Conflict { words }).into())
     }
 
-    pub(super) async fn end_migration(&mut self) -> Result<(), DatabaseError> {
+    async fn end_migration(&mut self) -> Result<(), BackendError> {
         self.rows(&format!("SELECT RELEASE_LOCK({MIGRATION_LOCK})"), &[]).await.map(drop)
     }
 }
