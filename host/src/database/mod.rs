@@ -1,8 +1,7 @@
-//! Databases on servers: how one is named, and how a connection to it is made, with its TLS and its
-//! credentials.
+//! Databases on servers: how one is named, and how a connection to it is made, with TLS and credentials.
 //!
-//! It knows neither tables nor statements: those belong to the registry and to the sinks, which both connect
-//! through here. A SQLite file is no server and has no part in this.
+//! It knows neither tables nor statements: those belong to the registry and the sinks, which both connect
+//! through here. SQLite files have no server, and no part in this.
 
 mod address_error;
 mod connection_settings;

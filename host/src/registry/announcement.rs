@@ -1,9 +1,8 @@
-//! What a slave says of itself: all it is when it enters its row, and its figures with each beat. Data, and nothing
-//! else.
+//! What a slave says about itself: once when it enters its row, and its figures with each beat. Plain data.
 
 use super::node::NodeKey;
 
-/// What a slave says of itself before it listens.
+/// What a slave says about itself before it listens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Announcement {
     /// Where it is.
@@ -20,8 +19,8 @@ pub struct Announcement {
     pub pid: u32,
     /// The version of SimpleGrid that it runs.
     pub version: String,
-    /// A process of this machine that the caller has found dead: its row is taken over at once, without
-    /// waiting until it has been silent for long enough.
+    /// A process of this machine that the caller has found dead. Its row is taken over at once, however
+    /// short its silence.
     pub dead_pid: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! The database behind a registry, whichever it is: opens it and hands requests to it.
+//! The database behind a registry, whichever it is: opened here, and handed each request.
 
 mod file;
 mod server;
@@ -22,7 +22,7 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    /// Opens the database, and makes or completes its tables if need be.
+    /// Opens the database, and makes or completes its tables where they are missing something.
     pub(super) async fn open(url: &RegistryUrl) -> Result<Self, RegistryError> {
         Ok(match url {
             RegistryUrl::Sqlite { path, creates_directory } => {

@@ -23,11 +23,11 @@ pub enum BackendError {
         last: DatabaseError,
     },
 
-    /// The connection broke when all but the answer to `COMMIT` had been said.
-    #[error("the registry may or may not have done what it was asked: {0}")]
+    /// The connection broke before the answer to `COMMIT` came.
+    #[error("the registry may or may not have done what it was asked to do: {0}")]
     Unsure(DatabaseError),
 
-    /// A later version of this program has changed the schema.
+    /// A later version of this program has made or changed the schema.
     #[error(
         "the registry {place} was made by a newer SimpleGrid (its schema has version {found}, this program knows \
          {known}); update this program, or name another registry"
@@ -57,8 +57,8 @@ pub enum BackendError {
 
     /// A table is missing or old, and this user may not change that.
     #[error(
-        "the tables of the registry {place} must first be made or brought up to date, which this user may not do \
-         ({words}); let their owner run `simplegrid node-manager list`"
+        "the tables of the registry {place} must be made or brought up to date first, which this user may not do \
+         ({words}); run `simplegrid node-manager list` once with the user who owns them"
     )]
     NotPrepared {
         /// The server.
@@ -90,8 +90,8 @@ impl BackendError {
         }
     }
 
-    /// Whether nothing was done, and the same can succeed in a moment on a server. A table that is gone is made again when
-    /// a new session is opened.
+    /// Whether nothing was done, and the same can succeed in a moment on a server. A table that is gone is
+    /// made again when a new session is opened.
     pub(super) fn can_be_tried_again(&self) -> bool {
         let Self::Server(error) = self else { return false };
         matches!(
@@ -104,7 +104,7 @@ impl BackendError {
         )
     }
 
-    /// What a server says to what its user may not do.
+    /// The server's words, if the error is that its user may not do this.
     pub(super) fn forbidden(&self) -> Option<&str> {
         match self {
             Self::Server(DatabaseError { trouble: Trouble::Forbidden { words }, .. }) => Some(words),
@@ -112,8 +112,9 @@ impl BackendError {
         }
     }
 
-    /// What the error means if it is the answer to `COMMIT`. A connection to a server that breaks then does not say whether
-    /// the transaction was committed; a server that says why it was not has not committed it.
+    /// What the error means if it comes instead of an answer to `COMMIT`. When a connection to a server
+    /// breaks there, no one can tell whether the transaction was committed; a server that reports a conflict
+    /// has not committed it.
     pub(super) fn while_committing(self) -> Self {
         match self {
             Self::Server(error) if !matches!(error.trouble, Trouble::Conflict { .. }) => Self::Unsure(error),

@@ -1,5 +1,5 @@
-//! Perl's way of naming a database, `dbi:DRIVER:SETTINGS`, so that a Net::SimpleGrid command line works
-//! unchanged. It owns that spelling (perldoc DBI, DBD::SQLite, DBD::Pg, DBD::mysql) and nothing else.
+//! Databases named as Perl's DBI names them, `dbi:DRIVER:SETTINGS`, so that a command line of Net::SimpleGrid
+//! works unchanged. It owns that spelling (perldoc DBI, DBD::SQLite, DBD::Pg, DBD::mysql) and nothing else.
 
 use crate::database::{AddressError, Server, ServerKind};
 
@@ -19,8 +19,8 @@ pub(super) enum Dbi<'a> {
 /// What the text after `dbi:` names.
 pub(super) fn parse(rest: &str) -> Result<Dbi<'_>, AddressError> {
     let (driver, settings) = rest.split_once(':').unwrap_or((rest, ""));
-    // Attributes of the handle may follow the driver, as in `dbi:SQLite(RaiseError=>1):…`; they mean nothing
-    // here.
+    // Attributes of the handle may follow the driver, as in `dbi:SQLite(RaiseError=>1):…`; they have no
+    // meaning here.
     let driver = driver.split('(').next().unwrap_or_default();
     match driver.to_ascii_lowercase().as_str() {
         "sqlite" => Ok(Dbi::File(file(settings))),
@@ -30,7 +30,7 @@ pub(super) fn parse(rest: &str) -> Result<Dbi<'_>, AddressError> {
     }
 }
 
-/// The file is named by one of three keys, or stands alone.
+/// The file, which has one of three keys before it, or none.
 fn file(settings: &str) -> &str {
     let mut named = settings.split(';').filter_map(|setting| setting.split_once('='));
     named.find(|(key, _)| is_database(key)).map_or(settings, |(_, file)| file)
@@ -40,7 +40,7 @@ fn is_database(key: &str) -> bool {
     matches!(key, "dbname" | "database" | "db")
 }
 
-/// DBD::mysql separates settings by `:` too, and takes a first word without a key for the database.
+/// DBD::mysql separates settings with `:` too, and takes a first word without a key to be the database.
 fn server(kind: ServerKind, settings: &str) -> Result<Server, AddressError> {
     let mut server = Server::unnamed(kind);
     let separators: &[char] = if kind == ServerKind::Mysql { &[';', ':'] } else { &[';', ' '] };

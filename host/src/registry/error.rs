@@ -1,4 +1,4 @@
-//! Why the registry did not do what it was asked. It owns the words; it knows no database.
+//! Why the registry did not do what it was asked. It owns the words of refusals, and knows no database.
 
 use super::backend_error::BackendError;
 use super::moves::Move;
@@ -31,15 +31,15 @@ pub enum RegistryError {
         key: NodeKey,
     },
 
-    /// The slave of that row has ended, so no master may be sent there.
-    #[error("the slave of node {key} has ended; it is enabled when it is started again")]
+    /// The slave of that row has ended, so masters must not be sent there.
+    #[error("the slave of node {key} has ended; start it again, which enables the node")]
     Ended {
         /// Which node.
         key: NodeKey,
     },
 
-    /// The row is in a state from which it may not be moved in this way.
-    #[error("node {key} is {state}{} and may not become {wanted}{advice}", holder(.reserved_by.as_deref()))]
+    /// The row is in a state in which this move cannot start.
+    #[error("node {key} is {state}{} and cannot become {wanted}{advice}", holder(.reserved_by.as_deref()))]
     NotAllowed {
         /// Which node.
         key: NodeKey,
@@ -47,9 +47,9 @@ pub enum RegistryError {
         state: NodeState,
         /// Who holds it, if it is reserved.
         reserved_by: Option<String>,
-        /// The state it was to be in.
+        /// The state to which the move leads.
         wanted: NodeState,
-        /// What to do instead.
+        /// What you can do instead.
         advice: &'static str,
     },
 

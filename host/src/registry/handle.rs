@@ -1,5 +1,5 @@
-//! The door to the registry: every operation, whatever the database behind it. It owns the clock and the
-//! choice of the database; it knows no SQL.
+//! The door to the registry: a method for each operation. It owns the clock, and knows neither databases nor
+//! SQL.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use super::request::{Answer, Change, Request, Wish};
 use super::reservation::Reservation;
 use super::url::RegistryUrl;
 
-/// An open registry. Clones share one connection, over which one operation is done after the other.
+/// An open registry. Clones share one connection, over which operations are carried out one after the other.
 ///
-/// An operation whose future is dropped is still carried out. A master that stops waiting for [`reserve`]
-/// should therefore call [`release_reservation`], or let the leases run out.
+/// An operation whose future is dropped is still carried out, as long as a clone of the registry is left. A
+/// master that stops waiting for [`reserve`] should therefore call [`release_reservation`], or let the leases
+/// run out.
 ///
 /// [`reserve`]: Registry::reserve
 /// [`release_reservation`]: Registry::release_reservation
@@ -28,15 +29,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Opens the registry, and makes or migrates its table if need be.
+    /// Opens the registry, and makes or completes its tables where they are missing something.
     ///
     /// # Errors
-    /// If the database cannot be used; the message says what to do.
+    /// If the database cannot be used. The message says what to do.
     pub async fn open(url: &RegistryUrl) -> Result<Self, RegistryError> {
         Self::open_with_clock(url, Clock::System).await
     }
 
-    /// Opens the registry with a clock of the caller's.
+    /// Opens the registry with the caller's clock.
     ///
     /// # Errors
     /// As [`Registry::open`].
@@ -44,7 +45,7 @@ impl Registry {
         Ok(Self { queue: Queue::start(Backend::open(url).await?), clock })
     }
 
-    /// The time now as the registry counts it, in unix seconds: for comparing with a node's times.
+    /// The time now, as the registry counts it, in unix seconds: to compare with a node's times.
     pub fn now(&self) -> i64 {
         self.clock.now()
     }
@@ -57,7 +58,7 @@ impl Registry {
         Ok(self.ask(Request::List).await?.nodes())
     }
 
-    /// One node, if there is such a row.
+    /// One node, if it has a row.
     ///
     /// # Errors
     /// If the database fails.
@@ -65,12 +66,12 @@ impl Registry {
         Ok(self.ask(Request::Find(key.clone())).await?.nodes().pop())
     }
 
-    /// Makes a slave known, disabled: it is not used before [`Registry::enable`]. An abandoned row under the
-    /// same key is taken over, whatever its state. Best called with the port already bound: then no other
-    /// slave of this machine can have it.
+    /// Announces a slave, as disabled: it is not used before [`Registry::enable`]. An abandoned row with the
+    /// same key is taken over, whatever its state. Best called when the port is already bound, so that no
+    /// other slave of this machine can have it.
     ///
     /// # Errors
-    /// [`RegistryError::Live`] if a process that may be alive has the row.
+    /// [`RegistryError::Live`] if a process that could be alive has the row.
     pub async fn announce(&self, announcement: &Announcement) -> Result<(), RegistryError> {
         self.change(&announcement.key, Change::Announce(announcement.clone())).await.map(drop)
     }
@@ -83,7 +84,7 @@ impl Registry {
         self.make(Move::Enable, key).await
     }
 
-    /// Takes a node out, whoever holds it.
+    /// Takes a node out, even if a master holds it.
     ///
     /// # Errors
     /// As [`Registry::enable`].
@@ -91,8 +92,9 @@ impl Registry {
         self.make(Move::Disable, key).await
     }
 
-    /// Gives a node up until it is enabled or released by hand or starts again: for one that answers but
-    /// cannot be used, like a slave of another protocol. For one that went silent see [`Registry::lost`].
+    /// Gives a node up until it is enabled or released by hand, or its slave starts again: for a node that
+    /// answers but cannot be used, such as a slave with another protocol. For one that went silent, see
+    /// [`Registry::lost`].
     ///
     /// # Errors
     /// As [`Registry::enable`].
@@ -100,7 +102,7 @@ impl Registry {
         self.make(Move::Invalidate, key).await
     }
 
-    /// Takes a reserved node from its master, or forgives an invalid one: it is enabled afterwards.
+    /// Takes a reserved node from its master, or forgives an invalid one. Either is enabled afterwards.
     ///
     /// # Errors
     /// As [`Registry::enable`].
@@ -108,15 +110,15 @@ impl Registry {
         self.make(Move::Release, key).await
     }
 
-    /// Says that a node is draining: nobody reserves it any more, and its master may go on until it is done.
+    /// Notes that a node is draining: it is not reserved any more, and its master can go on until it is done.
     ///
     /// # Errors
-    /// As [`Registry::enable`]. A disabled or invalid node is refused: nobody would use it anyway.
+    /// As [`Registry::enable`]. A disabled or invalid node is refused: no master would use it anyway.
     pub async fn begin_cleanup(&self, key: &NodeKey) -> Result<Node, RegistryError> {
         self.make(Move::BeginCleanup, key).await
     }
 
-    /// Says that a slave has shut down as it should: its row stays, disabled and without a process.
+    /// Notes that a slave has shut down as it should. Its row stays, disabled and without a process.
     ///
     /// # Errors
     /// As [`Registry::enable`]; every state is allowed.
@@ -124,8 +126,8 @@ impl Registry {
         self.make(Move::Retire, key).await
     }
 
-    /// Deletes the rows whose slaves have not been seen for so long, unless a master renews its hold on them.
-    /// A slave that is alive after all announces itself again.
+    /// Deletes the rows whose slaves have not been seen for that long, unless a master renews its hold on
+    /// them. A slave that turns out to be alive announces itself again.
     ///
     /// # Errors
     /// If the database fails.
@@ -136,10 +138,10 @@ impl Registry {
 
     /// Reserves up to `max` nodes beyond those already held, in one atomic step: enabled ones, the longest
     /// available first, then those whose master let its lease run out. Nodes that have gone silent are left
-    /// alone. With `task`, only nodes that run this task.
+    /// out, and with `task`, nodes that run another task.
     ///
     /// # Errors
-    /// If the database fails; then nothing is reserved.
+    /// If the database fails. Nothing is reserved then.
     pub async fn reserve(
         &self,
         reservation: &Reservation,
@@ -151,9 +153,9 @@ impl Registry {
         Ok(self.ask(Request::Reserve(Wish { reservation, max, task, lease })).await?.nodes())
     }
 
-    /// Renews the lease of every node that is still held, draining ones among them, and says which these are:
-    /// a node that is missing was released, disabled or taken over. A lease that ran out is renewed too, as
-    /// long as nobody has taken the node.
+    /// Renews the lease of every node that the reservation still holds, draining ones included, and says
+    /// which these are: a node that is missing was released, disabled or taken over. A lease that ran out is
+    /// renewed too, unless another master has taken the node.
     ///
     /// # Errors
     /// If the database fails.
@@ -166,7 +168,7 @@ impl Registry {
         Ok(keys(renewed))
     }
 
-    /// Frees every node of a reservation, and says how many these were. Draining ones go on draining.
+    /// Frees every node of a reservation, and says how many there were. Draining ones go on draining.
     ///
     /// # Errors
     /// If the database fails.
@@ -174,8 +176,9 @@ impl Registry {
         Ok(self.ask(Request::Release(reservation.clone())).await?.count())
     }
 
-    /// Gives up a node that went silent on its master. It rests for [`GIVEN_UP_REST`](super::GIVEN_UP_REST), and the first beat
-    /// after that brings it back. Says whether the reservation still held it.
+    /// Gives up a node that went silent on its master. The node rests for
+    /// [`GIVEN_UP_REST`](super::GIVEN_UP_REST), and the first beat after that brings it back. Says
+    /// whether the reservation still held it.
     ///
     /// # Errors
     /// If the database fails.
@@ -183,8 +186,8 @@ impl Registry {
         self.make_if_held(Move::GiveUp, key, reservation).await
     }
 
-    /// Frees one node of a reservation: for a slave that saw its master go, and for a master that needs it no
-    /// more. Says whether the reservation still held it.
+    /// Frees one node of a reservation: for a slave that saw its master go, and for a master that does not
+    /// need the node any more. Says whether the reservation still held it.
     ///
     /// # Errors
     /// If the database fails.
@@ -196,9 +199,9 @@ impl Registry {
         self.make_if_held(Move::Free, key, reservation).await
     }
 
-    /// Frees a node whose lease has run out: for a slave that is reserved by a master that never came. Says
-    /// whether that was so. A slave with a session must not ask for it: its master may only have lost sight
-    /// of the registry.
+    /// Frees a node if its lease has run out, and says whether it had: for a slave that was reserved by a
+    /// master that never came. A slave with a session must not ask for this, since its master may only have
+    /// lost sight of the registry.
     ///
     /// # Errors
     /// If the database fails.
@@ -206,11 +209,12 @@ impl Registry {
         Ok(self.change(key, Change::Expire).await?.count() > 0)
     }
 
-    /// Says that a slave is alive, with its figures. A node that was given up as silent and has rested is
-    /// enabled again. Returns the row, so that the slave sees whether it is still enabled and who holds it.
+    /// Notes that a slave is alive, and its figures. A node that was given up as silent and has rested is
+    /// enabled again. Returns the row, so that the slave sees whether it is still enabled, and which
+    /// reservation holds it.
     ///
     /// # Errors
-    /// [`RegistryError::NoSuchNode`] if the row is gone, or the registry with it: the slave should announce
+    /// [`RegistryError::NoSuchNode`] if the row is gone, or the whole registry. The slave should announce
     /// itself again.
     pub async fn beat(&self, key: &NodeKey, stats: Stats) -> Result<Node, RegistryError> {
         Ok(self.change(key, Change::Beat(stats)).await?.node())

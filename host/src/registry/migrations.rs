@@ -1,9 +1,9 @@
-//! How a database comes to have the schema of the registry, whichever database it is. It does not know what the columns
-//! mean.
+//! How a database gets the tables of the registry, whichever database it is. It does not know what the
+//! columns mean.
 //!
-//! What is missing is decided by looking, so a table of Net::SimpleGrid is completed, a table that was deleted is made
-//! again, and a user who may change nothing can use tables to which nothing is missing. The version that is noted beside
-//! them only keeps a program away from what a newer one has made.
+//! What is missing is found by looking. So a table of Net::SimpleGrid is completed, a table that was dropped
+//! is made again, and a user who may not change tables can use complete ones. The version that is noted
+//! beside them serves only to keep a program away from the tables of a newer one.
 
 use super::backend_error::BackendError;
 use super::schema::{TABLES, Table, VERSION};
@@ -20,13 +20,14 @@ pub(super) async fn migrate(session: &mut impl SqlSession) -> Result<(), Backend
     session.end_migration().await
 }
 
-/// A statement that is still to be made, and whether the registry cannot do without it.
+/// A statement that is still to be executed, and whether the registry needs it.
 struct Step {
     sql: String,
     is_needed: bool,
 }
 
-/// Makes everything that is missing, looked for again now that no one else can be at it.
+/// Makes everything that is missing. It is looked for again, now that no other program can make it at the
+/// same time.
 async fn complete(session: &mut impl SqlSession) -> Result<(), BackendError> {
     for Step { sql, is_needed } in missing(session).await? {
         let Err(error) = session.say(&sql).await else { continue };
@@ -36,7 +37,7 @@ async fn complete(session: &mut impl SqlSession) -> Result<(), BackendError> {
             }
             Some(words) => {
                 tracing::debug!("the registry goes without `{sql}`: {words}");
-                // PostgreSQL has given the transaction up, and with it what was done before.
+                // PostgreSQL has given up the transaction, and what was done in it before. Begin another one.
                 session.end_migration().await?;
                 session.begin_migration().await?;
             }
@@ -46,7 +47,8 @@ async fn complete(session: &mut impl SqlSession) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// What is to be done, in this order. What a user may not do, but can do without, comes last.
+/// The statements that are still to be executed, in this order. What the registry can do without comes last,
+/// since a user may lack the right.
 async fn missing(session: &mut impl SqlSession) -> Result<Vec<Step>, BackendError> {
     let version = session.noted_version().await?;
     if let Some(found) = version.filter(|found| *found > VERSION) {

@@ -1,8 +1,9 @@
-//! Every statement on the table of nodes, in words that SQLite, PostgreSQL, MySQL and MariaDB all understand. It owns the
-//! SQL; what a row becomes is said by `transition`, and `transaction` begins and commits.
+//! Every statement on the table of nodes, in words that SQLite, PostgreSQL, MySQL and MariaDB all understand.
+//! It owns the SQL: `transition` decides what a row becomes, and `transaction` begins and commits.
 //!
-//! A row is locked when it is read (in SQLite, the whole file is) and written back before the transaction is over, so what
-//! was decided about it is still true then. No text is compared in a language: the collations of the servers differ.
+//! A row is locked when it is read (in SQLite, the whole file is) and written back in the same transaction,
+//! so what was decided about it still holds when it is written. No text is compared by the rules of a
+//! language, because the collations of the servers differ.
 
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ use super::session::{Dialect, SqlSession};
 use super::transition;
 use super::value::Value;
 
-/// Rows that one statement names: few enough that every database still finds them by their key.
+/// The most rows that one statement names: few enough that every database still finds them by their key.
 const ROWS_MAX: usize = 100;
 
-/// Which nodes can be reserved, the best first: those that are alive and free, then those whose master let its lease run
-/// out; never the slaves of Net::SimpleGrid itself, which say nothing of themselves and do not speak our protocol.
+/// Which nodes can be reserved, the best first: those that are alive and free, then those whose master let
+/// its lease run out. Slaves of Net::SimpleGrid itself are never among them: they show no sign of life, and
+/// do not speak our protocol.
 const FREE: &str = "state = 'enabled' AND last_seen >= ?";
 const EXPIRED: &str = "state = 'reserved' AND last_seen >= ? AND lease_until < ?
              AND (reserved_by IS NULL OR reserved_by <> ?)";
@@ -54,9 +56,9 @@ async fn find(session: &mut impl SqlSession, key: &NodeKey) -> Result<Vec<Node>,
     select(session, "WHERE hostname = ? AND port = ?", &of_key(key)).await
 }
 
-/// Lets something happen to one node, and says what has become of it; nothing if that could not happen to it. No one else
-/// can change the row meanwhile. If another slave enters a row of the same key at the same moment, the key is taken, and
-/// the transaction is tried again.
+/// Lets something happen to one node, and says what has become of it; nothing if it could not happen. The row
+/// is locked meanwhile. If another slave enters a row with the same key at the same moment, this one fails
+/// because the key is taken, and is tried again.
 async fn change_one(
     session: &mut impl SqlSession,
     key: &NodeKey,
@@ -72,8 +74,8 @@ async fn change_one(
     Ok(new.into_iter().collect())
 }
 
-/// Deletes the rows whose slaves have been silent for so long, unless a master renews its hold on them. Rows of
-/// Net::SimpleGrid say nothing of themselves and stay.
+/// Deletes the rows whose slaves have been silent for that long, unless a master renews its hold on them.
+/// Rows of Net::SimpleGrid show no signs of life, and stay.
 async fn prune(
     session: &mut impl SqlSession,
     silent_for: Duration,
@@ -92,8 +94,9 @@ async fn prune(
     Ok(nodes)
 }
 
-/// Reserves nodes that are free. Rows that someone else has locked are passed over, so that masters do not wait for each
-/// other; only if there are no others are those waited for, since it may have been a beat that locked them.
+/// Reserves nodes that are free. Rows that are locked are passed over, so that masters do not wait for each
+/// other. Only if there are no other rows are the locked ones waited for, since it may have been a beat that
+/// locked them.
 async fn reserve(session: &mut impl SqlSession, wish: &Wish, now: i64) -> Result<Vec<Node>, BackendError> {
     let until = seconds_after(now, wish.lease);
     let mut nodes = choose(session, wish, now, session.dialect().row_lock_skipping()).await?;
@@ -136,8 +139,8 @@ async fn choose(
     Ok(chosen)
 }
 
-/// The nodes of one kind that can be reserved, the longest available first. That is the order of the index, so the search
-/// ends with the last node that is wanted, however many there are.
+/// The nodes of one kind that can be reserved, longest available first. That is the order of the index, so
+/// the search ends as soon as enough nodes are found, however many there are.
 fn choice(dialect: &Dialect, kind: &str, of_task: bool, wanted: usize) -> String {
     let task = if of_task { " AND task = ?" } else { "" };
     let empty_first = dialect.empty_first;
@@ -173,10 +176,10 @@ async fn release(
     Ok(Answer::Freed(usize::try_from(changed).unwrap_or(usize::MAX)))
 }
 
-/// Some columns of a row, and what stands in them.
+/// Some columns of a row, and their values.
 type Columns = Vec<(&'static str, Value)>;
 
-/// Writes what has become of a row. Columns that go together are written together, if one of them has changed.
+/// Writes what has become of a row. The columns of a group are written together, if one of them has changed.
 async fn write(session: &mut impl SqlSession, old: Option<&Node>, new: &Node) -> Result<(), BackendError> {
     if old.is_none() {
         session.change("INSERT INTO nodes (hostname, port) VALUES (?, ?)", &of_key(&new.key)).await?;
@@ -194,7 +197,7 @@ async fn write(session: &mut impl SqlSession, old: Option<&Node>, new: &Node) ->
     Ok(())
 }
 
-/// What a slave says of itself once.
+/// What a slave says about itself once.
 fn announced(node: &Node) -> Columns {
     vec![
         ("children", node.children.into()),
@@ -226,7 +229,7 @@ fn state(node: &Node) -> Columns {
     ]
 }
 
-/// The nodes of which a condition is true.
+/// The nodes for which a condition is true.
 async fn select(
     session: &mut impl SqlSession,
     condition: &str,
@@ -240,7 +243,7 @@ fn selection(condition: &str) -> String {
     format!("SELECT {} FROM nodes {condition}", NODES.columns())
 }
 
-/// The node in a row of all columns. A row with an invalid port is not one of ours.
+/// The node in a row of all columns; nothing if its port is invalid, since such a row is not one of ours.
 fn node(row: &[Value]) -> Option<Node> {
     let [
         hostname,
@@ -286,7 +289,7 @@ fn of_key(key: &NodeKey) -> [Value; 2] {
     [key.hostname.as_str().into(), key.port.into()]
 }
 
-/// A condition that is true for these rows, in a form for which every database uses the key.
+/// A condition that is true for these rows, in a form with which every database uses the key.
 fn any_of(nodes: &[Node]) -> (String, Vec<Value>) {
     let condition = vec!["(hostname = ? AND port = ?)"; nodes.len()].join(" OR ");
     (condition, nodes.iter().flat_map(|node| of_key(&node.key)).collect())

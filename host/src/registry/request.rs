@@ -1,5 +1,5 @@
-//! What the registry is asked, and what it answers. Data, so that a request can wait in a queue, be tried again, and be
-//! printed.
+//! What the registry is asked, and what it answers. Data, so that a request can wait in a queue, be tried
+//! again, and be printed.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::moves::Move;
 use super::node::{Node, NodeKey};
 use super::reservation::Reservation;
 
-/// What the registry is asked. The time at which it is asked goes beside it.
+/// What the registry is asked. The time of asking goes beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Request {
     /// All nodes.
@@ -30,13 +30,13 @@ pub(super) enum Request {
 /// What can happen to one node. [`super::transition`] says what becomes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Change {
-    /// Its slave makes itself known.
+    /// Its slave announces itself.
     Announce(Announcement),
-    /// Someone moves it, whoever holds it.
+    /// It is moved, whether or not a master holds it.
     Make(Move),
-    /// Someone moves it who knows this reservation; it must hold the node.
+    /// It is moved, if this reservation holds it.
     MakeIfHeld(Move, Reservation),
-    /// Its lease has run out; nothing happens if it has not.
+    /// It is freed, if its lease has run out.
     Expire,
     /// Its slave is alive.
     Beat(Stats),
@@ -49,13 +49,13 @@ pub(super) struct Wish {
     pub reservation: Reservation,
     /// How many at most.
     pub max: usize,
-    /// The task that they must run, if not any.
+    /// The task that they must run, if it matters.
     pub task: Option<String>,
     /// For how long.
     pub lease: Duration,
 }
 
-/// What comes of a request.
+/// The answer to a request.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     /// The rows that were found or changed, as they are now; the rows that were deleted.
@@ -83,7 +83,7 @@ impl Answer {
         }
     }
 
-    /// The one row of a request that fails if there is none.
+    /// The row in the answer to a request that fails if there is none.
     ///
     /// # Panics
     /// If the request was another one.

@@ -11,8 +11,8 @@ pub(super) struct Table {
     create: &'static str,
     /// The columns without which a table of this name is another program's.
     first_columns: &'static [&'static str],
-    /// The columns that came later, with their types. They can be empty, so that programs that do not know them can go
-    /// on writing to the table.
+    /// The columns that came later, with their types. They can be empty, so that programs that do not know
+    /// them can go on writing to the table.
     added_columns: &'static [(&'static str, &'static str)],
     /// The name of its index.
     pub index: &'static str,
@@ -23,11 +23,12 @@ pub(super) struct Table {
 /// Every table.
 pub(super) const TABLES: [&Table; 1] = [&NODES];
 
-/// The version of the schema that this program makes and knows. A column or a table that an older program can do without
-/// needs no new one: what is missing is found by looking.
+/// The version of the schema that this program makes and knows. A new column or table that older programs can
+/// do without does not need a new version: what is missing is found by looking.
 pub(super) const VERSION: i64 = 1;
 
-/// The nodes. Its first columns are the table of Net::SimpleGrid (`db.changelog.xml`), widths and types included.
+/// The nodes. The first columns are the table of Net::SimpleGrid (`db.changelog.xml`), with its widths and
+/// types.
 pub(super) const NODES: Table = Table {
     name: "nodes",
     create: "
@@ -54,7 +55,7 @@ pub(super) const NODES: Table = Table {
         ("version", "text"),
     ],
     index: "nodes_state",
-    // Masters look for the nodes of one state that have been in it longest, among perhaps thousands.
+    // Masters look for the nodes that have been in one state longest, among perhaps thousands.
     indexed: |dialect| format!("state, start_time{}, hostname, port", dialect.empty_first),
 };
 
@@ -75,7 +76,7 @@ impl Table {
         format!("CREATE INDEX {} ON {} ({})", self.index, self.name, (self.indexed)(dialect))
     }
 
-    /// Adds those of the later columns that are not there.
+    /// Adds the later columns that are missing.
     pub(super) fn add_columns(&self, present: &[String], dialect: &Dialect) -> Vec<String> {
         let missing = self.added_columns.iter().filter(|(column, _)| !has(present, column));
         let added: Vec<_> = missing.map(|(name, sql_type)| format!("ADD COLUMN {name} {sql_type}")).collect();
@@ -83,7 +84,7 @@ impl Table {
         statements.map(|added| format!("ALTER TABLE {} {}", self.name, added.join(", "))).collect()
     }
 
-    /// A first column that is not among those of a table of this name, if there is one.
+    /// The first of its first columns that a table of this name lacks, if any.
     pub(super) fn missing_first_column(&self, present: &[String]) -> Option<&'static str> {
         self.first_columns.iter().copied().find(|column| !has(present, column))
     }

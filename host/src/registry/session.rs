@@ -1,12 +1,12 @@
-//! What the registry's statements need of a connection, whichever database is behind it: three dialects offer it. It
-//! knows no table.
+//! What the registry's statements need of a connection, whichever database is behind it. Three dialects offer
+//! it. It knows no table.
 
 use super::backend_error::BackendError;
 use super::value::{Row, Value};
 
 /// A connection that is ready for statements.
 ///
-/// The futures are `Send`, for the connections to servers live in a task.
+/// The futures are `Send`, because sessions on servers are used in a task.
 pub(super) trait SqlSession: Send + Sized {
     /// How its SQL differs from that of the others.
     fn dialect(&self) -> &'static Dialect;
@@ -41,23 +41,24 @@ pub(super) trait SqlSession: Send + Sized {
         self.say(end.sql())
     }
 
-    /// What the database has of a table and its index, as far as this user can see.
+    /// How much of a table and its index is in the database, as far as this user can see.
     fn look_at(
         &mut self,
         table: &str,
         index: &str,
     ) -> impl Future<Output = Result<FoundTable, BackendError>> + Send;
 
-    /// The version of the schema that is noted in the database, if this user can see one.
+    /// The version of the schema that is noted in the database, if there is one that this user can see.
     fn noted_version(&mut self) -> impl Future<Output = Result<Option<i64>, BackendError>> + Send;
 
     /// The statements that note it.
     fn note_version(&self, version: i64) -> String;
 
-    /// Keeps all others from changing the schema until [`SqlSession::end_migration`] or the end of the session.
+    /// Keeps all other programs from changing the schema until [`SqlSession::end_migration`] or the end of
+    /// the session.
     fn begin_migration(&mut self) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// Lets the others go on.
+    /// Keeps what was changed, and lets other programs go on.
     fn end_migration(&mut self) -> impl Future<Output = Result<(), BackendError>> + Send;
 }
 
@@ -89,11 +90,12 @@ impl End {
 /// How the SQL of a database differs from that of the others.
 #[derive(Debug)]
 pub(super) struct Dialect {
-    /// Whether transactions lock single rows. Where they do not, one that writes has the whole database to itself.
+    /// Whether transactions lock single rows. If not, a transaction that writes has the whole database to
+    /// itself.
     pub locks_rows: bool,
-    /// What makes empty values come first in an order, where they do not anyway.
+    /// What makes empty values come first in an order, if they do not by themselves.
     pub empty_first: &'static str,
-    /// What follows the columns of a table that is made.
+    /// What follows the columns in the statement that makes a table.
     pub table_options: &'static str,
     /// How many columns one statement can add to a table.
     pub columns_at_once: usize,
@@ -105,19 +107,19 @@ impl Dialect {
         if self.locks_rows { " FOR UPDATE" } else { "" }
     }
 
-    /// The same, and passes rows over that another transaction has locked.
+    /// The same, but passes over rows that another transaction has locked.
     pub(super) fn row_lock_skipping(&self) -> &'static str {
         if self.locks_rows { " FOR UPDATE SKIP LOCKED" } else { "" }
     }
 }
 
-/// What a database has of a table.
+/// How much of a table is in a database.
 #[derive(Debug)]
 pub(super) struct FoundTable {
     /// Its columns; none if there is no such table.
     pub columns: Vec<String>,
     /// Whether it has its index.
     pub has_index: bool,
-    /// Whether its changes can be taken back: an old table of MySQL can be in MyISAM.
+    /// Whether its changes can be rolled back: an old table of MySQL can be in MyISAM.
     pub has_transactions: bool,
 }

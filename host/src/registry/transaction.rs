@@ -1,4 +1,5 @@
-//! One request as one transaction. It does not know how the session came to be, nor whether the request is tried again.
+//! One request as one transaction. It does not know how the session was opened, nor whether the request is
+//! tried again.
 
 use super::backend_error::BackendError;
 use super::error::RegistryError;
@@ -6,8 +7,8 @@ use super::nodes_table;
 use super::request::{Answer, Request};
 use super::session::{Access, End, SqlSession};
 
-/// Carries a request out. The session comes back if it can be used again; one that is dropped in the middle takes its
-/// transaction with it, for the database takes back what was not committed.
+/// Carries a request out. The session comes back if it can be used again. If it is dropped in the middle, the
+/// database rolls back what was not committed.
 pub(super) async fn carry_out<S: SqlSession>(
     mut session: S,
     request: &Request,

@@ -30,7 +30,7 @@ impl From<u32> for Value {
     }
 }
 
-/// No database has a wider integer, so larger counts stay at the largest.
+/// No database has a wider integer, so larger counts become the largest one.
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
         Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
@@ -63,8 +63,8 @@ impl Value {
         }
     }
 
-    /// A number of a narrower type. One that does not fit is read as absent: other programs write to the tables too,
-    /// and one odd figure should not hide all nodes.
+    /// A number of a narrower type. One that does not fit is read as missing: other programs write to the
+    /// tables too, and one odd figure should not hide all nodes.
     pub(super) fn number<T: TryFrom<i64>>(&self) -> Option<T> {
         self.integer().and_then(|number| T::try_from(number).ok())
     }

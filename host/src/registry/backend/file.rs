@@ -1,5 +1,5 @@
-//! A registry in a SQLite file: kept open, opened again when the file has been replaced, and used on a blocking thread.
-//! It does not know what the requests do.
+//! A registry in a SQLite file: kept open, opened again when the file has been replaced, and used on a
+//! blocking thread. It does not know what the requests do.
 
 #[cfg(test)]
 mod tests;
@@ -17,11 +17,11 @@ use crate::registry::error::RegistryError;
 use crate::registry::request::{Answer, Request};
 use crate::registry::{migrations, transaction};
 
-/// How long an operation waits for others to be done with the file. Operations take less than a millisecond, so only a
-/// program that hangs in the middle of one is waited for in vain.
+/// How long an operation waits for others to be done with the file. Operations take less than a millisecond,
+/// so waiting is in vain only if a program hangs in the middle of one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait before the file is tried again while it is being opened: SQLite itself does not wait there.
+/// The pause between two tries to open the file, where SQLite itself does not wait.
 const REOPEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// A SQLite file and, most of the time, a connection to it.
@@ -32,7 +32,7 @@ pub(in crate::registry) struct FileBackend {
 }
 
 impl FileBackend {
-    /// Opens the file, or makes it, and its directory too if that is asked for.
+    /// Opens the file, or creates it, and its directory too if that is asked for.
     pub(super) async fn open(path: &Path, creates_directory: bool) -> Result<Self, RegistryError> {
         Self::open_file(SqliteFile { path: path.to_owned(), creates_directory, busy_timeout: BUSY_TIMEOUT })
             .await
@@ -45,8 +45,8 @@ impl FileBackend {
         Ok(Self { file, session: Some(session) })
     }
 
-    /// Carries a request out. The next one starts with a new connection, if this one has failed otherwise than by a busy
-    /// file.
+    /// Carries a request out. After a failure, except that of a busy file, the next request starts with a new
+    /// connection.
     pub(super) async fn perform(&mut self, request: Request, now: i64) -> Result<Answer, RegistryError> {
         let (file, session) = (self.file.clone(), self.session.take());
         let work =
@@ -61,8 +61,8 @@ impl FileBackend {
     }
 }
 
-/// Tries to open the file until the busy timeout is over: the first programs to open a new file get in each other's way
-/// while one of them sets it up.
+/// Tries to open the file until the busy timeout is over: programs that open a new file at the same moment
+/// get in each other's way while one of them sets it up.
 fn open_patiently(file: &SqliteFile) -> Result<SqliteSession, BackendError> {
     let deadline = Instant::now() + file.busy_timeout;
     loop {
@@ -81,7 +81,7 @@ fn open(file: &SqliteFile) -> Result<SqliteSession, BackendError> {
     Ok(session)
 }
 
-/// What comes of work with a SQLite session, which blocks and never waits.
+/// The result of work with a SQLite session, which blocks instead of waiting.
 fn at_once<T>(work: impl Future<Output = T>) -> T {
     work.now_or_never().expect("a SQLite session blocks instead of waiting")
 }

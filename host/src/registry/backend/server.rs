@@ -1,5 +1,5 @@
-//! A registry on a server: connected again when the connection has broken, and requests tried again within a time limit
-//! if nothing was done. It does not know what the requests do.
+//! A registry on a server: connects again when the connection has broken, and tries requests again, within a
+//! time limit, if nothing was done. It does not know what the requests do.
 
 use std::time::Duration;
 
@@ -12,16 +12,15 @@ use crate::registry::error::RegistryError;
 use crate::registry::request::{Answer, Request};
 use crate::registry::{migrations, transaction};
 
-/// How long an operation may take, with everything that it takes to connect again: a slave or a master has other things
-/// to do.
+/// How long an operation can take, connecting again included: a slave or a master has other things to do.
 const OPERATION_MAX: Duration = Duration::from_secs(5);
 
-/// The pause before an operation is tried again; each is twice as long as the one before.
+/// The first pause before an operation is tried again. Each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// The longest of them.
+/// The longest of these pauses.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How often a server is tried when a program starts, and the pause between two tries: as often, and as long, as in
+/// How many times a server is tried when a program starts, and the pause between two tries: both as in
 /// Net::SimpleGrid (`Manager.pm`, `dbh`).
 const OPEN_TRIES: u32 = 5;
 const OPEN_PAUSE: Duration = Duration::from_secs(2);
@@ -34,8 +33,8 @@ pub(in crate::registry) struct ServerBackend<S> {
 }
 
 impl<S: ServerSession> ServerBackend<S> {
-    /// Connects. What a server can say for a while, when it is being set up or started again, is taken as final only after
-    /// several tries.
+    /// Connects. Errors that a server can give for a while, when it is being set up or restarted, count only
+    /// after several tries.
     pub(super) async fn open(server: &Server) -> Result<Self, BackendError> {
         let mut tries = 1;
         loop {
@@ -66,7 +65,7 @@ impl<S: ServerSession> ServerBackend<S> {
                     if Instant::now() + pause >= deadline {
                         return Err(error.into());
                     }
-                    tracing::debug!("the registry is asked again for {request:?}: {error}");
+                    tracing::debug!("the registry is asked again: {request:?} failed because {error}");
                     last = Some(error);
                 }
                 result => return result,
@@ -76,7 +75,8 @@ impl<S: ServerSession> ServerBackend<S> {
         }
     }
 
-    /// One transaction, on a new session if there is none. A session that the time limit interrupts is gone.
+    /// One transaction, on a new session if there is none. A session that is interrupted by the time limit is
+    /// dropped.
     async fn try_once(&mut self, request: &Request, now: i64) -> Result<Answer, RegistryError> {
         let session = match self.session.take() {
             Some(session) => session,
@@ -94,12 +94,13 @@ async fn open_session<S: ServerSession>(server: &Server) -> Result<S, BackendErr
     Ok(session)
 }
 
-/// What follows from a try that has failed when a program starts: nothing but a line in the log, or the end.
+/// After a try that failed when a program starts: the error that ends it, if it was the last. The log says
+/// once that more tries follow.
 fn pause_or_give_up(tries: u32, last: DatabaseError) -> Result<(), BackendError> {
     match tries {
         OPEN_TRIES => Err(BackendError::GaveUp { tries, last }),
         1 => {
-            tracing::info!("the registry does not answer as it should yet; it is tried for some seconds");
+            tracing::info!("the registry does not answer as it should yet; trying for some seconds");
             Ok(())
         }
         _ => Ok(()),

@@ -1,5 +1,5 @@
-//! What differs between the databases: how a session is opened and set up, how values travel, and how the catalogue is
-//! asked. No file here knows what is in the tables.
+//! What differs between the databases: how a session is opened and set up, how values travel, and how the
+//! catalogue is read. No file here knows what is in the tables.
 
 pub(super) mod mysql;
 pub(super) mod postgres;

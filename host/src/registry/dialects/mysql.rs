@@ -1,4 +1,4 @@
-//! What only MySQL and MariaDB do: how values travel to them, and how they are asked about their tables.
+//! What only MySQL and MariaDB do: how values travel to them, and how their catalogue is read.
 
 use std::fmt;
 
@@ -18,7 +18,8 @@ use crate::registry::value::{Row, Value};
 const MARIADB_MIN: (u16, u16, u16) = (10, 6, 0);
 const MYSQL_MIN: (u16, u16, u16) = (8, 0, 1);
 
-/// Held while the schema is changed, so that only one process does it. The name holds for the whole server.
+/// Held while the schema is changed, so that only one process does it. The name is valid for the whole
+/// server, so it has the database in it.
 const MIGRATION_LOCK: &str = "CONCAT('simplegrid.', LEFT(DATABASE(), 50))";
 
 /// The SQL of MySQL and MariaDB.
@@ -36,7 +37,7 @@ pub(in crate::registry) struct MysqlSession {
     connection: Conn,
 }
 
-/// The library would show its settings, and with them the password.
+/// The library's own text would show its settings, and the password with them.
 impl fmt::Debug for MysqlSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MysqlSession({})", self.server)
@@ -44,7 +45,7 @@ impl fmt::Debug for MysqlSession {
 }
 
 impl MysqlSession {
-    /// Says whether it is MariaDB.
+    /// Refuses a server that is too old, and says whether this one is MariaDB.
     async fn check_version(&mut self) -> Result<bool, BackendError> {
         let rows = self.rows("SELECT VERSION()", &[]).await?;
         let version = rows.first().and_then(|row| row[0].owned()).unwrap_or_default();
@@ -65,12 +66,13 @@ impl ServerSession for MysqlSession {
     async fn connect(server: &Server) -> Result<Self, BackendError> {
         let mut session = Self { server: server.clone(), connection: connect(server).await? };
         let is_mariadb = session.check_version().await?;
-        // Only the rows that are meant are locked, not the gaps between them.
+        // With this, only the rows that are meant are locked, not the gaps between them.
         let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
         let waits = format!(
             "SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}"
         );
-        // MySQL has no such limit for transactions alone. A session that it ends between operations is made anew.
+        // MySQL has no such limit for transactions alone. A session that it ends between operations is opened
+        // again.
         let idle = if is_mariadb { "idle_transaction_timeout" } else { "wait_timeout" };
         let idle = format!("SET SESSION {idle} = {IDLE_SECONDS}");
         for sql in [isolation, &waits, &idle] {
@@ -134,14 +136,14 @@ impl SqlSession for MysqlSession {
         server_session::note_version(version)
     }
 
-    /// What is changed cannot be taken back here, so every step is only taken if it is still missing.
+    /// Changes of the schema cannot be rolled back here, so only steps that are still missing are taken.
     async fn begin_migration(&mut self) -> Result<(), BackendError> {
         let sql = format!("SELECT GET_LOCK({MIGRATION_LOCK}, {LOCK_WAIT_SECONDS})");
         let got = self.rows(&sql, &[]).await?;
         if got.first().and_then(|row| row[0].integer()) == Some(1) {
             return Ok(());
         }
-        let words = "another program is changing its table".to_owned();
+        let words = "another program is changing its tables".to_owned();
         Err(DatabaseError::new(&self.server, Trouble::Conflict { words }).into())
     }
 

@@ -1,4 +1,4 @@
-//! What only PostgreSQL does: how values travel to it, and how it is asked about its tables.
+//! What only PostgreSQL does: how values travel to it, and how its catalogue is read.
 
 use bytes::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -15,7 +15,7 @@ use crate::registry::value::{Row, Value};
 /// The first version that has all that is needed here, as it numbers itself: 9.6.
 const VERSION_MIN: i64 = 90_600;
 
-/// Held while the schema is changed, so that only one process does it: any number that no one else uses.
+/// Held while the schema is changed, so that only one process does it: any number that no other program uses.
 const MIGRATION_LOCK: i64 = 0x5349_4d50_4c45; // "SIMPLE"
 
 /// The SQL of PostgreSQL.
@@ -118,7 +118,7 @@ impl SqlSession for PostgresSession {
     }
 }
 
-/// PostgreSQL numbers the places of values. No statement of ours has a `?` that is none.
+/// PostgreSQL numbers the places of values. Each `?` in our statements is such a place.
 fn numbered(sql: &str) -> String {
     let mut pieces = sql.split('?');
     let mut numbered = pieces.next().unwrap_or_default().to_owned();
@@ -132,8 +132,8 @@ fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-/// Each value takes the type that its place in the statement has. A number that is too large for it becomes
-/// the largest that is not.
+/// Each value takes the type of its place in the statement. A number that is too large for the type becomes
+/// the largest that fits.
 impl ToSql for Value {
     fn to_sql(&self, place: &Type, out: &mut BytesMut) -> Result<IsNull, Cause> {
         match self {

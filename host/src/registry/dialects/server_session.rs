@@ -1,16 +1,16 @@
-//! What sessions on servers have in common: how they are opened, how long they wait, and where the schema's version is
-//! noted.
+//! What sessions on servers have in common: how they are opened, how long they wait, and where the version of
+//! the schema is noted.
 
 use crate::database::Server;
 use crate::registry::backend_error::BackendError;
 use crate::registry::session::SqlSession;
 
-/// How long a statement waits for a row that another transaction has locked, in seconds: less than an operation may
-/// take, so that the server's own words come first.
+/// How long a statement waits for a row that another transaction has locked, in seconds: less than an
+/// operation may take, so that the server's own words come first.
 pub(super) const LOCK_WAIT_SECONDS: u32 = 4;
 
-/// How long the server lets a transaction of ours be open and do nothing, in seconds. A process that stands still in the
-/// middle of one would keep all others from its rows.
+/// How long the server lets one of our transactions stay open without doing anything, in seconds. A process
+/// that stands still in the middle of one would otherwise keep all others from its rows.
 pub(super) const IDLE_SECONDS: u32 = 10;
 
 /// A session on a server.

@@ -1,5 +1,5 @@
-//! What only SQLite does: how its file is opened, how values travel to it, and how it is asked about its tables. It
-//! blocks: no future here ever waits, and whoever polls one is on a thread that can wait for a disk.
+//! What only SQLite does: how its file is opened, how values travel to it, and how its catalogue is read. It
+//! blocks: no future here ever waits, so each must be polled on a thread that can wait for a disk.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -23,7 +23,7 @@ const DIALECT: Dialect =
 pub(in crate::registry) struct SqliteFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Whether to make its directory if need be.
+    /// Whether to create its directory if it is missing.
     pub creates_directory: bool,
     /// How long a transaction waits for others to be done with the file.
     pub busy_timeout: Duration,
@@ -45,7 +45,7 @@ struct FileId {
 }
 
 impl SqliteFile {
-    /// Opens the file, or makes it. The tables are left as they are.
+    /// Opens the file, or creates it. The tables are left as they are.
     pub(in crate::registry) fn connect(&self) -> Result<SqliteSession, SqliteError> {
         if self.creates_directory {
             self.create_directory()?;
@@ -58,8 +58,9 @@ impl SqliteFile {
         Ok(SqliteSession { file: self.clone(), connection, id })
     }
 
-    /// WAL, so that readers and the one writer do not wait for each other; `synchronous = NORMAL`, so that a beat does not
-    /// wait for the disk: after a power cut the last moments of a registry are worth nothing.
+    /// WAL, so that readers and the one writer do not wait for each other; `synchronous = NORMAL`, so that a
+    /// beat does not wait for the disk: after a power cut the last moments of a registry are worth
+    /// nothing.
     fn configured_connection(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -92,8 +93,8 @@ impl SqliteFile {
 }
 
 impl SqliteSession {
-    /// Whether the path still leads to the file that is open: an operation on a deleted file would succeed, and no one would
-    /// see it.
+    /// Whether the path still leads to the file that is open: an operation on a deleted file would succeed,
+    /// and no one would see it.
     pub(in crate::registry) fn is_current(&self) -> bool {
         FileId::of(&self.file.path) == Some(self.id)
     }
@@ -136,8 +137,8 @@ impl SqlSession for SqliteSession {
         self.said(self.changed(sql, values)).map(|rows| rows as u64)
     }
 
-    /// A transaction that writes takes the lock before it reads anything, so that what was read is still true when it is
-    /// written, and a busy file is waited for instead of failing halfway.
+    /// A transaction that writes takes the lock before it reads anything, so that what was read is still true
+    /// when it is written, and a busy file is waited for instead of failing halfway.
     async fn begin(&mut self, access: Access) -> Result<(), BackendError> {
         self.say(match access {
             Access::Read => "BEGIN",
@@ -146,7 +147,7 @@ impl SqlSession for SqliteSession {
         .await
     }
 
-    /// SQLite itself takes some transactions back, and one on a busy file has not even begun.
+    /// Some failures end a transaction in SQLite itself, and on a busy file it has not even begun.
     async fn end(&mut self, end: End) -> Result<(), BackendError> {
         match end {
             End::Rollback if self.connection.is_autocommit() => Ok(()),
@@ -165,7 +166,7 @@ impl SqlSession for SqliteSession {
         })
     }
 
-    /// The `user_version` of the file: 0 if no one has set it, as in a file of Net::SimpleGrid.
+    /// The `user_version` of the file: 0 if it was never set, as in a file of Net::SimpleGrid.
     async fn noted_version(&mut self) -> Result<Option<i64>, BackendError> {
         let rows = self.rows("PRAGMA user_version", &[]).await?;
         Ok(rows.first().and_then(|row| row[0].integer()).filter(|version| *version != 0))

@@ -1,4 +1,4 @@
-//! What every registry must do when many use it at once, each with a connection of its own.
+//! What every registry must do when many use it at once, each over its own connection.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -17,7 +17,7 @@ contracts! {
     many_slaves_beat_at_once_and_none_fails,
 }
 
-/// Runs `work` on a thread with a connection of its own, as another process would.
+/// Runs `work` on a thread with its own connection, as another process would.
 fn on_another_connection<T: Send + 'static, F: Future<Output = T>>(
     url: &RegistryUrl,
     work: impl FnOnce(Registry) -> F + Send + 'static,
@@ -39,8 +39,8 @@ async fn two_masters_that_race_for_the_last_node_never_both_get_it(place: &Place
     let masters = ["m", "n"].map(|name| {
         let barrier = Arc::clone(&barrier);
         on_another_connection(&grid.url, move |registry| async move {
-            // Nothing is unwrapped between the barriers: a panic would leave the other master waiting for
-            // ever.
+            // Nothing is unwrapped between the barriers, because a panic would leave the other master waiting
+            // for ever.
             let mut won = Vec::new();
             for _ in 0..ROUNDS {
                 let beat = registry.beat(&key(1), Stats::default()).await;
@@ -106,8 +106,8 @@ async fn many_slaves_beat_at_once_and_none_fails(place: &Place) {
     assert_eq!(grid.node(1).await.done, Some(99));
 }
 
-/// A beat locks the row for a moment, which is no reason to find nothing. However the machine shares its time, the
-/// master goes on until it has met many beats.
+/// A beat locks the row for a moment, and still the master must find it. However the machine shares its time,
+/// the master goes on until there were many beats.
 async fn a_master_gets_the_last_node_though_its_slave_beats(place: &Place) {
     const ROUNDS_MIN: usize = 300;
     const BEATS_MIN: usize = 100;

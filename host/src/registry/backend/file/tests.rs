@@ -1,5 +1,5 @@
-//! What only a SQLite file can do: be the Perl original's, be broken in many ways, be locked, deleted or
-//! full.
+//! What only happens to a SQLite file: Net::SimpleGrid has made it, or it is broken in one of many ways,
+//! locked, deleted or full.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// Short, for tests that wait until it is over.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// The table as Liquibase makes it from the Perl original's `db.changelog.xml`.
+/// The table as Liquibase makes it from the `db.changelog.xml` of Net::SimpleGrid.
 const PERL_TABLE: &str = "
     CREATE TABLE nodes (hostname VARCHAR(100) NOT NULL, port INT NOT NULL, start_time INT, state VARCHAR(16),
         reserved_by VARCHAR(100), children INT, CONSTRAINT pk_nodes_host_port PRIMARY KEY (hostname, port));
@@ -103,7 +103,7 @@ fn hostnames(nodes: &[Node]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_table_of_the_perl_original_is_migrated_in_place_and_keeps_its_rows() {
+async fn a_table_of_net_simplegrid_is_migrated_in_place_and_keeps_its_rows() {
     let file = TestFile::with_sql(PERL_TABLE);
     for _ in 0..2 {
         let registry = file.open().await.unwrap();
@@ -118,22 +118,22 @@ async fn a_table_of_the_perl_original_is_migrated_in_place_and_keeps_its_rows() 
 }
 
 #[tokio::test]
-async fn masters_leave_rows_of_the_perl_original_alone() {
+async fn masters_leave_rows_of_net_simplegrid_alone() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     let master = Reservation::new("r");
-    // Its slaves do not speak our protocol, and would take what a master says for records.
+    // Its slaves do not speak our protocol, and would take a master's messages for records.
     assert!(registry.reserve(&master, 9, None, LEASE).await.unwrap().is_empty());
-    // Everything else may be done to its rows.
+    // Everything else can be done to its rows.
     assert_eq!(registry.release(&NodeKey::new("b", 1337)).await.unwrap().state, NodeState::Enabled);
     registry.announce(&slave("c")).await.unwrap();
     assert_eq!(registry.enable(&NodeKey::new("c", 1337)).await.unwrap().pid, Some(4711));
     assert_eq!(hostnames(&registry.reserve(&master, 9, None, LEASE).await.unwrap()), ["c"]);
 }
 
-/// The statements of the Perl original's `Manager.pm`, in their effect: it names no columns but its own.
+/// The statements of `Manager.pm` of Net::SimpleGrid, in their effect: it names only its own columns.
 #[tokio::test]
-async fn the_perl_tools_can_go_on_writing_to_a_migrated_table() {
+async fn net_simplegrid_can_go_on_writing_to_a_migrated_table() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     registry.announce(&slave("z")).await.unwrap();
@@ -155,9 +155,9 @@ async fn the_perl_tools_can_go_on_writing_to_a_migrated_table() {
     assert_eq!(registry.beat(&nodes[3].key, stats).await.unwrap().state, NodeState::Reserved);
 }
 
-/// It enables and reserves a node without a look at our columns.
+/// It enables and reserves a node without looking at our columns.
 #[tokio::test]
-async fn a_reservation_of_the_perl_original_is_not_ended_by_an_old_lease() {
+async fn a_reservation_of_net_simplegrid_is_not_ended_by_an_old_lease() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     registry.announce(&slave("z")).await.unwrap();
@@ -172,7 +172,7 @@ async fn a_reservation_of_the_perl_original_is_not_ended_by_an_old_lease() {
 }
 
 #[tokio::test]
-async fn a_row_with_a_state_that_nobody_writes_is_shown_and_can_be_released() {
+async fn a_row_with_a_state_that_no_program_writes_is_shown_and_can_be_released() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     let odd = "UPDATE nodes SET state = NULL, children = 'five', reserved_by = NULL WHERE hostname = 'a'";
@@ -231,7 +231,7 @@ async fn programs_that_open_a_new_file_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_refused_and_left_as_it_is() {
     let text = "hostname,port\n".repeat(100);
     let file = TestFile::with_bytes(text.as_bytes());
     let error = sqlite_error(file.open().await);
@@ -259,7 +259,7 @@ async fn a_missing_directory_is_named_and_not_made() {
     assert_eq!(
         error.to_string(),
         format!(
-            "there is no directory {0} for the registry {0}/grid.db; make it with `mkdir -p`, or name another file",
+            "there is no directory {0} for the registry {0}/grid.db; create it with `mkdir -p`, or name another file",
             directory.display()
         )
     );
@@ -286,9 +286,9 @@ async fn a_directory_in_the_way_is_named() {
     assert!(matches!(error, SqliteError::CannotCreateDirectory { .. }), "{error}");
 }
 
-/// Root may write everything, so there the file opens.
+/// Root can write every file, so for root this one opens.
 #[tokio::test]
-async fn a_file_that_may_not_be_written_is_refused() {
+async fn a_file_that_cannot_be_written_is_refused() {
     let file = TestFile::new();
     drop(file.open().await.unwrap());
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o400)).unwrap();
@@ -356,7 +356,7 @@ async fn a_file_that_stays_locked_is_named_as_such_and_works_again_afterwards() 
 }
 
 #[tokio::test]
-async fn a_registry_that_was_deleted_is_made_anew_and_the_slave_learns_that_its_row_is_gone() {
+async fn a_registry_that_was_deleted_is_made_again_and_the_slave_learns_that_its_row_is_gone() {
     let file = TestFile::new();
     let registry = file.open().await.unwrap();
     registry.announce(&slave("a")).await.unwrap();
