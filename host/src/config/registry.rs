@@ -10,7 +10,7 @@ use crate::registry::RegistryUrl;
 /// Where the registry is, as the user said it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryChoice {
-    /// Its address: a URL, a DSN as Perl's DBI has it, or a file that holds one of these.
+    /// Its address: a URL, or a DSN as Perl's DBI has it, or a file that holds one.
     pub address: String,
     /// Whether nobody named it, so that its directory may have to be made.
     pub is_default: bool,
@@ -52,8 +52,8 @@ impl RegistryChoice {
         Ok(Self { address, is_default, password_file, server })
     }
 
-    /// The registry itself. The manager arguments `username` and `password`, which Net::SimpleGrid has too,
-    /// count where the address has none, and the password file where no password is given.
+    /// The registry itself. Perl's `username` and `password` count where the address has none, and the file
+    /// with a password where nobody says one.
     ///
     /// # Errors
     /// If the address is none, or a file cannot be read: the user's errors.
@@ -126,7 +126,7 @@ fn choose_password_file(flag: Option<PathBuf>, args: &[Pair], settings: &Setting
     named.filter(|_| outranked).map(PathBuf::from).or(flag)
 }
 
-/// What is written, or for `@FILE` what stands in the first line of that file, as Net::SimpleGrid has its
+/// What is written, or for `@FILE` what stands in the first line of that file, as the original had its
 /// server's address in one.
 fn text_or_file(text: &str) -> Result<String, ConfigError> {
     let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned()) };

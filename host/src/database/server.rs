@@ -63,7 +63,7 @@ impl Server {
     /// Checks that every setting has a meaning and can be obeyed. Nothing is opened.
     ///
     /// # Errors
-    /// The first that is wrong.
+    /// The first setting that is wrong.
     pub fn check(&self) -> Result<(), AddressError> {
         self.connection_settings().map(drop)
     }

@@ -14,38 +14,38 @@ pub enum RegistryError {
         process(*.pid), .key.hostname, .key.port
     )]
     Live {
-        /// Which node.
+        /// The node.
         key: NodeKey,
         /// The process that has it, on the machine `key.hostname`.
         pid: Option<u32>,
-        /// How long ago it said that it is alive.
+        /// How long ago its last sign of life was.
         seen_seconds_ago: i64,
-        /// Its state.
+        /// The node's state.
         state: NodeState,
     },
 
     /// There is no such row.
     #[error("there is no node {key}; `simplegrid node-manager list` shows all")]
     NoSuchNode {
-        /// Which node.
+        /// The node.
         key: NodeKey,
     },
 
     /// The slave of that row has ended, so masters must not be sent there.
     #[error("the slave of node {key} has ended; start it again, which enables the node")]
     Ended {
-        /// Which node.
+        /// The node.
         key: NodeKey,
     },
 
     /// The row is in a state in which this move cannot start.
     #[error("node {key} is {state}{} and cannot become {wanted}{advice}", holder(.reserved_by.as_deref()))]
     NotAllowed {
-        /// Which node.
+        /// The node.
         key: NodeKey,
-        /// The state it is in.
+        /// Its state.
         state: NodeState,
-        /// Who holds it, if it is reserved.
+        /// The reservation that holds it, if there is one.
         reserved_by: Option<String>,
         /// The state to which the move leads.
         wanted: NodeState,

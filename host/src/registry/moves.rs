@@ -14,7 +14,7 @@ pub const GIVEN_UP_REST: Duration = crate::limits::SILENCE_MAX;
 pub(super) enum Move {
     /// Make it available. This does not take a reserved node from its master.
     Enable,
-    /// Take it out, whoever holds it.
+    /// Take it out, even if a master holds it.
     Disable,
     /// Take it from its master, or forgive it.
     Release,

@@ -19,7 +19,7 @@ pub enum RegistryUrl {
     Sqlite {
         /// The file; a relative path is relative to the working directory.
         path: PathBuf,
-        /// Whether to make the file's directory if it is missing: only for the default, so that a typing
+        /// Whether to create the file's directory if it is missing: only for the default, so that a typing
         /// error in a path does not lead to a new, empty registry.
         creates_directory: bool,
     },
@@ -96,7 +96,7 @@ impl RegistryUrl {
         match dbi::parse(rest)? {
             Dbi::File(file) => Self::from_sqlite_file(file),
             Dbi::Server(server) => Ok(Self::Server(server)),
-            // The settings are not repeated: a password may be among them.
+            // The settings are not repeated: a password could be among them.
             Dbi::Other { driver } => Err(UrlError::Unknown { text: format!("dbi:{driver}:…") }),
         }
     }

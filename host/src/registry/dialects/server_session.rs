@@ -6,7 +6,7 @@ use crate::registry::backend_error::BackendError;
 use crate::registry::session::SqlSession;
 
 /// How long a statement waits for a row that another transaction has locked, in seconds: less than an
-/// operation may take, so that the server's own words come first.
+/// operation can take, so that the server's own words come first.
 pub(super) const LOCK_WAIT_SECONDS: u32 = 4;
 
 /// How long the server lets one of our transactions stay open without doing anything, in seconds. A process
