@@ -48,8 +48,8 @@ pub mod record {
 pub mod registry {
     //! The table of nodes.
     pub use crate::registry::{
-        Announcement, Clock, GIVEN_UP_REST, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl,
-        Reservation, SILENCE, ServerError, Stats,
+        Announcement, BackendError, Clock, GIVEN_UP_REST, Node, NodeKey, NodeState, Registry, RegistryError,
+        RegistryUrl, Reservation, SILENCE, Stats,
     };
 }
 

@@ -1,8 +1,8 @@
-//! What can be wrong with the name of a database, in words that say how it is written.
+//! What can be wrong with the name of a database, in words that say how to write it.
 
-use super::server::ServerKind;
+use super::server_kind::ServerKind;
 
-/// Why a text does not name a database on a server. No text repeats what may be a password.
+/// Why a text does not name a database on a server. No message repeats what could be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It lacks a part.
@@ -14,7 +14,7 @@ pub enum AddressError {
         part: &'static str,
     },
     /// A part of it cannot be read.
-    #[error("the {kind} URL has `{value}` for its {part}, which is none")]
+    #[error("the {kind} URL has an invalid {part}: `{value}`")]
     Bad {
         /// The kind of server.
         kind: ServerKind,
@@ -23,14 +23,14 @@ pub enum AddressError {
         /// What stands there.
         value: String,
     },
-    /// It has a setting that means nothing here.
-    #[error("there is no setting `{name}` for a {kind} URL; there are {}", known.join(", "))]
+    /// It has a setting that has no meaning here.
+    #[error("a {kind} URL has no setting `{name}`; it can have {}", known.join(", "))]
     UnknownSetting {
         /// The kind of server.
         kind: ServerKind,
         /// The setting.
         name: String,
-        /// All settings that there are.
+        /// All settings that it can have.
         known: Vec<&'static str>,
     },
     /// A setting has a value that it cannot have.
@@ -42,12 +42,12 @@ pub enum AddressError {
         name: String,
         /// What stands there.
         value: String,
-        /// What may stand there.
+        /// What can stand there.
         expected: &'static str,
     },
-    /// A certificate is to be checked, but nobody says who may have signed it.
+    /// A certificate is to be verified, but no authority is named.
     #[error(
-        "the {kind} URL asks for a certificate to be verified and does not say by whom it must be signed; add \
+        "the {kind} URL asks for a verified certificate, but names no authority that can sign it; add \
          `{setting}=FILE`, a file of certificates in PEM form"
     )]
     NoAuthority {

@@ -1,16 +1,21 @@
-//! What the settings of a database's URL ask for: TLS, and where the socket is. It owns their names, which
-//! are those of libpq, of MySQL's client and of Perl's DBD::mysql; it opens nothing.
+//! What the settings in a database's URL ask for: TLS, and where the socket is. It owns their names, which
+//! are those of libpq, of MySQL's client and of Perl's DBD::mysql, and opens nothing.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::address_error::AddressError;
-use super::server::{Server, ServerKind};
+use super::server_kind::ServerKind;
 use super::tls::TlsMode;
 
-/// What may be said of PostgreSQL, in the words of libpq. Parts of the URL may be written as settings, too.
+/// How long making a connection can take, names and handshakes included: as long as a whole operation on the
+/// registry.
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// The settings for PostgreSQL, as libpq has them. Parts of the URL can be written as settings, too.
 const POSTGRES: [&str; 6] = ["host", "password", "port", "sslmode", "sslrootcert", "user"];
 
-/// What may be said of MySQL, in the words of its client, and of DBD::mysql.
+/// The settings for MySQL, as its client and DBD::mysql have them.
 const MYSQL: [&str; 11] = [
     "host",
     "password",
@@ -33,20 +38,20 @@ const SWITCH: &str = "0 or 1";
 /// How a connection is made, beyond host, port and user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ConnectionSettings {
-    /// Whether there is TLS, and what of the certificate is checked.
+    /// Whether there is TLS, and how much of the certificate is checked.
     pub(super) tls: TlsMode,
-    /// The certificates of those who may have signed the server's.
+    /// The certificates of the authorities that can sign the server's.
     pub(super) authorities: Option<PathBuf>,
     /// MySQL's socket; that of PostgreSQL is named by its host.
     pub(super) socket: Option<PathBuf>,
 }
 
 impl ConnectionSettings {
-    /// What the settings of a server ask for.
-    pub(super) fn of(server: &Server) -> Result<Self, AddressError> {
+    /// What these settings of a server ask for.
+    pub(super) fn of(kind: ServerKind, settings: &[(String, String)]) -> Result<Self, AddressError> {
         let mut asked = Asked::default();
-        for (name, value) in &server.settings {
-            match server.kind {
+        for (name, value) in settings {
+            match kind {
                 ServerKind::Postgres => asked.postgres(name, value)?,
                 ServerKind::Mysql => asked.mysql(name, value)?,
             }
@@ -55,16 +60,16 @@ impl ConnectionSettings {
         let tls = match (mode.unwrap_or(TlsMode::Prefer), verify) {
             (TlsMode::Disable, _) => TlsMode::Disable,
             (mode, true) => mode.max(TlsMode::VerifyFull),
-            // As libpq has it: whoever names authorities wants them to be asked.
+            // As in libpq: authorities that are named are meant to be used.
             (TlsMode::Require, _) if authorities.is_some() => TlsMode::VerifyCa,
             (mode, false) => mode,
         };
         if tls >= TlsMode::VerifyCa && authorities.is_none() {
-            let setting = match server.kind {
+            let setting = match kind {
                 ServerKind::Postgres => "sslrootcert",
                 ServerKind::Mysql => "ssl-ca",
             };
-            return Err(AddressError::NoAuthority { kind: server.kind, setting });
+            return Err(AddressError::NoAuthority { kind, setting });
         }
         Ok(Self { tls, authorities, socket })
     }
@@ -106,7 +111,7 @@ impl Asked {
     }
 }
 
-/// The words of both worlds, however their letters are written.
+/// The words of both kinds of servers, in capital or small letters.
 fn mode(kind: ServerKind, name: &str, value: &str, expected: &'static str) -> Result<TlsMode, AddressError> {
     Ok(match value.to_ascii_lowercase().replace('_', "-").as_str() {
         "disable" | "disabled" => TlsMode::Disable,
@@ -139,7 +144,14 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> Result<ConnectionSettings, AddressError> {
-        ConnectionSettings::of(&Server::from_url(url).expect("it is a server").unwrap())
+        let (kind, settings) = match url.split_once("://").unwrap() {
+            ("postgres", rest) => (ServerKind::Postgres, rest),
+            (_, rest) => (ServerKind::Mysql, rest),
+        };
+        let settings = settings.split_once('?').map_or("", |(_, settings)| settings);
+        let settings = settings.split('&').filter_map(|setting| setting.split_once('='));
+        let settings: Vec<_> = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        ConnectionSettings::of(kind, &settings)
     }
 
     #[test]
@@ -170,8 +182,7 @@ mod tests {
         let words = |url: &str| of(url).unwrap_err().to_string();
         assert_eq!(
             words("postgres://h/d?sslcert=x"),
-            "there is no setting `sslcert` for a PostgreSQL URL; there are host, password, port, sslmode, \
-             sslrootcert, user"
+            "a PostgreSQL URL has no setting `sslcert`; it can have host, password, port, sslmode, sslrootcert, user"
         );
         assert_eq!(
             words("postgres://h/d?sslmode=on"),

@@ -1,5 +1,5 @@
-//! Why a database server did not do what it was asked, in words that say what to do. It owns the translation
-//! of the servers' codes; it knows no table.
+//! Why a database server did not do what it was asked, in words that say what to do. It translates the
+//! servers' codes, and knows no table.
 
 use std::io;
 
@@ -18,8 +18,8 @@ pub struct DatabaseError {
 /// What can go wrong with a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// Nobody is there.
-    #[error("cannot be reached: {reason}; is its server running, and is that its address?")]
+    /// Nothing answers at that address.
+    #[error("cannot be reached: {reason}; check that its server is running, and that this is its address")]
     Unreachable {
         /// In the system's words.
         reason: String,
@@ -30,27 +30,27 @@ pub enum Trouble {
         /// How long it was waited for.
         seconds: u64,
     },
-    /// It does not know the user, or not with that password.
+    /// It does not accept the user, or not with that password.
     #[error("does not accept this user with {}; check both", if *.with_password { "this password" } else { "no password" })]
     WrongPassword {
         /// Whether there was one.
         with_password: bool,
     },
-    /// It does not let the user in, whatever the password.
+    /// It does not let the user in, with any password.
     #[error("does not let this user in: {words}")]
     NotLetIn {
         /// In its own words.
         words: String,
     },
-    /// The server has no such database, or does not admit to having it.
+    /// The server has no such database, or hides it from this user.
     #[error(
-        "does not exist on that server, or not for this user; create it, grant the right, or name another"
+        "does not exist on that server, or this user cannot see it; create it, grant the right, or name another"
     )]
     NoSuchDatabase,
-    /// It has no TLS, and that was asked for.
-    #[error("offers no TLS, and its URL asks for it")]
+    /// It has no TLS, which the URL asks for.
+    #[error("offers no TLS, but its URL asks for it")]
     NoTls,
-    /// It is not who it should be, or TLS fails otherwise.
+    /// Its certificate is not good enough, or TLS fails in another way.
     #[error("fails in the TLS handshake: {reason}")]
     Tls {
         /// In the library's words.
@@ -62,8 +62,8 @@ pub enum Trouble {
         /// Why not.
         reason: String,
     },
-    /// It takes no connections now.
-    #[error("takes no connection now: {words}")]
+    /// It accepts no connections now.
+    #[error("accepts no connection now: {words}")]
     NotNow {
         /// In its own words.
         words: String,
@@ -75,7 +75,7 @@ pub enum Trouble {
         reason: String,
     },
     /// The user may not do this.
-    #[error("does not let this user do it: {words}; grant the right, or use another user")]
+    #[error("does not let this user do this: {words}; grant the right, or use another user")]
     Forbidden {
         /// In its own words.
         words: String,
@@ -86,8 +86,8 @@ pub enum Trouble {
         /// In its own words.
         words: String,
     },
-    /// Someone else was faster: the whole transaction may succeed if it is tried again.
-    #[error("could not do it beside what others do: {words}")]
+    /// Another client was faster: the whole transaction can succeed if it is tried again.
+    #[error("could not do it at the same time as others: {words}")]
     Conflict {
         /// In its own words.
         words: String,
@@ -106,12 +106,12 @@ impl DatabaseError {
         Self { server: server.to_string(), trouble }
     }
 
-    /// Whether the same may succeed later without anyone's help.
+    /// Whether the same can succeed later without anyone's help.
     pub fn is_temporary(&self) -> bool {
         match self.trouble {
             Trouble::Unreachable { .. } | Trouble::Silent { .. } | Trouble::NotNow { .. } => true,
             Trouble::Lost { .. } | Trouble::Conflict { .. } | Trouble::NoSuchTable { .. } => true,
-            // A server that is being restored or set up again may say any of these for a while.
+            // A server that is being restored or set up can give any of these answers for a while.
             Trouble::WrongPassword { .. } | Trouble::NotLetIn { .. } | Trouble::NoSuchDatabase => true,
             Trouble::NoTls | Trouble::Tls { .. } => true,
             Trouble::Authorities { .. } | Trouble::Forbidden { .. } | Trouble::Other { .. } => false,
@@ -130,8 +130,8 @@ impl Trouble {
             "3D000" => Self::NoSuchDatabase,
             "42501" => Self::Forbidden { words },
             "42P01" => Self::NoSuchTable { words },
-            // Serialization, deadlock, lock not available in time, a row of the same key, a plan that has
-            // grown old.
+            // Serialization, deadlock, a lock not available in time, a row with the same key, an outdated
+            // plan.
             "40001" | "40P01" | "55P03" | "23505" | "0A000" => Self::Conflict { words },
             "53300" | "57P03" => Self::NotNow { words },
             code if code.starts_with("57P0") || code.starts_with("08") || code.starts_with("25P0") => {
@@ -176,7 +176,7 @@ impl Trouble {
             1044 | 1049 => Self::NoSuchDatabase,
             1142 | 1143 | 1227 => Self::Forbidden { words },
             1146 => Self::NoSuchTable { words },
-            // Deadlock, lock not available in time, a row of the same key, a table that is being changed.
+            // Deadlock, a lock not available in time, a row with the same key, a table that is being changed.
             1213 | 1205 | 1062 | 1412 | 1020 | 1060 | 1061 | 1050 => Self::Conflict { words },
             1040 | 1203 | 1226 => Self::NotNow { words },
             1053 | 1077 | 1079 | 1080 | 1152 | 1927 | 4031 => Self::Lost { reason: words },
@@ -197,7 +197,7 @@ impl Trouble {
     }
 }
 
-/// Messages are one line each, whatever a server makes of them.
+/// Each message is one line here, even if the server's has several.
 fn one_line(words: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,17 +1,16 @@
-//! Connecting to MySQL and MariaDB. What is said over the connection is the business of whoever asked for it.
+//! Connecting to MySQL and MariaDB. What is said over the connection is the caller's business.
 
 use std::path::PathBuf;
 
 use mysql_async::{Conn, Error, IoError, OptsBuilder, SslOpts};
 use rustls::CertificateError;
 
-use super::connection_settings::ConnectionSettings;
+use super::connection_settings::{CONNECT_MAX, ConnectionSettings};
 use super::database_error::{DatabaseError, Trouble};
 use super::server::Server;
 use super::tls::{self, TlsMode};
-use super::{CONNECT_MAX, current_user};
 
-/// Where its port is if nobody says otherwise, and where distributions put its socket.
+/// Its default port, and where distributions put its socket.
 const PORT: u16 = 3306;
 const SOCKETS: [&str; 3] = ["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"];
 
@@ -32,7 +31,7 @@ pub(crate) fn in_words(server: &Server, error: &Error) -> DatabaseError {
 
 async fn connect_patiently(server: &Server) -> Result<Conn, Trouble> {
     let settings =
-        ConnectionSettings::of(server).map_err(|error| Trouble::Other { words: error.to_string() })?;
+        server.connection_settings().map_err(|error| Trouble::Other { words: error.to_string() })?;
     let opts = opts(server);
     let in_words = |error: Error| Trouble::of_mysql(server, &error);
     if let Some(socket) = socket(server, &settings) {
@@ -48,11 +47,11 @@ async fn connect_patiently(server: &Server) -> Result<Conn, Trouble> {
         Err(error) => error,
     };
     match (settings.tls, Trouble::of_mysql(server, &error)) {
-        // As its client does it: TLS that does not work is no TLS, if it is only preferred.
+        // As in its own client: if TLS is only preferred and does not work, go on without it.
         (TlsMode::Prefer, Trouble::NoTls | Trouble::Tls { .. }) => Conn::new(opts).await.map_err(in_words),
         // A good certificate for another host is good enough. The library cannot be told so (it looks for a
-        // word that rustls does not use any more), but can be told which host to expect: one that the
-        // certificate is for.
+        // word that rustls no longer uses), but it can be told which host to expect: one for which the
+        // certificate is.
         (TlsMode::VerifyCa, trouble) => match name_in_certificate(&error) {
             Some(name) => {
                 let ssl = ssl.with_danger_tls_hostname_override(Some(name));
@@ -68,17 +67,17 @@ fn opts(server: &Server) -> OptsBuilder {
     OptsBuilder::default()
         .ip_or_hostname(server.host.as_deref().unwrap_or("localhost"))
         .tcp_port(server.port.unwrap_or(PORT))
-        .user(server.username.clone().or_else(current_user))
+        .user(server.user())
         .pass(server.password.clone())
         .db_name(Some(&server.database))
-        // An address that was named is what is meant, even if the server has a socket, too.
+        // An address that is named is meant, even if the server has a socket too.
         .prefer_socket(false)
-        // A row that is found counts, whether or not it changes.
+        // A row that is found counts as changed, even if it stays the same.
         .client_found_rows(true)
 }
 
-/// The socket that is named; or the usual one, if it is there and is what is meant. To all clients of MySQL
-/// `localhost` means the socket. Here it does not where the port is another one, or where TLS is a must.
+/// The socket that is named, or else the usual one, if it exists and is meant. To all clients of MySQL,
+/// `localhost` means the socket. Here it does not if another port is named, or if TLS is required.
 fn socket(server: &Server, settings: &ConnectionSettings) -> Option<PathBuf> {
     let usual = || SOCKETS.iter().map(PathBuf::from).find(|socket| socket.exists());
     let is_local = server.host.as_deref().is_none_or(|host| host == "localhost");
@@ -98,7 +97,7 @@ fn ssl_opts(settings: &ConnectionSettings) -> Result<SslOpts, Trouble> {
     }
 }
 
-/// A host that the server's certificate is for, if a wrong host is all that is wrong with it.
+/// A host for which the server's certificate is, if the host is all that is wrong with it.
 fn name_in_certificate(error: &Error) -> Option<String> {
     let Error::Io(IoError::Io(io)) = error else { return None };
     let inner = io.get_ref()?.downcast_ref::<rustls::Error>()?;

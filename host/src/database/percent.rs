@@ -1,7 +1,7 @@
-//! The percent-encoding of URLs (RFC 3986, 2.1), strictly: what is broken is nothing, and is not taken as it
-//! stands. Pure.
+//! The percent-encoding of URLs (RFC 3986, 2.1), strictly: a broken encoding is an error, and is not taken
+//! literally. Pure.
 
-/// A part of a URL without its encoding; `None` if that is broken, or what it stands for is no text.
+/// A part of a URL without its encoding; `None` if the encoding is broken, or its bytes are not text.
 pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
@@ -13,7 +13,7 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// With an encoding for what would end a part.
+/// A part of a URL, with everything encoded that would end it.
 pub(crate) fn encoded(text: &str) -> String {
     let encode = |character: char| match character {
         '%' | '/' | '?' | '#' | '@' | ':' | '&' | ' ' => format!("%{:02X}", u32::from(character)),
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_can_be_read_back() {
+    fn what_is_encoded_can_be_decoded_again() {
         for text in ["", "plain", "a%b", "p@ss:w/rd?#&", "größe 1"] {
             assert_eq!(decoded(&encoded(text)).as_deref(), Some(text));
         }
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_nothing() {
+    fn a_broken_encoding_is_refused() {
         for text in ["%", "%4", "%zz", "a%+1", "%ff", "%é"] {
             assert_eq!(decoded(text), None, "{text}");
         }

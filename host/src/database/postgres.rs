@@ -1,4 +1,4 @@
-//! Connecting to PostgreSQL. What is said over the connection is the business of whoever asked for it.
+//! Connecting to PostgreSQL. What is said over the connection is the caller's business.
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -9,20 +9,19 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connection_settings::ConnectionSettings;
+use super::connection_settings::{CONNECT_MAX, ConnectionSettings};
 use super::database_error::{DatabaseError, Trouble};
 use super::server::Server;
 use super::tls::{self, TlsMode};
-use super::{CONNECT_MAX, current_user};
 
-/// Where its port is if nobody says otherwise, and where distributions put its socket.
+/// Its default port, and where distributions put its socket.
 const PORT: u16 = 5432;
 const SOCKET_DIRECTORIES: [&str; 2] = ["/run/postgresql", "/tmp"];
 
-/// How long a connection may be quiet until the system asks whether the other end is still there.
+/// How long a connection can be quiet before the system asks whether the other end is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// A connection: what carries its bytes ends with it.
+/// A connection. The task that carries its bytes ends with it.
 #[derive(Debug)]
 pub struct PostgresConnection {
     client: Client,
@@ -46,7 +45,7 @@ pub(crate) fn in_words(server: &Server, error: &tokio_postgres::Error) -> Databa
 
 async fn connect_patiently(server: &Server) -> Result<PostgresConnection, Trouble> {
     let settings =
-        ConnectionSettings::of(server).map_err(|error| Trouble::Other { words: error.to_string() })?;
+        server.connection_settings().map_err(|error| Trouble::Other { words: error.to_string() })?;
     let config = config(server)?;
     match (socket_directory(server), &server.host) {
         (Some(directory), _) => {
@@ -59,8 +58,8 @@ async fn connect_patiently(server: &Server) -> Result<PostgresConnection, Troubl
     }
 }
 
-/// The directory of the socket, if one is named; or the usual one, if it is there and nobody says where the
-/// server is.
+/// The directory of the socket that is named, or else, if no host is named, the usual one with a socket in
+/// it.
 fn socket_directory(server: &Server) -> Option<PathBuf> {
     let file = format!(".s.PGSQL.{}", server.port.unwrap_or(PORT));
     match &server.host {
@@ -86,7 +85,7 @@ async fn connect_over_tcp(
     match config.connect(MakeRustlsConnect::new(tls)).await {
         Ok((client, connection)) => Ok(carried(client, connection)),
         Err(error) => match Trouble::of_postgres(server, &error) {
-            // As libpq does it: TLS that does not work is no TLS, if it is only preferred.
+            // As in libpq: if TLS is only preferred and does not work, go on without it.
             Trouble::Tls { .. } if settings.tls == TlsMode::Prefer => connect_plainly(server, &config).await,
             trouble => Err(trouble),
         },
@@ -108,7 +107,7 @@ fn config(server: &Server) -> Result<Config, Trouble> {
         .port(server.port.unwrap_or(PORT))
         .application_name("simplegrid")
         .keepalives_idle(KEEPALIVE);
-    match server.username.clone().or_else(current_user) {
+    match server.user() {
         Some(user) => config.user(user),
         None => return Err(Trouble::WrongPassword { with_password: false }),
     };
@@ -118,7 +117,7 @@ fn config(server: &Server) -> Result<Config, Trouble> {
     Ok(config)
 }
 
-/// The client, with the task that reads and writes for it. What goes wrong there, the client is told.
+/// The client, with the task that reads and writes for it. The client learns of what goes wrong there.
 fn carried<F>(client: Client, connection: F) -> PostgresConnection
 where
     F: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,

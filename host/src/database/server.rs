@@ -1,24 +1,25 @@
-//! The name of a database on a server. It owns the spelling of its URL; it opens nothing.
+//! The name of a database on a server. It owns the spelling of the URL, and opens nothing.
 
 use std::fmt;
 
 use super::address_error::AddressError;
 use super::connection_settings::ConnectionSettings;
 use super::percent;
+use super::server_kind::ServerKind;
 
 /// A database on a server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Which server.
+    /// Which kind of server.
     pub kind: ServerKind,
-    /// The host, or for PostgreSQL the directory of its socket; `None` means this machine, by the usual
-    /// socket if it is there.
+    /// The host, or for PostgreSQL the directory of its socket. `None` means this machine, by the usual
+    /// socket if it exists.
     pub host: Option<String>,
-    /// The port; `None` means the server's own default.
+    /// The port. `None` means the server's default.
     pub port: Option<u16>,
     /// The database.
     pub database: String,
-    /// The user; `None` means whoever runs this process.
+    /// The user. `None` means the user who runs this process.
     pub username: Option<String>,
     /// The password. It is never shown.
     pub password: Option<String>,
@@ -26,19 +27,10 @@ pub struct Server {
     pub settings: Vec<(String, String)>,
 }
 
-/// The kinds of servers that can be named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerKind {
-    /// PostgreSQL.
-    Postgres,
-    /// MySQL or MariaDB.
-    Mysql,
-}
-
 impl Server {
-    /// What a URL names, or `None` if it is not the URL of a server. Settings are taken as they are: whoever
-    /// has some of its own takes them out with [`Server::take_setting`], and then lets the rest be judged
-    /// with [`Server::check`].
+    /// What a URL names, or `None` if it is not the URL of a server. Settings are taken as they are: a caller
+    /// that has settings of its own takes them out with [`Server::take_setting`], and then has the rest
+    /// checked with [`Server::check`].
     pub fn from_url(text: &str) -> Option<Result<Self, AddressError>> {
         let (scheme, rest) = text.split_once("://")?;
         let kind = match scheme.to_ascii_lowercase().as_str() {
@@ -62,21 +54,36 @@ impl Server {
         }
     }
 
-    /// Takes a setting out that only the caller knows.
+    /// Takes out a setting that only the caller knows.
     pub fn take_setting(&mut self, name: &str) -> Option<String> {
         let at = self.settings.iter().position(|(other, _)| other == name)?;
         Some(self.settings.remove(at).1)
     }
 
-    /// Whether every setting means something and can be obeyed. Nothing is opened.
+    /// Checks that every setting has a meaning and can be obeyed. Nothing is opened.
     ///
     /// # Errors
-    /// The first that is wrong.
+    /// The first setting that is wrong.
     pub fn check(&self) -> Result<(), AddressError> {
-        ConnectionSettings::of(self).map(drop)
+        self.connection_settings().map(drop)
     }
 
-    /// The same with a user and a password that are given apart from it. What it says itself stays.
+    /// What the settings ask for.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub(super) fn connection_settings(&self) -> Result<ConnectionSettings, AddressError> {
+        ConnectionSettings::of(self.kind, &self.settings)
+    }
+
+    /// The user to connect as: the one that is named, or the one who runs this process, as with the servers'
+    /// own clients.
+    pub(super) fn user(&self) -> Option<String> {
+        let current = || Some(nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()??.name);
+        self.username.clone().or_else(current)
+    }
+
+    /// The same with a user and a password that are given separately. Those that it has already stay.
     #[must_use]
     pub fn with_credentials(mut self, username: Option<String>, password: Option<String>) -> Self {
         self.username = self.username.or(username);
@@ -84,7 +91,7 @@ impl Server {
         self
     }
 
-    /// Notes a part that was written as a setting, as libpq and DBI allow it, or else keeps the setting.
+    /// Notes a part that is written as a setting, as libpq and DBI allow, or else keeps the setting.
     ///
     /// # Errors
     /// If the part cannot be read.
@@ -137,7 +144,7 @@ impl Server {
     }
 }
 
-/// In a form that can be read back, but without the password, and without the settings: some of them are
+/// In a form that can be read back, without the password, and without the settings, since some of them are
 /// secrets.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,33 +169,7 @@ impl fmt::Debug for Server {
     }
 }
 
-impl ServerKind {
-    /// The shortest URL of that kind.
-    pub fn example(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres://HOST/DATABASE",
-            Self::Mysql => "mysql://HOST/DATABASE",
-        }
-    }
-
-    fn scheme(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Mysql => "mysql",
-        }
-    }
-}
-
-impl fmt::Display for ServerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Postgres => "PostgreSQL",
-            Self::Mysql => "MySQL",
-        })
-    }
-}
-
-/// A host and a port, where the host may be an IPv6 address in brackets.
+/// A host and a port. The host can be an IPv6 address in brackets.
 fn split_port(kind: ServerKind, address: &str) -> Result<(&str, Option<u16>), AddressError> {
     let port = |text| parse_port(kind, text);
     if let Some((host, after)) = address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -206,7 +187,8 @@ fn parse_port(kind: ServerKind, text: &str) -> Result<u16, AddressError> {
     port.ok_or_else(|| AddressError::Bad { kind, part: "port", value: text.to_owned() })
 }
 
-/// A part of a URL without its percent-encoding. The message does not repeat the part: it may be a password.
+/// A part of a URL without its percent-encoding. The message does not repeat the part, which could be a
+/// password.
 fn decoded(kind: ServerKind, text: &str, part: &'static str) -> Result<String, AddressError> {
     let bad = || AddressError::Bad { kind, part, value: "a broken %-encoding".to_owned() };
     percent::decoded(text).ok_or_else(bad)

@@ -1,5 +1,5 @@
 //! TLS to a database server: how much of it is asked for, and what a certificate must prove. It does not know
-//! which server it is for.
+//! the server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -48,9 +48,9 @@ pub(super) fn client_config(mode: TlsMode, authorities: Option<&Path>) -> Result
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// Makes sure that libraries which ask for the process's provider of cryptography get the one that we build.
+/// Makes sure that libraries that ask for the process's provider of cryptography get the one that we build.
 pub(super) fn install_provider() {
-    // One that is there already does as well.
+    // If one is installed already, it does as well.
     let _ = ring::default_provider().install_default();
 }
 
@@ -70,7 +70,7 @@ pub(super) fn read_authorities(file: &Path) -> Result<RootCertStore, String> {
     if roots.is_empty() { Err(in_words("there is none".to_owned())) } else { Ok(roots) }
 }
 
-/// Takes every certificate: the way of `require`, which is against those who only listen.
+/// Accepts every certificate: for `require`, which is only against those who listen.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -109,8 +109,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// Takes every certificate that one of our authorities has signed, for whatever host. The name is what is
-/// checked last, so a certificate that fails for its name alone is good otherwise.
+/// Accepts every certificate that one of our authorities has signed, for any host. The name is checked last,
+/// so a certificate that fails because of its name is good otherwise.
 #[derive(Debug)]
 struct AnyName(Arc<WebPkiServerVerifier>);
 

@@ -1,5 +1,5 @@
-//! What time it is for the registry. It owns the unit (whole unix seconds, as the Perl original writes them);
-//! it does not know what the times are used for.
+//! The time, as the registry counts it. It owns the unit (whole unix seconds, as Net::SimpleGrid writes
+//! them), and does not know what the times are used for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,15 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The source of every time that the registry writes or compares: unix seconds.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
-    /// The machine's clock. Machines that share a registry are expected to agree to within some seconds.
+    /// The machine's clock. Machines that share a registry are expected to agree to within a few seconds.
     #[default]
     System,
-    /// A clock that only moves when it is told to, so that tests of leases need not wait.
+    /// A clock that moves only when a test advances it, so that tests of leases need not wait.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands still at `unix_seconds` until it is advanced; its clones move with it.
+    /// A clock that stands still at `unix_seconds` until it is advanced. Its clones move with it.
     pub fn manual(unix_seconds: i64) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(unix_seconds)))
     }
@@ -35,7 +35,7 @@ impl Clock {
     /// Moves a manual clock forward, by whole seconds.
     ///
     /// # Panics
-    /// If this is the machine's clock, which nobody but the machine may move.
+    /// If this is the machine's clock, which is not ours to move.
     pub fn advance(&self, by: Duration) {
         match self {
             Self::System => panic!("the machine's clock is not ours to move"),
@@ -46,10 +46,15 @@ impl Clock {
     }
 }
 
-/// The time `duration` after `now`, rounded up to a whole second so that nothing runs out early.
+/// The time `duration` after `now`, rounded up to a whole second, so that nothing runs out early.
 pub(super) fn seconds_after(now: i64, duration: Duration) -> i64 {
     let part_of_a_second = i64::from(duration.subsec_nanos() > 0);
     now.saturating_add(saturating_seconds(duration)).saturating_add(part_of_a_second)
+}
+
+/// The time `duration` before `now`, without the parts of a second.
+pub(super) fn seconds_before(now: i64, duration: Duration) -> i64 {
+    now.saturating_sub(saturating_seconds(duration))
 }
 
 fn saturating_seconds(duration: Duration) -> i64 {
@@ -78,5 +83,7 @@ mod tests {
         assert_eq!(seconds_after(10, Duration::from_secs(5)), 15);
         assert_eq!(seconds_after(10, Duration::from_millis(5_001)), 16);
         assert_eq!(seconds_after(10, Duration::MAX), i64::MAX);
+        assert_eq!(seconds_before(10, Duration::from_millis(4_999)), 6);
+        assert_eq!(seconds_before(-10, Duration::MAX), i64::MIN);
     }
 }

@@ -1,9 +1,8 @@
-//! Why the registry did not do what it was asked. It owns the words; it knows no database.
+//! Why the registry did not do what it was asked. It owns the words of refusals, and knows no database.
 
+use super::backend_error::BackendError;
 use super::moves::Move;
 use super::node::{Node, NodeKey, NodeState};
-use super::server::ServerError;
-use super::sqlite::SqliteError;
 
 /// Why an operation on the registry could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -15,65 +14,51 @@ pub enum RegistryError {
         process(*.pid), .key.hostname, .key.port
     )]
     Live {
-        /// Which node.
+        /// The node.
         key: NodeKey,
         /// The process that has it, on the machine `key.hostname`.
         pid: Option<u32>,
-        /// How long ago it said that it is alive.
+        /// How long ago its last sign of life was.
         seen_seconds_ago: i64,
-        /// Its state.
+        /// The node's state.
         state: NodeState,
     },
 
     /// There is no such row.
     #[error("there is no node {key}; `simplegrid node-manager list` shows all")]
     NoSuchNode {
-        /// Which node.
+        /// The node.
         key: NodeKey,
     },
 
-    /// The slave of that row has ended, so no master may be sent there.
-    #[error("the slave of node {key} has ended; it is enabled when it is started again")]
+    /// The slave of that row has ended, so masters must not be sent there.
+    #[error("the slave of node {key} has ended; start it again, which enables the node")]
     Ended {
-        /// Which node.
+        /// The node.
         key: NodeKey,
     },
 
-    /// The row is in a state from which it may not be moved in this way.
-    #[error("node {key} is {state}{} and may not become {wanted}{advice}", holder(.reserved_by.as_deref()))]
+    /// The row is in a state in which this move cannot start.
+    #[error("node {key} is {state}{} and cannot become {wanted}{advice}", holder(.reserved_by.as_deref()))]
     NotAllowed {
-        /// Which node.
+        /// The node.
         key: NodeKey,
-        /// The state it is in.
+        /// Its state.
         state: NodeState,
-        /// Who holds it, if it is reserved.
+        /// The reservation that holds it, if there is one.
         reserved_by: Option<String>,
-        /// The state it was to be in.
+        /// The state to which the move leads.
         wanted: NodeState,
-        /// What to do instead.
+        /// What you can do instead.
         advice: &'static str,
     },
 
-    /// The SQLite file does not do what is asked of it.
+    /// The database does not do what is asked of it.
     #[error(transparent)]
-    Sqlite(#[from] SqliteError),
-
-    /// The server does not do what is asked of it.
-    #[error(transparent)]
-    Server(#[from] ServerError),
+    Backend(#[from] BackendError),
 }
 
 impl RegistryError {
-    /// Whether the same operation may succeed later without anyone's help, so that a running master or slave
-    /// should try again instead of stopping.
-    pub fn is_temporary(&self) -> bool {
-        match self {
-            Self::Sqlite(error) => error.is_temporary(),
-            Self::Server(error) => error.is_temporary(),
-            _ => false,
-        }
-    }
-
     pub(super) fn not_allowed(node: Node, verb: Move) -> Self {
         Self::NotAllowed {
             advice: verb.advice(node.state),

@@ -1,95 +1,51 @@
-//! The door to the registry: every operation, whatever the database behind it. It owns the clock and the
-//! choice of the database; it knows no SQL.
+//! The door to the registry: a method for each operation. It owns the clock, and knows neither databases nor
+//! SQL.
 
 use std::time::Duration;
 
-use super::clock::{Clock, seconds_after};
+use super::announcement::{Announcement, Stats};
+use super::backend::Backend;
+use super::clock::Clock;
 use super::error::RegistryError;
-use super::moves::{GIVEN_UP_REST, Move};
+use super::moves::Move;
 use super::node::{Node, NodeKey};
+use super::queue::Queue;
+use super::request::{Answer, Change, Request, Wish};
 use super::reservation::Reservation;
-use super::server::ServerRegistry;
-use super::sqlite::SqliteRegistry;
 use super::url::RegistryUrl;
 
-/// What a slave says of itself before it listens.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Announcement {
-    /// Where it is.
-    pub key: NodeKey,
-    /// How many workers it has.
-    pub children: u32,
-    /// The task its workers run.
-    pub task: String,
-    /// The version of the plugin that holds the task.
-    pub task_version: Option<String>,
-    /// The name or address that masters should connect to, if not the key's host name.
-    pub advertise: Option<String>,
-    /// The slave's process.
-    pub pid: u32,
-    /// The version of SimpleGrid that it runs.
-    pub version: String,
-    /// A process of this machine that the caller has found dead: its row is taken over at once, without
-    /// waiting until it has been silent for long enough.
-    pub dead_pid: Option<u32>,
-}
-
-/// A slave's figures since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Stats {
-    /// Records done.
-    pub done: u64,
-    /// Records failed.
-    pub failed: u64,
-    /// Records per second over the last sample.
-    pub rate: f64,
-}
-
-/// An open registry. Clones share one connection, over which one operation is done after the other.
+/// An open registry. Clones share one connection, over which operations are carried out one after the other.
 ///
-/// An operation whose future is dropped is still carried out. A master that stops waiting for [`reserve`]
-/// should therefore call [`release_reservation`], or let the leases run out.
+/// An operation whose future is dropped is still carried out, as long as a clone of the registry is left. A
+/// master that stops waiting for [`reserve`] should therefore call [`release_reservation`], or let the leases
+/// run out.
 ///
 /// [`reserve`]: Registry::reserve
 /// [`release_reservation`]: Registry::release_reservation
 #[derive(Debug, Clone)]
 pub struct Registry {
-    backend: Backend,
+    queue: Queue,
     clock: Clock,
 }
 
-/// The databases that can hold a registry. Each has the same methods, and the tests' `registry_contract` runs
-/// on each.
-#[derive(Debug, Clone)]
-enum Backend {
-    Sqlite(SqliteRegistry),
-    Server(ServerRegistry),
-}
-
 impl Registry {
-    /// Opens the registry, and makes or migrates its table if need be.
+    /// Opens the registry, and makes or completes its tables where they are missing something.
     ///
     /// # Errors
-    /// If the database cannot be used; the message says what to do.
+    /// If the database cannot be used. The message says what to do.
     pub async fn open(url: &RegistryUrl) -> Result<Self, RegistryError> {
         Self::open_with_clock(url, Clock::System).await
     }
 
-    /// Opens the registry with a clock of the caller's.
+    /// Opens the registry with the caller's clock.
     ///
     /// # Errors
     /// As [`Registry::open`].
     pub async fn open_with_clock(url: &RegistryUrl, clock: Clock) -> Result<Self, RegistryError> {
-        let backend = match url {
-            RegistryUrl::Sqlite { path, creates_directory } => {
-                Backend::Sqlite(SqliteRegistry::open(path, *creates_directory).await?)
-            }
-            RegistryUrl::Server(server) => Backend::Server(ServerRegistry::open(server).await?),
-        };
-        Ok(Self { backend, clock })
+        Ok(Self { queue: Queue::start(Backend::open(url).await?), clock })
     }
 
-    /// The time now as the registry counts it, in unix seconds: for comparing with a node's times.
+    /// The time now, as the registry counts it, in unix seconds: to compare with a node's times.
     pub fn now(&self) -> i64 {
         self.clock.now()
     }
@@ -99,34 +55,25 @@ impl Registry {
     /// # Errors
     /// If the database fails.
     pub async fn list(&self) -> Result<Vec<Node>, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.list().await,
-            Backend::Server(server) => server.list().await,
-        }
+        Ok(self.ask(Request::List).await?.nodes())
     }
 
-    /// One node, if there is such a row.
+    /// One node, if it has a row.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn find(&self, key: &NodeKey) -> Result<Option<Node>, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.find(key).await,
-            Backend::Server(server) => server.find(key).await,
-        }
+        Ok(self.ask(Request::Find(key.clone())).await?.nodes().pop())
     }
 
-    /// Makes a slave known, disabled: it is not used before [`Registry::enable`]. An abandoned row under the
-    /// same key is taken over, whatever its state. Best called with the port already bound: then no other
-    /// slave of this machine can have it.
+    /// Announces a slave, as disabled: it is not used before [`Registry::enable`]. An abandoned row with the
+    /// same key is taken over, whatever its state. Best called when the port is already bound, so that no
+    /// other slave of this machine can have it.
     ///
     /// # Errors
-    /// [`RegistryError::Live`] if a process that may be alive has the row.
+    /// [`RegistryError::Live`] if a process that could be alive has the row.
     pub async fn announce(&self, announcement: &Announcement) -> Result<(), RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.announce(announcement, self.now()).await,
-            Backend::Server(server) => server.announce(announcement, self.now()).await,
-        }
+        self.change(&announcement.key, Change::Announce(announcement.clone())).await.map(drop)
     }
 
     /// Makes a disabled or invalid node available; an enabled one stays so. A reserved one is refused.
@@ -137,7 +84,7 @@ impl Registry {
         self.make(Move::Enable, key).await
     }
 
-    /// Takes a node out, whoever holds it.
+    /// Takes a node out, even if a master holds it.
     ///
     /// # Errors
     /// As [`Registry::enable`].
@@ -145,8 +92,9 @@ impl Registry {
         self.make(Move::Disable, key).await
     }
 
-    /// Gives a node up until it is enabled or released by hand or starts again: for one that answers but
-    /// cannot be used, like a slave of another protocol. For one that went silent see [`Registry::lost`].
+    /// Gives a node up until it is enabled or released by hand, or its slave starts again: for a node that
+    /// answers but cannot be used, such as a slave with another protocol. For one that went silent, see
+    /// [`Registry::lost`].
     ///
     /// # Errors
     /// As [`Registry::enable`].
@@ -154,7 +102,7 @@ impl Registry {
         self.make(Move::Invalidate, key).await
     }
 
-    /// Takes a reserved node from its master, or forgives an invalid one: it is enabled afterwards.
+    /// Takes a reserved node from its master, or forgives an invalid one. Either is enabled afterwards.
     ///
     /// # Errors
     /// As [`Registry::enable`].
@@ -162,15 +110,15 @@ impl Registry {
         self.make(Move::Release, key).await
     }
 
-    /// Says that a node is draining: nobody reserves it any more, and its master may go on until it is done.
+    /// Notes that a node is draining: it is not reserved any more, and its master can go on until it is done.
     ///
     /// # Errors
-    /// As [`Registry::enable`]. A disabled or invalid node is refused: nobody would use it anyway.
+    /// As [`Registry::enable`]. A disabled or invalid node is refused: no master would use it anyway.
     pub async fn begin_cleanup(&self, key: &NodeKey) -> Result<Node, RegistryError> {
         self.make(Move::BeginCleanup, key).await
     }
 
-    /// Says that a slave has shut down as it should: its row stays, disabled and without a process.
+    /// Notes that a slave has shut down as it should. Its row stays, disabled and without a process.
     ///
     /// # Errors
     /// As [`Registry::enable`]; every state is allowed.
@@ -178,26 +126,22 @@ impl Registry {
         self.make(Move::Retire, key).await
     }
 
-    /// Deletes the rows whose slaves have not been seen for so long, unless a master renews its hold on them.
-    /// A slave that is alive after all announces itself again.
+    /// Deletes the rows whose slaves have not been seen for that long, unless a master renews its hold on
+    /// them. A slave that turns out to be alive announces itself again.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn prune(&self, silent_for: Duration) -> Result<Vec<NodeKey>, RegistryError> {
-        let now = self.now();
-        let silent_since = now.saturating_sub(i64::try_from(silent_for.as_secs()).unwrap_or(i64::MAX));
-        match &self.backend {
-            Backend::Sqlite(database) => database.prune(silent_since, now).await,
-            Backend::Server(server) => server.prune(silent_since, now).await,
-        }
+        let pruned = self.ask(Request::Prune { silent_for }).await?;
+        Ok(keys(pruned))
     }
 
     /// Reserves up to `max` nodes beyond those already held, in one atomic step: enabled ones, the longest
     /// available first, then those whose master let its lease run out. Nodes that have gone silent are left
-    /// alone. With `task`, only nodes that run this task.
+    /// out, and with `task`, nodes that run another task.
     ///
     /// # Errors
-    /// If the database fails; then nothing is reserved.
+    /// If the database fails. Nothing is reserved then.
     pub async fn reserve(
         &self,
         reservation: &Reservation,
@@ -205,20 +149,13 @@ impl Registry {
         task: Option<&str>,
         lease: Duration,
     ) -> Result<Vec<Node>, RegistryError> {
-        let now = self.now();
-        match &self.backend {
-            Backend::Sqlite(database) => {
-                database.reserve(reservation, max, task, now, seconds_after(now, lease)).await
-            }
-            Backend::Server(server) => {
-                server.reserve(reservation, max, task, now, seconds_after(now, lease)).await
-            }
-        }
+        let (reservation, task) = (reservation.clone(), task.map(str::to_owned));
+        Ok(self.ask(Request::Reserve(Wish { reservation, max, task, lease })).await?.nodes())
     }
 
-    /// Renews the lease of every node that is still held, draining ones among them, and says which these are:
-    /// a node that is missing was released, disabled or taken over. A lease that ran out is renewed too, as
-    /// long as nobody has taken the node.
+    /// Renews the lease of every node that the reservation still holds, draining ones included, and says
+    /// which these are: a node that is missing was released, disabled or taken over. A lease that ran out is
+    /// renewed too, unless another master has taken the node.
     ///
     /// # Errors
     /// If the database fails.
@@ -227,36 +164,30 @@ impl Registry {
         reservation: &Reservation,
         lease: Duration,
     ) -> Result<Vec<NodeKey>, RegistryError> {
-        let until = seconds_after(self.now(), lease);
-        match &self.backend {
-            Backend::Sqlite(database) => database.renew(reservation, until).await,
-            Backend::Server(server) => server.renew(reservation, until).await,
-        }
+        let renewed = self.ask(Request::Renew { reservation: reservation.clone(), lease }).await?;
+        Ok(keys(renewed))
     }
 
-    /// Frees every node of a reservation, and says how many these were. Draining ones go on draining.
+    /// Frees every node of a reservation, and says how many there were. Draining ones go on draining.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn release_reservation(&self, reservation: &Reservation) -> Result<usize, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.release_reservation(reservation, self.now()).await,
-            Backend::Server(server) => server.release_reservation(reservation, self.now()).await,
-        }
+        Ok(self.ask(Request::Release(reservation.clone())).await?.count())
     }
 
-    /// Gives up a node that went silent on its master. It rests for [`GIVEN_UP_REST`], and the first beat
-    /// after that brings it back. Says whether the reservation still held it.
+    /// Gives up a node that went silent on its master. The node rests for
+    /// [`GIVEN_UP_REST`](super::GIVEN_UP_REST), and the first beat after that brings it back. Says
+    /// whether the reservation still held it.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn lost(&self, key: &NodeKey, reservation: &Reservation) -> Result<bool, RegistryError> {
-        let rests_until = seconds_after(self.now(), GIVEN_UP_REST);
-        self.make_if_held(Move::GiveUp, key, reservation, Some(rests_until)).await
+        self.make_if_held(Move::GiveUp, key, reservation).await
     }
 
-    /// Frees one node of a reservation: for a slave that saw its master go, and for a master that needs it no
-    /// more. Says whether the reservation still held it.
+    /// Frees one node of a reservation: for a slave that saw its master go, and for a master that does not
+    /// need the node any more. Says whether the reservation still held it.
     ///
     /// # Errors
     /// If the database fails.
@@ -265,40 +196,32 @@ impl Registry {
         key: &NodeKey,
         reservation: &Reservation,
     ) -> Result<bool, RegistryError> {
-        self.make_if_held(Move::Free, key, reservation, None).await
+        self.make_if_held(Move::Free, key, reservation).await
     }
 
-    /// Frees a node whose lease has run out: for a slave that is reserved by a master that never came. Says
-    /// whether that was so. A slave with a session must not ask for it: its master may only have lost sight
-    /// of the registry.
+    /// Frees a node if its lease has run out, and says whether it had: for a slave that was reserved by a
+    /// master that never came. A slave with a session must not ask for this, since its master may only have
+    /// lost sight of the registry.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn free_if_expired(&self, key: &NodeKey) -> Result<bool, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.free_if_expired(key, self.now()).await,
-            Backend::Server(server) => server.free_if_expired(key, self.now()).await,
-        }
+        Ok(self.change(key, Change::Expire).await?.count() > 0)
     }
 
-    /// Says that a slave is alive, with its figures. A node that was given up as silent and has rested is
-    /// enabled again. Returns the row, so that the slave sees whether it is still enabled and who holds it.
+    /// Notes that a slave is alive, and its figures. A node that was given up as silent and has rested is
+    /// enabled again. Returns the row, so that the slave sees whether it is still enabled, and which
+    /// reservation holds it.
     ///
     /// # Errors
-    /// [`RegistryError::NoSuchNode`] if the row is gone, or the registry with it: the slave should announce
+    /// [`RegistryError::NoSuchNode`] if the row is gone, or the whole registry. The slave should announce
     /// itself again.
     pub async fn beat(&self, key: &NodeKey, stats: Stats) -> Result<Node, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.beat(key, stats, self.now()).await,
-            Backend::Server(server) => server.beat(key, stats, self.now()).await,
-        }
+        Ok(self.change(key, Change::Beat(stats)).await?.node())
     }
 
     async fn make(&self, verb: Move, key: &NodeKey) -> Result<Node, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => database.make(verb, key, self.now()).await,
-            Backend::Server(server) => server.make(verb, key, self.now()).await,
-        }
+        Ok(self.change(key, Change::Make(verb)).await?.node())
     }
 
     async fn make_if_held(
@@ -306,15 +229,20 @@ impl Registry {
         verb: Move,
         key: &NodeKey,
         reservation: &Reservation,
-        rests_until: Option<i64>,
     ) -> Result<bool, RegistryError> {
-        match &self.backend {
-            Backend::Sqlite(database) => {
-                database.make_if_held(verb, key, reservation, rests_until, self.now()).await
-            }
-            Backend::Server(server) => {
-                server.make_if_held(verb, key, reservation, rests_until, self.now()).await
-            }
-        }
+        let change = Change::MakeIfHeld(verb, reservation.clone());
+        Ok(self.change(key, change).await?.count() > 0)
     }
+
+    async fn change(&self, key: &NodeKey, change: Change) -> Result<Answer, RegistryError> {
+        self.ask(Request::Change { key: key.clone(), change }).await
+    }
+
+    async fn ask(&self, request: Request) -> Result<Answer, RegistryError> {
+        self.queue.ask(request, self.now()).await
+    }
+}
+
+fn keys(answer: Answer) -> Vec<NodeKey> {
+    answer.nodes().into_iter().map(|node| node.key).collect()
 }

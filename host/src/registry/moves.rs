@@ -1,30 +1,20 @@
-//! Who may make which move: the verbs of the registry as data, and the times that go with them. It owns no
-//! table; the SQL is built from what stands here, so that it cannot disagree with `NodeState::may_become`.
+//! The moves: the verbs of the registry as data, and the rest that goes with one of them. It owns no table.
+//! What a row becomes is decided from these verbs, and a test compares them with `NodeState::may_become`.
 
 use std::time::Duration;
 
 use super::node::NodeState;
 
-/// How long a slave may say nothing until its row counts as abandoned. Slaves beat every second or so; three
-/// times the silence that ends a connection, so that a slow disk or clocks that differ by seconds are no
-/// reason.
-pub const SILENCE: Duration = Duration::from_secs(15);
-
-/// How long a node rests after a master gave it up. As long as the silence that ends a connection, so that by
-/// then the slave too has noticed that its master went, and can serve the next one.
+/// How long a node rests after a master gave it up: as long as the silence that ends a connection, so that by
+/// then its slave too has noticed that the master is gone, and can serve the next one.
 pub const GIVEN_UP_REST: Duration = crate::limits::SILENCE_MAX;
 
-/// The last sign of life that still counts, in unix seconds.
-pub(super) fn oldest_sign_of_life(now: i64) -> i64 {
-    now.saturating_sub(SILENCE.as_secs() as i64)
-}
-
-/// A change of one node's state that someone asks for by name.
+/// A change of one node's state that has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Move {
-    /// Make it available; a reserved node is not taken from its master in this way.
+    /// Make it available. This does not take a reserved node from its master.
     Enable,
-    /// Take it out, whoever holds it.
+    /// Take it out, even if a master holds it.
     Disable,
     /// Take it from its master, or forgive it.
     Release,
@@ -32,18 +22,18 @@ pub(super) enum Move {
     Invalidate,
     /// Let it drain.
     BeginCleanup,
-    /// Say that its process has ended as it should.
+    /// Note that its process has ended as it should.
     Retire,
-    /// Make it available after its master went.
+    /// Make it available after its master is gone.
     Free,
-    /// Give it up until it is well again.
+    /// Give it up until its slave is heard from again.
     GiveUp,
-    /// Make it available after it was given up and got well.
+    /// Make it available after it was given up and its slave was heard from.
     Recover,
 }
 
 impl Move {
-    /// The states from which this move may start.
+    /// The states in which this move can start.
     pub(super) fn from(self) -> &'static [NodeState] {
         use NodeState::{Cleanup, Disabled, Enabled, Invalid, Reserved};
         match self {
@@ -51,7 +41,7 @@ impl Move {
             Self::Disable => &[Enabled, Reserved, Invalid, Cleanup],
             Self::Release => &[Reserved, Invalid],
             Self::Invalidate | Self::BeginCleanup => &[Enabled, Reserved],
-            // A slave that an administrator has disabled still has to take its process out of the row.
+            // A slave that an administrator has disabled must still take its process out of the row.
             Self::Retire => &[Disabled, Enabled, Reserved, Invalid, Cleanup],
             Self::Free | Self::GiveUp => &[Reserved],
             Self::Recover => &[Invalid],
@@ -68,7 +58,12 @@ impl Move {
         }
     }
 
-    /// What whoever asked for this move can do instead, if a node is in `state` and the move may not be made.
+    /// How long the node rests after this move, before a beat can bring it back.
+    pub(super) fn rest(self) -> Option<Duration> {
+        (self == Self::GiveUp).then_some(GIVEN_UP_REST)
+    }
+
+    /// What the user can do instead, if a node is in `state` and this move is not allowed.
     pub(super) fn advice(self, state: NodeState) -> &'static str {
         match (self, state) {
             (Self::Enable, NodeState::Reserved) => "; `release` takes it from its master",
@@ -114,10 +109,5 @@ mod tests {
                 assert_eq!(has_verb && from != to, expected, "{from} → {to}");
             }
         }
-    }
-
-    #[test]
-    fn a_sign_of_life_counts_for_the_length_of_the_silence() {
-        assert_eq!(oldest_sign_of_life(100), 85);
     }
 }

@@ -1,15 +1,24 @@
-//! A node: a slave's row in the registry, its states, and which state may follow which. It owns the rules and
-//! knows no database.
+//! A node: a slave's row in the registry, its states, and which state can follow which. It owns these rules,
+//! and knows no database.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a node is, as the `state` column says it. The spellings are those of the Perl original (`States.pm`).
+use super::clock::seconds_before;
+
+/// How long a slave can be silent before its row counts as abandoned. Slaves beat about every second. This is
+/// three times the silence that ends a connection, so a slow disk, or clocks that differ by seconds, do not
+/// matter.
+pub const SILENCE: Duration = Duration::from_secs(15);
+
+/// The state of a node, as the `state` column has it. The spellings are those of Net::SimpleGrid
+/// (`States.pm`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
-    /// Known, but not to be used: not yet ready, shut down, or taken out by its administrator.
+    /// Known, but not in use: not ready yet, shut down, or taken out by its administrator.
     Disabled,
     /// Ready for a master.
     Enabled,
@@ -25,10 +34,10 @@ impl NodeState {
     /// Every state, in the order of a node's life.
     pub const ALL: [Self; 5] = [Self::Disabled, Self::Enabled, Self::Reserved, Self::Invalid, Self::Cleanup];
 
-    /// Whether a node in this state may go over to `next`. This is the one table of legal moves; who may make
-    /// which move, and when, is said by the methods of `Registry`.
+    /// Whether a node in this state can go over to `next`. This is the one table of legal moves; the methods
+    /// of `Registry` say who can make which move, and when.
     ///
-    /// Staying is no move. The exception is a reserved node, which goes from one master to the next when the
+    /// Staying is not a move, with one exception: a reserved node goes from one master to the next when the
     /// first one's lease has run out.
     pub fn may_become(self, next: Self) -> bool {
         use NodeState::{Cleanup, Disabled, Enabled, Invalid, Reserved};
@@ -52,8 +61,8 @@ impl NodeState {
         }
     }
 
-    /// The state that a word in the table means. A word that no program writes, or none, means invalid:
-    /// nobody can rely on such a row, and an administrator can release or disable it.
+    /// The state that a word in the table means. A missing word, or one that no program writes, means
+    /// invalid: no master should rely on such a row, and an administrator can release or disable it.
     pub(super) fn from_column(word: Option<&str>) -> Self {
         Self::ALL.into_iter().find(|state| Some(state.as_str()) == word).unwrap_or(Self::Invalid)
     }
@@ -65,7 +74,7 @@ impl fmt::Display for NodeState {
     }
 }
 
-/// What tells nodes apart: where they say they are. The table's primary key.
+/// Where a node says it is, which tells it apart from all others. The table's primary key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct NodeKey {
     /// The slave's name for its machine.
@@ -88,7 +97,7 @@ impl fmt::Display for NodeKey {
     }
 }
 
-/// A row of the registry. What the Perl original does not write is `None` in its rows.
+/// A row of the registry. What Net::SimpleGrid does not write is `None` in its rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Node {
     /// Where it is.
@@ -96,7 +105,7 @@ pub struct Node {
     pub key: NodeKey,
     /// When it was last made available, in unix seconds.
     pub start_time: Option<i64>,
-    /// Whether it may be used.
+    /// Whether it can be used.
     pub state: NodeState,
     /// The reservation that holds it, or that it is still working for while it drains.
     pub reserved_by: Option<String>,
@@ -108,7 +117,7 @@ pub struct Node {
     pub task_version: Option<String>,
     /// The name or address to connect to, where it is not `hostname`.
     pub advertise: Option<String>,
-    /// Until when the reservation holds, in unix seconds. For a node that was given up: until when it rests.
+    /// When the reservation ends, in unix seconds. For a node that was given up: when its rest ends.
     pub lease_until: Option<i64>,
     /// When it last said that it is alive, in unix seconds.
     pub last_seen: Option<i64>,
@@ -125,21 +134,26 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether its slave has said that it ends. The rows of the Perl original never tell.
+    /// Whether its slave has reported that it ended. Rows of Net::SimpleGrid never tell.
     pub fn has_ended(&self) -> bool {
         self.pid.is_none() && self.last_seen.is_some()
     }
 
-    /// Where to connect: the advertised name if there is one, else the host name, and the port.
+    /// Where to connect: the advertised name, or else the host name, and the port.
     pub fn address(&self) -> String {
         host_and_port(self.advertise.as_deref().unwrap_or(&self.key.hostname), self.key.port)
     }
 
-    /// Whether it has said nothing for longer than [`super::SILENCE`] before `now` (unix seconds). A row of
-    /// the Perl original never says anything and is not called silent.
+    /// Whether it has been silent for longer than [`SILENCE`] at `now` (unix seconds). A row of
+    /// Net::SimpleGrid has no sign of life at all, and does not count as silent.
     pub fn is_silent(&self, now: i64) -> bool {
-        self.last_seen.is_some_and(|seen| seen < super::moves::oldest_sign_of_life(now))
+        self.last_seen.is_some_and(|seen| seen < oldest_sign_of_life(now))
     }
+}
+
+/// The last sign of life that still counts, in unix seconds.
+pub(super) fn oldest_sign_of_life(now: i64) -> i64 {
+    seconds_before(now, SILENCE)
 }
 
 fn host_and_port(host: &str, port: u16) -> String {
@@ -177,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn states_are_spelt_as_in_the_perl_original() {
+    fn states_are_spelt_as_in_net_simplegrid() {
         let words = NodeState::ALL.map(NodeState::as_str);
         assert_eq!(words, ["disabled", "enabled", "reserved", "invalid", "cleanup"]);
         for state in NodeState::ALL {
@@ -187,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_nobody_writes_is_invalid() {
+    fn a_state_that_no_program_writes_is_invalid() {
         assert_eq!(NodeState::from_column(None), NodeState::Invalid);
         assert_eq!(NodeState::from_column(Some("ENABLED")), NodeState::Invalid);
         assert_eq!(NodeState::from_column(Some("")), NodeState::Invalid);
@@ -198,5 +212,10 @@ mod tests {
         assert_eq!(NodeKey::new("a.example", 1337).to_string(), "a.example:1337");
         assert_eq!(NodeKey::new("::1", 1337).to_string(), "[::1]:1337");
         assert_eq!(NodeKey::new("[::1]", 1337).to_string(), "[::1]:1337");
+    }
+
+    #[test]
+    fn a_sign_of_life_counts_for_the_length_of_the_silence() {
+        assert_eq!(oldest_sign_of_life(100), 85);
     }
 }

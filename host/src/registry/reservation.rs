@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a reservation: the Perl original's column is `varchar(100)`.
+/// Bytes of a reservation: the column of Net::SimpleGrid is `varchar(100)`.
 const RESERVATION_BYTES_MAX: usize = 100;
 
 /// The name of one run's hold on its nodes, different for every run.
@@ -13,15 +13,15 @@ const RESERVATION_BYTES_MAX: usize = 100;
 pub struct Reservation(String);
 
 impl Reservation {
-    /// A reservation for the run `run_id` of this process: who holds the nodes, in the words of the Perl
-    /// original (`Manager.pm`, `createReservationID`), and the run, since a process may be started again
-    /// under the same number.
+    /// A reservation for the run `run_id` of this process: who holds the nodes, in the words of
+    /// Net::SimpleGrid (`Manager.pm`, `createReservationID`), and the run, since another process can have the
+    /// same number later.
     pub fn new(run_id: &str) -> Self {
         let host = nix::unistd::gethostname().unwrap_or_default();
         Self::of(std::process::id(), nix::unistd::geteuid().as_raw(), &host.to_string_lossy(), run_id)
     }
 
-    /// A reservation as it was read from the registry or said by a peer.
+    /// A reservation as it was read from the registry or received from a peer.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -31,7 +31,7 @@ impl Reservation {
         &self.0
     }
 
-    /// The host is what gives way if the column is too narrow: the run is what makes the name unique.
+    /// If the column is too narrow, the host is cut: the run is what makes the name unique.
     fn of(pid: u32, euid: u32, host: &str, run_id: &str) -> Self {
         let before = format!("pid {pid} euid {euid} host ");
         let after = format!(" run {run_id}");
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_who_holds_the_nodes_as_the_perl_original_does() {
+    fn it_says_who_holds_the_nodes_as_net_simplegrid_does() {
         let reservation = Reservation::of(12, 1000, "a.example", "r7");
         assert_eq!(reservation.as_str(), "pid 12 euid 1000 host a.example run r7");
     }
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_host_name_gives_way_to_the_run() {
+    fn a_long_host_name_is_cut_and_the_run_is_not() {
         let reservation = Reservation::of(u32::MAX, u32::MAX, &"ö".repeat(200), "0123456789abcdef");
         assert!(reservation.as_str().len() <= RESERVATION_BYTES_MAX);
         assert!(reservation.as_str().ends_with(" run 0123456789abcdef"));

@@ -1,14 +1,32 @@
-//! What a row becomes when something happens to it: the rules that every database obeys, without one. Reading
-//! the row and writing it back is the databases' part, in one transaction.
+//! What a row becomes when something happens to it: the rules, the same for every database. Reading the row
+//! and writing it back, in one transaction, is the part of `nodes_table`.
 
+use super::announcement::{Announcement, Stats};
+use super::clock::seconds_after;
 use super::error::RegistryError;
-use super::handle::{Announcement, Stats};
 use super::moves::Move;
 use super::node::{Node, NodeKey, NodeState};
+use super::request::Change;
 use super::reservation::Reservation;
 
-/// The row of a slave that makes itself known, unless a process that may be alive has the old one.
-pub(super) fn announced(old: Option<Node>, new: &Announcement, now: i64) -> Result<Node, RegistryError> {
+/// What becomes of the row of `key`, which is `old` at `now`; nothing if this cannot happen to it.
+pub(super) fn after(
+    change: &Change,
+    key: &NodeKey,
+    old: Option<Node>,
+    now: i64,
+) -> Result<Option<Node>, RegistryError> {
+    match change {
+        Change::Announce(new) => announced(old, new, now).map(Some),
+        Change::Make(verb) => made(old, key, *verb, now).map(Some),
+        Change::MakeIfHeld(verb, reservation) => Ok(made_if_held(old, reservation, *verb, now)),
+        Change::Expire => Ok(freed_if_expired(old, now)),
+        Change::Beat(stats) => beaten(old, key, *stats, now).map(Some),
+    }
+}
+
+/// The row of a slave that announces itself, unless a process that could be alive has the old one.
+fn announced(old: Option<Node>, new: &Announcement, now: i64) -> Result<Node, RegistryError> {
     let start_time = match old {
         Some(old) if is_alive(&old, new, now) => return Err(live(old, now)),
         Some(old) => old.start_time,
@@ -33,7 +51,8 @@ pub(super) fn announced(old: Option<Node>, new: &Announcement, now: i64) -> Resu
     })
 }
 
-/// A row without a process has been retired, or is the Perl original's: its port tells whether it is in use.
+/// A row without a process was retired, or belongs to Net::SimpleGrid: there, the port shows whether it is in
+/// use.
 fn is_alive(old: &Node, new: &Announcement, now: i64) -> bool {
     let is_another = old.pid.is_some() && old.pid != new.dead_pid && old.pid != Some(new.pid);
     is_another && old.last_seen.is_some() && !old.is_silent(now)
@@ -48,58 +67,47 @@ fn live(node: Node, now: i64) -> RegistryError {
     }
 }
 
-/// The row after a move that someone asked for by name. One that is already there stays as it is.
-pub(super) fn made(old: Option<Node>, key: &NodeKey, verb: Move, now: i64) -> Result<Node, RegistryError> {
+/// The row after a move. One that is already in the state to which the move leads stays as it is.
+fn made(old: Option<Node>, key: &NodeKey, verb: Move, now: i64) -> Result<Node, RegistryError> {
     let old = old.ok_or_else(|| RegistryError::NoSuchNode { key: key.clone() })?;
     if verb == Move::Enable && old.has_ended() {
         return Err(RegistryError::Ended { key: key.clone() });
     }
-    match moved(&old, verb, None, now) {
+    match moved(&old, verb, now) {
         Some(node) => Ok(node),
         None if old.state == verb.to() => Ok(old),
         None => Err(RegistryError::not_allowed(old, verb)),
     }
 }
 
-/// The row after a move that the holder of a reservation makes; nothing if it does not hold the node.
-pub(super) fn made_if_held(
-    old: Option<Node>,
-    reservation: &Reservation,
-    verb: Move,
-    rests_until: Option<i64>,
-    now: i64,
-) -> Option<Node> {
+/// The row after a move by the holder of a reservation; nothing if it does not hold the node.
+fn made_if_held(old: Option<Node>, reservation: &Reservation, verb: Move, now: i64) -> Option<Node> {
     let held = old.filter(|node| node.reserved_by.as_deref() == Some(reservation.as_str()))?;
-    moved(&held, verb, rests_until, now)
+    moved(&held, verb, now)
 }
 
 /// The row of a node whose lease has run out, freed; nothing if it has not.
-pub(super) fn freed_if_expired(old: Option<Node>, now: i64) -> Option<Node> {
+fn freed_if_expired(old: Option<Node>, now: i64) -> Option<Node> {
     let expired = old.filter(|node| node.lease_until.is_some_and(|until| until < now))?;
-    moved(&expired, Move::Free, None, now)
+    moved(&expired, Move::Free, now)
 }
 
 /// The row after a sign of life. A node that was given up and has rested is enabled again.
-pub(super) fn beaten(
-    old: Option<Node>,
-    key: &NodeKey,
-    stats: Stats,
-    now: i64,
-) -> Result<Node, RegistryError> {
+fn beaten(old: Option<Node>, key: &NodeKey, stats: Stats, now: i64) -> Result<Node, RegistryError> {
     let mut node = old.ok_or_else(|| RegistryError::NoSuchNode { key: key.clone() })?;
     node.last_seen = Some(now);
-    // No database has a wider integer, nor does every one have what is no number.
+    // No database has a wider integer, and not every one has infinity and NaN.
     node.done = Some(stats.done.min(i64::MAX as u64));
     node.failed = Some(stats.failed.min(i64::MAX as u64));
     node.rate = Some(if stats.rate.is_finite() { stats.rate } else { 0.0 });
-    // The Perl original enables a node and leaves our columns alone. A lease that has nothing to do with the
-    // next reservation must not end it.
+    // Net::SimpleGrid enables nodes and leaves our columns alone. An old lease must not end the next
+    // reservation.
     if node.state == NodeState::Enabled {
         node.lease_until = None;
     }
     let has_rested = node.lease_until.is_some_and(|rests_until| rests_until < now);
     if node.state == NodeState::Invalid && has_rested {
-        return Ok(moved(&node, Move::Recover, None, now).unwrap_or(node));
+        return Ok(moved(&node, Move::Recover, now).unwrap_or(node));
     }
     Ok(node)
 }
@@ -114,12 +122,13 @@ pub(super) fn reserved(old: Node, reservation: &Reservation, until: i64) -> Node
     }
 }
 
-/// The row after a move, if the move may start from its state. A draining node keeps the name of the
-/// reservation that it works for.
-fn moved(old: &Node, verb: Move, rests_until: Option<i64>, now: i64) -> Option<Node> {
+/// The row after a move, if the move can start in its state. A draining node keeps the name of the
+/// reservation for which it works.
+fn moved(old: &Node, verb: Move, now: i64) -> Option<Node> {
     if !verb.from().contains(&old.state) {
         return None;
     }
+    let rests_until = verb.rest().map(|rest| seconds_after(now, rest));
     let mut node = Node { state: verb.to(), lease_until: rests_until, ..old.clone() };
     if node.state != NodeState::Cleanup {
         node.reserved_by = None;

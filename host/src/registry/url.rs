@@ -1,15 +1,15 @@
-//! Where a registry is: URLs, file names and DBI strings, and the default. It owns their spelling; it opens
-//! nothing and does not read the environment.
+//! Where a registry is: URLs, file names and DBI strings, and the default. It owns their spelling, opens
+//! nothing, and does not read the environment.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::dbi;
+use super::dbi::{self, Dbi};
 use crate::database::{AddressError, Server};
 
-/// Names of files that are taken for a registry without `sqlite:` before them.
+/// Endings of file names that mean a registry even without `sqlite:` before the name.
 const SQLITE_SUFFIXES: [&str; 3] = [".db", ".sqlite", ".sqlite3"];
 
 /// Where a registry is.
@@ -19,8 +19,8 @@ pub enum RegistryUrl {
     Sqlite {
         /// The file; a relative path is relative to the working directory.
         path: PathBuf,
-        /// Whether to make the file's directory if need be: only for the default, so that a typing error in
-        /// a path does not end in a new, empty registry.
+        /// Whether to create the file's directory if it is missing: only for the default, so that a typing
+        /// error in a path does not lead to a new, empty registry.
         creates_directory: bool,
     },
     /// A database server.
@@ -30,9 +30,9 @@ pub enum RegistryUrl {
 /// Why a text does not say where a registry is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// It is in none of the forms.
+    /// It has none of the forms.
     #[error(
-        "`{text}` is no registry; write `sqlite:FILE`, a file that ends in .db, `dbi:SQLite:dbname=FILE`, \
+        "`{text}` is not a registry; write `sqlite:FILE`, a file that ends in .db, `dbi:SQLite:dbname=FILE`, \
          `postgres://HOST/DATABASE` or `mysql://HOST/DATABASE`"
     )]
     Unknown {
@@ -45,20 +45,20 @@ pub enum UrlError {
     /// It names a server in a way that cannot be used.
     #[error(transparent)]
     Server(#[from] AddressError),
-    /// It names a database in memory, which no other process could see.
-    #[error("a registry in memory would be seen by no other process; name a file: `sqlite:FILE`")]
+    /// It names a database in memory, which no other process can see.
+    #[error("no other process can see a registry in memory; name a file: `sqlite:FILE`")]
     InMemory,
     /// There is no directory in which the default could be.
     #[error(
-        "there is no place for the default registry because neither XDG_STATE_HOME nor HOME is set; name one \
+        "there is no place for the default registry, because neither XDG_STATE_HOME nor HOME is set; name one \
          with `--registry sqlite:FILE`"
     )]
     NoHome,
 }
 
 impl RegistryUrl {
-    /// The registry that is used if none is named: `simplegrid/grid.db` in `XDG_STATE_HOME`, or in
-    /// `~/.local/state` (XDG base directory specification, which says to ignore relative paths).
+    /// The registry to use if none is named: `simplegrid/grid.db` in `XDG_STATE_HOME`, or in
+    /// `~/.local/state` (XDG base directory specification, which says that relative paths are to be ignored).
     ///
     /// # Errors
     /// `UrlError::NoHome` if neither is given.
@@ -75,8 +75,8 @@ impl RegistryUrl {
         Self::Sqlite { path: path.into(), creates_directory: false }
     }
 
-    /// The same with a user and a password that are given apart from it, as Perl's `--manager-arg username=`
-    /// and `password=` do. What the URL says itself stays; a SQLite file needs neither.
+    /// The same with a user and a password that are given separately, as with `--manager-arg username=` and
+    /// `password=` of Net::SimpleGrid. Those in the URL win; a SQLite file needs neither.
     #[must_use]
     pub fn with_credentials(mut self, username: Option<String>, password: Option<String>) -> Self {
         if let Self::Server(server) = self {
@@ -85,14 +85,24 @@ impl RegistryUrl {
         self
     }
 
-    /// `sqlite:FILE`, `sqlite:///absolute` and `sqlite://relative`: whatever stands after the colon and, if
-    /// they are there, two slashes.
+    /// `sqlite:FILE`, `sqlite:///absolute` and `sqlite://relative`: the file is what follows the colon and,
+    /// if they are there, two slashes.
     fn from_sqlite_url(rest: &str) -> Result<Self, UrlError> {
         Self::from_sqlite_file(rest.strip_prefix("//").unwrap_or(rest))
     }
 
+    /// What follows `dbi:`.
+    fn from_dbi(rest: &str) -> Result<Self, UrlError> {
+        match dbi::parse(rest)? {
+            Dbi::File(file) => Self::from_sqlite_file(file),
+            Dbi::Server(server) => Ok(Self::Server(server)),
+            // The settings are not repeated: a password could be among them.
+            Dbi::Other { driver } => Err(UrlError::Unknown { text: format!("dbi:{driver}:…") }),
+        }
+    }
+
     /// A SQLite file named in a URL or a DBI string.
-    pub(super) fn from_sqlite_file(file: &str) -> Result<Self, UrlError> {
+    fn from_sqlite_file(file: &str) -> Result<Self, UrlError> {
         match file {
             "" => Err(UrlError::NoFile),
             ":memory:" => Err(UrlError::InMemory),
@@ -109,7 +119,7 @@ impl FromStr for RegistryUrl {
             return Self::from_sqlite_url(rest);
         }
         if let Some(rest) = strip_scheme(text, "dbi") {
-            return dbi::parse(rest);
+            return Self::from_dbi(rest);
         }
         if let Some(server) = Server::from_url(text) {
             let server = server?;
@@ -121,7 +131,7 @@ impl FromStr for RegistryUrl {
     }
 }
 
-/// In a form that can be read back, except for the password, which is left out.
+/// In a form that can be read back, without the password.
 impl fmt::Display for RegistryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,13 +141,13 @@ impl fmt::Display for RegistryUrl {
     }
 }
 
-/// What stands after `scheme:`, however the scheme's letters are written.
+/// What follows `scheme:`, in capital or small letters.
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (before, after) = text.split_once(':')?;
     before.eq_ignore_ascii_case(scheme).then_some(after)
 }
 
-/// A text that could not be understood, fit to be shown: what stands before an `@` may be a password.
+/// A text that could not be understood, fit to be shown: what stands before an `@` could be a password.
 fn without_password(text: &str) -> String {
     text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, after)| format!("…@{after}"))
 }
@@ -215,5 +225,44 @@ mod tests {
         assert_eq!(default(None, Some("/h")).unwrap(), "sqlite:/h/.local/state/simplegrid/grid.db");
         assert_eq!(default(Some(""), Some("/h")).unwrap(), "sqlite:/h/.local/state/simplegrid/grid.db");
         assert_eq!(default(Some("rel"), None), Err(UrlError::NoHome));
+    }
+
+    fn shown(text: &str) -> String {
+        parse(text).unwrap().to_string()
+    }
+
+    #[test]
+    fn dbi_strings_as_net_simplegrid_has_them_are_understood() {
+        for (text, url) in [
+            ("dbi:SQLite:dbname=f", "sqlite:f"),
+            ("dbi:SQLite:database=/x/f.db", "sqlite:/x/f.db"),
+            ("dbi:SQLite:/x/f.db", "sqlite:/x/f.db"),
+            ("DBI:SQLite(RaiseError=>1):dbname=f;sqlite_unicode=1", "sqlite:f"),
+            ("dbi:mysql:database=g;host=h;port=3306", "mysql://h:3306/g"),
+            ("dbi:mysql:g;hostname=localhost;port=3306", "mysql://localhost:3306/g"),
+            ("dbi:mysql:g:hostname=mydb.example;port=3306", "mysql://mydb.example:3306/g"),
+            ("dbi:MariaDB:database=g", "mysql:///g"),
+            ("dbi:Pg:dbname=g;host=h;port=5432", "postgres://h:5432/g"),
+            ("dbi:Pg:dbname=g host=h", "postgres://h/g"),
+            ("dbi:mysql:database=g;mysql_socket=/run/m.sock;mysql_ssl=1", "mysql:///g"),
+            ("dbi:Pg:dbname=g;host=/run/pg;sslmode=require", "postgres://%2Frun%2Fpg/g"),
+        ] {
+            assert_eq!(shown(text), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_dbi_string_is_not_shown() {
+        assert_eq!(shown("dbi:Pg:dbname=g;user=me;password=hunter2"), "postgres://me@/g");
+    }
+
+    #[test]
+    fn a_dbi_string_that_cannot_be_used_is_refused() {
+        assert!(matches!(parse("dbi:Oracle:x"), Err(UrlError::Unknown { .. })));
+        assert!(matches!(parse("dbi:SQLite"), Err(UrlError::NoFile)));
+        assert!(matches!(parse("dbi:SQLite:dbname="), Err(UrlError::NoFile)));
+        assert_eq!(parse("dbi:SQLite:dbname=:memory:"), Err(UrlError::InMemory));
+        assert!(matches!(parse("dbi:mysql:host=h"), Err(UrlError::Server(AddressError::Missing { .. }))));
+        assert!(matches!(parse("dbi:Pg:dbname=g;port=x"), Err(UrlError::Server(AddressError::Bad { .. }))));
     }
 }

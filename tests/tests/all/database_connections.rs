@@ -1,4 +1,4 @@
-//! How the program connects to database servers: with which TLS, over which socket, and in which words it
+//! How the program connects to database servers: with which TLS, over which socket, and with which words it
 //! fails.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! The registry is lost, or someone meddles with it: what runs goes on.
+//! The registry is lost, or another program meddles with it: what runs goes on.
 
 use std::fs;
 
@@ -42,7 +42,7 @@ fn a_slave_enters_its_row_again_if_the_registry_was_removed() {
 }
 
 #[test]
-fn a_registry_that_is_none_is_named() {
+fn a_file_that_is_not_a_registry_is_named() {
     let grid = Grid::new();
     let text = grid.write("text.db", "this is no database, whatever its name says\n".repeat(100));
     let url = format!("sqlite:{}", text.display());
@@ -65,7 +65,7 @@ fn many_slaves_can_start_at_once() {
     assert!(master.text() == numbered("record ", 20_000), "the output differs from the input");
 }
 
-/// Changes the registry as a program that is not ours would.
+/// Changes the registry as another program would.
 fn meddle(grid: &Grid, sql: &str) {
     let registry = Connection::open(grid.path("grid.db")).expect("the file is there");
     registry.busy_timeout(wait::PATIENCE).expect("a timeout can be set");
@@ -80,7 +80,7 @@ fn the_node_of_a_dead_master_is_free_when_its_lease_is_over() {
     let mut first = grid.master().start();
     first.write(format!("{}\n", grid.gate("gate")));
     grid.wait_at_gate("gate", 1);
-    // The slave cannot see that its master dies, so nobody frees the row but time.
+    // The slave cannot see that its master dies, so only time frees the row.
     slave.signal(Signal::SIGSTOP);
     first.signal(Signal::SIGKILL);
     first.wait().expect(-9);

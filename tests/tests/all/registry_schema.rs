@@ -1,4 +1,4 @@
-//! The table of nodes on a server: how it comes to be, the Perl original's table among others, and who may
+//! The table of nodes on a server: how it is made or completed, that of Net::SimpleGrid included, and who can
 //! use it.
 
 #![expect(clippy::unwrap_used, reason = "these are tests: a value that is missing is a failure")]
@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use simplegrid::internals::registry::{
-    Announcement, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation, ServerError,
+    Announcement, BackendError, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation,
     Stats,
 };
 use simplegrid_tests::{DatabaseServer, Engine, TestDatabase, run_perl, wait};
 
 const LEASE: Duration = Duration::from_secs(10);
 
-/// The table as Liquibase makes it from the Perl original's `db.changelog.xml`, and some rows.
+/// The table as Liquibase makes it from the `db.changelog.xml` of Net::SimpleGrid, and some rows.
 const PERL_TABLE: [&str; 2] = [
     "CREATE TABLE nodes (hostname VARCHAR(100) NOT NULL, port INT NOT NULL, start_time INT, state VARCHAR(16),
         reserved_by VARCHAR(100), children INT, CONSTRAINT pk_nodes_host_port PRIMARY KEY (hostname, port))",
@@ -21,8 +21,8 @@ const PERL_TABLE: [&str; 2] = [
         ('b', 1337, 1203355634, 'reserved', 'pid 12 euid 1000 host m', 2), ('c', 1337, NULL, 'disabled', '', 3)",
 ];
 
-/// What the Perl original says to the table, in its order: a slave enters its row and enables it, a master
-/// looks for enabled nodes, reserves one if it still is, and gives it back, and the slave leaves.
+/// The statements of Net::SimpleGrid, in its order: a slave enters its row and enables it, a master looks for
+/// enabled nodes, reserves one that still is, and gives it back, and the slave leaves.
 const PERL_LIFE: &str = r#"
     my @node = ('perl', 1400);
     my $found = sub { join ',', map { $_ // 'NULL' } map { @$_ } @{ $dbh->selectall_arrayref(
@@ -77,15 +77,15 @@ fn slave(hostname: &str, port: u16) -> Announcement {
     }
 }
 
-fn server_error<T>(result: Result<T, RegistryError>) -> ServerError {
+fn backend_error<T>(result: Result<T, RegistryError>) -> BackendError {
     match result {
-        Err(RegistryError::Server(error)) => error,
+        Err(RegistryError::Backend(error)) => error,
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("no error"),
     }
 }
 
-/// Tries it on each server that is installed, with a database of its own.
+/// Runs a test on each server that is installed, each time with a new database.
 fn on_each(test: impl AsyncFn(Engine, &TestDatabase<'_>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for engine in Engine::available() {
@@ -95,7 +95,7 @@ fn on_each(test: impl AsyncFn(Engine, &TestDatabase<'_>)) {
 }
 
 #[test]
-fn a_table_of_the_perl_original_is_migrated_in_place_and_obeys_the_same_rules() {
+fn a_table_of_net_simplegrid_is_migrated_in_place_and_obeys_the_same_rules() {
     on_each(async |_, database| {
         PERL_TABLE.iter().for_each(|sql| drop(database.query(sql)));
         let first = open(database).await.unwrap();
@@ -107,7 +107,7 @@ fn a_table_of_the_perl_original_is_migrated_in_place_and_obeys_the_same_rules() 
         assert_eq!((nodes[0].start_time, nodes[0].reserved_by.as_deref()), (Some(1_203_355_633), None));
         assert_eq!(nodes[1].reserved_by.as_deref(), Some("pid 12 euid 1000 host m"));
         assert_eq!((nodes[2].state, nodes[2].last_seen, nodes[2].pid), (NodeState::Disabled, None, None));
-        // Its slaves do not speak our protocol, and would take what a master says for records.
+        // Its slaves do not speak our protocol, and would take a master's messages for records.
         registry.announce(&slave("z", 1337)).await.unwrap();
         registry.enable(&NodeKey::new("z", 1337)).await.unwrap();
         let master = Reservation::new("r");
@@ -118,9 +118,9 @@ fn a_table_of_the_perl_original_is_migrated_in_place_and_obeys_the_same_rules() 
     });
 }
 
-/// Before the table is migrated and after it, in a table of the original's and in one of ours.
+/// Before and after the table is migrated, in a table of Net::SimpleGrid and in one of ours.
 #[test]
-fn the_perl_original_can_go_on_using_the_table() {
+fn net_simplegrid_can_go_on_using_the_table() {
     on_each(async |engine, database| {
         PERL_TABLE.iter().for_each(|sql| drop(database.query(sql)));
         let forget = || drop(database.query("DELETE FROM nodes WHERE hostname = 'perl'"));
@@ -191,8 +191,8 @@ fn a_table_of_a_newer_version_is_refused_at_once_and_left_as_it_is() {
         drop(open(database).await.unwrap());
         database.query("UPDATE simplegrid_schema SET version = 7");
         database.query("ALTER TABLE nodes DROP COLUMN rate");
-        let error = server_error(open(database).await);
-        assert!(matches!(error, ServerError::Newer { found: 7, known: 1, .. }), "{error}");
+        let error = backend_error(open(database).await);
+        assert!(matches!(error, BackendError::Newer { found: 7, known: 1, .. }), "{error}");
         assert!(error.to_string().contains("update this program") && !error.to_string().contains("hunter2"));
         database.query("SELECT version FROM nodes");
         let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'nodes'
@@ -206,15 +206,15 @@ fn a_table_of_a_newer_version_is_refused_at_once_and_left_as_it_is() {
 fn another_programs_table_of_the_same_name_is_refused_and_left_as_it_is() {
     on_each(async |_, database| {
         database.query("CREATE TABLE nodes (id INT, port INT)");
-        let error = server_error(open(database).await);
-        assert!(matches!(error, ServerError::ForeignTable { column: "hostname", .. }), "{error}");
+        let error = backend_error(open(database).await);
+        assert!(matches!(error, BackendError::ForeignTable { column: "hostname", .. }), "{error}");
         assert!(database.query("SELECT id, port FROM nodes").is_empty());
     });
 }
 
-/// A user who may change rows, but no table.
+/// A user who can change rows, but no tables.
 #[test]
-fn a_user_who_may_make_no_table_can_use_one_that_is_right() {
+fn a_user_who_may_not_make_tables_can_use_a_complete_one() {
     on_each(async |engine, database| {
         let (name, user) = (&database.name, format!("{}_guest", database.username));
         let make = match engine {
@@ -242,8 +242,8 @@ fn a_user_who_may_make_no_table_can_use_one_that_is_right() {
 
         PERL_TABLE.iter().for_each(|sql| drop(database.query(sql)));
         database.administer(&grant);
-        let error = server_error(Registry::open(&guest).await);
-        assert!(matches!(error, ServerError::NotPrepared { .. }), "{engine:?}: {error}");
+        let error = backend_error(Registry::open(&guest).await);
+        assert!(matches!(error, BackendError::NotPrepared { .. }), "{engine:?}: {error}");
 
         drop(open(database).await.unwrap());
         let registry = Registry::open(&guest).await.unwrap();
@@ -254,7 +254,7 @@ fn a_user_who_may_make_no_table_can_use_one_that_is_right() {
     });
 }
 
-/// Old versions of MySQL made tables in which nothing can be taken back.
+/// Old versions of MySQL made tables in which nothing can be rolled back.
 #[test]
 fn an_old_table_without_transactions_gets_them() {
     on_each(async |engine, database| {
@@ -268,7 +268,7 @@ fn an_old_table_without_transactions_gets_them() {
     });
 }
 
-/// How many rows of the table the server has read, in whatever way.
+/// How many rows of the table the server has read, by index or otherwise.
 fn rows_read(engine: Engine, database: &TestDatabase<'_>) -> u64 {
     let name = &database.name;
     let sql = match engine {

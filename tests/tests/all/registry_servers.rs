@@ -1,14 +1,14 @@
-//! Whole grids with their registry on a database server, and what happens to the server meanwhile.
+//! Whole grids with their registry on a database server, to which something happens meanwhile.
 
 use std::thread;
 
 use nix::sys::signal::Signal;
 use simplegrid_tests::{DatabaseServer, Engine, Grid, Process, Slave, TestDatabase, numbered, wait};
 
-/// Nobody may ever see a password: every one of the tests' databases contains this.
+/// No password must ever be seen: those of all the tests' databases contain this.
 const SECRET: &str = "hunter2";
 
-/// Tries it on each server that is installed, at once: most of the time is spent waiting.
+/// Runs a test on all servers that are installed, at the same time: most of the time is spent waiting.
 fn on_every_server(test: impl Fn(Engine) + Sync) {
     thread::scope(|scope| {
         let running: Vec<_> = Engine::available()
@@ -51,8 +51,8 @@ fn a_grid_runs_on_a_server_from_one_end_to_the_other() {
     });
 }
 
-/// Disturbs the server in the middle of a run, and expects that the run does not notice and the slave's row
-/// comes back.
+/// Disturbs the server in the middle of a run, and expects that the run does not notice and that the slave's
+/// row comes back.
 fn disturb(engine: Engine, disturb: impl FnOnce(&mut DatabaseServer, &dyn Fn())) {
     let Some(mut server) = DatabaseServer::start(engine) else { return };
     let (url, name) = {
@@ -73,7 +73,7 @@ fn disturb(engine: Engine, disturb: impl FnOnce(&mut DatabaseServer, &dyn Fn()))
     master.write(numbered("record ", 1000));
     master.wait_for_lines(1001);
     slave.wait_for_stderr("the registry is back");
-    // While the master is there, the row says so again.
+    // As long as the master is there, the row shows signs of life again.
     let seen = || server.administer(Some(&name), "SELECT max(last_seen), max(state) FROM nodes");
     let before = seen();
     wait::until("the slave is heard of again", || seen()[0][0] > before[0][0]);
@@ -137,14 +137,14 @@ fn a_table_that_is_dropped_in_mid_run_is_made_again_and_the_slaves_row_with_it()
     });
 }
 
-/// Starts each command with a registry that it cannot use.
+/// Starts each command, with a registry that it cannot use.
 fn start_every_command(grid: &Grid) -> [Process; 3] {
     let calls = [grid.master().input("a\n"), grid.slave_call("echo"), grid.node_manager().arg("list")];
     calls.map(|call| call.start())
 }
 
 #[test]
-fn a_server_that_lets_nobody_in_is_tried_five_times_and_ends_every_command_with_4() {
+fn a_server_that_cannot_be_used_is_tried_five_times_and_ends_every_command_with_4() {
     let mut running = Vec::new();
     for engine in Engine::available() {
         let server = DatabaseServer::shared(engine).expect("it is installed");
@@ -186,7 +186,7 @@ fn a_server_that_comes_while_it_is_waited_for_is_used() {
     });
 }
 
-/// As an administrator does it, or a server that finds that a connection has been idle for too long.
+/// By an administrator, or by a server for which a connection has been idle for too long.
 #[test]
 fn a_connection_that_the_server_has_closed_is_made_again_without_a_word() {
     on_every_server(|engine| {
@@ -214,7 +214,7 @@ fn a_connection_that_the_server_has_closed_is_made_again_without_a_word() {
                     Engine::Postgres => {
                         server.try_administer(None, &format!("SELECT pg_terminate_backend({session})"))
                     }
-                    // One that has just gone by itself is as good.
+                    // One that has just ended by itself will do as well.
                     Engine::Mariadb => server.try_administer(None, &format!("KILL {session}")),
                 };
             }
@@ -227,7 +227,7 @@ fn a_connection_that_the_server_has_closed_is_made_again_without_a_word() {
     });
 }
 
-/// What every process of a grid shows to those who look at it from outside.
+/// What can be seen of a grid's processes from outside.
 fn shown_by_processes(grid: &Grid) -> String {
     let mut shown = String::new();
     for process in grid.processes() {
@@ -239,7 +239,7 @@ fn shown_by_processes(grid: &Grid) -> String {
     shown
 }
 
-/// Perl's way to name a server, its user and the password, each in a place of its own.
+/// As with Net::SimpleGrid, the server, its user and the password can be named in different places.
 #[test]
 fn a_password_can_come_from_many_places_and_is_never_shown() {
     on_every_server(|engine| {
@@ -293,7 +293,7 @@ fn a_signal_ends_the_wait_for_a_server_that_is_not_there() {
     }
 }
 
-/// A server that takes no connection without TLS, and whose certificate is looked at.
+/// A server that accepts only connections with TLS, and whose certificate is verified.
 #[test]
 fn a_grid_uses_tls_where_the_url_asks_for_it() {
     on_every_server(|engine| {

@@ -1,8 +1,9 @@
-//! What every registry must do, whatever the database behind it: each contract is a test for each database.
+//! What every registry must do, whichever database is behind it. Each contract becomes one test for each
+//! database.
 
 #![expect(clippy::unwrap_used, reason = "these are tests: a value that is missing is a failure")]
 
-/// Makes a test of each contract for each database.
+/// Makes a test of each contract, for each database.
 macro_rules! contracts {
     ($($contract:ident,)+) => {
         mod sqlite {

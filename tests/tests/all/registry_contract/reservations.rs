@@ -1,4 +1,5 @@
-//! What every registry must do with reservations: who gets which node, for how long, and how it comes back.
+//! What every registry must do with reservations: which master gets which node, for how long, and how the
+//! node comes back.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ contracts! {
     a_master_gets_no_node_that_went_silent,
     only_enabled_nodes_are_reserved,
     a_lease_that_ran_out_is_taken_by_another_master_but_not_by_the_same,
-    nodes_that_nobody_holds_come_before_those_whose_lease_ran_out,
+    nodes_that_no_one_holds_come_before_those_whose_lease_ran_out,
     a_renewed_lease_holds_and_the_answer_names_the_nodes,
     a_lease_that_ran_out_and_was_not_taken_can_be_renewed,
     a_master_that_ends_frees_its_nodes_and_no_others,
@@ -69,7 +70,7 @@ async fn a_lease_that_ran_out_is_taken_by_another_master_but_not_by_the_same(pla
     assert_eq!(grid.node(1).await.reserved_by.as_deref(), Some("n"));
 }
 
-async fn nodes_that_nobody_holds_come_before_those_whose_lease_ran_out(place: &Place) {
+async fn nodes_that_no_one_holds_come_before_those_whose_lease_ran_out(place: &Place) {
     let grid = TestGrid::with_nodes(place, &[1]).await;
     assert_eq!(grid.reserve("m", 1).await, [1]);
     grid.clock.advance(LEASE + Duration::from_secs(1));

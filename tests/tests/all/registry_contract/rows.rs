@@ -17,7 +17,7 @@ contracts! {
     a_row_whose_process_was_found_dead_is_taken_over_at_once,
     a_slave_that_shut_down_stays_listed_and_may_start_again_at_once,
     every_illegal_move_is_refused_and_changes_nothing,
-    what_nobody_waits_for_any_more_is_done_all_the_same,
+    what_no_one_waits_for_any_more_is_done_all_the_same,
     a_registry_shows_no_password,
     every_verb_says_so_if_there_is_no_such_node,
     refusals_say_who_holds_the_node_and_what_to_do,
@@ -120,8 +120,8 @@ async fn a_slave_that_shut_down_stays_listed_and_may_start_again_at_once(place: 
     }
 }
 
-/// The verbs, what they ask for and where they may start; `moves` has the same table, written once more here
-/// so that a mistake there is seen.
+/// The verbs, the states to which they lead, and those in which they can start. `moves` has the same table;
+/// it stands here once more, so that a mistake there is seen.
 async fn every_illegal_move_is_refused_and_changes_nothing(place: &Place) {
     use NodeState::{Cleanup, Disabled, Enabled, Invalid, Reserved};
     let verbs: [(&str, NodeState, &[NodeState]); 6] = [
@@ -174,7 +174,7 @@ async fn refusals_say_who_holds_the_node_and_what_to_do(place: &Place) {
     let error = grid.registry.enable(&key(1)).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "node host:1 is reserved (by m) and may not become enabled; `release` takes it from its master"
+        "node host:1 is reserved (by m) and cannot become enabled; `release` takes it from its master"
     );
 }
 
@@ -196,10 +196,10 @@ async fn a_silent_row_that_a_master_still_renews_is_not_pruned(place: &Place) {
     assert!(grid.registry.prune(Duration::from_secs(30)).await.unwrap().is_empty());
 }
 
-async fn what_nobody_waits_for_any_more_is_done_all_the_same(place: &Place) {
+async fn what_no_one_waits_for_any_more_is_done_all_the_same(place: &Place) {
     let grid = TestGrid::with_nodes(place, &[1]).await;
     let key = key(1);
-    // Hardly ever is it done before the first look at it.
+    // It is hardly ever done by the time of the first look.
     let _ = tokio::time::timeout(Duration::ZERO, grid.registry.disable(&key)).await;
     let deadline = std::time::Instant::now() + simplegrid_tests::wait::PATIENCE;
     while grid.state(1).await != NodeState::Disabled {

@@ -1,4 +1,4 @@
-//! Where a contract is tried: an empty registry of its own in some database, with a clock that stands still.
+//! Where a contract is tested: a new, empty registry in some database, with a clock that stands still.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,7 +12,7 @@ use simplegrid_tests::{DatabaseServer, Engine};
 pub(super) const LEASE: Duration = Duration::from_secs(10);
 pub(super) const NO_PORTS: [u16; 0] = [];
 
-/// An empty registry of its own, with a clock that stands still.
+/// A new, empty registry, with a clock that stands still.
 pub(super) struct TestGrid {
     pub registry: Registry,
     pub url: RegistryUrl,
@@ -108,12 +108,12 @@ impl Place {
         Self::Files { directory: tempfile::tempdir().unwrap(), made: AtomicU32::new(0) }
     }
 
-    /// Nothing, after saying so, if the server is not installed.
+    /// None if the server is not installed, which is said then.
     pub(super) fn server(engine: Engine) -> Option<Self> {
         DatabaseServer::shared(engine).map(Self::Server)
     }
 
-    /// Where a registry can be that nobody has opened yet.
+    /// The URL of a registry that was never opened.
     pub(super) fn new_url(&self) -> RegistryUrl {
         match self {
             Self::Files { directory, made } => {
@@ -125,7 +125,7 @@ impl Place {
     }
 }
 
-/// Tries a contract there.
+/// Tests a contract there.
 pub(super) fn fulfil(place: Option<Place>, contract: impl AsyncFn(&Place)) {
     let Some(place) = place else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,17 +1,17 @@
-//! What only a SQLite file can do: be the Perl original's, be broken in many ways, be locked, deleted or
-//! full.
+//! What only happens to a SQLite file: Net::SimpleGrid has made it, or it is broken in one of many ways,
+//! locked, deleted or full.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::database::{Database, Failure};
-use super::{SqliteError, nodes_table};
+use super::*;
+use crate::registry::request::Change;
+use crate::registry::session::SqlSession;
 use crate::registry::{
-    Announcement, Clock, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation, Stats,
+    Announcement, Clock, Node, NodeKey, NodeState, Registry, RegistryUrl, Reservation, Stats,
 };
 
 const LEASE: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// Short, for tests that wait until it is over.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// The table as Liquibase makes it from the Perl original's `db.changelog.xml`.
+/// The table as Liquibase makes it from the `db.changelog.xml` of Net::SimpleGrid.
 const PERL_TABLE: &str = "
     CREATE TABLE nodes (hostname VARCHAR(100) NOT NULL, port INT NOT NULL, start_time INT, state VARCHAR(16),
         reserved_by VARCHAR(100), children INT, CONSTRAINT pk_nodes_host_port PRIMARY KEY (hostname, port));
@@ -53,26 +53,33 @@ impl TestFile {
         self.directory.path().join("grid.db")
     }
 
-    /// A connected database in a new file, with a short busy timeout.
-    fn new_database() -> (Self, Database) {
+    /// A registry in a new file, with a short busy timeout.
+    async fn new_backend() -> (Self, FileBackend) {
         let file = Self::new();
-        let mut database = Database::new(file.path(), false, SHORT);
-        database.connect().unwrap();
-        (file, database)
+        let described = SqliteFile { path: file.path(), creates_directory: false, busy_timeout: SHORT };
+        (file, FileBackend::open_file(described).await.unwrap())
     }
 
     async fn open(&self) -> Result<Registry, RegistryError> {
-        open(&self.path()).await
+        open_registry(&self.path()).await
     }
 }
 
-async fn open(path: &Path) -> Result<Registry, RegistryError> {
+async fn open_registry(path: &Path) -> Result<Registry, RegistryError> {
     Registry::open_with_clock(&RegistryUrl::sqlite(path), Clock::manual(1_203_355_700)).await
 }
 
 fn sqlite_error<T>(result: Result<T, RegistryError>) -> SqliteError {
     match result {
-        Err(RegistryError::Sqlite(error)) => error,
+        Err(RegistryError::Backend(BackendError::File(error))) => error,
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("no error"),
+    }
+}
+
+fn backend_error<T>(result: Result<T, RegistryError>) -> BackendError {
+    match result {
+        Err(RegistryError::Backend(error)) => error,
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("no error"),
     }
@@ -96,7 +103,7 @@ fn hostnames(nodes: &[Node]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_table_of_the_perl_original_is_migrated_in_place_and_keeps_its_rows() {
+async fn a_table_of_net_simplegrid_is_migrated_in_place_and_keeps_its_rows() {
     let file = TestFile::with_sql(PERL_TABLE);
     for _ in 0..2 {
         let registry = file.open().await.unwrap();
@@ -111,22 +118,22 @@ async fn a_table_of_the_perl_original_is_migrated_in_place_and_keeps_its_rows() 
 }
 
 #[tokio::test]
-async fn masters_leave_rows_of_the_perl_original_alone() {
+async fn masters_leave_rows_of_net_simplegrid_alone() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     let master = Reservation::new("r");
-    // Its slaves do not speak our protocol, and would take what a master says for records.
+    // Its slaves do not speak our protocol, and would take a master's messages for records.
     assert!(registry.reserve(&master, 9, None, LEASE).await.unwrap().is_empty());
-    // Everything else may be done to its rows.
+    // Everything else can be done to its rows.
     assert_eq!(registry.release(&NodeKey::new("b", 1337)).await.unwrap().state, NodeState::Enabled);
     registry.announce(&slave("c")).await.unwrap();
     assert_eq!(registry.enable(&NodeKey::new("c", 1337)).await.unwrap().pid, Some(4711));
     assert_eq!(hostnames(&registry.reserve(&master, 9, None, LEASE).await.unwrap()), ["c"]);
 }
 
-/// The statements of the Perl original's `Manager.pm`, in their effect: it names no columns but its own.
+/// The statements of `Manager.pm` of Net::SimpleGrid, in their effect: it names only its own columns.
 #[tokio::test]
-async fn the_perl_tools_can_go_on_writing_to_a_migrated_table() {
+async fn net_simplegrid_can_go_on_writing_to_a_migrated_table() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     registry.announce(&slave("z")).await.unwrap();
@@ -148,9 +155,9 @@ async fn the_perl_tools_can_go_on_writing_to_a_migrated_table() {
     assert_eq!(registry.beat(&nodes[3].key, stats).await.unwrap().state, NodeState::Reserved);
 }
 
-/// It enables and reserves a node without a look at our columns.
+/// It enables and reserves a node without looking at our columns.
 #[tokio::test]
-async fn a_reservation_of_the_perl_original_is_not_ended_by_an_old_lease() {
+async fn a_reservation_of_net_simplegrid_is_not_ended_by_an_old_lease() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     registry.announce(&slave("z")).await.unwrap();
@@ -165,7 +172,7 @@ async fn a_reservation_of_the_perl_original_is_not_ended_by_an_old_lease() {
 }
 
 #[tokio::test]
-async fn a_row_with_a_state_that_nobody_writes_is_shown_and_can_be_released() {
+async fn a_row_with_a_state_that_no_program_writes_is_shown_and_can_be_released() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
     let odd = "UPDATE nodes SET state = NULL, children = 'five', reserved_by = NULL WHERE hostname = 'a'";
@@ -180,12 +187,12 @@ async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
     let file = TestFile::new();
     drop(file.open().await.unwrap());
     Connection::open(file.path()).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    let error = sqlite_error(file.open().await);
+    let error = backend_error(file.open().await);
     assert_eq!(
         error.to_string(),
         format!(
             "the registry {} was made by a newer SimpleGrid (its schema has version 7, this program knows 1); \
-             update this program, or name another file",
+             update this program, or name another registry",
             file.path().display()
         )
     );
@@ -194,8 +201,8 @@ async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
 #[tokio::test]
 async fn another_programs_table_of_the_same_name_is_refused_and_left_as_it_is() {
     let file = TestFile::with_sql("CREATE TABLE nodes (id INTEGER, port INTEGER)");
-    let error = sqlite_error(file.open().await);
-    assert!(matches!(error, SqliteError::ForeignTable { column: "hostname", .. }), "{error}");
+    let error = backend_error(file.open().await);
+    assert!(matches!(error, BackendError::ForeignTable { column: "hostname", .. }), "{error}");
     let connection = Connection::open(file.path()).unwrap();
     let columns: i64 = connection
         .query_row("SELECT count(*) FROM pragma_table_info('nodes')", [], |row| row.get(0))
@@ -224,7 +231,7 @@ async fn programs_that_open_a_new_file_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_refused_and_left_as_it_is() {
     let text = "hostname,port\n".repeat(100);
     let file = TestFile::with_bytes(text.as_bytes());
     let error = sqlite_error(file.open().await);
@@ -248,11 +255,11 @@ async fn a_damaged_file_is_named_as_such() {
 async fn a_missing_directory_is_named_and_not_made() {
     let file = TestFile::new();
     let directory = file.directory.path().join("no/such");
-    let error = sqlite_error(open(&directory.join("grid.db")).await);
+    let error = sqlite_error(open_registry(&directory.join("grid.db")).await);
     assert_eq!(
         error.to_string(),
         format!(
-            "there is no directory {0} for the registry {0}/grid.db; make it with `mkdir -p`, or name another file",
+            "there is no directory {0} for the registry {0}/grid.db; create it with `mkdir -p`, or name another file",
             directory.display()
         )
     );
@@ -271,7 +278,7 @@ async fn the_directory_of_the_default_registry_is_made_for_the_user_alone() {
 #[tokio::test]
 async fn a_directory_in_the_way_is_named() {
     let state = tempfile::tempdir().unwrap();
-    let error = sqlite_error(open(state.path()).await);
+    let error = sqlite_error(open_registry(state.path()).await);
     assert!(matches!(error, SqliteError::IsADirectory { .. }), "{error}");
     fs::write(state.path().join("simplegrid"), "").unwrap();
     let url = RegistryUrl::default_for(Some(state.path().as_os_str()), None).unwrap();
@@ -279,9 +286,9 @@ async fn a_directory_in_the_way_is_named() {
     assert!(matches!(error, SqliteError::CannotCreateDirectory { .. }), "{error}");
 }
 
-/// Root may write everything, so there the file opens.
+/// Root can write every file, so for root this one opens.
 #[tokio::test]
-async fn a_file_that_may_not_be_written_is_refused() {
+async fn a_file_that_cannot_be_written_is_refused() {
     let file = TestFile::new();
     drop(file.open().await.unwrap());
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o400)).unwrap();
@@ -293,40 +300,47 @@ async fn a_file_that_may_not_be_written_is_refused() {
     }
 }
 
-#[test]
-fn a_write_that_is_not_allowed_is_named_as_such() {
-    let (_file, mut database) = TestFile::new_database();
-    let error = sqlite_error(database.write(|tx| {
-        tx.pragma_update(None, "query_only", true)?;
-        Ok(tx.execute("DELETE FROM nodes WHERE port = 1", [])?)
-    }));
+/// Says something over the connection that the next request will use.
+fn say(backend: &mut FileBackend, sql: &str) {
+    at_once(backend.session.as_mut().expect("it is open").say(sql)).unwrap();
+}
+
+async fn announce(backend: &mut FileBackend, announcement: Announcement) -> Result<Answer, RegistryError> {
+    let (key, change) = (announcement.key.clone(), Change::Announce(announcement));
+    backend.perform(Request::Change { key, change }, 1_203_355_700).await
+}
+
+async fn list(backend: &mut FileBackend) -> Result<Vec<Node>, RegistryError> {
+    Ok(backend.perform(Request::List, 1_203_355_700).await?.nodes())
+}
+
+#[tokio::test]
+async fn a_write_that_is_not_allowed_is_named_as_such() {
+    let (_file, mut backend) = TestFile::new_backend().await;
+    say(&mut backend, "PRAGMA query_only = true");
+    let error = sqlite_error(announce(&mut backend, slave("a")).await);
     assert!(matches!(error, SqliteError::ReadOnly { .. }), "{error}");
     // The next operation starts with a new connection.
-    assert!(database.write(|tx| Ok(tx.execute("DELETE FROM nodes WHERE port = 1", [])?)).is_ok());
+    announce(&mut backend, slave("a")).await.unwrap();
 }
 
-#[test]
-fn a_full_disk_is_named_as_such_and_nothing_is_written() {
-    let (_file, mut database) = TestFile::new_database();
-    let error = sqlite_error(database.write(|tx| {
-        tx.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(()))?;
-        tx.execute_batch("CREATE TABLE large AS SELECT zeroblob(1000000)")?;
-        Ok(())
-    }));
+#[tokio::test]
+async fn a_full_disk_is_named_as_such_and_nothing_is_written() {
+    let (_file, mut backend) = TestFile::new_backend().await;
+    say(&mut backend, "PRAGMA max_page_count = 1");
+    let large = Announcement { task: "x".repeat(1_000_000), ..slave("a") };
+    let error = sqlite_error(announce(&mut backend, large).await);
     assert!(matches!(error, SqliteError::DiskFull { .. }), "{error}");
-    assert!(error.is_temporary());
-    let count = |tx: &rusqlite::Transaction<'_>| -> Result<i64, Failure> {
-        Ok(tx.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'large'", [], |row| row.get(0))?)
-    };
-    assert_eq!(database.read(count).unwrap(), 0);
+    assert_eq!(list(&mut backend).await.unwrap(), []);
 }
 
-#[test]
-fn a_file_that_stays_locked_is_named_as_such_and_works_again_afterwards() {
-    let (file, mut database) = TestFile::new_database();
+#[tokio::test]
+async fn a_file_that_stays_locked_is_named_as_such_and_works_again_afterwards() {
+    let (file, mut backend) = TestFile::new_backend().await;
     let other = Connection::open(file.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = sqlite_error(database.write(|_| Ok(())));
+    say(&mut backend, "CREATE TEMPORARY TABLE kept (a int)");
+    let error = sqlite_error(announce(&mut backend, slave("a")).await);
     assert_eq!(
         error.to_string(),
         format!(
@@ -334,14 +348,15 @@ fn a_file_that_stays_locked_is_named_as_such_and_works_again_afterwards() {
             file.path().display()
         )
     );
-    assert!(error.is_temporary());
-    assert!(database.read(|_| Ok(())).is_ok(), "who only reads does not wait");
+    assert_eq!(list(&mut backend).await.unwrap(), [], "a reader does not wait");
     other.execute_batch("ROLLBACK").unwrap();
-    assert!(database.write(|_| Ok(())).is_ok());
+    announce(&mut backend, slave("a")).await.unwrap();
+    // It is still the same connection.
+    say(&mut backend, "DROP TABLE kept");
 }
 
 #[tokio::test]
-async fn a_registry_that_was_deleted_is_made_anew_and_the_slave_learns_that_its_row_is_gone() {
+async fn a_registry_that_was_deleted_is_made_again_and_the_slave_learns_that_its_row_is_gone() {
     let file = TestFile::new();
     let registry = file.open().await.unwrap();
     registry.announce(&slave("a")).await.unwrap();
@@ -358,30 +373,27 @@ async fn a_registry_whose_directory_is_gone_works_again_when_it_is_back() {
     let file = TestFile::new();
     let directory = file.directory.path().join("mount");
     fs::create_dir(&directory).unwrap();
-    let registry = open(&directory.join("grid.db")).await.unwrap();
+    let registry = open_registry(&directory.join("grid.db")).await.unwrap();
     registry.announce(&slave("a")).await.unwrap();
     let elsewhere = file.directory.path().join("elsewhere");
     fs::rename(&directory, &elsewhere).unwrap();
     let error = registry.list().await.unwrap_err();
-    assert!(error.is_temporary(), "{error}");
+    assert!(error.to_string().contains("there is no directory"), "{error}");
     fs::rename(&elsewhere, &directory).unwrap();
     assert_eq!(hostnames(&registry.list().await.unwrap()), ["a"]);
 }
 
-/// So that reserving does not take longer the more nodes there are.
-#[test]
-fn masters_find_free_nodes_by_an_index_and_without_sorting() {
-    let (_file, mut database) = TestFile::new_database();
-    let explain = |tx: &rusqlite::Transaction<'_>| -> Result<String, Failure> {
-        let mut statement = tx.prepare(&format!("EXPLAIN QUERY PLAN {}", nodes_table::choice()))?;
-        let mut rows = statement.raw_query();
-        let mut lines = Vec::new();
-        while let Some(row) = rows.next()? {
-            lines.push(row.get::<_, String>(3)?);
-        }
-        Ok(lines.join("\n"))
-    };
-    let plan = database.read(explain).unwrap();
-    assert_eq!(plan.matches("SEARCH nodes USING INDEX nodes_state (state=?)").count(), 2, "{plan}");
-    assert!(!plan.contains("SCAN nodes") && !plan.contains("B-TREE"), "{plan}");
+/// A column that came after the file was made, and a table that someone has deleted.
+#[tokio::test]
+async fn what_is_missing_in_a_file_of_this_version_is_made_again() {
+    let file = TestFile::new();
+    drop(file.open().await.unwrap());
+    let meddle = |sql: &str| Connection::open(file.path()).unwrap().execute_batch(sql).unwrap();
+    for sql in ["ALTER TABLE nodes DROP COLUMN version", "DROP INDEX nodes_state", "DROP TABLE nodes"] {
+        meddle(sql);
+        let registry = file.open().await.unwrap();
+        registry.announce(&slave("a")).await.unwrap();
+        assert_eq!(registry.list().await.unwrap()[0].version.as_deref(), Some("0.1.0"), "{sql}");
+        meddle("UPDATE nodes SET pid = NULL; REINDEX nodes_state");
+    }
 }

@@ -1,5 +1,5 @@
-//! What can be wrong with a SQLite file, in words that say what to do. It owns the translation of SQLite's
-//! codes; it knows no table.
+//! What can be wrong with a SQLite file, in words that say what to do. It translates SQLite's codes, and
+//! knows no table.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ pub enum SqliteError {
         file: PathBuf,
     },
 
-    /// The file was a database once.
+    /// The file is damaged.
     #[error(
-        "the registry {} is damaged; move it away and start again: slaves that run make themselves known anew",
+        "the registry {} is damaged; move it away and start again: running slaves enter themselves into the new one",
         file.display()
     )]
     Damaged {
@@ -29,10 +29,9 @@ pub enum SqliteError {
         source: rusqlite::Error,
     },
 
-    /// The file, its directory or its file system is read-only for this user.
+    /// This user can only read the file, its directory or its file system.
     #[error(
-        "the registry {} cannot be written; give this user the right to write the file and its directory, or \
-         name another file",
+        "the registry {} cannot be written; let this user write the file and its directory, or name another file",
         file.display()
     )]
     ReadOnly {
@@ -42,7 +41,7 @@ pub enum SqliteError {
 
     /// The directory of the file does not exist.
     #[error(
-        "there is no directory {} for the registry {}; make it with `mkdir -p`, or name another file",
+        "there is no directory {} for the registry {}; create it with `mkdir -p`, or name another file",
         directory.display(), file.display()
     )]
     NoDirectory {
@@ -52,8 +51,8 @@ pub enum SqliteError {
         file: PathBuf,
     },
 
-    /// The directory of the file does not exist and cannot be made.
-    #[error("the directory {} for the registry cannot be made: {source}", directory.display())]
+    /// The directory of the file does not exist and cannot be created.
+    #[error("the directory {} for the registry cannot be created: {source}", directory.display())]
     CannotCreateDirectory {
         /// The directory.
         directory: PathBuf,
@@ -68,9 +67,9 @@ pub enum SqliteError {
         file: PathBuf,
     },
 
-    /// The file cannot be opened for another reason.
+    /// The file cannot be opened, for another reason.
     #[error(
-        "the registry {} cannot be opened; check that this user may read and write the file and its directory",
+        "the registry {} cannot be opened; check that this user can read and write the file and its directory",
         file.display()
     )]
     CannotOpen {
@@ -87,7 +86,7 @@ pub enum SqliteError {
         file: PathBuf,
     },
 
-    /// Someone else did not let go of the file in time.
+    /// Another program did not let go of the file in time.
     #[error(
         "the registry {} has been locked by another program for {} s; `fuser {}` shows which",
         file.display(), waited.as_secs_f64(), file.display()
@@ -99,7 +98,7 @@ pub enum SqliteError {
         waited: Duration,
     },
 
-    /// There is no room for what was to be written.
+    /// There is no room on the disk.
     #[error("the disk that holds the registry {} is full; make room on it", file.display())]
     DiskFull {
         /// The file.
@@ -114,46 +113,6 @@ pub enum SqliteError {
         /// SQLite's own words.
         source: rusqlite::Error,
     },
-
-    /// A later version of this program has changed the table.
-    #[error(
-        "the registry {} was made by a newer SimpleGrid (its schema has version {found}, this program knows \
-         {known}); update this program, or name another file",
-        file.display()
-    )]
-    Newer {
-        /// The file.
-        file: PathBuf,
-        /// The version in the file.
-        found: i64,
-        /// The last version that this program knows.
-        known: usize,
-    },
-
-    /// There is a table of our name that is not ours.
-    #[error(
-        "the table `nodes` in {} is not a registry: it has no column `{column}`; name another file",
-        file.display()
-    )]
-    ForeignTable {
-        /// The file.
-        file: PathBuf,
-        /// The first column that is missing.
-        column: &'static str,
-    },
-
-    /// The table could not be brought up to date.
-    #[error("the table of the registry {} cannot be brought up to date: {source}", file.display())]
-    Migration {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-
-    /// The program is ending and did not begin this operation.
-    #[error("the registry is closed because the program is ending")]
-    Stopped,
 
     /// Something else, in SQLite's own words.
     #[error("the registry {} failed: {source}", file.display())]
@@ -181,7 +140,7 @@ impl SqliteError {
         }
     }
 
-    /// SQLite does not say why it cannot open a file, so look.
+    /// SQLite does not say why it cannot open a file, so look for the reason.
     fn cannot_open(file: PathBuf, source: rusqlite::Error) -> Self {
         let directory = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -193,19 +152,6 @@ impl SqliteError {
             Self::NoDirectory { directory, file }
         } else {
             Self::CannotOpen { file, source }
-        }
-    }
-
-    /// Whether the same operation may succeed later.
-    pub(in crate::registry) fn is_temporary(&self) -> bool {
-        match self {
-            Self::Locked { .. } | Self::DiskFull { .. } | Self::Disk { .. } | Self::Vanished { .. } => true,
-            // A file or directory that was there when the program started may come back, like a mount.
-            Self::NoDirectory { .. } | Self::CannotOpen { .. } | Self::ReadOnly { .. } => true,
-            Self::CannotCreateDirectory { .. } => true,
-            Self::NotADatabase { .. } | Self::Damaged { .. } | Self::IsADirectory { .. } => false,
-            Self::Newer { .. } | Self::ForeignTable { .. } | Self::Stopped => false,
-            Self::Migration { .. } | Self::Other { .. } => false,
         }
     }
 }

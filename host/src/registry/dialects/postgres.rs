@@ -1,38 +1,50 @@
-//! What only PostgreSQL does: how values travel to it, and how it is asked about its tables.
+//! What only PostgreSQL does: how values travel to it, and how its catalogue is read.
 
 use bytes::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::error::ServerError;
-use super::migrations::Schema;
-use super::session::{IDLE_SECONDS, LOCK_WAIT_SECONDS};
-use super::value::{Row, Value};
+use super::server_session::{
+    self, IDLE_SECONDS, LOCK_WAIT_SECONDS, ServerSession, VERSION_TABLE, last_version,
+};
+use crate::database::Server;
 use crate::database::postgres::{PostgresConnection, connect, in_words};
-use crate::database::{DatabaseError, Server};
+use crate::registry::backend_error::BackendError;
+use crate::registry::session::{Dialect, FoundTable, SqlSession};
+use crate::registry::value::{Row, Value};
 
 /// The first version that has all that is needed here, as it numbers itself: 9.6.
 const VERSION_MIN: i64 = 90_600;
 
-/// Held while the schema is changed, so that only one process does it: any number that no one else uses.
+/// Held while the schema is changed, so that only one process does it: any number that no other program uses.
 const MIGRATION_LOCK: i64 = 0x5349_4d50_4c45; // "SIMPLE"
+
+/// The SQL of PostgreSQL.
+const DIALECT: Dialect =
+    Dialect { locks_rows: true, empty_first: " NULLS FIRST", table_options: "", columns_at_once: usize::MAX };
 
 type Cause = Box<dyn std::error::Error + Sync + Send>;
 
 /// A connection to PostgreSQL.
 #[derive(Debug)]
-pub(super) struct PostgresSession {
+pub(in crate::registry) struct PostgresSession {
     server: Server,
     connection: PostgresConnection,
 }
 
 impl PostgresSession {
-    pub(super) async fn open(server: &Server) -> Result<Self, ServerError> {
+    fn in_words(&self, error: &tokio_postgres::Error) -> BackendError {
+        in_words(&self.server, error).into()
+    }
+}
+
+impl ServerSession for PostgresSession {
+    async fn connect(server: &Server) -> Result<Self, BackendError> {
         let mut session = Self { server: server.clone(), connection: connect(server).await? };
         let version = session.rows("SELECT current_setting('server_version_num')::int", &[]).await?;
         if version.first().and_then(|row| row[0].integer()).is_some_and(|number| number < VERSION_MIN) {
             let version = session.rows("SELECT current_setting('server_version')", &[]).await?;
             let version = version.first().and_then(|row| row[0].text()).unwrap_or_default().to_owned();
-            return Err(ServerError::TooOld { server: server.to_string(), version });
+            return Err(BackendError::TooOld { place: session.place(), version });
         }
         let settings = format!(
             "SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET default_transaction_isolation = 'read committed';
@@ -41,65 +53,72 @@ impl PostgresSession {
         session.say(&settings).await?;
         Ok(session)
     }
+}
 
-    pub(super) async fn say(&mut self, sql: &str) -> Result<(), DatabaseError> {
-        self.connection.batch_execute(sql).await.map_err(|error| in_words(&self.server, &error))
+impl SqlSession for PostgresSession {
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
     }
 
-    pub(super) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+    fn place(&self) -> String {
+        self.server.to_string()
+    }
+
+    async fn say(&mut self, sql: &str) -> Result<(), BackendError> {
+        self.connection.batch_execute(sql).await.map_err(|error| self.in_words(&error))
+    }
+
+    async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, BackendError> {
         let found = self.connection.query(&numbered(sql), &parameters(values)).await;
         let row = |row: &tokio_postgres::Row| (0..row.len()).map(|column| row.try_get(column)).collect();
         let rows: Result<_, tokio_postgres::Error> = found.and_then(|rows| rows.iter().map(row).collect());
-        rows.map_err(|error| in_words(&self.server, &error))
+        rows.map_err(|error| self.in_words(&error))
     }
 
-    pub(super) async fn change(&mut self, sql: &str, values: &[Value]) -> Result<u64, DatabaseError> {
+    async fn change(&mut self, sql: &str, values: &[Value]) -> Result<u64, BackendError> {
         let changed = self.connection.execute(&numbered(sql), &parameters(values)).await;
-        changed.map_err(|error| in_words(&self.server, &error))
+        changed.map_err(|error| self.in_words(&error))
     }
 
-    /// What the server has of the registry, as far as this user may know.
-    pub(super) async fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        let columns = self
-            .rows(
-                "SELECT attname::text FROM pg_attribute
-                 WHERE attrelid = to_regclass('nodes') AND attnum > 0 AND NOT attisdropped",
-                &[],
-            )
-            .await?;
-        let index = self
-            .rows(
-                "SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-                 WHERE indrelid = to_regclass('nodes') AND relname = 'nodes_state'",
-                &[],
-            )
-            .await?;
-        let readable = self
-            .rows(
-                "SELECT 1 FROM pg_class WHERE oid = to_regclass('simplegrid_schema')
-                     AND has_table_privilege(oid, 'SELECT')",
-                &[],
-            )
-            .await?;
-        Ok(Schema {
-            columns: columns.iter().filter_map(|row| row[0].text().map(str::to_owned)).collect(),
+    async fn look_at(&mut self, table: &str, index: &str) -> Result<FoundTable, BackendError> {
+        let columns = format!(
+            "SELECT attname::text FROM pg_attribute
+             WHERE attrelid = to_regclass('{table}') AND attnum > 0 AND NOT attisdropped"
+        );
+        let columns = self.rows(&columns, &[]).await?;
+        let index = format!(
+            "SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+             WHERE indrelid = to_regclass('{table}') AND relname = '{index}'"
+        );
+        let index = self.rows(&index, &[]).await?;
+        Ok(FoundTable {
+            columns: columns.iter().filter_map(|row| row[0].owned()).collect(),
             has_index: !index.is_empty(),
             has_transactions: true,
-            has_version_table: !readable.is_empty(),
         })
     }
 
-    /// Holds all others up who would change the schema, until the transaction is over.
-    pub(super) async fn begin_migration(&mut self) -> Result<(), ServerError> {
-        Ok(self.say(&format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?)
+    async fn noted_version(&mut self) -> Result<Option<i64>, BackendError> {
+        let readable = format!(
+            "SELECT 1 FROM pg_class WHERE oid = to_regclass('{VERSION_TABLE}') AND has_table_privilege(oid, 'SELECT')"
+        );
+        if self.rows(&readable, &[]).await?.is_empty() { Ok(None) } else { last_version(self).await }
     }
 
-    pub(super) async fn end_migration(&mut self) -> Result<(), DatabaseError> {
+    fn note_version(&self, version: i64) -> String {
+        server_session::note_version(version)
+    }
+
+    async fn begin_migration(&mut self) -> Result<(), BackendError> {
+        self.say(&format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await
+    }
+
+    async fn end_migration(&mut self) -> Result<(), BackendError> {
         self.say("COMMIT").await
     }
 }
 
-/// PostgreSQL numbers the places of values. No statement of ours has a `?` that is none.
+/// PostgreSQL numbers the places of values. Each `?` in our statements is such a place.
 fn numbered(sql: &str) -> String {
     let mut pieces = sql.split('?');
     let mut numbered = pieces.next().unwrap_or_default().to_owned();
@@ -113,8 +132,8 @@ fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-/// Each value takes the type that its place in the statement has. A number that is too large for it becomes
-/// the largest that is not.
+/// Each value takes the type of its place in the statement. A number that is too large for the type becomes
+/// the largest that fits.
 impl ToSql for Value {
     fn to_sql(&self, place: &Type, out: &mut BytesMut) -> Result<IsNull, Cause> {
         match self {

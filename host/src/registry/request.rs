@@ -1,0 +1,101 @@
+//! What the registry is asked, and what it answers. Data, so that a request can wait in a queue, be tried
+//! again, and be printed.
+
+use std::time::Duration;
+
+use super::announcement::{Announcement, Stats};
+use super::moves::Move;
+use super::node::{Node, NodeKey};
+use super::reservation::Reservation;
+
+/// What the registry is asked. The time of asking goes beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Request {
+    /// All nodes.
+    List,
+    /// One node.
+    Find(NodeKey),
+    /// Let something happen to one node.
+    Change { key: NodeKey, change: Change },
+    /// Delete the rows of slaves that have been silent for so long.
+    Prune { silent_for: Duration },
+    /// Reserve nodes.
+    Reserve(Wish),
+    /// Renew the leases of a reservation.
+    Renew { reservation: Reservation, lease: Duration },
+    /// Free all nodes of a reservation.
+    Release(Reservation),
+}
+
+/// What can happen to one node. [`super::transition`] says what becomes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Change {
+    /// Its slave announces itself.
+    Announce(Announcement),
+    /// It is moved, whether or not a master holds it.
+    Make(Move),
+    /// It is moved, if this reservation holds it.
+    MakeIfHeld(Move, Reservation),
+    /// It is freed, if its lease has run out.
+    Expire,
+    /// Its slave is alive.
+    Beat(Stats),
+}
+
+/// Which nodes a master wants.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wish {
+    /// The name under which it holds them.
+    pub reservation: Reservation,
+    /// How many at most.
+    pub max: usize,
+    /// The task that they must run, if it matters.
+    pub task: Option<String>,
+    /// For how long.
+    pub lease: Duration,
+}
+
+/// The answer to a request.
+#[derive(Debug, PartialEq)]
+pub(super) enum Answer {
+    /// The rows that were found or changed, as they are now; the rows that were deleted.
+    Nodes(Vec<Node>),
+    /// How many rows were freed: the answer to [`Request::Release`].
+    Freed(usize),
+}
+
+impl Request {
+    /// Whether it changes nothing.
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self, Self::List | Self::Find(_))
+    }
+}
+
+impl Answer {
+    /// The rows.
+    ///
+    /// # Panics
+    /// If the request was another one.
+    pub(super) fn nodes(self) -> Vec<Node> {
+        match self {
+            Self::Nodes(nodes) => nodes,
+            Self::Freed(_) => unreachable!("only a release is answered with a number"),
+        }
+    }
+
+    /// The row in the answer to a request that fails if there is none.
+    ///
+    /// # Panics
+    /// If the request was another one.
+    pub(super) fn node(self) -> Node {
+        self.nodes().pop().expect("a node that is moved or beats is in the answer")
+    }
+
+    /// How many rows there are, or were freed.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Nodes(nodes) => nodes.len(),
+            Self::Freed(count) => *count,
+        }
+    }
+}
