@@ -7,7 +7,7 @@ use anyhow::bail;
 use tokio::time::Instant;
 
 use crate::config::{NodeManagerConfig, NodeVerb};
-use crate::exit_code::ExitStatus;
+use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Node, NodeKey, NodeState, Registry};
 use crate::stdout;
 use crate::wire::{self, MasterToSlave};
@@ -27,7 +27,7 @@ pub(crate) fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
 }
 
 async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
-    let url = config.registry.url()?;
+    let url = config.registry.url().map_err(UsageError::mark)?;
     let registry = Registry::open(&url).await?;
     let key = NodeKey::new(&config.hostname, config.port);
     match config.verb {

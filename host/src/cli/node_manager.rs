@@ -19,6 +19,10 @@ EXAMPLES:
   simplegrid node-manager prune
       Removes the rows of slaves that have not been seen for a day.";
 
+/// How long a slave must have been silent before `prune` removes its row, unless `--silent-for` says otherwise. A
+/// slave that runs is seen every few seconds, and one that is off for a night keeps its row.
+const SILENT_FOR: &str = "1d";
+
 /// What may follow `simplegrid node-manager`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, disable_help_flag = true, disable_help_subcommand = true)]
@@ -52,7 +56,7 @@ fn with_old_name(arg: Arg) -> Arg {
 }
 
 /// The last word after `simplegrid node-manager`.
-#[derive(Debug, Clone, Subcommand)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub(crate) enum NodeVerb {
     /// Lets masters reserve the slave
     #[command(disable_help_flag = true, alias = "ENABLE")]
@@ -70,7 +74,7 @@ pub(crate) enum NodeVerb {
     #[command(disable_help_flag = true)]
     Prune {
         /// Removes slaves that have not been seen for this long.
-        #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = "1d")]
+        #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = SILENT_FOR)]
         silent_for: Duration,
     },
     /// Shows every node

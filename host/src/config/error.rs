@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use crate::registry::RegistryUrl;
 use crate::sink::{DestinationError, SinkUrlError};
 
 /// Why the command line could not be turned into settings.
@@ -81,6 +83,9 @@ pub(crate) enum ConfigError {
         /// Why not.
         reason: String,
     },
+    /// An address of the registry that is invalid.
+    #[error(transparent)]
+    Registry(<RegistryUrl as FromStr>::Err),
     /// A server is named, but the registry is a file.
     #[error(
         "--registry-server names a server, but the registry is a file: also name a database with --registry"

@@ -36,9 +36,9 @@ pub(crate) use error::LoadError;
 pub(crate) use invocation::{Command, Invocation, LogSettings};
 pub(crate) use load::load;
 pub(crate) use master::MasterConfig;
-pub(crate) use node_manager::{NodeManagerConfig, NodeVerb};
+pub(crate) use node_manager::NodeManagerConfig;
 pub(crate) use run::{LocalRunConfig, RunSettings};
 pub(crate) use slave::SlaveConfig;
 pub(crate) use task::TaskCommand;
 
-pub(crate) use crate::cli::{InputFormat, Pair, Progress};
+pub(crate) use crate::cli::{InputFormat, NodeVerb, Pair, Progress};

@@ -8,7 +8,6 @@ use super::layers::Settings;
 use super::manager_args;
 use super::source::Source;
 use crate::cli::{Pair, RegistryFlags};
-use crate::exit_code::UsageError;
 use crate::registry::RegistryUrl;
 
 /// Where the registry is, in the words of the user.
@@ -64,11 +63,11 @@ impl RegistryChoice {
     ///
     /// # Errors
     /// If the address is invalid, or a file cannot be read: mistakes of the user.
-    pub(crate) fn url(&self) -> anyhow::Result<RegistryUrl> {
-        let address = text_or_file(&self.address).map_err(UsageError::mark)?;
-        let mut url = address.parse::<RegistryUrl>().map_err(UsageError::mark)?;
+    pub(crate) fn url(&self) -> Result<RegistryUrl, ConfigError> {
+        let address = text_or_file(&self.address)?;
+        let mut url = address.parse::<RegistryUrl>().map_err(ConfigError::Registry)?;
         if let Some(server) = &self.server {
-            server.set_in(&mut url).map_err(UsageError::mark)?;
+            server.set_in(&mut url)?;
         }
         if let RegistryUrl::Sqlite { creates_directory, .. } = &mut url {
             // If a directory that the user has named does not exist, that is probably a typing error.
@@ -77,7 +76,7 @@ impl RegistryChoice {
         let url = url.with_credentials(self.username.clone(), self.password.clone());
         match (&url, &self.password_file) {
             (RegistryUrl::Server(server), Some(file)) if server.password.is_none() => {
-                let password = password_in(file).map_err(UsageError::mark)?;
+                let password = password_in(file)?;
                 Ok(url.with_credentials(None, Some(password)))
             }
             _ => Ok(url),

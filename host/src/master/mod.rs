@@ -45,7 +45,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::config::MasterConfig;
-use crate::exit_code::ExitStatus;
+use crate::exit_code::{ExitStatus, UsageError};
 use crate::owned_task::OwnedTask;
 use crate::registry::{Registry, Reservation};
 use crate::shutdown::Shutdown;
@@ -61,7 +61,7 @@ pub(crate) fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
     let opened = open_run(&config.run, None)?;
-    let url = config.registry.url()?;
+    let url = config.registry.url().map_err(UsageError::mark)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
         registry = Registry::open(&url) => registry?,

@@ -19,6 +19,9 @@ use super::load_error::LoadError;
 /// Bytes of the ELF header of a 64-bit machine.
 const HEADER_BYTES: usize = size_of::<elf::file::Elf64_Ehdr>();
 
+/// Bytes at the beginning of a file that tell a text from other files.
+const TEXT_BYTES: usize = 512;
+
 #[cfg(target_arch = "x86_64")]
 const OUR_MACHINE: u16 = abi::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
@@ -62,7 +65,7 @@ fn header(path: &Path, bytes: &[u8]) -> Result<FileHeader<LittleEndian>, LoadErr
     }
     if !bytes.starts_with(&abi::ELFMAGIC) {
         let is_text =
-            std::str::from_utf8(&bytes[..bytes.len().min(512)]).is_ok_and(|text| !text.contains('\0'));
+            std::str::from_utf8(&bytes[..bytes.len().min(TEXT_BYTES)]).is_ok_and(|text| !text.contains('\0'));
         return Err(not_a_library(path, if is_text { "a text file" } else { "not an ELF file" }));
     }
     check_length(path, bytes, HEADER_BYTES as u64)?;

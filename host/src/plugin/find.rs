@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::load_error::LoadError;
 
+/// Names that an error lists at most: enough to find the right one.
+const AVAILABLE_MAX: usize = 20;
+
 /// Finds the library that `name_or_path` means, and the task in it if it names one.
 ///
 /// A text that contains a `/` or ends in `.so` is a path. Anything else is a name: `word-count` is the file
@@ -74,9 +77,6 @@ fn named(name: &str, searched: &[PathBuf]) -> Result<PathBuf, LoadError> {
         }
     })
 }
-
-/// Names that an error lists at most: enough to find the right one.
-const AVAILABLE_MAX: usize = 20;
 
 /// The names of the libraries in a directory. The files of Cargo's other libraries have a hyphen and a hash
 /// in their names; a plugin's file never has a hyphen.

@@ -14,11 +14,12 @@ use crate::ids::SlotId;
 /// Distributes keys among slots.
 #[derive(Debug, Clone, Default)]
 pub struct Rendezvous {
-    nodes: Vec<Node>,
+    nodes: Vec<Candidate>,
 }
 
+/// A node that draws for keys.
 #[derive(Debug, Clone)]
-struct Node {
+struct Candidate {
     identity: u64,
     /// Its slots, each with the seed for its draws.
     slots: Vec<(u64, SlotId)>,
@@ -34,12 +35,12 @@ impl Rendezvous {
     /// difference. Slots are told apart by the identity of their node and by their index, so no two nodes
     /// may have the same identity.
     pub fn new(slots: impl IntoIterator<Item = (SlotId, u64)>) -> Self {
-        let mut nodes: Vec<Node> = Vec::new();
+        let mut nodes: Vec<Candidate> = Vec::new();
         let mut slots: Vec<_> = slots.into_iter().collect();
         slots.sort_by_key(|(slot, identity)| (*identity, *slot));
         for (slot, identity) in slots {
             if nodes.last().is_none_or(|node| node.identity != identity) {
-                nodes.push(Node { identity, slots: Vec::new() });
+                nodes.push(Candidate { identity, slots: Vec::new() });
             }
             let seed = mix(identity ^ mix(u64::from(slot.index.0) + 1));
             nodes.last_mut().expect("there is one by now").slots.push((seed, slot));
@@ -59,7 +60,7 @@ impl Rendezvous {
     }
 }
 
-impl Node {
+impl Candidate {
     /// The logarithm of a number between 0 and 1, divided by the weight. So the chance of a node to draw the
     /// highest number is exactly proportional to its weight.
     fn draw(&self, hash: u64) -> f64 {

@@ -64,7 +64,7 @@ pub(super) async fn run(
     line_runner: Box<dyn LineRunner>,
 ) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
-    let url = config.registry.url()?;
+    let url = config.registry.url().map_err(UsageError::mark)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
         registry = Registry::open(&url) => registry?,
