@@ -1,4 +1,4 @@
-//! Master and slave in one process, without registry and ports: `simplegrid run`, and what clients of
+//! Master and slave in one process, without a registry and ports: for `simplegrid run`, and for what clients of
 //! Net::SimpleGrid send to a slave. The only place that uses both.
 
 mod line_runs;
@@ -58,7 +58,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let pool = slave::start_pool(pool_config(config, &prepared), sink, &mut tasks);
     tokio::select! {
         ready = pool.ready() => ready.map_err(UsageError::mark)?,
-        // Processes that are dropped are killed.
+        // Dropping the workers' processes kills them.
         signal = shutdown.first() => return Ok(signal.exit_status()),
     }
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
@@ -73,13 +73,13 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     links.spawn(link::carry(link, |frames| frames));
     let ending = Ending { shutdown_slaves: false, begins: None, harvest: None };
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
-    // A session that is left in its middle wants nothing more of the sink.
+    // A session that is cut off must not ask anything more of the sink.
     links.shutdown().await;
     let patience = StopPatience { finish_by: Instant::now() + STOP_MAX, reap_max: REAP_MAX };
     // Workers that are not reaped by then end on their own: they were killed.
     let _ = pool.stop(patience, shutdown.second()).await;
     if let Some(sink) = &pool.sink {
-        // Files are completed, however the run has ended.
+        // Files are completed, no matter how the run has ended.
         sink.end_session().await;
     }
     tasks.shutdown().await;

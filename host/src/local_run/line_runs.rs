@@ -1,5 +1,5 @@
-//! Lines that clients of Net::SimpleGrid send to a slave are a run of their own inside it: a master's
-//! dispatcher over a link to the slave's own pool, with batches, retries and all.
+//! Lines that clients of Net::SimpleGrid send to a slave are a run of their own inside it: a master's dispatcher
+//! works over a link to the slave's own pool, with batches, retries and all the rest.
 
 use std::pin::Pin;
 
@@ -14,7 +14,7 @@ use crate::sink::{Destination, HARVEST};
 use crate::slave::{Incoming, LineRun, LineRunEnd, LineRunner, RunRequest};
 use crate::wire::{Batch, Frame, HASH_PREFIX_BYTES, LineScheduler, MasterToSlave, PeerError, split_hash};
 
-/// How often a line is tried again: as a master does that is not told otherwise.
+/// How often a line is tried again: as often as a master does without `--retries`.
 const RETRIES: u32 = 2;
 
 /// Runs lines.
@@ -31,7 +31,7 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
     let LineRun { lines, scheduler, commands, pool, welcome, shutdown } = run;
     let run = match RunId::random() {
         Ok(run) => run,
-        Err(error) => return LineRunEnd::Broken(format!("there are no random numbers: {error}")),
+        Err(error) => return LineRunEnd::Broken(format!("this slave cannot get random numbers: {error}")),
     };
     let (harvest, commands) = take_harvest(commands);
     let is_partitioned = scheduler == LineScheduler::Partitioned;
@@ -44,7 +44,7 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
         harvest,
     };
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
-    // Without a limit of the run's own, the slave's counts.
+    // The run has no limit of its own, so the slave's applies.
     let request = RunRequest { run, format: Format::Lines, record_timeout: None };
     let link = LocalLink { request, welcome, pool, commands, events: events_in };
     let carrying = link::carry(link, |frames| WithoutHashes { frames, is_partitioned });
@@ -54,7 +54,7 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
             LineRunEnd::Finished(summary.to_string())
         }
         Ok(StreamedEnd { end: RunEnd::OutputClosed, .. }) => LineRunEnd::OutputGone(
-            "standard output is closed, and rows of lines have nowhere else to go".to_owned(),
+            "standard output is closed, and the rows have nowhere else to go".to_owned(),
         ),
         Ok(StreamedEnd {
             end: RunEnd::CannotGoOn(why) | RunEnd::NoNode(why) | RunEnd::OtherRun(why),
@@ -67,8 +67,8 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
     }
 }
 
-/// Takes out where files of a sink are to be delivered (`-i scpto=DEST`): the last word counts, as on a
-/// command line.
+/// Separates where files of a sink are to be delivered (`-i scpto=DEST`) from the other commands. The last one
+/// counts, as on a command line.
 fn take_harvest(commands: Vec<(String, String)>) -> (Option<String>, Vec<(String, String)>) {
     let is_harvest = |(name, _): &(String, String)| HARVEST.contains(&name.as_str());
     let (harvests, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_harvest);
@@ -85,7 +85,7 @@ fn take_harvest(commands: Vec<(String, String)>) -> (Option<String>, Vec<(String
     }
 }
 
-/// The hash before a line is its key.
+/// The hash at the beginning of a line is its key.
 struct HashKey;
 
 impl KeyOf for HashKey {
@@ -96,7 +96,7 @@ impl KeyOf for HashKey {
     }
 }
 
-/// The master's frames as the session is to see them: workers get lines without their hashes.
+/// The master's frames as the session sees them: workers get lines without their hashes.
 struct WithoutHashes {
     frames: mpsc::Receiver<Frame<MasterToSlave>>,
     is_partitioned: bool,
@@ -115,7 +115,7 @@ impl Incoming for WithoutHashes {
     }
 }
 
-/// Lines without a hash had no key, and are in no batch.
+/// Takes the hashes off. Every line in a batch has one: a line without a hash has no key, and fails earlier.
 fn without_hashes(lines: &Records) -> Records {
     let mut records = RecordsBuilder::default();
     lines.iter().for_each(|line| records.push(line.get(HASH_PREFIX_BYTES..).unwrap_or_default()));

@@ -1,4 +1,4 @@
-//! A link inside one process: a session over channels, between a master's dispatcher and a slave's pool.
+//! A link within one process: a session over channels, between a master's dispatcher and a slave's pool.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,7 +17,7 @@ pub(super) const NODE_NAME: &str = "local";
 pub(super) struct LocalLink {
     /// What the master asks for.
     pub request: RunRequest,
-    /// What the pool is.
+    /// What the slave tells its master.
     pub welcome: Welcome,
     /// The slave's side.
     pub pool: PoolHandle,
@@ -27,8 +27,8 @@ pub(super) struct LocalLink {
     pub events: mpsc::Sender<LinkEvent>,
 }
 
-/// Carries frames until the run is over, or its workers are of no use any more. The session hears what
-/// `listening` makes of the master's frames.
+/// Carries frames until the run is over, or its workers can no longer be used. The session gets what `listening`
+/// makes of the master's frames.
 pub(super) async fn carry<I: Incoming>(
     link: LocalLink,
     listening: impl FnOnce(mpsc::Receiver<Frame<MasterToSlave>>) -> I,
@@ -50,9 +50,8 @@ pub(super) async fn carry<I: Incoming>(
     let session = slave::serve(request, listening(from_master), to_master, &pool, &log);
     tokio::join!(session, pass_on(frames, events.clone()));
     if hung_up.try_recv().is_ok() {
-        // Its workers were given up, and there are no others. A dispatcher that is gone does not care any
-        // more.
-        let _ = events.send(LinkEvent::NoNodes("no other workers can be had".to_owned())).await;
+        // The dispatcher gave up these workers, and there are no others. If it is gone, the run is over.
+        let _ = events.send(LinkEvent::NoNodes("there are no other workers".to_owned())).await;
     }
 }
 
@@ -63,7 +62,7 @@ async fn pass_on(mut frames: mpsc::Receiver<Frame<SlaveToMaster>>, events: mpsc:
             SlaveToMaster::Failed { message } => LinkEvent::NoNodes(message),
             _ => LinkEvent::Said(NODE, frame),
         };
-        // A dispatcher that is gone does not care any more.
+        // If the dispatcher is gone, the run is over.
         if events.send(event).await.is_err() {
             return;
         }

@@ -14,8 +14,8 @@ pub(super) fn note(name: &str, value: &str, budget: &LogBudget) {
     }
     let (name, value) = (&*format!("{name:.SHOWN_MAX$}"), &*format!("{value:.SHOWN_MAX$}"));
     match name {
-        "done" => tracing::info!(value, "the master says whether this slave is to end with its run"),
-        "scheduler" => tracing::info!(scheduler = value, "the master schedules"),
+        "done" => tracing::info!(value, "the master says whether this slave ends with its run"),
+        "scheduler" => tracing::info!(scheduler = value, "the master names its scheduler"),
         _ => tracing::warn!(name, value, "unknown administrative command; ignored"),
     }
 }

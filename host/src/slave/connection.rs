@@ -1,5 +1,5 @@
-//! One connection of a slave, from its first byte to its end: past the door, a master gets a session, and a
-//! client with lines its own.
+//! One connection of a slave, from its first byte to its end. Past the door, a master and a client with lines each
+//! get a session of their kind.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ async fn serve_master(master: Admitted<'_>, door: &Door) {
         door.order_end(EndOrder::Asked);
     }
     drop(guard);
-    // A row task that is gone means that the slave ends.
+    // If the row's task is gone, the slave is ending.
     let _ = door.row.send(RowEvent::Free(Reservation::from_text(reservation))).await;
 }
 
@@ -87,7 +87,7 @@ async fn carry(
     };
     match &end {
         None => {
-            // What the session waited for does not come any more; the pool must forget the run.
+            // The session was cut off, so the pool has not been told yet to forget the run.
             door.pool.detach().await;
         }
         Some(SessionEnd::Bye | SessionEnd::Shutdown) => send_last(sending).await,
@@ -115,7 +115,7 @@ fn log_end(reservation: &str, end: Option<&SessionEnd>) {
     }
 }
 
-/// Sends what is left to say, the goodbye at last, if the master still listens.
+/// Sends what is still unsent, with the goodbye at its end, if the master still listens.
 async fn send_last(sending: std::pin::Pin<&mut impl Future<Output = std::io::Result<()>>>) {
     if !matches!(tokio::time::timeout(SILENCE_MAX, sending).await, Ok(Ok(()))) {
         tracing::debug!("the master did not wait for the goodbye");

@@ -1,4 +1,4 @@
-//! A slave's side of a link, once the peer is known to be a master: what it sends goes to the pool.
+//! A slave's side of a link, once the peer is known to be a master: work goes to the pool, and reports go back.
 
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
@@ -12,8 +12,8 @@ use crate::wire::{
     Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes, worker_item,
 };
 
-/// Messages that may wait before a sink: enough for the next commit. More wait in the pool's outbox, which is
-/// bounded by bytes.
+/// Messages that may wait to go through a sink: enough for the next commit. More wait in the pool's outbox, which
+/// is bounded by bytes.
 const FRAMES_TO_SINK: usize = 8;
 
 /// Where a session's frames come from: a connection, or a master in the same process.
@@ -70,7 +70,9 @@ pub(crate) async fn serve(
     let through_sink = match pool.sink.as_ref().map(|sink| SinkSession::new(sink.clone(), run.run)) {
         None => None,
         Some(Ok(session)) => Some(session),
-        Some(Err(error)) => return SessionEnd::Closed(format!("this slave has no random numbers: {error}")),
+        Some(Err(error)) => {
+            return SessionEnd::Closed(format!("this slave cannot get random numbers: {error}"));
+        }
     };
     let (to_sink, mut from_pool) = mpsc::channel(FRAMES_TO_SINK);
     let pool_out = if through_sink.is_some() { to_sink } else { out.clone() };
@@ -82,7 +84,7 @@ pub(crate) async fn serve(
         Ok(reason) = closed => SessionEnd::Closed(reason),
         end = pass_on(through_sink.as_ref(), &mut from_pool, &out, pool) => end,
     };
-    // What it still wants of the sink, nobody waits for.
+    // No one is waiting for the sink any more, so pending requests are dropped.
     drop(through_sink);
     pool.detach().await;
     if matches!(end, SessionEnd::Bye | SessionEnd::Shutdown) {
@@ -92,7 +94,7 @@ pub(crate) async fn serve(
     end
 }
 
-/// Passes on what the pool says, through the sink; never ends if there is none, or if all is said.
+/// Passes on what the pool says, through the sink. Never returns if there is no sink, or if everything was said.
 async fn pass_on(
     session: Option<&SinkSession>,
     from_pool: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
@@ -105,7 +107,7 @@ async fn pass_on(
             Err(SinkTrouble::MasterGone) => return SessionEnd::Lost(None),
             Err(trouble @ SinkTrouble::Sink(_)) => {
                 let message = trouble.to_string();
-                // Nobody who is gone must be told.
+                // A master that is gone does not need to be told.
                 let _ = out.send(SlaveToMaster::Failed { message: message.clone() }.into()).await;
                 pool.give_up(message).await;
             }
@@ -121,7 +123,7 @@ async fn relay(
     out: &mpsc::Sender<Frame<SlaveToMaster>>,
     log: &LogBudget,
 ) -> SessionEnd {
-    // Whether the slave is to end with the session (`-i done=1`), as in the original.
+    // Whether the slave ends with the session (`-i done=1`), as in Net::SimpleGrid.
     let mut ends_slave = false;
     loop {
         let frame = match incoming.next().await {
@@ -137,7 +139,7 @@ async fn relay(
                 {
                     return SessionEnd::Closed(reason.to_owned());
                 }
-                // A sink must know whose rows are whose.
+                // A sink must know which rows belong to which record.
                 let with_row_ends = head.with_row_ends || through_sink.is_some();
                 let item = worker_item(&head, with_row_ends, frame.table, frame.body);
                 work(pool, WorkerId::new(head.slot, head.epoch), item).await

@@ -1,4 +1,4 @@
-//! A slave from its start to its end: task, workers, port, row, in that order, and back again.
+//! A slave from its start to its end: port, task, workers, row; and the order of its end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,10 +24,11 @@ use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
 use crate::wire::Welcome;
 
-/// How long the master of a slave that has failed may take to hear of it.
+/// How long a slave that has failed waits for its master to hear of it: there is no work left to wait for.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// How long killed workers may take to be reaped.
+/// How long killed workers may take to be reaped. Only those that hang in the kernel take longer, and they are
+/// reported.
 const REAP_MAX: Duration = Duration::from_secs(5);
 
 /// How long no connection is accepted after one could not be: descriptors may be short, and the next one that
@@ -40,7 +41,7 @@ const ROW_EVENTS: usize = 16;
 /// Orders to end that may wait: a slave that is told twice ends once.
 const END_ORDERS: usize = 1;
 
-/// How often the figures in the row are renewed.
+/// How often the figures in the row are renewed, and the log gets new budgets.
 const STATS_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a slave ends.
@@ -65,7 +66,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen()?;
     let url = config.registry.url().map_err(UsageError::mark)?;
-    // A server that cannot be reached is tried for a while.
+    // This keeps trying for a while if the server cannot be reached.
     let registry = tokio::select! {
         registry = Registry::open(&url) => registry?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
@@ -156,7 +157,8 @@ struct SlaveNode<'a> {
     pool: PoolHandle,
     row: mpsc::Sender<RowEvent>,
     tasks: JoinSet<()>,
-    /// Until when what is in flight may take, once the slave drains; and its workers after that.
+    /// Once the slave drains: until when sessions may finish what is in flight, and until when its workers may
+    /// end by themselves after that.
     drain_deadline: tokio::time::Instant,
 }
 
@@ -179,7 +181,7 @@ impl SlaveNode<'_> {
         self.log_opening(&door, lines.is_some());
         let mut sessions = JoinSet::new();
         let why = self.accept(listener, Arc::new(door), lines.map(Arc::new), end_orders, &mut sessions).await;
-        // Without a session, no one listens to this.
+        // If no session is left, no one listens to this.
         let _ = draining.send(true);
         self.drain(sessions, &why).await;
         why
@@ -195,8 +197,8 @@ impl SlaveNode<'_> {
         );
         if takes_lines && !listen.is_loopback() {
             tracing::warn!(
-                "--line-protocol on {listen}: whoever can reach this port can have records run and end this slave, \
-                 and nothing says who he is; keep it to networks that you trust"
+                "--line-protocol on {listen}: anyone who can reach this port can run records and end this slave, because \
+                 clients with lines do not say who they are; use it only on networks that you trust"
             );
         }
     }
@@ -230,7 +232,7 @@ impl SlaveNode<'_> {
                 }
                 Some(ended) = self.tasks.join_next() => {
                     outcome(ended);
-                    return Why::Failed("a part of it has ended by itself".to_owned());
+                    return Why::Failed("one of its parts ended unexpectedly".to_owned());
                 }
                 _ = stats_timer.tick() => {
                     let clients = lines.as_ref().map(|lines| lines.queue.clients());
@@ -247,9 +249,9 @@ impl SlaveNode<'_> {
         }
     }
 
-    /// Waits for the sessions to end, for a while; what is in flight after that is left.
+    /// Waits for the sessions to end, for a while. What is in flight after that is abandoned.
     async fn drain(&mut self, mut sessions: JoinSet<()>, why: &Why) {
-        // A row task or a pool that is gone needs no word of it.
+        // If the row's task is gone, no one can reserve the slave anyway.
         let _ = self.row.send(RowEvent::Draining).await;
         self.pool.hurry().await;
         let patience = if matches!(why, Why::Failed(_)) { FAREWELL_MAX } else { self.config.drain_timeout };
@@ -262,7 +264,7 @@ impl SlaveNode<'_> {
         tokio::select! {
             () = all_ended => {}
             () = tokio::time::sleep_until(self.drain_deadline) => {
-                tracing::warn!("the drain took too long; what is in flight is left");
+                tracing::warn!("the drain took too long; work in flight is abandoned");
             }
             _ = self.shutdown.second() => {}
         }
@@ -275,10 +277,10 @@ impl SlaveNode<'_> {
         if !self.pool.stop(patience, self.shutdown.second()).await {
             tracing::warn!("some workers were killed, but have not ended yet");
         }
-        // A row task that is gone has nothing to write into.
+        // If the row's task is gone, the last figures have no row to go to.
         let _ = self.row.send(RowEvent::Stats(stats(&self.pool.counters), None)).await;
         drop(self.row);
-        // It completes its files, and ends.
+        // Without handles, the sink completes its files and ends.
         self.pool.sink = None;
         while let Some(ended) = self.tasks.join_next().await {
             outcome(ended);

@@ -1,5 +1,5 @@
-//! What happens once per node, before any worker: the library is found, looked at, and its task prepared, in
-//! a process of its own.
+//! What happens once per node, before any worker starts: the library is found, loaded in a process of its own,
+//! and its task prepared there.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::sink::Shape;
 use crate::wire::{Welcome, WorkerLimits, WorkerStart};
 use crate::worker::{LaunchError, WorkerLabel, WorkerProcess};
 
-/// Why a task cannot be run here. One line for whoever named it.
+/// Why a task cannot be run here, in one line for the user who named it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrepareError {
     /// No such library.
@@ -38,15 +38,15 @@ pub(crate) struct TaskChoice<'a> {
     pub task: &'a str,
     /// Its arguments.
     pub task_args: &'a [Pair],
-    /// Arguments of the slave, some of which it may want.
+    /// Arguments of the slave, some of which the task may use.
     pub manager_args: &'a [Pair],
-    /// Where libraries are looked for by name.
+    /// Where to look for libraries by name.
     pub task_path: &'a [PathBuf],
     /// What its workers may take.
     pub limits: WorkerLimits,
     /// How many workers will run it.
     pub slots: u16,
-    /// Whether NULL and the empty text must be told apart.
+    /// Whether NULL and the empty text must be distinguished.
     pub marks_null: bool,
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareE
     let manifest = process.load(&start).await?;
     process.prepare(&start.library).await?;
     process.stop().await;
-    // The worker has found the task already; an empty name means «the only one».
+    // The worker has found the task already. An empty name means "the only one".
     if let Some(task) = manifest.task(&start.task) {
         start.task.clone_from(&task.name);
         let welcome = welcome(task, &manifest.version, choice.slots);

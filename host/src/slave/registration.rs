@@ -7,27 +7,27 @@ use tokio::time::MissedTickBehavior;
 
 use crate::registry::{Announcement, Node, NodeKey, NodeState, Registry, RegistryError, Reservation, Stats};
 
-/// How often the row is refreshed.
+/// How often the row is refreshed: much more often than the silence after which a slave counts as dead.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a master of the Perl original is waited for that has the row and may be about to enable it, when
-/// the slave ends.
+/// How long a slave that ends waits for the master of Net::SimpleGrid that has its row, and that may be about to
+/// enable it.
 const OVERWRITE_MAX: Duration = Duration::from_secs(2);
 
-/// How often the row is looked at meanwhile.
+/// How often it looks at the row meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Beats after which a reservation of a master of the original that is not there is spoken of.
+/// Beats after which the log mentions a reservation whose master of Net::SimpleGrid is not connected.
 const BEATS_WITHOUT_CLIENT: u32 = 3;
 
 /// What the row is told.
 #[derive(Debug)]
 pub(super) enum RowEvent {
-    /// Figures for the next beat, and how many clients with lines are there, if they are let in at all.
+    /// Figures for the next beat, and how many clients with lines are connected, if the slave takes lines at all.
     Stats(Stats, Option<usize>),
     /// A master has taken the slave.
     Occupied,
-    /// The master that had reserved the slave is gone, or done.
+    /// The master that reserved the slave is gone, or done.
     Free(Reservation),
     /// The slave drains: no master may reserve it.
     Draining,
@@ -40,10 +40,10 @@ pub(super) struct Registration {
     announcement: Announcement,
     stats: Stats,
     line_clients: Option<usize>,
-    /// Beats in a row that found the row reserved by a master of the original that is not there.
+    /// Beats in succession that found the row reserved by a master of Net::SimpleGrid that is not connected.
     beats_without_client: u32,
     occupied: bool,
-    /// The row was entered again while a master was served: it is to be enabled when that one is gone.
+    /// The row was entered again while a master was served; it will be enabled when that master is gone.
     enable_when_free: bool,
     is_down: bool,
 }
@@ -123,7 +123,7 @@ impl Registration {
                 }
             }
             RowEvent::Draining => match self.registry.begin_cleanup(self.key()).await {
-                // A row that someone has disabled needs no further move.
+                // The user has disabled the row already.
                 Err(RegistryError::NotAllowed { .. }) => {}
                 result => {
                     self.note(result);
@@ -138,7 +138,7 @@ impl Registration {
             Ok(node) => {
                 self.note(Ok(()));
                 self.free_after_dead_master(&node).await;
-                self.watch_reservation_of_perl(&node);
+                self.watch_reservation_of_net_simplegrid(&node);
                 Some(node)
             }
             Err(RegistryError::NoSuchNode { .. }) => {
@@ -149,7 +149,7 @@ impl Registration {
         }
     }
 
-    /// A reservation whose master never came, or never said goodbye, ends with its lease.
+    /// A reservation ends with its lease if its master never came, or never said goodbye.
     async fn free_after_dead_master(&mut self, node: &Node) {
         if !self.occupied && node.state == NodeState::Reserved {
             let freed = self.registry.free_if_expired(&self.announcement.key).await;
@@ -157,11 +157,11 @@ impl Registration {
         }
     }
 
-    /// A master of the original connects before it reserves, and stays connected. One that was killed leaves
-    /// the row reserved, without a lease; whether it may be taken from it is for people to decide.
-    fn watch_reservation_of_perl(&mut self, node: &Node) {
+    /// A master of Net::SimpleGrid connects before it reserves, and stays connected. If it was killed, the row
+    /// stays reserved, without a lease; whether to free it is for the user to decide.
+    fn watch_reservation_of_net_simplegrid(&mut self, node: &Node) {
         let is_missing = node.state == NodeState::Reserved
-            && is_held_by_perl(node)
+            && is_held_by_net_simplegrid(node)
             && self.line_clients.is_none_or(|clients| clients == 0);
         self.beats_without_client = if is_missing { self.beats_without_client + 1 } else { 0 };
         if self.beats_without_client != BEATS_WITHOUT_CLIENT {
@@ -180,7 +180,7 @@ impl Registration {
         }
     }
 
-    /// Someone has removed the row, or the whole file.
+    /// The row was removed, or the whole registry file.
     async fn announce_again(&mut self) {
         tracing::warn!("the row of this slave is gone from the registry; it is entered again");
         let announced = self.registry.announce(&self.announcement).await;
@@ -193,17 +193,17 @@ impl Registration {
         }
     }
 
-    /// A shut-down slave's row stays, and is shown as disabled.
+    /// The row of a slave that has ended stays, and is shown as disabled.
     async fn retire(mut self) {
-        let held_by_perl = self.beat().await.is_some_and(|node| is_held_by_perl(&node));
+        let is_held = self.beat().await.is_some_and(|node| is_held_by_net_simplegrid(&node));
         let retired = self.registry.retire(&self.announcement.key).await;
-        if self.note(retired).is_some() && held_by_perl {
+        if self.note(retired).is_some() && is_held {
             self.retire_again_if_enabled().await;
         }
     }
 
-    /// A master of the original that tells a slave to end enables its row right afterwards, without a look at
-    /// it (`Manager.pm`, `releaseNodes`). Then masters would be sent to a slave that has ended.
+    /// A master of Net::SimpleGrid that tells a slave to end enables its row right afterwards, without looking at
+    /// it (`Manager.pm`, `releaseNodes`). Masters would then connect to a slave that has ended.
     async fn retire_again_if_enabled(&mut self) {
         let deadline = tokio::time::Instant::now() + OVERWRITE_MAX;
         while tokio::time::Instant::now() < deadline {
@@ -213,14 +213,14 @@ impl Registration {
                     self.note(retired);
                     return;
                 }
-                // Another slave has the row now, or nobody.
+                // Another slave has the row now, or there is no row.
                 Ok(Some(Node { pid: Some(_), .. }) | None) | Err(_) => return,
                 Ok(Some(_)) => tokio::time::sleep(LOOK_EVERY).await,
             }
         }
     }
 
-    /// The slave goes on without the registry; the log says so once.
+    /// The slave goes on when the registry fails; the log says so once.
     fn note<T>(&mut self, result: Result<T, RegistryError>) -> Option<T> {
         match result {
             Ok(value) => {
@@ -231,7 +231,7 @@ impl Registration {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_down, true) {
-                    tracing::warn!("the registry fails, trying again until it works: {error}");
+                    tracing::warn!("the registry fails; this slave keeps trying: {error}");
                 }
                 None
             }
@@ -239,15 +239,15 @@ impl Registration {
     }
 }
 
-/// Whether a master of the original has the row: its reservations have a name and no lease.
-fn is_held_by_perl(node: &Node) -> bool {
+/// Whether a master of Net::SimpleGrid has the row: its reservations have a name and no lease.
+fn is_held_by_net_simplegrid(node: &Node) -> bool {
     let is_held = matches!(node.state, NodeState::Reserved | NodeState::Cleanup);
     is_held
         && node.lease_until.is_none()
         && node.reserved_by.as_deref().is_some_and(|holder| !holder.is_empty())
 }
 
-/// Whether the process that the row belongs to was on this machine and is gone.
+/// Whether the row belongs to a process of this machine that has ended.
 fn is_dead_here(announcement: &Announcement, pid: u32) -> bool {
     let host = announcement.key.hostname.as_str();
     let ours = nix::unistd::gethostname().unwrap_or_default();
@@ -258,10 +258,9 @@ fn is_dead_here(announcement: &Announcement, pid: u32) -> bool {
     here && (nix::sys::signal::kill(process, None) == Err(nix::errno::Errno::ESRCH) || is_unreaped(pid))
 }
 
-/// Whether the process has ended, and its parent has not asked how yet: its number lives on without it
-/// (proc(5)).
+/// Whether the process has ended but was not reaped by its parent yet: its number lives on until then (proc(5)).
 fn is_unreaped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in brackets may hold anything; what follows it does not.
+    // The name in brackets can contain anything, even a bracket; what follows it cannot.
     stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['Z', 'X']))
 }

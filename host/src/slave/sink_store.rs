@@ -1,10 +1,10 @@
-//! A slave's sink, from its address to what masters are told of it.
+//! A slave's sink, from its address to what masters are told about it.
 
 use super::prepare::Prepared;
 use crate::exit_code::UsageError;
 use crate::sink::{self, OpenError, SinkUrl, Store};
 
-/// Opens the sink, if there is one, for the rows of the task. `label` is what its files are called after.
+/// Opens the sink, if there is one, for the rows of the task. Its files are named after `label`.
 ///
 /// # Errors
 /// If it cannot be used.

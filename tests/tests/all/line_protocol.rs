@@ -101,8 +101,8 @@ fn commands_stand_anywhere_and_what_is_unknown_does_no_harm() {
     ];
     send_lines(slave.port(), text.concat());
     expect_rows(&slave, "a\nb\nc\n:d=is a record here\ne\n");
-    slave.wait_for_stderr("ask for «scheduler=My::Own::Strategy», which there is not");
-    slave.wait_for_stderr("ask for «scheduler.weight=3», which there is not");
+    slave.wait_for_stderr("ask for «scheduler=My::Own::Strategy», which is unknown");
+    slave.wait_for_stderr("ask for «scheduler.weight=3», which is unknown");
     slave.wait_for_stderr("unknown administrative command; ignored name=\"unknown\" value=\"x\"");
 }
 
@@ -147,7 +147,7 @@ fn half_a_line_of_a_client_that_breaks_off_is_not_run() {
     client.send("whole\nhalf");
     slave.wait_for_lines(1);
     client.reset();
-    slave.wait_for_stderr("break off: ");
+    slave.wait_for_stderr("broke off: ");
     slave.wait_for_stderr("half a line is dropped");
     send_lines(slave.port(), "next\n");
     expect_rows(&slave, "whole\nnext\n");
@@ -284,7 +284,7 @@ fn an_administrator_gets_in_and_the_client_is_cut_off() {
     shutdown.wait().expect(0);
     let ended = slave.into_process().wait().expect(0);
     assert!(
-        ended.stderr.contains("are cut off, because the slave ends: 101 records read, 101 done"),
+        ended.stderr.contains("are cut off because the slave is ending: 101 records read, 101 done"),
         "{}",
         ended.stderr
     );
@@ -305,7 +305,7 @@ fn a_signal_lets_what_was_read_finish() {
     client.expect_closed();
     let ended = slave.into_process().wait().expect(128 + 15);
     assert!(ended.stderr.contains("1 record read, 1 done, 0 failed"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("are lost: the slave ends before their turn has come"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("are lost: the slave ended before their turn came"), "{}", ended.stderr);
     assert_eq!(grid.side_log("log").count("never run"), 0);
 }
 
@@ -432,7 +432,7 @@ fn a_task_that_cannot_go_on_ends_the_slave_and_it_is_said_what_is_lost() {
     client.send("ok\nfatal\n");
     client.expect_closed();
     let ended = slave.into_process().wait().expect(4);
-    assert!(ended.stderr.contains("could not all be run, and what was not is lost: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("could not all be run, and the rest is lost: "), "{}", ended.stderr);
     assert!(ended.stderr.contains("told to be fatal"), "{}", ended.stderr);
     assert_eq!(grid.state(port), "disabled");
 }

@@ -43,7 +43,7 @@ pub(crate) enum Inside<'a> {
     Empty,
 }
 
-/// Finds out who is there. `takes_lines` says whether clients with lines are let in, too.
+/// Finds out what kind of peer it is. `takes_lines` says whether clients with lines are let in, too.
 ///
 /// # Errors
 /// Why the connection is closed.
@@ -62,7 +62,7 @@ pub(crate) async fn let_in(
     }
 }
 
-/// Shakes hands, and serves an administrator; a master is returned.
+/// Shakes hands. An administrator is served here; a master is returned.
 async fn let_in_ours(
     stream: TcpStream,
     preamble: Option<[u8; PREAMBLE_BYTES]>,

@@ -26,9 +26,9 @@ pub(crate) enum Closed {
     #[error("refused: {0}")]
     Refused(Refusal),
     /// Newer connections needed its place.
-    #[error("it was one of more than {GUESTS_MAX}, and the oldest")]
+    #[error("more than {GUESTS_MAX} connections were waiting, and it was the oldest")]
     MadeRoom,
     /// Its reservation's name is too long.
-    #[error("its name for its reservation has {0} bytes, more than the {RESERVATION_BYTES_MAX} allowed")]
+    #[error("the name of its reservation has {0} bytes, more than the {RESERVATION_BYTES_MAX} allowed")]
     LongName(usize),
 }

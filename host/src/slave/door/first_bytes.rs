@@ -1,5 +1,5 @@
-//! Which protocol a connection speaks, where a slave takes two: its first bytes tell. Nothing is said on the
-//! connection before they do, because a client of the original never reads.
+//! Which protocol a connection speaks, if the slave takes two: the first bytes tell. Nothing is sent before that,
+//! because a client of Net::SimpleGrid never reads.
 
 use std::io;
 
@@ -8,20 +8,19 @@ use tokio::net::TcpStream;
 
 use crate::wire::{PREAMBLE_BYTES, may_be_preamble};
 
-/// Who is there.
+/// What kind of peer it is.
 #[derive(Debug)]
 pub(super) enum Caller {
     /// One of ours, with its preamble.
     Ours([u8; PREAMBLE_BYTES]),
-    /// A client that sends lines, and what it has sent so far; never nothing.
+    /// A client that sends lines, and what it has sent so far, which is at least a byte.
     Lines(Vec<u8>),
-    /// It has left without a word.
+    /// It has left without sending anything.
     Gone,
 }
 
-/// Reads until it is clear who is there, and not a byte further than our preamble reaches. It waits as long
-/// as the caller likes: the next line of a pipeline may take its time, and whoever holds a place meanwhile
-/// can be made to leave it.
+/// Reads until it is clear who is there, and not a byte beyond our preamble. There is no time limit: the next
+/// line of a pipeline can take long, and a connection that only holds a place can be made to leave it.
 ///
 /// # Errors
 /// If the connection breaks.

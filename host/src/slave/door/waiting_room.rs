@@ -1,7 +1,7 @@
-//! The connections that are no master's session: a bounded number, of which the oldest makes room for the
-//! newest.
+//! The connections that are not, or not yet, a master's or a client's with lines. Their number is bounded, and the
+//! oldest makes room for the newest.
 //!
-//! To stop accepting until one leaves by itself would be worse: whoever holds idle connections would keep
+//! To accept no more until one leaves by itself would be worse: a peer with many idle connections would keep
 //! everyone else out.
 
 use std::collections::VecDeque;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Connections that have not got through the handshake, and those of administrators. A flood must not take
-/// all descriptors.
+/// Connections that are still in the handshake, and those of administrators. A flood must not take all
+/// descriptors.
 pub(crate) const GUESTS_MAX: usize = 128;
 
-/// How long a guest may stay, however many wait outside: an honest one is through within a round trip or two,
-/// and the system lets more than a second's worth of them wait.
+/// How long a guest may stay, however many wait outside: an honest one is through within a round trip or two, and
+/// the system can keep more than a second's worth of new ones waiting.
 const STAY_MIN: Duration = Duration::from_millis(100);
 
 /// Tells a connection that it must make room.
@@ -27,20 +27,20 @@ pub(crate) struct WaitingRoom {
 }
 
 impl WaitingRoom {
-    /// Until when nobody may come in, if that is so: all have just come.
+    /// Until when no one may come in: there is a time only if the room is full and all guests have just come.
     pub(crate) fn closed_until(&mut self, now: Instant) -> Option<Instant> {
         self.guests.retain(|(_, guest)| !guest.is_closed());
         let (since, _) = self.guests.front().filter(|_| self.guests.len() >= GUESTS_MAX)?;
         Some(*since + STAY_MIN).filter(|until| *until > now)
     }
 
-    /// A connection comes in. It is a guest until it drops what it gets here.
+    /// A connection comes in. It is a guest until it drops the receiver.
     pub(crate) fn enter(&mut self, now: Instant) -> MakeRoom {
         self.guests.retain(|(_, guest)| !guest.is_closed());
         if self.guests.len() >= GUESTS_MAX
             && let Some((_, oldest)) = self.guests.pop_front()
         {
-            // One that has just gone has made room, too.
+            // A guest that has just left has made room, too.
             let _ = oldest.send(());
         }
         let (guest, make_room) = oneshot::channel();
@@ -53,7 +53,7 @@ impl WaitingRoom {
 mod tests {
     use super::*;
 
-    /// A room that is full of guests who came at `now`.
+    /// A room full of guests that came at `now`.
     fn full(now: Instant) -> (WaitingRoom, Vec<MakeRoom>) {
         let mut room = WaitingRoom::default();
         let guests = (0..GUESTS_MAX).map(|_| room.enter(now)).collect();
@@ -61,10 +61,10 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_guest_makes_room_and_who_has_left_counts_no_more() {
+    fn the_oldest_guest_makes_room_and_one_that_has_left_does_not_count() {
         let now = Instant::now();
         let (mut room, mut guests) = full(now);
-        assert!(guests.iter_mut().all(|guest| guest.try_recv().is_err()), "there is room for so many");
+        assert!(guests.iter_mut().all(|guest| guest.try_recv().is_err()), "there is room for that many");
         guests.push(room.enter(now));
         assert_eq!(guests[0].try_recv(), Ok(()));
         assert!(guests[1].try_recv().is_err());
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_driven_out_who_has_just_come() {
+    fn a_guest_that_has_just_come_is_not_driven_out() {
         let now = Instant::now();
         let (mut room, mut guests) = full(now);
         assert_eq!(room.closed_until(now), Some(now + STAY_MIN));

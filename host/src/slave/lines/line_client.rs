@@ -1,5 +1,5 @@
-//! A connection that speaks Net::SimpleGrid's wire form: what comes over it, cut into records and commands.
-//! Nothing is ever said on it. What becomes of the records it does not know.
+//! A connection that speaks Net::SimpleGrid's wire form: it cuts what comes into records and commands, and sends
+//! nothing. It does not know what becomes of the records.
 
 use std::io;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::record::block::{Block, Piece};
 use crate::record::{Format, Records};
 use crate::wire::LineCommand;
 
-/// When a client that says nothing is asked whether it is still there, and how often, before it counts as
-/// gone: its machine may have gone without a word, and others wait for their turn. (It may be silent for as
-/// long as it likes; its system answers.)
+/// When, and how often, a silent client is asked whether it is still there before it counts as gone: its machine
+/// may have vanished, and others wait for their turn. (The client itself may be silent for as long as it likes; its
+/// system answers.)
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVES_MAX: u32 = 3;
 
-/// Bytes of a line after which it is said that it is a long one: no command is, and whoever only waits need
-/// not take the rest of it into memory.
+/// Bytes after which a line counts as long: no command is that long, so a session that only waits for a record
+/// need not take the rest into memory.
 const LONG_LINE_BYTES: u64 = 64 * 1024;
 
 /// What comes from a client.
@@ -32,13 +32,13 @@ pub(crate) enum LineEvent {
     Records(Records),
     /// A line that is longer than a record may be: its beginning, and how many bytes it had.
     TooLong { record: Bytes, bytes: u64 },
-    /// A line has begun that is long, and not at its end. Said once.
+    /// A line that has not ended yet is already long. Reported once.
     LongLine,
     /// A line that is a command.
     Command(LineCommand),
-    /// The client has said all that it had to say.
+    /// The client has sent everything.
     End,
-    /// The connection broke; half a line that came before is no record.
+    /// The connection broke. Half a line that came before is not a record.
     Broken { error: io::Error, in_mid_line: bool },
 }
 
@@ -47,17 +47,17 @@ pub(crate) enum LineEvent {
 pub(crate) struct LineClient {
     stream: TcpStream,
     block: Block,
-    /// Lines that were cut and not yet looked at.
+    /// Lines that were cut, but not looked at yet.
     lines: Records,
     is_over: bool,
     has_told_of_long_line: bool,
 }
 
 impl LineClient {
-    /// A client that has said `beginning` so far.
+    /// A client that has sent `beginning` so far.
     pub(crate) fn new(stream: TcpStream, beginning: &[u8]) -> Self {
         if let Err(error) = keep_alive(&stream) {
-            tracing::debug!("a client cannot be watched: {error}");
+            tracing::debug!("keepalive cannot be set on a client's connection: {error}");
         }
         let mut block = Block::new(Format::Lines, RECORD_BYTES_MAX, BATCH_BYTES_MAX);
         block.room()[..beginning.len()].copy_from_slice(beginning);
@@ -65,7 +65,7 @@ impl LineClient {
         Self { stream, block, lines: Records::default(), is_over: false, has_told_of_long_line: false }
     }
 
-    /// What comes next. After `End` or `Broken` comes nothing. Losing the future loses nothing.
+    /// What comes next. Nothing comes after `End` or `Broken`. Cancel safe.
     pub(crate) async fn next(&mut self) -> LineEvent {
         loop {
             if !self.lines.is_empty() {
@@ -93,7 +93,7 @@ impl LineClient {
         let bytes = self.stream.read(self.block.room()).await?;
         if bytes == 0 {
             self.is_over = true;
-            // The last line may lack its end, as the last of a file may.
+            // The last line can lack its end, like the last line of a file.
             self.block.on_input_ended();
         } else {
             self.block.on_read(bytes);
@@ -101,7 +101,7 @@ impl LineClient {
         Ok(())
     }
 
-    /// The first of the lines if it is a command; else all lines before the next command.
+    /// The first of the lines if it is a command; otherwise all lines before the next command.
     fn take_line_or_records(&mut self) -> LineEvent {
         if let Some(command) = LineCommand::parse(Format::Lines.content(self.lines.get(0))) {
             self.lines = self.lines.slice(1..self.lines.len());
@@ -197,7 +197,7 @@ mod tests {
     async fn half_a_line_of_a_connection_that_breaks_is_no_record() {
         let (mut peer, client) = connected(b"").await;
         peer.write_all(b"a\nhalf").await.unwrap();
-        // Whoever closes a socket at once, with nothing lingering, resets the connection.
+        // A socket that is closed without lingering resets the connection.
         setsockopt(&peer, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
         let mut client = client;
         let LineEvent::Records(records) = client.next().await else { panic!("a record came") };

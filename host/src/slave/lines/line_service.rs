@@ -11,27 +11,27 @@ use crate::slave::door::LineQueue;
 use crate::slave::pool::PoolHandle;
 use crate::wire::{LineScheduler, Welcome};
 
-/// Blocks of lines between the connection and the run: one to work on, one that is ready when it is done.
+/// Blocks of lines between the connection and the run: one to work on, and one that is ready when the first is done.
 pub(crate) const BLOCKS_AHEAD_MAX: usize = 2;
 
-/// Something that runs lines, with all that a master of ours does for its records.
+/// Something that runs lines, and does all for them that a master of ours does for its records.
 pub(crate) trait LineRunner: std::fmt::Debug + Send + Sync {
-    /// Runs lines until they end and are all done or failed.
+    /// Runs lines until there are no more, and all are done or failed.
     fn run(&self, run: LineRun) -> Pin<Box<dyn Future<Output = LineRunEnd> + Send>>;
 }
 
 /// Lines to run.
 #[derive(Debug)]
 pub(crate) struct LineRun {
-    /// The lines, up to an end.
+    /// The lines, and then an end.
     pub lines: mpsc::Receiver<Input>,
-    /// Which worker gets which; if partitioned, each line begins with its hash.
+    /// Which worker gets which line. If partitioned, each line begins with its hash.
     pub scheduler: LineScheduler,
     /// Commands that came before the first record, for the session.
     pub commands: Vec<(String, String)>,
-    /// Who runs them.
+    /// The workers that run them.
     pub pool: PoolHandle,
-    /// What the pool is.
+    /// What masters are told about those workers.
     pub welcome: Welcome,
     /// What makes the run end early.
     pub shutdown: Shutdown,
@@ -40,11 +40,11 @@ pub(crate) struct LineRun {
 /// How such a run ended.
 #[derive(Debug)]
 pub(crate) enum LineRunEnd {
-    /// Every line is done or failed; how many, for people.
+    /// Every line is done or failed. How many, for the log.
     Finished(String),
-    /// It could not go on, and why; and how far it was.
+    /// It could not go on: why, and how far it got.
     Broken(String),
-    /// Nobody takes its rows any more, and nobody will.
+    /// Its rows have nowhere to go any more.
     OutputGone(String),
 }
 

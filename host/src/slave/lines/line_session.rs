@@ -1,5 +1,5 @@
-//! One client that sends lines, from its first line to its last. With its first record it waits for its turn,
-//! and then has the slave to itself, as a master has.
+//! One client that sends lines, from its first line to its last. When its first record comes, it waits for its
+//! turn, and then has the slave to itself, as a master has.
 //!
 //! **Invariant:** nothing is ever said to the client.
 
@@ -14,12 +14,12 @@ use crate::slave::door::{Door, EndOrder, LINE_CLIENTS_MAX, Occupied};
 use crate::slave::registration::RowEvent;
 use crate::wire::{LineCommand, LineScheduler};
 
-/// Commands that may come before the first record: they are kept until then.
+/// Commands that may come before the first record: they are kept in memory until then.
 const COMMANDS_MAX: usize = 64;
 
 /// A client.
 struct LineSession<'a> {
-    /// What it is called: `lines from 127.0.0.1:40000`.
+    /// What the log calls it: `lines from 127.0.0.1:40000`.
     name: String,
     door: &'a Door,
     lines: &'a LineService,
@@ -31,7 +31,7 @@ struct LineSession<'a> {
     is_done: bool,
 }
 
-/// The slave is the client's.
+/// The slave is the client's, until this is dropped.
 struct Turn<'a> {
     _turn: MutexGuard<'a, ()>,
     _guard: Occupied<'a>,
@@ -41,7 +41,7 @@ struct Turn<'a> {
 enum First {
     /// With a record.
     Record(Input),
-    /// With a long line, of which only the beginning was read. It is no command.
+    /// With a long line, of which only the beginning was read. No command is that long.
     LongLine,
     /// It has gone without any, or the slave is about to end.
     Nothing,
@@ -49,13 +49,13 @@ enum First {
 
 /// Why the feeding of a run has ended.
 enum Fed {
-    /// The client has said all.
+    /// The client has sent everything.
     All,
     /// Lines for another scheduler follow.
     OtherScheduler(LineScheduler),
     /// The slave is about to end.
     CutOff,
-    /// The run did not want more.
+    /// The run takes no more.
     RunIsOver,
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn serve(mut client: LineClient, peer: &str, door: &Door, lines
         if door.log.sessions.allows_one() {
             tracing::warn!(
                 peer,
-                "{LINE_CLIENTS_MAX} clients with lines are here already; one more is turned away"
+                "{LINE_CLIENTS_MAX} clients with lines are connected already; one more is turned away"
             );
         }
         return;
@@ -89,8 +89,8 @@ impl<'a> LineSession<'a> {
             for (name, value) in std::mem::take(&mut self.commands) {
                 admin_command::note(&name, &value, &self.door.log.sessions);
             }
-            // Whoever only gives commands need not wait for a master of ours, which is told; but what other
-            // clients have sent before comes first.
+            // A client that only gives commands need not wait until a master of ours is done: that one is told
+            // that the slave drains. But what other clients have sent before comes first.
             if self.is_done
                 && let Some(_turn) = self.turn().await
             {
@@ -99,10 +99,10 @@ impl<'a> LineSession<'a> {
             return;
         }
         let Some(turn) = self.take_slave().await else {
-            tracing::warn!("{} are lost: the slave ends before their turn has come", self.name);
+            tracing::warn!("{} are lost: the slave ended before their turn came", self.name);
             return;
         };
-        // A row task that is gone means that the slave ends.
+        // If the row's task is gone, the slave is ending.
         let _ = self.door.row.send(RowEvent::Occupied).await;
         self.log(|name| tracing::info!("serving {name}"));
         self.run_all(first, client).await;
@@ -113,7 +113,7 @@ impl<'a> LineSession<'a> {
         }
     }
 
-    /// Takes commands until a record comes.
+    /// Takes commands until the first record comes.
     async fn first_record(&mut self, client: &mut LineClient) -> First {
         loop {
             let event = tokio::select! {
@@ -124,7 +124,11 @@ impl<'a> LineSession<'a> {
                 LineEvent::Command(LineCommand::Other { name, value }) => {
                     self.commands.push((name, value));
                     if self.commands.len() > COMMANDS_MAX {
-                        self.log(|name| tracing::warn!("{name} give command upon command; they are cut off"));
+                        self.log(|name| {
+                            tracing::warn!(
+                                "{name} send command after command and no record; they are cut off"
+                            )
+                        });
                         return First::Nothing;
                     }
                 }
@@ -146,7 +150,7 @@ impl<'a> LineSession<'a> {
         }
     }
 
-    /// One run after the other: each has one scheduler.
+    /// Runs the lines, with a new run whenever the client changes the scheduler.
     async fn run_all(&mut self, first: First, client: &mut LineClient) {
         let mut next = first;
         loop {
@@ -218,7 +222,7 @@ impl<'a> LineSession<'a> {
                 }
             }
         };
-        // A run that is over needs no end.
+        // A run that is over does not need to be told.
         let _ = feed.send(Input::End).await;
         fed
     }
@@ -226,11 +230,11 @@ impl<'a> LineSession<'a> {
     fn on_command(&mut self, command: LineCommand) {
         match command {
             LineCommand::Done(is_done) => self.is_done = is_done,
-            // It is the one that is in force.
+            // That scheduler is already in force.
             LineCommand::Scheduler(_) => {}
             LineCommand::NoSuchScheduler { text } => self.log(|name| {
                 tracing::warn!(
-                    "{name} ask for «{text:.100}», which there is not; the scheduler stays as it is"
+                    "{name} ask for «{text:.100}», which is unknown; the scheduler stays as it is"
                 );
             }),
             LineCommand::Other { name, value } => admin_command::note(&name, &value, &self.door.log.sessions),
@@ -239,7 +243,7 @@ impl<'a> LineSession<'a> {
 
     fn on_broken(&self, error: &std::io::Error, in_mid_line: bool) {
         let half = if in_mid_line { "; half a line is dropped" } else { "" };
-        self.log(|name| tracing::warn!("{name} break off: {error}{half}"));
+        self.log(|name| tracing::warn!("{name} broke off: {error}{half}"));
     }
 
     /// Waits for the turn among clients; `None` if the slave ends first.
@@ -269,11 +273,11 @@ impl<'a> LineSession<'a> {
     fn log_end(&self, end: &LineRunEnd, fed: &Fed) {
         self.log(|name| match (end, fed) {
             (LineRunEnd::Finished(summary), Fed::CutOff) => {
-                tracing::warn!("{name} are cut off, because the slave ends: {summary}");
+                tracing::warn!("{name} are cut off because the slave is ending: {summary}");
             }
             (LineRunEnd::Finished(summary), _) => tracing::info!("{name} are done: {summary}"),
             (LineRunEnd::Broken(reason) | LineRunEnd::OutputGone(reason), _) => {
-                tracing::error!("{name} could not all be run, and what was not is lost: {reason}");
+                tracing::error!("{name} could not all be run, and the rest is lost: {reason}");
             }
         });
     }

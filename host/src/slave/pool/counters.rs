@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::scoreboard::{Outcome, Status};
 use crate::wire::ItemDone;
 
-/// Counted by the pool, read by whoever has its handle.
+/// Counted by the pool, read by those that have its handle.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     done: AtomicU64,

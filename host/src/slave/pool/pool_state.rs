@@ -16,17 +16,18 @@ use crate::ids::{BatchId, Epoch, SlotIndex};
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::wire::{Frame, HostToWorker, ItemDone, ReportHead, SlaveToMaster, SlotLost};
 
-/// Starts in a row that may fail before the slave gives up: a worker that dies without a record in its hand,
-/// and that no one has killed, dies of itself, and will again.
+/// Starts in succession that may fail before the slave gives up: a worker that dies without a record in hand, and
+/// that no one has killed, dies of itself, and will do so again.
 const START_FAILURES_MAX: u32 = 5;
 
-/// Items that a slot may have beside its batches: a flush of the master's, and one of the slave's own.
+/// Items that a slot can have beside its batches: a flush that the master wants, and one that the slave wants.
 const OWN_ITEMS_MAX: usize = 2;
 
-/// Pause before the second start in a row; doubled for each further one.
+/// Pause before the second start in succession; it doubles for each further one.
 const RESPAWN_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a worker that holds records may be idle before it is asked to finish them.
+/// How long a worker that holds records may be idle before it is asked to finish them: short for the user who
+/// waits for rows, long against the gap between two batches.
 const IDLE_FLUSH_AFTER: Duration = Duration::from_millis(100);
 
 /// How far a worker is.
@@ -34,11 +35,11 @@ const IDLE_FLUSH_AFTER: Duration = Duration::from_millis(100);
 enum Phase {
     Starting,
     Ready,
-    /// It is being killed; its end is awaited.
+    /// It is being killed and has not ended yet.
     Ending,
-    /// The next one is started then.
+    /// The next worker starts at that time.
     Respawn(Instant),
-    /// It was told to stop, or is gone for good.
+    /// Its worker is gone, and there will be no other.
     Stopped,
 }
 
@@ -46,7 +47,7 @@ enum Phase {
 struct Slot {
     epoch: Epoch,
     phase: Phase,
-    /// Items that wait here because the worker has enough.
+    /// Items that wait here because the worker has as many as it may have.
     queue: VecDeque<Frame<HostToWorker>>,
     /// Items at the worker.
     at_worker: usize,
@@ -61,7 +62,7 @@ impl Slot {
         self.at_worker > 0 || self.held > 0 || !self.queue.is_empty()
     }
 
-    /// Whether its task holds records while nothing else comes.
+    /// Whether its task holds records although nothing else comes.
     fn holds_in_vain(&self, now: Instant) -> bool {
         let idle = self.at_worker == 0 && now.duration_since(self.idle_since) >= IDLE_FLUSH_AFTER;
         self.held > 0 && idle
@@ -72,13 +73,13 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct PoolState {
     slots: Vec<Slot>,
-    /// Whether a master is there.
+    /// Whether the pool works for a master.
     attached: bool,
     stopping: bool,
 }
 
 impl PoolState {
-    /// A pool of so many slots, and the actions that start it.
+    /// A pool with that many slots, and the actions that start it.
     pub(super) fn new(slots: u16, now: Instant) -> (Self, Vec<PoolAction>) {
         let slot = || Slot {
             epoch: Epoch::default(),
@@ -94,7 +95,7 @@ impl PoolState {
         (state, spawns)
     }
 
-    /// Whether every slot has a worker that can be fed.
+    /// Whether every slot has a worker that takes items.
     pub(super) fn is_ready(&self) -> bool {
         self.slots.iter().all(|slot| slot.phase == Phase::Ready)
     }
@@ -104,7 +105,7 @@ impl PoolState {
         self.stopping && self.slots.iter().all(|slot| slot.phase == Phase::Stopped)
     }
 
-    /// A master is there: it is told which slots are up.
+    /// A master has come: it is told which slots are up.
     pub(super) fn on_attach(&mut self, begin: &HostToWorker) -> Vec<PoolAction> {
         self.attached = true;
         let ready: Vec<_> = self.ids_of(Phase::Ready).collect();
@@ -113,8 +114,8 @@ impl PoolState {
         begins.chain(ups).collect()
     }
 
-    /// The master is gone. Workers that still have something of its run are replaced: a task cannot be made
-    /// to forget what it holds.
+    /// The master is gone. Workers that still have something of its run are replaced: a task cannot be made to
+    /// forget what it holds.
     pub(super) fn on_detach(&mut self) -> Vec<PoolAction> {
         self.attached = false;
         let mut actions = Vec::new();
@@ -133,8 +134,8 @@ impl PoolState {
     /// The master sends work for a slot.
     pub(super) fn on_work(&mut self, id: WorkerId, item: Frame<HostToWorker>) -> Vec<PoolAction> {
         let Some(slot) = self.slots.get_mut(usize::from(id.slot.0)) else { return Vec::new() };
-        // What was sent to an earlier worker is void: the master knows, or is about to learn, that it is
-        // lost.
+        // What was meant for an earlier worker is void: the master knows, or will soon learn, that this worker
+        // is lost.
         if slot.epoch != id.epoch || slot.phase != Phase::Ready || !self.attached {
             return Vec::new();
         }
@@ -170,7 +171,7 @@ impl PoolState {
         self.replace(id, true, &message, now)
     }
 
-    /// The library or its task refuses to start, and has never started here: it will not the next time.
+    /// The library or its task refuses to start, and has never started here: another try would not help.
     pub(super) fn on_refused(&mut self, id: WorkerId, message: String) -> Vec<PoolAction> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.phase = Phase::Stopped;
@@ -192,7 +193,7 @@ impl PoolState {
         slot.idle_since = now;
         slot.start_failures = 0;
         if done.last {
-            // A worker is a process of a plugin's: whatever it says, the slave goes on.
+            // A plugin's code runs in the worker, so it can report anything: the slave goes on without it.
             let Some(others) = slot.at_worker.checked_sub(1) else { return vec![PoolAction::Kill(id)] };
             slot.at_worker = others;
         }
@@ -233,12 +234,12 @@ impl PoolState {
         actions
     }
 
-    /// A task says that it cannot go on: the slave cannot either.
+    /// A task says that it cannot go on. Then the slave cannot either.
     pub(super) fn on_fatal(&mut self, message: String) -> Vec<PoolAction> {
         vec![PoolAction::GiveUp { message }]
     }
 
-    /// Time passes: workers that wait for a start, and idle ones that hold records.
+    /// Time has passed: pauses end, and idle workers that hold records are asked for them.
     pub(super) fn on_tick(&mut self, now: Instant) -> Vec<PoolAction> {
         let mut actions = Vec::new();
         for index in 0..self.slots.len() {
@@ -260,12 +261,12 @@ impl PoolState {
         actions
     }
 
-    /// The slave is about to end: tasks may want to make haste.
+    /// The slave is about to end: tasks are told, so that they can hurry.
     pub(super) fn on_hurry(&mut self) -> Vec<PoolAction> {
         self.ids_of(Phase::Ready).map(PoolAction::Hurry).collect()
     }
 
-    /// The slave ends: workers finish what they have, and none is replaced.
+    /// The slave ends: workers finish what they have, and are not replaced.
     pub(super) fn on_stop(&mut self) -> Vec<PoolAction> {
         self.stopping = true;
         let mut actions = Vec::new();
@@ -282,7 +283,7 @@ impl PoolState {
         actions
     }
 
-    /// The slave ends at once: whatever workers are at is left.
+    /// The slave ends at once: what its workers have is abandoned.
     pub(super) fn on_kill(&mut self) -> Vec<PoolAction> {
         self.stopping = true;
         for slot in &mut self.slots {
@@ -305,7 +306,7 @@ impl PoolState {
         }
     }
 
-    /// Feeds a worker as much as it may have.
+    /// Gives a worker as many items as it may have.
     fn feed(&mut self, id: WorkerId) -> Vec<PoolAction> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         let mut actions = Vec::new();
@@ -317,7 +318,7 @@ impl PoolState {
         actions
     }
 
-    /// Puts the next worker in the place of one that is gone.
+    /// Puts the next worker in the place of one that is gone, unless the slave ends.
     fn replace(
         &mut self,
         id: WorkerId,
@@ -352,7 +353,7 @@ impl PoolState {
         Vec::new()
     }
 
-    /// The slot of a worker, if that worker is still the one there.
+    /// The slot of a worker, if that worker still has it.
     fn slot_of(&mut self, id: WorkerId) -> Option<&mut Slot> {
         self.slots.get_mut(usize::from(id.slot.0)).filter(|slot| slot.epoch == id.epoch)
     }
@@ -374,7 +375,7 @@ fn slot_up(id: WorkerId) -> PoolAction {
     PoolAction::Report(SlaveToMaster::SlotUp { slot: id.slot, epoch: id.epoch }.into())
 }
 
-/// The report of what a dead worker had finished and not handed over.
+/// The report of what a dead worker had finished but not handed over.
 fn remains(id: WorkerId, batch: BatchId, table: Bytes, body: Bytes) -> Option<PoolAction> {
     if table.is_empty() {
         return None;

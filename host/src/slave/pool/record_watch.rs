@@ -3,7 +3,7 @@
 //! Pure: no I/O, no clock, no tokio.
 //!
 //! The worker stores no time: reading the clock for each record would cost as much as a small record itself.
-//! Its slave looks now and then, and counts from when it first saw a record, so a limit is kept to within one
+//! Its slave looks now and then, and counts from when it first saw the record, so a limit is kept to within one
 //! look.
 
 use std::time::{Duration, Instant};
@@ -11,22 +11,28 @@ use std::time::{Duration, Instant};
 use crate::ids::BatchId;
 use crate::scoreboard::Snapshot;
 
-/// A record that runs longer than this, without a limit, is named in the log once.
+/// A record without a limit that runs longer than this is named in the log, once.
 const SLOW_RECORD: Duration = Duration::from_secs(60);
 
-/// Looks each limit gets: a record is killed at most a tenth later than its limit says.
+/// Looks within one limit: a worker is killed at most a tenth of the limit too late.
 const LOOKS_PER_LIMIT: u32 = 10;
 
-/// What is to be done about the record in hand.
+/// The shortest time between two looks, so that tiny limits do not keep the slave busy with looking.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(2);
+
+/// The longest time between two looks: a second more or less does not matter to limits that are so long.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
+
+/// What to do about the record in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeVerdict {
     /// Nothing.
     Fine,
-    /// It should be named in the log.
+    /// The log should name it.
     Slow {
         /// Its batch.
         batch: BatchId,
-        /// Its place there; `None` in a flush.
+        /// Its place in the batch; `None` in a flush.
         index: Option<u16>,
     },
     /// Its worker must be killed.
@@ -48,15 +54,15 @@ impl RecordWatch {
         Self { limit, seen: None, since: now, named: false }
     }
 
-    /// Sets another limit: a master's wins over its slave's.
+    /// Sets another limit. A master's limit has precedence over its slave's.
     pub(super) fn set_limit(&mut self, limit: Option<Duration>) {
         self.limit = limit;
     }
 
-    /// How often to look.
+    /// How long to wait until the next look.
     pub(super) fn look_every(&self) -> Duration {
-        let longest = Duration::from_secs(1);
-        self.limit.map_or(longest, |limit| (limit / LOOKS_PER_LIMIT).clamp(Duration::from_millis(2), longest))
+        self.limit
+            .map_or(LOOK_EVERY_MAX, |limit| (limit / LOOKS_PER_LIMIT).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX))
     }
 
     /// Judges what the scoreboard says of the item with that turn.

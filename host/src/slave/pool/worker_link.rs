@@ -1,4 +1,4 @@
-//! The line to one worker process, from its start to its end. Decides nothing: it says what happened.
+//! The link to one worker process, from its start to its end. It decides nothing; it reports what happened.
 
 use std::io::{PipeWriter, Write};
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,11 +21,11 @@ use crate::worker::{ProcessHandle, WorkerLabel, WorkerProcess};
 /// What a link must know.
 #[derive(Debug)]
 pub(super) struct LinkSettings {
-    /// Whose line this is.
+    /// Which worker this is.
     pub id: WorkerId,
     /// What to load.
     pub start: WorkerStart,
-    /// What it is called.
+    /// What `ps` and the log call it.
     pub label: WorkerLabel,
     /// The limit of one record; changes when a run begins.
     pub record_timeout: watch::Receiver<Option<Duration>>,
@@ -42,7 +42,7 @@ pub(super) async fn run(
     let started = WorkerProcess::start(&settings.label, &settings.start, until_kill(&mut steering)).await;
     let event = match started {
         Ok(process) => {
-            // A receiver that is gone means that the pool is: nobody is left to tell.
+            // A receiver that is gone means that the pool is gone, too.
             let _ = events.send((id, WorkerEvent::Created)).await;
             WorkerEvent::Lost(serve(process, settings, items, steering, &events).await)
         }
@@ -109,7 +109,7 @@ async fn serve(
     lost
 }
 
-/// What the worker says, until it says nothing more.
+/// Reads what the worker reports, until it reports nothing more.
 struct ReportReader<'a> {
     input: FrameReader<OwnedReadHalf>,
     board: &'a BoardReader,
@@ -125,7 +125,7 @@ impl ReportReader<'_> {
         loop {
             let message = match self.input.next::<WorkerToHost>().await {
                 Ok(Some(frame)) => frame.head,
-                // A worker that dies in the middle of a message is as dead as any.
+                // It does not matter whether a worker dies in the middle of a message or between two.
                 Ok(None) | Err(FrameError::Truncated | FrameError::Io(_)) => return Ended::Gone(None),
                 Err(error) => return Ended::Gone(Some(error.to_string())),
             };
@@ -157,7 +157,7 @@ impl ReportReader<'_> {
         let last = done.last;
         self.tell(WorkerEvent::Done { done, table, body }).await;
         if !last {
-            // A worker that has left meanwhile does not wait for this any more.
+            // A worker that has ended meanwhile does not wait for its receipt any more.
             match self.receipts.write_all(b"!") {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error),
                 _ => {}
@@ -167,12 +167,12 @@ impl ReportReader<'_> {
     }
 
     async fn tell(&self, event: WorkerEvent) {
-        // A receiver that is gone means that the pool is: nobody is left to tell.
+        // A receiver that is gone means that the pool is gone, too.
         let _ = self.events.send((self.settings.id, event)).await;
     }
 }
 
-/// Writes items to the worker; when no more can come, tells it to stop and lets it end by itself.
+/// Writes items to the worker. When no more can come, it tells the worker to stop, and lets it end by itself.
 async fn feed(
     mut items: mpsc::Receiver<Frame<HostToWorker>>,
     mut output: FrameWriter<OwnedWriteHalf>,
@@ -183,19 +183,19 @@ async fn feed(
         let closed = item.is_none();
         hand.told_to_stop.store(closed, Relaxed);
         output.push(&item.unwrap_or_else(|| HostToWorker::Stop.into()));
-        // A worker that cannot be written to is about to be found dead by the reading side.
+        // If a worker cannot be written to, the reading side is about to find it dead.
         if output.flush().await.is_err() || closed {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Waits until the worker is to be killed, or the pool is gone. One that only starts need not make haste.
+/// Waits until the worker is to be killed, or the pool is gone. While it starts, there is no task to hurry.
 async fn until_kill(steering: &mut mpsc::Receiver<Steering>) {
     while let Some(Steering::Hurry) = steering.recv().await {}
 }
 
-/// Does to the process what the pool wants, until it is to be killed, or the pool is gone.
+/// Does to the process what the pool wants. Returns when it is to be killed, or the pool is gone.
 async fn steer(mut steering: mpsc::Receiver<Steering>, process: &ProcessHandle) -> Ended {
     while let Some(Steering::Hurry) = steering.recv().await {
         process.terminate();
@@ -203,7 +203,7 @@ async fn steer(mut steering: mpsc::Receiver<Steering>, process: &ProcessHandle) 
     Ended::Killed
 }
 
-/// Looks at the record in hand now and then, until it is overdue.
+/// Looks at the record in hand now and then. Returns when it is overdue.
 async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -> Ended {
     let mut watch = RecordWatch::new(None, Instant::now());
     let mut limit = settings.record_timeout.clone();
@@ -230,7 +230,7 @@ async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -
     }
 }
 
-/// Finds out what a dead worker had done and what it died on.
+/// Finds out what a dead worker had finished, and what it died on.
 fn autopsy(board: &BoardReader, hand: &Hand) -> Lost {
     let mut lost = Lost {
         kind: LossKind::Crash,
@@ -245,7 +245,7 @@ fn autopsy(board: &BoardReader, hand: &Hand) -> Lost {
         Ok(Some(snapshot)) => snapshot,
         Ok(None) => return lost,
         Err(error) => {
-            tracing::error!(%error, "what a dead worker had done is lost: its records are run again");
+            tracing::error!(%error, "the scoreboard of a dead worker cannot be read; what it had finished is run again");
             return lost;
         }
     };
@@ -253,12 +253,12 @@ fn autopsy(board: &BoardReader, hand: &Hand) -> Lost {
     if snapshot.flushing {
         (lost.kind, lost.blame) = (LossKind::Flush, None);
     }
-    // What was handed over as a part stays in the scoreboard until the worker goes on.
+    // A part that was handed over stays in the scoreboard until the worker goes on.
     if snapshot.part == part {
         match board.remains(turn, &snapshot) {
             Ok((outcomes, rows)) => lost.remains = Some((snapshot.item, outcomes, rows)),
             Err(error) => {
-                tracing::error!(%error, "what a dead worker had done is lost: its records are run again")
+                tracing::error!(%error, "the scoreboard of a dead worker cannot be read; what it had finished is run again")
             }
         }
     }

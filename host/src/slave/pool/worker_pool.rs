@@ -1,5 +1,5 @@
-//! The actor that owns a slave's workers: takes work from the session, gives it to worker links, and passes
-//! on what they say. `pool_state.rs` decides; this performs.
+//! The actor that owns a slave's workers: it takes work from the session, gives it to worker links, and passes on
+//! what they report. `pool_state.rs` decides; this performs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ use crate::sink::SinkHandle;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster, WorkerStart};
 use crate::worker::{LaunchError, WorkerLabel};
 
-/// How often time passes for the pool.
+/// How often the pool's decisions hear of the time: twice within their shortest pause, which is 100 ms.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Room for a worker's items: those that it may have, a `Begin`, and a flush.
 const ITEMS_CHANNEL: usize = ITEMS_PER_WORKER_MAX + 2;
 
-/// Room for what is to be done to a worker's process: told to make haste, once, and killed.
+/// Room for what is done to a worker's process: it is told to hurry, once, and killed.
 const STEERING_CHANNEL: usize = 4;
 
 /// What the pool must know.
@@ -37,13 +37,13 @@ const STEERING_CHANNEL: usize = 4;
 pub(crate) struct PoolConfig {
     /// How many workers.
     pub slots: u16,
-    /// What they load.
+    /// What they load and run.
     pub start: WorkerStart,
     /// What the log calls this slave.
     pub node: String,
     /// The limit of one record, if the master names none.
     pub record_timeout: Option<Duration>,
-    /// Whether the log says that a worker was lost: in a local run, the master says so already.
+    /// Whether the pool logs that a worker was lost. In a local run the master logs it already.
     pub logs_losses: bool,
 }
 
@@ -75,11 +75,11 @@ pub(crate) fn start_pool(
     PoolHandle::new(commands, status_out, counters, sink)
 }
 
-/// How a worker link is steered.
+/// The pool's end of a worker link.
 struct Control {
-    /// Items for the worker. Without it, the worker ends after those that it has.
+    /// Items for the worker. When this is dropped, the worker ends after those that it has.
     items: Option<mpsc::Sender<Frame<HostToWorker>>>,
-    /// What is to be done to its process.
+    /// What to do to its process.
     steering: mpsc::Sender<Steering>,
 }
 
@@ -152,7 +152,7 @@ impl Pool {
             PoolCommand::Detach(done) => {
                 self.forget_master();
                 let actions = self.state.on_detach();
-                // Whoever asked may have gone; then nobody waits.
+                // The session that asked may be gone.
                 let _ = done.send(());
                 actions
             }
@@ -189,7 +189,7 @@ impl Pool {
                 if refused && *self.status.borrow() == PoolStatus::Starting {
                     return self.state.on_refused(id, error.to_string());
                 }
-                // That the pool itself has ended it is nothing to tell: the run is over, or the slave ends.
+                // A start that the pool itself cut short is no news: the run is over, or the slave is ending.
                 if !matches!(error, LaunchError::Ended) {
                     tracing::warn!(slot = %id.slot, "a worker did not start: {error}");
                 }
@@ -233,14 +233,14 @@ impl Pool {
                 PoolAction::Hurry(id) => self.steer(id, Steering::Hurry),
                 PoolAction::CloseMaster { reason } => {
                     if let Some(master) = self.master.take() {
-                        // A session that is over already has nothing to close.
+                        // The session may be over already.
                         let _ = master.close.send(reason);
                     }
                     self.forget_master();
                 }
                 PoolAction::Stop(id) => {
                     if let Some(control) = self.workers.get_mut(&id) {
-                        // Without a sender, the link tells the worker to stop after what it has.
+                        // Without a sender, the link tells the worker to stop after the items that it has.
                         control.items = None;
                     }
                 }
@@ -276,16 +276,16 @@ impl Pool {
 
     fn feed(&mut self, id: WorkerId, item: Frame<HostToWorker>) {
         let Some(items) = self.workers.get(&id).and_then(|control| control.items.as_ref()) else { return };
-        // A link that is gone is about to report its worker lost.
+        // A link that has ended is about to report that its worker is lost.
         if let Err(TrySendError::Full(_)) = items.try_send(item) {
-            tracing::warn!(slot = %id.slot, "a worker does not take what it is given; it is replaced");
+            tracing::warn!(slot = %id.slot, "a worker does not take its items; it is replaced");
             self.steer(id, Steering::Kill);
         }
     }
 
     fn steer(&mut self, id: WorkerId, steering: Steering) {
         if let Some(control) = self.workers.get_mut(&id) {
-            // A link that is gone has no worker, and one that has not looked yet will find what is there.
+            // A link that has ended has no worker; one that has not looked yet finds what is there already.
             let _ = control.steering.try_send(steering);
         }
     }

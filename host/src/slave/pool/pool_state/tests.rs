@@ -117,7 +117,7 @@ fn when_a_master_goes_only_workers_with_its_work_are_replaced() {
     assert_eq!(actions, [PoolAction::Kill(id(0, 0)), PoolAction::Kill(id(1, 0))], "in hand, held, idle");
     assert!(!pool.is_ready());
     let actions = pool.on_lost(id(0, 0), lost(), now);
-    assert_eq!(actions, [PoolAction::Spawn(id(0, 1))], "and nobody is told");
+    assert_eq!(actions, [PoolAction::Spawn(id(0, 1))], "and no master is told");
 }
 
 #[test]
