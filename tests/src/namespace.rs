@@ -24,7 +24,7 @@ impl Namespaces {
     /// Why this machine does not allow it.
     pub fn make() -> Result<Self, String> {
         if !nix::unistd::geteuid().is_root() {
-            return Err("only root may make network namespaces".to_owned());
+            return Err("only root can make network namespaces".to_owned());
         }
         let nth = MADE.fetch_add(1, Relaxed);
         let names = ["a", "b"].map(|end| format!("sg-{}-{nth}-{end}", process::id()));

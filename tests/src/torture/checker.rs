@@ -190,7 +190,7 @@ fn the_summary_agrees(evidence: &Evidence<'_>) -> Vec<String> {
     let wrong = checks.iter().filter(|(is_right, _)| !is_right);
     let said = |what: &str| {
         format!(
-            "not so: {what}: status {}, summary {}, {} failed lines; the master said:\n{}",
+            "this does not hold: {what}: status {}, summary {}, {} failed lines; the master said:\n{}",
             evidence.master.status,
             evidence.summary,
             evidence.failed_lines,
@@ -243,7 +243,7 @@ fn rows_are_whole_and_of_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
         let row = match row {
             Ok(row) => row,
             Err(line) => {
-                complaints.push(format!("a row is none: {:?}", line.get(..200).unwrap_or(line)));
+                complaints.push(format!("not a row: {:?}", line.get(..200).unwrap_or(line)));
                 continue;
             }
         };

@@ -1,4 +1,4 @@
-//! Processes that are killed or stand still in the middle of a run: nothing is lost, and nothing comes twice.
+//! Processes that are killed or stopped in the middle of a run: nothing is lost, and nothing comes twice.
 
 use nix::sys::signal::Signal;
 use simplegrid_tests::{Dice, Finished, Grid, Process, Slave, kill, numbered, wait};
@@ -8,7 +8,7 @@ fn two_slaves(grid: &Grid) -> [Slave; 2] {
     [grid.noting_slave(), grid.noting_slave()]
 }
 
-/// A master that reads its input from `write`, until it is told that there is no more.
+/// A master that reads its input from `write` until the input is closed.
 fn open_master(grid: &Grid, slaves: &[Slave]) -> Process {
     let master = grid.master().arg("-k").start();
     slaves.iter().for_each(|slave| grid.wait_for_state(slave.port(), "reserved"));
@@ -103,7 +103,7 @@ fn workers_that_are_killed_again_and_again_cost_nothing() {
     }
     let master = master.finish().expect(0).expect_counts(606, 606, 0);
     assert!(master.text() == input, "the output differs from the input");
-    // The records in hand ran twice, and nothing else did.
+    // The records in hand ran twice; no other record did.
     assert_eq!(grid.side_log("log").len(), 612);
     slaves.iter().for_each(|slave| assert_eq!(slave.workers(&grid.workers()).len(), 2));
 }
@@ -243,7 +243,7 @@ fn whatever_is_killed_in_whatever_order_the_output_is_the_input() {
         grid.master().args("-k --retries 20 --reallocate-every 200ms --wait-nodes 40s").input(&input);
     let mut master = master.start();
     for round in 1..=12 {
-        // Each loss meets a run that has come further since the last one.
+        // Each loss hits a run that has come further since the last one.
         wait::until("the run goes on", || !master.is_running() || grid.side_log("log").len() > round * 250);
         let victim = dice.roll(slaves.len());
         if dice.roll(3) == 0 {
