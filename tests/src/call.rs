@@ -1,4 +1,4 @@
-//! One call of the program: put together step by step, and then run to its end or started.
+//! One call of the program: it is put together step by step, and then run to its end or started.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -35,8 +35,8 @@ pub struct Finished {
 
 impl<'g> Call<'g> {
     pub(crate) fn new(grid: &'g Grid, name: &str) -> Self {
-        // Whoever runs the tests may have HUP ignored (`nohup`), which programs inherit, and this one
-        // respects.
+        // The user who runs the tests may have HUP ignored (`nohup`); programs inherit that, and this one
+        // respects it.
         let mut command = Command::new("env");
         command.arg("--default-signal=HUP").arg(program::path());
         for (variable, _) in std::env::vars_os() {
@@ -49,13 +49,13 @@ impl<'g> Call<'g> {
             .env(MARK, grid.mark())
             .env("SIMPLEGRID_REGISTRY", grid.registry())
             .env("SIMPLEGRID_TASK_PATH", program::deps())
-            // The weakest way to say so: a flag of the test wins.
+            // The weakest setting: a flag of the test wins.
             .env("SIMPLEGRID_MAX_WORKERS", "2")
             .env("XDG_CONFIG_HOME", &home)
             .env("XDG_STATE_HOME", &home)
             .env("HOME", &home)
             .current_dir(grid.path("."))
-            // A group of its own, so that a signal to the group of a test is none for the tests.
+            // In its own group, so that a signal to the group of a test does not reach the tests.
             .process_group(0);
         Self { grid, name: name.to_owned(), command, input: None, lines_max: None, is_paged: false }
     }
@@ -66,7 +66,7 @@ impl<'g> Call<'g> {
         self
     }
 
-    /// Adds arguments that are separated by blanks.
+    /// Adds arguments that are separated by spaces.
     pub fn args(mut self, args: &str) -> Self {
         self.command.args(args.split_whitespace());
         self
@@ -90,13 +90,13 @@ impl<'g> Call<'g> {
         self
     }
 
-    /// Puts the process into a group that exists, or into one of its own for 0.
+    /// Puts the process into an existing group, or into one of its own for 0.
     pub fn group(mut self, group: i32) -> Self {
         self.command.process_group(group);
         self
     }
 
-    /// Lets no file that it writes be longer than so many blocks (of 512 or 1024 bytes, as the shell has it),
+    /// Lets no file that it writes grow beyond so many blocks (of 512 or 1024 bytes, depending on the shell),
     /// as if a disk were full.
     pub fn files_up_to_blocks(self, blocks: u32) -> Self {
         let script = "trap '' XFSZ; ulimit -f \"$1\" && shift && exec \"$@\"";
@@ -107,13 +107,13 @@ impl<'g> Call<'g> {
 
     /// Starts it as `nohup` does: with HUP ignored.
     pub fn without_hangups(self) -> Self {
-        // Behind `env` and what it is told stand the program and its words.
+        // Behind `env` and its argument come the program and its words.
         let words = self.words().split_off(2);
         self.behind(Command::new("env").arg("--ignore-signal=HUP").args(words))
     }
 
-    /// Lets a shell run it that sees mounts of its own: in the script, `$1` is the directory and the rest the
-    /// command line.
+    /// Has a shell run it in a mount namespace of its own: in the script, `$1` is the directory and the rest
+    /// is the command line.
     pub fn with_mounts_of_its_own(self, script: &str, directory: &Path) -> Self {
         let words = self.words();
         let mut line = Command::new("unshare");
@@ -140,7 +140,7 @@ impl<'g> Call<'g> {
         program.chain(self.command.get_args()).map(OsStr::to_owned).collect()
     }
 
-    /// The same in the same surroundings, but started by another command line.
+    /// The same call in the same environment, but started by another command line.
     fn behind(mut self, line: &Command) -> Self {
         let mut command = Command::new(line.get_program());
         command.args(line.get_args()).process_group(0);
@@ -155,7 +155,7 @@ impl<'g> Call<'g> {
         self
     }
 
-    /// What it reads from stdin; without this, stdin is empty, or open if the call is started.
+    /// What it reads from stdin. Without this, stdin is empty, or stays open if the call is started.
     pub fn input(mut self, input: impl AsRef<[u8]>) -> Self {
         self.input = Some(input.as_ref().to_vec());
         self
@@ -187,7 +187,7 @@ impl<'g> Call<'g> {
         process
     }
 
-    /// The bare command, for those who handle its streams themselves; nobody ends it for them.
+    /// The bare command, for callers that handle its streams themselves. Nothing ends it for them.
     pub fn into_command(self) -> Command {
         self.command
     }
@@ -205,7 +205,7 @@ impl Finished {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Checks the exit status, and shows what was said if it is another one.
+    /// Checks the exit status, and shows stderr if it is another one.
     #[track_caller]
     pub fn expect(self, status: i32) -> Self {
         assert_eq!(self.status, status, "exit status; stderr:\n{}", self.stderr);
@@ -222,7 +222,7 @@ impl Finished {
         self.stderr.lines().last().unwrap_or_default()
     }
 
-    /// A number in the summary, by the word after it: `read` for `12 records read`.
+    /// A number in the summary, by the word after it: 12 for `read` in `12 records read`.
     #[track_caller]
     pub fn count(&self, word: &str) -> u64 {
         let words: Vec<_> =

@@ -1,20 +1,20 @@
-//! Certificates for the throw-away servers: an authority of the test's own, and what it has signed.
+//! Certificates for the throw-away servers: the test's own authority, and what it has signed.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 /// An authority, a server's certificate for the name `localhost`, and its key, each as PEM.
 #[derive(Debug, Clone)]
 pub struct Certificates {
-    /// Whom a client must trust.
+    /// The authority that a client must trust.
     pub authority: String,
-    /// What the server shows.
+    /// The certificate that the server shows.
     pub server: String,
     /// The server's key.
     pub key: String,
 }
 
 impl Certificates {
-    /// New ones.
+    /// Makes new ones.
     ///
     /// # Panics
     /// If they cannot be made, which only a bug in the library could cause.

@@ -1,5 +1,5 @@
-//! Throw-away database servers, started from the binaries that are installed, and databases in them. Every
-//! test has a database and a user of its own; those that do not break the server share one.
+//! Throw-away database servers, started from the installed programs, and databases in them. Every test has
+//! its own database and user; tests that do not break the server share one server.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -12,13 +12,13 @@ use crate::certificates::Certificates;
 use crate::throwaway::Throwaway;
 use crate::{Need, mariadb_server, postgres_server, wait};
 
-/// How often another port is tried: any program may take the one that was free a moment ago.
+/// How often another port is tried: another program can take the one that was free a moment ago.
 const PORT_TRIES: u32 = 10;
 
-/// What a statement has found, as text.
+/// The result of a statement, as text.
 pub type Rows = Vec<Vec<Option<String>>>;
 
-/// The servers that there are.
+/// The kinds of servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// PostgreSQL.
@@ -27,12 +27,12 @@ pub enum Engine {
     Mariadb,
 }
 
-/// Who says something, and where.
+/// Which user runs a statement, and in which database.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Account<'a> {
     /// The database, if not the administrator's.
     pub(crate) database: Option<&'a str>,
-    /// Name and password, if it is not the administrator.
+    /// Name and password, if the user is not the administrator.
     pub(crate) user: Option<(&'a str, &'a str)>,
 }
 
@@ -118,12 +118,12 @@ impl DatabaseServer {
         server
     }
 
-    /// Which it is.
+    /// Which kind it is.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -153,38 +153,32 @@ impl DatabaseServer {
 
     /// Starts it again where it was.
     pub fn start_again(&mut self) {
-        // Whatever took the port meanwhile, or is left of the old process, goes by itself.
+        // Something else that took the port meanwhile, or a remnant of the old process, goes away by itself.
         wait::until("the server starts again", || self.try_start());
     }
 
-    /// Stops all its processes where they are: it answers nothing, and closes nothing.
+    /// Stops all its processes where they are: it answers nothing and closes nothing.
     pub fn freeze(&self) {
         self.place.signal_all(Signal::SIGSTOP);
     }
 
-    /// Lets it go on.
+    /// Lets it continue.
     pub fn thaw(&self) {
         self.place.signal_all(Signal::SIGCONT);
     }
 
-    /// Says something to it as its administrator, in a database or in none.
-    ///
-    /// # Errors
-    /// What it answers instead.
+    /// Runs a statement as its administrator, in a database or in none. An error is what the server says.
     pub fn try_administer(&self, database: Option<&str>, sql: &str) -> Result<Rows, String> {
         self.query(Account { database, user: None }, sql)
     }
 
-    /// The same.
-    ///
-    /// # Panics
-    /// If it does not do it.
+    /// Runs a statement as its administrator. A statement that fails fails the test.
     #[track_caller]
     pub fn administer(&self, database: Option<&str>, sql: &str) -> Rows {
         self.try_administer(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// A new database, with a user that may do everything in it and nothing elsewhere.
+    /// A new database, with a user that can do everything in it and nothing elsewhere.
     pub fn database(&self) -> TestDatabase<'_> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let nth = MADE.fetch_add(1, Relaxed);
@@ -198,7 +192,7 @@ impl DatabaseServer {
         TestDatabase { server: self, name, username, password }
     }
 
-    /// Whether it runs now. If it does not, its process has been cleared away.
+    /// Starts it, and returns whether it runs now. If it does not, its process has been cleaned up.
     fn try_start(&mut self) -> bool {
         match self.engine {
             Engine::Postgres => postgres_server::configure(&self.place, self.port),
@@ -238,12 +232,12 @@ pub struct TestDatabase<'s> {
     pub name: String,
     /// Its user's name.
     pub username: String,
-    /// Its user's password, which nobody should ever see: it contains `hunter2`.
+    /// Its user's password, which must never be shown: it contains `hunter2`.
     pub password: String,
 }
 
 impl TestDatabase<'_> {
-    /// The URL with everything in it.
+    /// The URL with user and password.
     pub fn url(&self) -> String {
         let Self { name, username, password, .. } = self;
         format!(
@@ -258,7 +252,7 @@ impl TestDatabase<'_> {
         format!("{}://127.0.0.1:{}/{}", self.server.engine.scheme(), self.server.port, self.name)
     }
 
-    /// As Perl names it, without user and password.
+    /// Its name in Perl's database interface, without user and password.
     pub fn dsn(&self) -> String {
         let (name, port) = (&self.name, self.server.port);
         match self.server.engine {
@@ -267,27 +261,21 @@ impl TestDatabase<'_> {
         }
     }
 
-    /// Says something in it as its user.
-    ///
-    /// # Panics
-    /// If that is not done.
+    /// Runs a statement in it as its user. A statement that fails fails the test.
     #[track_caller]
     pub fn query(&self, sql: &str) -> Rows {
         let account = Account { database: Some(&self.name), user: Some((&self.username, &self.password)) };
         self.server.query(account, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// The same as the server's administrator.
-    ///
-    /// # Panics
-    /// If that is not done.
+    /// Runs a statement in it as the server's administrator. A statement that fails fails the test.
     #[track_caller]
     pub fn administer(&self, sql: &str) -> Rows {
         self.server.administer(Some(&self.name), sql)
     }
 }
 
-/// A thread for it, because the caller may be in a runtime already.
+/// Runs it on a thread, because the caller may already be in a runtime.
 fn on_a_runtime_of_its_own<T: Send, F: Future<Output = T>>(work: impl FnOnce() -> F + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

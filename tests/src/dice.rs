@@ -1,11 +1,11 @@
-//! Numbers that look random and can be had again: everything that a test leaves to chance is thrown here.
+//! Numbers that look random and can be repeated: every choice that a test leaves to chance is made here.
 
 /// A seeded sequence (`SplitMix64`, Steele and others 2014: any seed is good, 0 and its neighbours included).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// The sequence of a seed.
+    /// The sequence that belongs to a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -28,7 +28,7 @@ impl Dice {
         least + self.roll(most - least + 1)
     }
 
-    /// `true` once in so many times.
+    /// `true` once in so many times, on average.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.roll(times) == 0
     }

@@ -9,11 +9,11 @@ pub struct FailedRecord {
     pub seq: u64,
     /// Its text, or its bytes as base64.
     pub record: String,
-    /// `base64` if that is what it is.
+    /// `base64` if the record is encoded that way.
     pub encoding: Option<String>,
-    /// The word for why.
+    /// The word for the reason.
     pub reason: String,
-    /// What was said.
+    /// The message.
     pub message: String,
     /// How often it was run.
     pub attempts: u64,

@@ -1,5 +1,5 @@
 //! Where a test happens: a temporary directory with a registry. All processes that are started in it end with
-//! it, workers and what those have left behind included, and their logs are shown if the test fails.
+//! it, including workers and what they have left behind. Their logs are shown if the test fails.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::processes::Found;
 use crate::side_log::SideLog;
 use crate::slave::Slave;
 
-/// Bytes of a log that are shown.
+/// Bytes of each log that are shown.
 const SHOWN_BYTES_MAX: usize = 8 * 1024;
 
 /// A directory, a registry, and processes.
@@ -33,7 +33,7 @@ impl Default for Grid {
 }
 
 impl Grid {
-    /// An empty one.
+    /// A new one, with an empty registry.
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         fs::create_dir(directory.path().join("home")).expect("it can be written");
@@ -52,12 +52,12 @@ impl Grid {
         path
     }
 
-    /// Reads a file; one that is not there is empty.
+    /// Reads a file; a file that does not exist is empty.
     pub fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_default()
     }
 
-    /// An empty one whose registry is elsewhere.
+    /// A new one whose registry is elsewhere.
     pub fn with_registry(url: impl Into<String>) -> Self {
         let mut grid = Self::new();
         grid.registry = Some(url.into());
@@ -69,7 +69,7 @@ impl Grid {
         self.registry.clone().unwrap_or_else(|| format!("sqlite:{}", self.path("grid.db").display()))
     }
 
-    /// `simplegrid`, with whatever arguments follow.
+    /// `simplegrid`, with any arguments that follow.
     pub fn simplegrid(&self) -> Call<'_> {
         Call::new(self, "simplegrid")
     }
@@ -107,17 +107,17 @@ impl Grid {
         Slave::start(self.slave_call("hostile").task_arg("side-log", self.path("log")))
     }
 
-    /// The record that waits until [`Grid::open_gate`].
+    /// A record that waits until [`Grid::open_gate`].
     pub fn gate(&self, name: &str) -> String {
         format!("until {}", self.path(name).display())
     }
 
-    /// Lets the record of a gate go on.
+    /// Lets the record of a gate continue.
     pub fn open_gate(&self, name: &str) {
         self.write(name, "");
     }
 
-    /// Waits until the record of a gate is in a worker's hand for the n-th time, and returns the worker.
+    /// Waits until a worker has the record of a gate for the n-th time, and returns the worker.
     #[track_caller]
     pub fn wait_at_gate(&self, name: &str, nth: usize) -> i32 {
         let record = self.gate(name);
@@ -149,7 +149,7 @@ impl Grid {
             .map_or(Value::Null, |mut node| node[name].take())
     }
 
-    /// `simplegrid node-manager` for the row with that port, whatever its host is called.
+    /// `simplegrid node-manager` for the row with that port, whatever host its name has.
     #[track_caller]
     pub fn manage(&self, port: u16, verb: &str) -> Call<'_> {
         let host = self.column(port, "hostname").as_str().expect("there is such a row").to_owned();
@@ -187,13 +187,12 @@ impl Grid {
         SideLog::parse(&self.read(name))
     }
 
-    /// Keeps its directory when it ends, with the logs of all processes in it, and says where that is.
+    /// Keeps its directory when it ends, with the logs of all its processes, and returns its path.
     pub fn keep(&mut self) -> PathBuf {
         self.directory.disable_cleanup(true);
         let logs = self.logs.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (number, (name, log)) in logs.iter().enumerate() {
-            // What cannot be written is missed by whoever looks for it; the failure itself is told all the
-            // same.
+            // A log that cannot be written is missing there; the failure itself is reported all the same.
             let _ = fs::write(self.directory.path().join(format!("{number:02}-{name}.log")), lock(log));
         }
         self.directory.path().to_owned()
@@ -238,7 +237,7 @@ impl Drop for Grid {
         if thread::panicking() {
             self.show_logs();
         }
-        // One that was starting another while it was killed may have left it behind.
+        // A process that was killed while it started another one can have left that one behind.
         for _ in 0..3 {
             self.processes().iter().for_each(|process| process.signal(Signal::SIGKILL));
         }

@@ -1,8 +1,8 @@
-//! What the tests need to start whole grids of real processes, and to look at them.
+//! What the tests need to start whole grids of real processes and to look at them.
 //!
-//! [`Grid`] is where everything happens: a temporary directory with a registry, and all processes that were
-//! started in it, which end with it. [`Call`] is one call of the program; [`Process`] is a call that is
-//! running, [`Finished`] one that has ended.
+//! [`Grid`] is where everything happens: a temporary directory with a registry. All processes that are
+//! started in it end with it. [`Call`] is one call of the program; [`Process`] is a running call,
+//! [`Finished`] one that has ended.
 
 pub mod bench;
 mod call;
@@ -54,7 +54,7 @@ pub fn sorted(text: &[u8]) -> Vec<String> {
     lines
 }
 
-/// What this process, which runs the tests, has open.
+/// The descriptors that this process, which runs the tests, has open.
 pub fn own_descriptors() -> Vec<Descriptor> {
     processes::descriptors(i32::try_from(std::process::id()).expect("a process number is an i32"))
 }

@@ -1,4 +1,4 @@
-//! A client that speaks Net::SimpleGrid's wire form: it sends lines, and reads nothing.
+//! A client that speaks Net::SimpleGrid's wire form: it sends lines and reads nothing.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,7 +12,7 @@ use crate::wait;
 pub struct LineClient(TcpStream);
 
 impl LineClient {
-    /// Connects, and says nothing yet.
+    /// Connects, and sends nothing yet.
     #[track_caller]
     pub fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the slave listens");
@@ -26,33 +26,33 @@ impl LineClient {
         self.0.write_all(bytes.as_ref()).expect("the slave takes it");
     }
 
-    /// Says that nothing more comes, and waits until the slave closes the connection, which it must do
-    /// without a word.
+    /// Ends what it sends, and waits until the slave closes the connection, which it must do without sending
+    /// anything.
     #[track_caller]
     pub fn finish(mut self) {
         self.0.shutdown(Shutdown::Write).expect("the connection is open");
         self.expect_closed();
     }
 
-    /// Waits until the slave closes the connection, which it must do without a word.
+    /// Waits until the slave closes the connection, which it must do without sending anything.
     #[track_caller]
     pub fn expect_closed(&mut self) {
         let mut said = Vec::new();
-        // A reset is as good as an end: what was sent and not read makes the difference.
+        // A reset is as good as an end: the slave resets the connection if it has not read everything.
         if let Err(error) = self.0.read_to_end(&mut said) {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the slave closes it: {error}");
         }
         assert_eq!(said, b"", "a slave never answers lines");
     }
 
-    /// Breaks the connection off: the slave gets a reset.
+    /// Resets the connection.
     pub fn reset(self) {
         let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
         setsockopt(&self.0, sockopt::Linger, &linger).expect("it can be set");
     }
 
-    /// Sends the same bytes again and again until the slave has taken none for a while. Returns how many it
-    /// took.
+    /// Sends the same bytes again and again until the slave has accepted none for a while. Returns how many
+    /// bytes it accepted.
     pub fn send_until_stuck(&mut self, bytes: &[u8]) -> u64 {
         let while_stuck = std::time::Duration::from_secs(1);
         self.0.set_write_timeout(Some(while_stuck)).expect("a timeout can be set");
@@ -64,7 +64,7 @@ impl LineClient {
     }
 }
 
-/// Sends all of it over a connection of its own, and waits until the slave is through.
+/// Sends all of it over its own connection, and waits until the slave has finished with it.
 #[track_caller]
 pub fn send_lines(port: u16, lines: impl AsRef<[u8]>) {
     let mut client = LineClient::connect(port);

@@ -1,4 +1,4 @@
-//! How a throw-away MariaDB is made, started and spoken to. When that is done is not its business.
+//! How a throw-away MariaDB is made, started and queried. When that happens is not its business.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,8 @@ pub(crate) fn prepare(files: impl FnOnce(&Throwaway)) -> Result<Throwaway, Strin
     let place = Throwaway::new("KILL", command).map_err(|error| error.to_string())?;
     files(&place);
     configure(&place, 0).map_err(|error| error.to_string())?;
-    // Without these words root could only come as the system's root, and anyone could come as nobody.
+    // Without these flags, only the system's root could connect as root, and anyone could connect
+    // anonymously.
     let words = "--auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --skip-log-bin";
     let mut arguments = vec![defaults_file(place.directory())];
     arguments.extend(words.split(' ').map(OsString::from));
@@ -37,7 +38,7 @@ fn defaults_file(directory: &Path) -> OsString {
     word
 }
 
-/// Tells it where to listen. Nothing that it holds is worth a write to a disk.
+/// Tells it where to listen. Its data is not worth a write to a disk.
 pub(crate) fn configure(place: &Throwaway, port: u16) -> std::io::Result<()> {
     let directory = place.directory().display();
     let settings = format!(
@@ -65,7 +66,7 @@ ssl-key = {directory}/server.key
     place.write("my.cnf", &settings).map(drop)
 }
 
-/// Says something to it over its socket, as the administrator or a user.
+/// Runs a statement over its socket, as the administrator or a user.
 pub(crate) async fn query(directory: &Path, account: Account<'_>, sql: &str) -> Result<Rows, String> {
     let (user, password) = account.user.unzip();
     let opts = OptsBuilder::default()
@@ -76,7 +77,7 @@ pub(crate) async fn query(directory: &Path, account: Account<'_>, sql: &str) -> 
     let in_words = |error: mysql_async::Error| error.to_string();
     let mut connection = Conn::new(opts).await.map_err(in_words)?;
     let rows: Vec<Row> = connection.query(sql).await.map_err(in_words)?;
-    // The answer is here; a farewell that fails changes nothing.
+    // The answer has arrived; a failed goodbye changes nothing.
     let _ = connection.disconnect().await;
     Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
 }
@@ -89,7 +90,7 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// What makes a user with a database of its own.
+/// The statements that make a user with its own database.
 pub(crate) fn new_database(name: &str, user: &str, password: &str) -> Vec<String> {
     vec![
         format!("CREATE DATABASE `{name}`"),

@@ -1,5 +1,5 @@
-//! Two network namespaces with a cable between them: what needs a network of its own can be broken in it.
-//! They are deleted when they are dropped; nothing outside is touched.
+//! Two network namespaces with a cable between them, for tests that break a network. They are deleted when
+//! they are dropped; nothing outside them is touched.
 
 use std::process::{self, Command, Output};
 use std::sync::atomic::AtomicU32;
@@ -21,10 +21,10 @@ impl Namespaces {
     /// Makes them.
     ///
     /// # Errors
-    /// Why this machine does not let us.
+    /// Why this machine does not allow it.
     pub fn make() -> Result<Self, String> {
         if !nix::unistd::geteuid().is_root() {
-            return Err("only root may make network namespaces".to_owned());
+            return Err("only root can make network namespaces".to_owned());
         }
         let nth = MADE.fetch_add(1, Relaxed);
         let names = ["a", "b"].map(|end| format!("sg-{}-{nth}-{end}", process::id()));
@@ -46,7 +46,7 @@ impl Namespaces {
         &self.names[which]
     }
 
-    /// Pulls the cable at one end, or puts it in again.
+    /// Pulls the cable at one end, or plugs it in again.
     pub fn set_cable(&self, which: usize, state: &str) {
         let name = &self.names[which];
         ip(&format!("-n {name} link set cable {state}")).expect("the cable is there");
@@ -56,7 +56,7 @@ impl Namespaces {
 impl Drop for Namespaces {
     fn drop(&mut self) {
         for name in &self.names {
-            // One that could not be made is not there.
+            // A namespace that could not be made does not exist.
             let _ = ip(&format!("netns delete {name}"));
         }
     }

@@ -1,4 +1,4 @@
-//! How a throw-away PostgreSQL is made, started and spoken to. When that is done is not its business.
+//! How a throw-away PostgreSQL is made, started and queried. When that happens is not its business.
 
 use std::ffi::OsString;
 use std::fs;
@@ -43,7 +43,7 @@ pub(crate) fn prepare(files: impl FnOnce(&Throwaway)) -> Result<Throwaway, Strin
     Ok(place)
 }
 
-/// Tells it where to listen. Nothing that it holds is worth a write to a disk.
+/// Tells it where to listen. Its data is not worth a write to a disk.
 pub(crate) fn configure(place: &Throwaway, port: u16) -> std::io::Result<()> {
     let directory = place.directory().display();
     let settings = format!(
@@ -64,7 +64,7 @@ ssl_key_file = '{directory}/server.key'
     place.write("data/postgresql.auto.conf", &settings).map(drop)
 }
 
-/// Says something to it over its socket, as the administrator or a user.
+/// Runs a statement over its socket, as the administrator or a user.
 pub(crate) async fn query(
     directory: &Path,
     port: u16,
@@ -96,7 +96,7 @@ pub(crate) async fn query(
     rows
 }
 
-/// What makes a user with a database of its own.
+/// The statements that make a user with its own database.
 pub(crate) fn new_database(name: &str, user: &str, password: &str) -> Vec<String> {
     vec![
         format!("CREATE ROLE \"{user}\" LOGIN PASSWORD '{password}'"),

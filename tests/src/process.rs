@@ -1,5 +1,5 @@
-//! A call of the program that is running: what it prints is collected, what it reads can be written bit by
-//! bit, and it ends with its owner.
+//! A running call of the program: its output is collected, its input can be written bit by bit, and it ends
+//! with its owner.
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use crate::call::Finished;
 use crate::{processes, wait};
 
-/// What a stream has brought so far.
+/// What a stream has delivered so far.
 pub(crate) type Collected = Arc<Mutex<Vec<u8>>>;
 
 /// A running call.
@@ -44,12 +44,12 @@ impl Process {
         self.readers.push(collect(stream, self.stdout.clone(), self.lines_max));
     }
 
-    /// Its number.
+    /// Its process number.
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a process number is an i32")
     }
 
-    /// Writes to its stdin, without closing it. What a process that has ended does not read is lost.
+    /// Writes to its stdin, without closing it. If the process has ended, the bytes are lost.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let input = self.input.as_mut().expect("stdin is open");
         let _ = input.write_all(bytes.as_ref()).and_then(|()| input.flush());
@@ -59,17 +59,17 @@ impl Process {
     pub(crate) fn write_all_and_close(&mut self, bytes: Vec<u8>) {
         let mut input = self.input.take().expect("stdin is open");
         self.readers.push(thread::spawn(move || {
-            // A process that ends before it has read all of it has its reasons.
+            // A process that ends before it has read everything has its reasons.
             let _ = input.write_all(&bytes);
         }));
     }
 
-    /// Its stdin, for someone else to write to.
+    /// Its stdin, for another writer.
     pub fn take_input(&mut self) -> ChildStdin {
         self.input.take().expect("stdin is taken once")
     }
 
-    /// Ends its input.
+    /// Closes its stdin.
     pub fn close_input(&mut self) {
         self.input = None;
     }
@@ -102,7 +102,7 @@ impl Process {
         processes::signal_process(self.pid(), signal);
     }
 
-    /// Whether it has not ended yet.
+    /// Whether it is still running.
     pub fn is_running(&mut self) -> bool {
         self.status = self.status.or_else(|| self.child.try_wait().expect("a child can be waited for"));
         self.status.is_none()
@@ -118,14 +118,14 @@ impl Process {
         processes::status(self.pid(), name)
     }
 
-    /// Ends its input and waits until it ends.
+    /// Closes its stdin and waits until it ends.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
         self.close_input();
         self.wait()
     }
 
-    /// Waits until it ends; its input stays open.
+    /// Waits until it ends; its stdin stays open.
     #[track_caller]
     pub fn wait(mut self) -> Finished {
         wait::until("the program ends", || !self.is_running());
@@ -147,7 +147,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         if self.is_running() {
             processes::signal_process(self.pid(), Signal::SIGKILL);
-            // It is reaped here; a killed process always ends.
+            // Reaped here; a killed process always ends.
             let _ = self.child.wait();
         }
     }

@@ -9,18 +9,18 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The environment variable that marks every process of a grid. Workers inherit it, and so does whatever they
-/// start.
+/// The environment variable that marks every process of a grid. Workers and all processes that they start
+/// inherit it.
 pub(crate) const MARK: &str = "GRID_UNDER_TEST";
 
 /// A process that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its number.
+    /// Its process number.
     pub pid: i32,
     /// Its parent's.
     pub parent: i32,
-    /// Its command line, with blanks between the arguments.
+    /// Its command line, with spaces between the arguments.
     pub command: String,
 }
 
@@ -31,9 +31,9 @@ pub struct Descriptor {
     pub number: u32,
     /// What `/proc` says it is: a path, `socket:[…]`, `pipe:[…]`, `/memfd:…`.
     pub target: String,
-    /// What tells two files, sockets or pipes with the same name apart.
+    /// What distinguishes two files, sockets or pipes with the same name.
     pub inode: u64,
-    /// Whether a program that is started gets it, too.
+    /// Whether a program that it starts gets it, too.
     pub is_inherited: bool,
 }
 
@@ -47,7 +47,7 @@ impl Found {
         pids.filter(|pid| is_marked(*pid)).filter_map(Self::look_at).collect()
     }
 
-    /// All living processes that a process has started.
+    /// All living children of a process.
     pub fn children_of(parent: i32) -> Vec<Self> {
         let children = format!("task/{parent}/children");
         let children = fs::read_to_string(proc_file(parent, &children)).unwrap_or_default();
@@ -55,10 +55,10 @@ impl Found {
         pids.filter_map(Self::look_at).collect()
     }
 
-    /// `None` if it is gone, or only waits to be reaped.
+    /// `None` if it is gone, or is only waiting to be reaped.
     fn look_at(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(proc_file(pid, "stat")).ok()?;
-        // The name in brackets may hold anything; what follows it does not.
+        // The name in parentheses can contain anything; what follows it cannot.
         let mut fields = stat.rsplit_once(") ")?.1.split(' ');
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
@@ -72,7 +72,7 @@ impl Found {
         self.command.starts_with("simplegrid worker") && self.command.contains("--slot")
     }
 
-    /// Sends it a signal. One that is gone does not matter.
+    /// Sends it a signal. A process that is gone does not matter.
     pub fn signal(&self, signal: Signal) {
         signal_process(self.pid, signal);
     }
@@ -82,7 +82,7 @@ impl Found {
         descriptors(self.pid)
     }
 
-    /// The variables that it was started with.
+    /// The environment variables that it was started with.
     pub fn environment(&self) -> Vec<String> {
         environment(self.pid)
     }
@@ -93,7 +93,7 @@ impl Found {
     }
 }
 
-/// How many children of a process have ended and were not reaped.
+/// How many children of a process have ended and not been reaped.
 pub(crate) fn zombies_of(parent: i32) -> usize {
     let children = format!("task/{parent}/children");
     let children = fs::read_to_string(proc_file(parent, &children)).unwrap_or_default();
@@ -133,7 +133,7 @@ fn is_inherited(pid: i32, descriptor: u32) -> Option<bool> {
     Some(u32::from_str_radix(flags.trim(), 8).ok()? & CLOSE_ON_EXEC == 0)
 }
 
-/// The variables that a process was started with.
+/// The environment variables that a process was started with.
 pub(crate) fn environment(pid: i32) -> Vec<String> {
     let environment = fs::read(proc_file(pid, "environ")).unwrap_or_default();
     let variables = environment.split(|byte| *byte == 0).filter(|variable| !variable.is_empty());

@@ -1,9 +1,8 @@
-//! Where cargo puts what is tested. The only place that knows.
+//! Where cargo puts what is tested. No other file knows.
 
 use std::path::{Path, PathBuf};
 
-/// Programs of this package that are the program under test as well: `cargo run --bin` builds no other
-/// program.
+/// Programs of this package that are also the program under test: `cargo run --bin` builds no other program.
 const ALSO_UNDER_TEST: [&str; 2] = ["bench", "torture"];
 
 /// The program under test.
@@ -13,7 +12,7 @@ pub fn path() -> PathBuf {
 }
 
 /// The library of one of the plugins that this package depends on. The one in `deps/` is current after every
-/// `cargo test`; the copy beside the program is not, because only `cargo build` renews that.
+/// `cargo test`; the copy beside the program is not, because only `cargo build` renews it.
 pub fn library(name: &str) -> PathBuf {
     let library = deps().join(format!("lib{}.so", name.replace('-', "_")));
     assert!(library.exists(), "cargo has not built {}", library.display());
@@ -25,7 +24,8 @@ pub fn deps() -> PathBuf {
     profile().join("deps")
 }
 
-/// The directory of everything that cargo builds the same way: tests are in its `deps/`, programs in itself.
+/// The directory of everything that cargo builds with one profile: tests are in its `deps/`, programs in the
+/// directory itself.
 fn profile() -> PathBuf {
     let this = std::env::current_exe().expect("a process knows its program");
     let levels = if is_also_under_test(&this) { 1 } else { 2 };

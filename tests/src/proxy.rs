@@ -1,8 +1,7 @@
-//! A cable that can be cut: a TCP proxy before a slave, which delays, drops, mutilates or withholds what
-//! passes.
+//! A cable that can be cut: a TCP proxy in front of a slave that can delay, drop or withhold what passes, and
+//! cut it in the middle of a frame.
 //!
-//! Each connection has two threads, one for each direction, which look at the cable's state before every
-//! chunk.
+//! Each connection has two threads, one for each direction, which check the cable's state before every chunk.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,26 +9,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How often a thread looks at the state while nothing comes.
+/// How often a thread checks the state while nothing arrives.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What passes at once: small, so that a delay and a cut meet frames in their middle.
+/// The largest chunk: small, so that delays and cuts hit the middle of frames.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// A direction of the cable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// What masters say.
+    /// From a master to the slave.
     ToSlave,
-    /// What the slave says.
+    /// From the slave to a master.
     ToMaster,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many times everything was cut: connections of an earlier time end.
+    /// How many times everything was cut: connections from before the last cut end.
     cuts: u64,
-    /// Each chunk is kept so long.
+    /// How long each chunk is kept.
     delay: Duration,
     /// Directions in which nothing passes, and nothing is closed.
     stalled: Vec<Way>,
@@ -55,7 +54,7 @@ impl Proxy {
     /// Listens on `address`, and passes everything on to `target`.
     ///
     /// # Errors
-    /// If the address is taken.
+    /// If the address is in use.
     pub fn start(address: SocketAddr, target: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
@@ -70,7 +69,7 @@ impl Proxy {
         self.change(|state| state.cuts += 1);
     }
 
-    /// Closes all connections when so many more bytes have passed.
+    /// Closes all connections after so many more bytes have passed.
     pub fn cut_after(&self, bytes: usize) {
         self.change(|state| state.fuse = Some(bytes));
     }
@@ -80,7 +79,7 @@ impl Proxy {
         self.change(|state| state.delay = by);
     }
 
-    /// Passes nothing on, and closes nothing: what a peer sees of a cable that was pulled.
+    /// Passes nothing on and closes nothing: what a peer sees when a cable is pulled.
     pub fn stall(&self, ways: &[Way]) {
         self.change(|state| state.stalled = ways.to_vec());
     }
@@ -102,7 +101,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.change(|state| state.ended = true);
-        // It waits for connections: this is the last one.
+        // The thread waits for a connection: this is the last one.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -112,13 +111,13 @@ impl Cable {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a connection that was made after so many cuts is whole.
+    /// Whether a connection that was made after so many cuts is still whole.
     fn is_whole(&self, cuts: u64) -> bool {
         let state = self.state();
         !state.ended && state.cuts == cuts
     }
 
-    /// Waits until bytes may pass, and says how many of them; `None` if the connection is cut.
+    /// Waits until bytes can pass, and returns how many; `None` if the connection is cut.
     fn pass(&self, way: Way, cuts: u64, bytes: usize) -> Option<usize> {
         let mut state = self.state();
         if !state.delay.is_zero() {
@@ -154,7 +153,7 @@ fn accept(listener: &TcpListener, target: SocketAddr, cable: &Arc<Cable>) {
         if cable.state().ended {
             return;
         }
-        // Without a slave behind it, the connection ends as one to a closed port does, a little later.
+        // Without a slave behind it, the connection ends as one to a closed port does, only a little later.
         let Ok(slave) = TcpStream::connect(target) else { continue };
         let cuts = cable.state().cuts;
         for (way, from, to) in [(Way::ToSlave, &master, &slave), (Way::ToMaster, &slave, &master)] {
@@ -165,7 +164,7 @@ fn accept(listener: &TcpListener, target: SocketAddr, cable: &Arc<Cable>) {
     }
 }
 
-/// Passes on what comes, until an end closes or the cable is cut.
+/// Passes on what arrives, until one end closes or the cable is cut.
 fn pump(way: Way, mut from: TcpStream, mut to: TcpStream, cuts: u64, cable: &Cable) {
     let mut chunk = vec![0; CHUNK_BYTES];
     let _ = to.set_nodelay(true);
@@ -173,7 +172,7 @@ fn pump(way: Way, mut from: TcpStream, mut to: TcpStream, cuts: u64, cable: &Cab
     while cable.is_whole(cuts) {
         let bytes = match from.read(&mut chunk) {
             Ok(bytes @ 1..) => bytes,
-            // An end is held back as bytes are: a cable that was pulled tells nobody of it.
+            // An end is held back just as bytes are: nothing reports that a cable was pulled.
             Ok(0) => {
                 cable.pass(way, cuts, 0);
                 break;

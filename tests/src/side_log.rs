@@ -1,4 +1,4 @@
-//! What the task `hostile` has executed, as it notes it (`hostile-plugin/src/side_log.rs`).
+//! What the task `hostile` has executed, as noted by `hostile-plugin/src/side_log.rs`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ pub struct SideLog(Vec<(String, u32)>);
 
 impl SideLog {
     pub(crate) fn parse(file: &[u8]) -> Self {
-        // The last line may be just being written.
+        // The last line may still be incomplete.
         let end = file.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let text = String::from_utf8_lossy(&file[..end]);
         let execution = |line: &str| {
@@ -34,7 +34,7 @@ impl SideLog {
         self.0.len()
     }
 
-    /// Whether there was none.
+    /// Whether there were none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

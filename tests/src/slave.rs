@@ -21,7 +21,7 @@ impl Slave {
         Self::when_ready(call.start())
     }
 
-    /// Waits until one that was started listens.
+    /// Waits until a slave that was started listens.
     #[track_caller]
     pub fn when_ready(mut process: Process) -> Self {
         let port = wait::until_some("the slave listens", || {

@@ -1,6 +1,6 @@
-//! A server process in a directory of its own, both of which end with the process that runs the tests,
-//! however that ends: a shell stands between them, and when nobody can give it orders any more it kills the
-//! server and removes the directory. It does not know what the server is.
+//! A server process and its directory. Both end with the process that runs the tests, however that ends: a
+//! shell stands between the two, and when its orders end, it kills the server and removes the directory. It
+//! does not know which server it is.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -16,8 +16,8 @@ use nix::unistd::User;
 use crate::processes::{self, Found};
 use crate::wait;
 
-/// Obeys `start` and `reap`, answers with the server's number and `reaped`, and ends at the end of its input.
-/// A signal of the terminal does not reach it: it is in a group of its own.
+/// Obeys `start` and `reap`, answers with the server's process number and `reaped`, and ends at the end of
+/// its input. It is in its own group, so that a signal from the terminal does not reach it.
 const WATCHDOG: &str = r#"
 directory=$1; ending=$2; shift 2
 server=
@@ -33,10 +33,10 @@ fi 2>/dev/null
 cd / && rm -rf "$directory"
 "#;
 
-/// Whom a server runs as if the tests run as root: servers refuse to be root.
+/// The user that runs a server if the tests run as root: servers refuse to run as root.
 const UNPRIVILEGED: &str = "nobody";
 
-/// A directory, and a server in it that may or may not run.
+/// A directory, and a server in it that is running or not.
 #[derive(Debug)]
 pub(crate) struct Throwaway {
     directory: PathBuf,
@@ -79,7 +79,7 @@ impl Throwaway {
         &self.directory
     }
 
-    /// Writes a file that only the server's user may read.
+    /// Writes a file that only the server's user can read.
     pub(crate) fn write(&self, name: &str, content: &str) -> io::Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
         let path = self.directory.join(name);
@@ -106,7 +106,7 @@ impl Throwaway {
         self.pid = Some(self.order("start").parse().expect("the answer is a number"));
     }
 
-    /// Whether the server lives.
+    /// Whether the server is running.
     pub(crate) fn is_running(&self) -> bool {
         self.pid
             .is_some_and(|pid| processes::status(pid, "State").is_some_and(|state| !state.starts_with('Z')))
@@ -131,7 +131,7 @@ impl Throwaway {
         Found::children_of(pid).iter().for_each(|child| child.signal(signal));
     }
 
-    /// What the server has said.
+    /// The server's log.
     pub(crate) fn log(&self) -> String {
         fs::read(self.directory.join("log"))
             .map_or_else(|_| String::new(), |log| String::from_utf8_lossy(&log).into())
@@ -170,7 +170,7 @@ impl Throwaway {
 
 impl Drop for Throwaway {
     fn drop(&mut self) {
-        // One that stands still would not end.
+        // A stopped server would not end.
         self.signal_all(Signal::SIGCONT);
         if let Some(Watchdog { mut process, orders, .. }) = self.watchdog.take() {
             drop(orders);
@@ -180,7 +180,7 @@ impl Drop for Throwaway {
     }
 }
 
-/// A program on the path, or in one of the directories that distributions hide it in.
+/// A program on the path, or in one of the directories where distributions hide it.
 pub(crate) fn find_program(name: &str, elsewhere: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(elsewhere.iter().cloned());

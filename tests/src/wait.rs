@@ -1,13 +1,12 @@
-//! Waiting until something is so: the only way to wait in a test, and the only place that sleeps.
+//! Waiting for a condition: the only way to wait in a test, and the only place that sleeps.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take. Nothing here takes that long unless it has failed, or the machine is very
-/// busy.
+/// How long anything can take. Nothing takes this long unless it has failed, or the machine is very busy.
 pub const PATIENCE: Duration = Duration::from_secs(45);
 
-/// How often it is looked.
+/// How often a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Waits until `condition` is true.
@@ -19,19 +18,19 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     until_some(what, || condition().then_some(()));
 }
 
-/// Waits until there is something, and returns it.
+/// Waits until `look` finds something, and returns it.
 ///
 /// # Panics
-/// If it does not come; `what` is named.
+/// If it finds nothing; `what` is named.
 #[track_caller]
 pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until_some_within(PATIENCE, what, look)
 }
 
-/// The same, with another patience.
+/// Waits with another patience.
 ///
 /// # Panics
-/// If it does not come; `what` is named.
+/// If it finds nothing; `what` is named.
 #[track_caller]
 pub fn until_some_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + patience;
@@ -44,8 +43,8 @@ pub fn until_some_within<T>(patience: Duration, what: &str, mut look: impl FnMut
     }
 }
 
-/// Lets time pass, for those whose business is to strike at moments that nothing foretells. A test never
-/// waits with this for something to come true.
+/// Lets time pass, for code that has to strike at unpredictable moments. A test never waits with this for
+/// something to come true.
 pub fn until_the_next_strike(pause: Duration) {
     thread::sleep(pause);
 }

@@ -1,4 +1,4 @@
-//! Tasks whose cost is known: what is measured is the grid around them.
+//! Tasks of known cost: what is measured is the grid around them.
 
 use std::hint::black_box;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use simplegrid_plugin_api::{Error, Line, NoArgs, Output, Record, Result, Task};
 
-/// The task `count`: adds up the second fields, and writes nothing. What the ceiling's workers do.
+/// The task `count`: adds up the second fields, and writes nothing, as the ceiling's workers do.
 #[derive(Debug)]
 pub struct Count(u64);
 
@@ -25,7 +25,7 @@ impl Task for Count {
     }
 }
 
-/// What stands after the first comma, as a number; 0 if there is none.
+/// The number after the first comma; 0 if there is none.
 fn second_number(line: &[u8]) -> u64 {
     let Some(comma) = line.iter().position(|byte| *byte == b',') else { return 0 };
     let digits = line[comma + 1..].iter().take_while(|byte| byte.is_ascii_digit());
@@ -35,13 +35,13 @@ fn second_number(line: &[u8]) -> u64 {
 /// A row of the task `typed`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// What stands before the first comma.
+    /// The text before the first comma.
     pub user: String,
     /// The number after it.
     pub number: u64,
 }
 
-/// The task `typed`: cuts the line by itself, and emits a row with two typed columns.
+/// The task `typed`: splits the line itself, and emits a row with two typed columns.
 #[derive(Debug)]
 pub struct Typed;
 
@@ -61,7 +61,7 @@ impl Task for Typed {
     }
 }
 
-/// The task `fields`: has the record parsed as CSV, and writes its third field as it is.
+/// The task `fields`: has the record parsed as CSV, and writes its third field unchanged.
 #[derive(Debug)]
 pub struct Fields;
 
@@ -78,7 +78,8 @@ impl Task for Fields {
     }
 }
 
-/// The task `sleep`: sleeps as many microseconds as the record says, and writes how many nanoseconds it took.
+/// The task `sleep`: sleeps as many microseconds as the record says, and writes how many nanoseconds that
+/// took.
 #[derive(Debug)]
 pub struct Sleep;
 

@@ -10,13 +10,13 @@ use tokio::io::{AsyncRead, ReadBuf};
 #[derive(Debug)]
 pub(crate) struct Chunks<'a> {
     rest: &'a [u8],
-    /// Sizes of the pieces, again and again; after a zero there is nothing to read for a moment.
+    /// Sizes of the pieces, used in turns; after a zero there is nothing to read for a moment.
     sizes: &'a [u8],
     next: usize,
 }
 
 impl<'a> Chunks<'a> {
-    /// `stream` in pieces of these sizes, or all at once if there are none.
+    /// `stream` in pieces of these sizes, or all at once if there are no sizes.
     pub(crate) fn new(stream: &'a [u8], sizes: &'a [u8]) -> Self {
         Self { rest: stream, sizes, next: 0 }
     }
@@ -32,7 +32,7 @@ impl AsyncRead for Chunks<'_> {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let size = this.next_size();
-        // Nothing but pauses would be a stream that never ends.
+        // A stream of pauses only would never end.
         if size == 0 && this.sizes.iter().any(|size| *size > 0) {
             return Poll::Pending;
         }

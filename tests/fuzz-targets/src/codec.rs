@@ -10,7 +10,7 @@ use simplegrid::internals::wire::{Frame, FrameError, FrameLimits, FrameReader, F
 /// The first frame in `framed`; `None` if there is nothing.
 ///
 /// # Errors
-/// If it is none.
+/// If it is invalid.
 pub fn decode<M: DeserializeOwned>(framed: &[u8]) -> Result<Option<Frame<M>>, FrameError> {
     let mut reader = FrameReader::new(framed, FrameLimits::SESSION);
     let polled = pin!(reader.next::<M>()).poll(&mut Context::from_waker(Waker::noop()));
@@ -18,7 +18,7 @@ pub fn decode<M: DeserializeOwned>(framed: &[u8]) -> Result<Option<Frame<M>>, Fr
     frame
 }
 
-/// A frame as it travels.
+/// A frame as it is on the wire.
 pub fn encode<M: Serialize>(frame: &Frame<M>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = FrameWriter::new(&mut bytes);

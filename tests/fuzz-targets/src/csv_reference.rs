@@ -1,4 +1,4 @@
-//! csv-core, used in the plainest way: what our own ways through CSV are compared with.
+//! csv-core, used in the plainest way: the reference for our own ways through CSV.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 

@@ -9,8 +9,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Splits the bytes as one record.
 pub fn fields(data: &[u8]) {
-    // A record that contains every byte there is ends, for its fields, at a zero byte: nothing to compare
-    // with.
+    // The fields of a record that contains every possible byte end at a zero byte: there is nothing to
+    // compare with.
     let Some(terminator) = (0..=u8::MAX).find(|byte| !b",\"".contains(byte) && !data.contains(byte)) else {
         return;
     };
@@ -21,7 +21,8 @@ pub fn fields(data: &[u8]) {
     assert_eq!(ours, joined(theirs.iter().map(Vec::as_slice)));
 }
 
-/// What stays of the record after its mark may begin with one that is text; csv-core would drop it.
+/// What follows the record's byte order mark can begin with another mark, which is text then; csv-core would
+/// drop it.
 fn by_csv_core(content: &[u8], terminator: u8) -> Vec<Vec<u8>> {
     let protected = [b"x,", content].concat();
     let mut records = csv_reference::records(&protected, terminator);
@@ -31,7 +32,7 @@ fn by_csv_core(content: &[u8], terminator: u8) -> Vec<Vec<u8>> {
     fields
 }
 
-/// Takes a record's fields for its key, each after its length: a way to see them.
+/// Uses a record's fields, each after its length, as its key: that makes them visible.
 struct AllFields;
 
 impl Partitioner for AllFields {

@@ -1,4 +1,4 @@
-//! Frames from any bytes, however they arrive: the readers agree, and never take more than they are sent.
+//! Frames from any bytes, however they arrive: the readers agree, and never read more than they are sent.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -13,13 +13,13 @@ use simplegrid::internals::wire::{
 use crate::chunks::Chunks;
 use crate::script::Script;
 
-/// Fits a socket's buffer, whatever the system's settings.
+/// Fits a socket's buffer with any system settings.
 const BLOCKING_BYTES_MAX: usize = 16 * 1024;
 
-/// What came of a stream: its frames, and how it ended.
+/// The outcome of a stream: its frames, and how it ended.
 type Read = (Vec<Frame<SlaveToMaster>>, String);
 
-/// Reads the same stream at once, in pieces and over a blocking socket.
+/// Reads the same stream at once, in pieces, and over a blocking socket.
 pub fn frame(data: &[u8]) {
     let mut script = Script::new(data);
     let in_session = script.flag();
@@ -39,7 +39,7 @@ fn read(stream: Chunks<'_>, limits: FrameLimits) -> Read {
     let mut reader = FrameReader::new(stream, limits);
     let mut frames = Vec::new();
     loop {
-        // A future that has to wait is dropped and made anew: the reader promises that nothing is lost.
+        // A future that has to wait is dropped and made again: the reader promises that nothing is lost.
         let polled = pin!(reader.next::<SlaveToMaster>()).poll(&mut Context::from_waker(Waker::noop()));
         match polled {
             Poll::Pending => {}

@@ -1,8 +1,7 @@
-//! What is fuzzed: one function for each target, which takes any bytes and panics if a promise is broken.
+//! What is fuzzed: one function for each target, which accepts any bytes and panics if a promise is broken.
 //!
-//! `fuzz/` calls them with bytes that a fuzzer makes up, and the test `corpus` with those that are kept in
-//! `fuzz/corpus/`. No time passes, no thread runs, and nothing is random: the same
-//! bytes always do the same.
+//! `fuzz/` calls them with bytes that a fuzzer makes up, and the test `corpus` with those in `fuzz/corpus/`.
+//! No time passes, no thread runs, and nothing is random: the same bytes always do the same.
 
 mod chunks;
 pub mod codec;

@@ -1,4 +1,4 @@
-//! Messages from any bytes: what can be read is written and read again as the same.
+//! Messages from any bytes: whatever can be decoded is encoded and decoded again to the same message.
 
 use std::fmt::Debug;
 

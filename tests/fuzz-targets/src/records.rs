@@ -1,15 +1,15 @@
-//! Records from any bytes, however they are read: put together they are the input, and CSV ends where
-//! csv-core ends it.
+//! Records from any bytes, however they are read: concatenated they are the input, and a CSV record ends
+//! where csv-core ends it.
 
 use simplegrid::internals::record::{Block, Format, Piece};
 
 use crate::csv_reference;
 use crate::script::Script;
 
-/// Longer than any input of a fuzzer.
+/// Longer than any input from a fuzzer.
 const NO_LIMIT: usize = 1 << 30;
 
-/// Cuts the bytes in one format, read in pieces, with and without a limit for a record.
+/// Cuts the bytes in one format, read in pieces, with and without a limit for the length of a record.
 pub fn records(data: &[u8]) {
     let mut script = Script::new(data);
     let format = [Format::Lines, Format::Csv, Format::Nul][usize::from(script.below(3))];
@@ -30,7 +30,7 @@ pub fn records(data: &[u8]) {
     respects_the_limit(limit, &cut(format, limit, block_bytes, eager, reads, input), input);
 }
 
-/// A record: all its bytes, or only the first of them if it was too long.
+/// A record: all its bytes, or only the first ones if it was too long.
 #[derive(Debug, PartialEq)]
 struct One {
     bytes: u64,

@@ -1,5 +1,5 @@
-//! A run with an honest slave and one that says anything: no panic, true accounts, no more in flight than
-//! credit allows, and an end once the bad one is gone.
+//! A run with an honest slave and one that says anything: no panic, correct accounts, no more in flight than
+//! credit allows, and an end once the bad slave is gone.
 
 mod bad_slave;
 mod grid;

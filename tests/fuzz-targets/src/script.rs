@@ -1,13 +1,13 @@
-//! Bytes of a fuzzer as a script of choices. When they run out, every further choice is zero.
+//! A fuzzer's bytes as a script of choices. When they run out, every further choice is zero.
 
-/// What is left of a script.
+/// The rest of a script.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Script<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Script<'a> {
-    /// All choices are still to be made.
+    /// A script whose choices have all yet to be made.
     pub(crate) fn new(rest: &'a [u8]) -> Self {
         Self { rest }
     }
@@ -34,7 +34,7 @@ impl<'a> Script<'a> {
         self.byte() & 1 == 1
     }
 
-    /// As many bytes as the next byte says, if there are so many.
+    /// As many bytes as the next byte says, or as many as are left.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let wanted = usize::from(self.byte());
         let (taken, rest) = self.rest.split_at(wanted.min(self.rest.len()));
@@ -42,7 +42,7 @@ impl<'a> Script<'a> {
         taken
     }
 
-    /// Everything that is left.
+    /// The rest of the bytes.
     pub(crate) fn into_rest(self) -> &'a [u8] {
         self.rest
     }

@@ -1,10 +1,10 @@
-//! What spoils a task as a whole: the `--task-arg`s.
+//! What spoils a task as a whole: the values of `--task-arg`.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// The `--task-arg`s.
+/// The values of `--task-arg`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Args {

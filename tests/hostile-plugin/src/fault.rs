@@ -1,4 +1,4 @@
-//! What a record asks for: its first word, and an argument after a blank.
+//! What a record asks for: its first word, and an argument after a space.
 
 use std::path::Path;
 use std::process::{self, Command, Stdio};
@@ -10,10 +10,10 @@ use nix::sys::signal::{Signal, raise};
 use simplegrid_plugin_api::{Error, Line, Output, Result};
 
 /// Address space of a worker that allocates for ever: far more than a task needs beside its scoreboard, and
-/// little enough that the machine does not notice.
+/// so little that the machine does not notice.
 const ALLOCATED_BYTES_MAX: u64 = 2 << 30;
 
-/// How often a record that waits for a file looks for it.
+/// How often a record that waits for a file checks for it.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What happens with a record.
@@ -23,7 +23,7 @@ pub(crate) enum Fault<'a> {
     Panic,
     /// `abort`
     Abort,
-    /// `segv`: dies as by a bad pointer.
+    /// `segv`: dies as from a bad pointer.
     Segv,
     /// `exit0`: ends the process as if all were well.
     Exit,
@@ -47,15 +47,15 @@ pub(crate) enum Fault<'a> {
     RetryOnce,
     /// `fatal`
     Fatal,
-    /// `sleep MS`: takes its time, and is echoed then.
+    /// `sleep MS`: takes that long, and is echoed then.
     Sleep(u64, &'a [u8]),
-    /// `until FILE`: waits until the file is there, and is echoed then.
+    /// `until FILE`: waits until the file exists, and is echoed then.
     Until(&'a str, &'a [u8]),
-    /// `hold`: is finished later.
+    /// `hold`: is held, and finished later.
     Hold,
-    /// `finish`: finishes all that is held.
+    /// `finish`: finishes all held records.
     Finish,
-    /// `leak`: half a row that must never be seen, and then a rejection.
+    /// `leak`: writes half a row that must never be seen, and then a rejection.
     Leak,
     /// Anything else is echoed.
     Echo(&'a [u8]),
@@ -91,7 +91,7 @@ impl<'a> Fault<'a> {
         }
     }
 
-    /// Makes it happen. What concerns the task and not only the record is none of this.
+    /// Makes it happen. Faults that concern the whole task are not made here.
     pub(crate) fn happen(self, output: &mut Output<Line>) -> Result {
         match self {
             Self::Panic => panic!("told to panic"),
@@ -133,7 +133,7 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// Rust's own handler lets the first signal pass, because it may be a stack overflow; it steps aside then.
+/// Rust's own handler lets the first signal pass, because it could be a stack overflow; then it steps aside.
 fn segv() -> ! {
     loop {
         // It cannot fail: the signal exists.
@@ -141,7 +141,7 @@ fn segv() -> ! {
     }
 }
 
-/// Never returns.
+/// Fills memory; never returns.
 pub(crate) fn hang() -> ! {
     loop {
         hint::spin_loop();
@@ -150,13 +150,13 @@ pub(crate) fn hang() -> ! {
 }
 
 fn allocate_for_ever() -> ! {
-    // A worker that has a limit already keeps it.
+    // A worker that already has a limit keeps it.
     let (_, hard) = getrlimit(Resource::RLIMIT_AS).expect("the resource exists");
     let bytes = hard.min(ALLOCATED_BYTES_MAX);
     setrlimit(Resource::RLIMIT_AS, bytes, bytes).expect("a limit may be lowered");
     let mut all = Vec::new();
     loop {
-        // Not written to, so that the machine does not pay for it.
+        // Not written to, so that it costs the machine nothing.
         all.push(hint::black_box(Vec::<u8>::with_capacity(64 << 20)));
     }
 }

@@ -1,10 +1,9 @@
-//! A task that does whatever a task should not do. Each record says what is to happen with it, see
+//! A task that does everything that a task should not do. Each record says what is to happen with it, see
 //! `fault`; arguments spoil the rest of the task's life, see `args`.
 //!
-//! Records that begin with `@` say who they are, too, and their rows repeat it: see `tagged`.
+//! Records that begin with `@` also name themselves, and their rows repeat the name: see `tagged`.
 //!
-//! What is executed can be seen from outside, even by tests whose worker does not survive it: see
-//! `side_log`.
+//! What is executed can be seen from outside, even by tests whose worker does not survive: see `side_log`.
 
 mod args;
 mod fault;
@@ -24,7 +23,7 @@ pub struct Hostile {
     flush: Flush,
     log: Option<SideLog>,
     held: Vec<(Held, Vec<u8>)>,
-    /// Held, never to be finished: the next flush aborts because of these.
+    /// Held and never finished: the next flush aborts because of these.
     deadly: Vec<Held>,
 }
 
@@ -131,7 +130,7 @@ fn spoil(how: Option<Spoiled>, place: &str) -> Result {
     }
 }
 
-/// The partitioner `by-tag`: the key of a record that says who it is.
+/// The partitioner `by-tag`: the key of a record that names itself.
 #[derive(Debug)]
 pub struct ByTag;
 

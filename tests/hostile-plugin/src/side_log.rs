@@ -16,7 +16,7 @@ impl SideLog {
         Self(path)
     }
 
-    /// Notes an execution that is about to begin, and says how many of this record there were before, if that
+    /// Notes an execution that is about to begin. Returns how many of this record there were before, if it
     /// `counts` (only those records pay for reading the file).
     pub(crate) fn note(&self, record: &[u8], counts: bool) -> io::Result<usize> {
         let mut line = record.to_vec();

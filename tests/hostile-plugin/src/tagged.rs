@@ -1,9 +1,9 @@
-//! Records that say who they are: `@KEY,ID,ORDER,PADDING`. What is noted of them and what they write names
-//! their id and their worker, so that whoever looks at a whole run can tell every row and every execution
-//! apart.
+//! Records that name themselves: `@KEY,ID,ORDER,PADDING`. Their notes and rows contain their id and their
+//! worker, so that every row and every execution of a whole run can be told apart.
 //!
-//! A row is `ID,KEY,PROCESS,INDEX,BYTES`: the record's, the worker's process, which of the record's rows it
-//! is, and how long the record was when it arrived. What follows a further comma is only there to be long.
+//! A row is `ID,KEY,PROCESS,INDEX,BYTES`: the record's id and key, the worker's process, which of the
+//! record's rows it is, and how long the record was when it arrived. Anything after a further comma is only
+//! there to be long.
 
 use std::time::Duration;
 use std::{process, thread};
@@ -12,7 +12,7 @@ use simplegrid_plugin_api::{Error, Line, Output, Result};
 
 use crate::fault::Fault;
 
-/// A record that was taken apart.
+/// A record, taken apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tagged<'a> {
     key: &'a str,
@@ -22,7 +22,7 @@ pub(crate) struct Tagged<'a> {
 }
 
 impl<'a> Tagged<'a> {
-    /// `None` if the record is of the other kind.
+    /// `None` if the record does not name itself.
     pub(crate) fn of(record: &'a [u8]) -> Option<Self> {
         let text = str::from_utf8(record).ok()?.strip_prefix('@')?;
         let mut fields = text.splitn(4, ',');
@@ -30,32 +30,32 @@ impl<'a> Tagged<'a> {
         Some(Self { key, id, order, bytes: record.len() })
     }
 
-    /// Records with the same one belong together.
+    /// Its key: records with equal keys belong together.
     pub(crate) fn key(&self) -> &str {
         self.key
     }
 
-    /// What is noted of it.
+    /// The note about it.
     pub(crate) fn name(&self) -> String {
         format!("@{}", self.id)
     }
 
-    /// Whether what happens depends on how often it was run before.
+    /// Whether its outcome depends on how often it was run before.
     pub(crate) fn counts(&self) -> bool {
         self.order.ends_with("-once")
     }
 
-    /// Whether it is to be held; it has two rows then, the second of which comes when it is finished.
+    /// Whether it is to be held. It has two rows then; the second one comes when it is finished.
     pub(crate) fn holds(&self) -> bool {
         self.order == "hold"
     }
 
-    /// Whether it is to be held, and to crash the flush that it is there for.
+    /// Whether it is to be held, and to crash the flush that follows.
     pub(crate) fn aborts_flush(&self) -> bool {
         self.order == "flush-abort"
     }
 
-    /// Whether it finishes what is held.
+    /// Whether it finishes all held records.
     pub(crate) fn finishes(&self) -> bool {
         self.order == "finish"
     }
@@ -65,7 +65,7 @@ impl<'a> Tagged<'a> {
         format!("{},{},{},{index},{}", self.id, self.key, process::id(), self.bytes).into_bytes()
     }
 
-    /// Makes happen what it asks for, when it was run so often before.
+    /// Does what it asks for, when it was run so often before.
     pub(crate) fn happen(&self, earlier: usize, output: &mut Output<Line>) -> Result {
         let (word, number) = self.order.split_once(' ').unwrap_or((self.order, ""));
         let number = number.parse().unwrap_or(0);
@@ -85,7 +85,7 @@ impl<'a> Tagged<'a> {
                 output.line(b"leaked")?;
                 process::abort()
             }
-            // What else it writes is dropped: its own row says enough.
+            // What else it writes is dropped: its own row is enough.
             "child" => {
                 crate::fault::leave_child()?;
                 output.line(&self.row(0))

@@ -1,4 +1,4 @@
-//! A certificate that nobody trusts unless told to.
+//! A certificate that no one trusts unless told to.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ impl Certificate {
         Self(generate_simple_self_signed(names).expect("the names are good"))
     }
 
-    /// It without its key, for whoever is to trust it.
+    /// The certificate without its key, for a client that is to trust it.
     pub fn pem(&self) -> String {
         self.0.cert.pem()
     }

@@ -14,10 +14,10 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use crate::listener::{Listener, PORTS_TRIED_MAX, lock};
 
-/// How many aliases are followed in one answer, as a resolver does; a loop of them ends here.
+/// How many aliases are followed in one answer, as a resolver does. A loop of aliases ends here.
 const ALIASES_MAX: usize = 10;
 
-/// What is known of the world.
+/// What the server knows.
 #[derive(Debug, Default)]
 struct Zone {
     records: BTreeMap<Name, Vec<RData>>,
@@ -27,7 +27,8 @@ struct Zone {
     questions: Vec<(String, RecordType)>,
 }
 
-/// The server. A name without records does not exist; one with records of other kinds has none of this kind.
+/// The server. A name without records does not exist; a name that has only other kinds of records has none of
+/// the kind that is asked for.
 #[derive(Debug)]
 pub struct DnsServer {
     zone: Arc<Mutex<Zone>>,
@@ -58,7 +59,7 @@ impl DnsServer {
         Self { zone, address, is_ended, udp: Some(udp), tcp }
     }
 
-    /// Where it listens, for both.
+    /// Where it listens, for both protocols.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -73,7 +74,7 @@ impl DnsServer {
         self.record(name, RData::from(address))
     }
 
-    /// Makes a name another one's alias.
+    /// Makes a name an alias of another.
     pub fn alias(self, name: &str, of: &str) -> Self {
         self.record(name, RData::CNAME(CNAME(parse(of))))
     }
@@ -90,18 +91,18 @@ impl DnsServer {
         self
     }
 
-    /// Answers questions about a name over UDP only with the word that the answer is too long for that.
+    /// Answers questions about a name over UDP only by saying that the answer is too long for UDP.
     pub fn too_long_for_udp(self, name: &str) -> Self {
         lock(&self.zone).tcp_only.push(parse(name));
         self
     }
 
-    /// Everything that was asked.
+    /// Every question so far.
     pub fn questions(&self) -> Vec<(String, RecordType)> {
         lock(&self.zone).questions.clone()
     }
 
-    /// How many connections there have been over TCP.
+    /// How many TCP connections there have been.
     pub fn tcp_connections(&self) -> usize {
         self.tcp.connections()
     }
@@ -115,7 +116,7 @@ impl DnsServer {
 impl Drop for DnsServer {
     fn drop(&mut self) {
         self.is_ended.store(true, Ordering::SeqCst);
-        // An empty packet wakes it.
+        // An empty packet wakes the thread.
         if let Ok(socket) = UdpSocket::bind("127.0.0.1:0") {
             let _ = socket.send_to(&[], self.address);
         }
@@ -125,7 +126,7 @@ impl Drop for DnsServer {
     }
 }
 
-/// Two sockets with one port.
+/// A UDP and a TCP socket with one port.
 fn sockets() -> (UdpSocket, TcpListener) {
     for _ in 0..PORTS_TRIED_MAX {
         let udp = UdpSocket::bind("127.0.0.1:0").expect("there is a free port");
@@ -188,7 +189,7 @@ fn answer(packet: &[u8], zone: &Mutex<Zone>, is_udp: bool) -> Option<Vec<u8>> {
     answer.to_vec().ok()
 }
 
-/// Writes the records of a name into an answer, and follows aliases. False if a name does not exist.
+/// Writes the records of a name into an answer, following aliases. Returns false if a name does not exist.
 fn fill(zone: &Zone, answer: &mut Message, mut name: Name, kind: RecordType) -> bool {
     for _ in 0..ALIASES_MAX {
         let Some(all) = zone.records.get(&name) else { return false };

@@ -1,4 +1,4 @@
-//! A web server that answers what a script says, one request per connection.
+//! A web server that follows a script and answers one request per connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,10 +11,11 @@ use rustls::{ServerConnection, StreamOwned};
 use crate::certificate::Certificate;
 use crate::listener::{Listener, lock};
 
-/// How much of an endless answer is written at most, if nobody hangs up: enough to show in a test that fails.
+/// How much of an endless answer is written at most if the client does not hang up: enough to show in a test
+/// that fails.
 const ENDLESS_BYTES_MAX: usize = 1 << 30;
 
-/// What was asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The path with its query.
@@ -32,14 +33,15 @@ impl Request {
     }
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// These bytes, head and all, and then the end.
+    /// These bytes, including the head, and then the end.
     Bytes(Vec<u8>),
-    /// The first bytes, and then the second ones over and over until nobody listens, or a GiB is written.
+    /// The first bytes, and then the second ones over and over, until the client hangs up or a GiB is
+    /// written.
     Endless(Vec<u8>, Vec<u8>),
-    /// The first bytes, and then the second ones, one after the other and each after a while.
+    /// The first bytes, and then the second ones, one by one with a pause before each.
     Drip(Vec<u8>, Vec<u8>, Duration),
     /// Nothing, and the connection stays open.
     Silence,
@@ -56,7 +58,7 @@ impl Reply {
         Self::page("text/html; charset=utf-8", body)
     }
 
-    /// The way to another page.
+    /// A redirection to another page.
     pub fn redirect(to: &str) -> Self {
         Self::with("302 Found", &format!("Location: {to}\r\n"), "")
     }
@@ -74,7 +76,7 @@ impl Reply {
 pub struct HttpServer {
     requests: Arc<Mutex<Vec<Request>>>,
     written: Arc<AtomicUsize>,
-    // Before the listener: a drip that waits ends with it.
+    // Before the listener: a drip that waits ends when this is dropped.
     _end: mpsc::Sender<()>,
     listener: Listener,
 }
@@ -119,7 +121,7 @@ impl HttpServer {
                 let Some(request) = read(&mut stream) else { return };
                 let reply = script(&request);
                 lock(&requests).push(request);
-                // An error means that nobody listens any more.
+                // An error means that the client has hung up.
                 let _ = write(&mut stream, reply, &written, &ended);
                 let _ = stream.flush();
             })
@@ -132,7 +134,7 @@ impl HttpServer {
         self.listener.address()
     }
 
-    /// A URL of it.
+    /// A URL on it.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
     }
@@ -142,7 +144,7 @@ impl HttpServer {
         self.listener.connections()
     }
 
-    /// Everything that was asked.
+    /// Every request so far.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.requests).clone()
     }
@@ -153,7 +155,7 @@ impl HttpServer {
     }
 }
 
-/// A connection, be it in TLS or not.
+/// A connection, with or without TLS.
 trait Stream: Read + Write {}
 
 impl<S: Read + Write> Stream for S {}

@@ -1,11 +1,11 @@
-//! A TCP server of threads that can be ended.
+//! A TCP server made of threads that can be ended.
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// How often a port is looked for that is free twice.
+/// How often a port is looked for that is free in both places.
 pub(crate) const PORTS_TRIED_MAX: usize = 100;
 
 /// Listens on the loopback and gives each connection, with its number counted from 0, a thread.
@@ -21,7 +21,7 @@ impl Listener {
     /// Starts it on a port that the system chooses.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no port is free.
     pub fn start(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").expect("there is a free port"), serve)
     }
@@ -55,7 +55,8 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.is_ended.store(true, Ordering::SeqCst);
-        // Whatever a thread waits for ends with its connection; the accepting one waits for a connection.
+        // A thread that waits for its peer ends with its connection; the accepting thread waits for a
+        // connection.
         for connection in lock(&self.connections).iter() {
             let _ = connection.shutdown(Shutdown::Both);
         }
@@ -99,7 +100,7 @@ fn accept<S: Fn(usize, TcpStream) + Send + Sync + 'static>(
     }
 }
 
-/// A test that has failed holds no other thread up.
+/// A failed test holds up no other thread.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

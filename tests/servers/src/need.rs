@@ -1,15 +1,15 @@
-//! What a test needs of the machine that it runs on, and what happens where the machine does not have it: on
-//! a developer's machine the test says so and passes; in CI it fails, unless CI has said beforehand which
-//! needs it cannot meet, and why.
+//! What a test needs of the machine that it runs on, and what happens where the machine lacks it. On a
+//! developer's machine the test says so and passes; in CI it fails, unless CI has said beforehand which needs
+//! it cannot meet, and why.
 //!
-//! It does not know how a need is met: each test looks for itself, and brings what it found here.
+//! It does not know how a need is met: each test looks for itself, and hands in what it found.
 
 use std::fmt::{self, Display};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Set to `true` by every CI that is common, and by `.ci/run`.
+/// Set to `true` by every common CI, and by `.ci/run`.
 const CI: &str = "CI";
 
 /// The needs that CI cannot meet, each with the reason: `ipv6: the container has none; mount: not root`.
@@ -135,7 +135,7 @@ impl Rules {
         line
     }
 
-    /// Why a test may be skipped, or why it may not.
+    /// Why a test may be skipped, or why not.
     fn verdict(&self, need: Need, missing: &dyn Display) -> Result<String, String> {
         let missing = missing.to_string();
         let missing = missing.trim();

@@ -1,4 +1,4 @@
-//! A mail server that says what a script says.
+//! A mail server that follows a script.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,20 +11,20 @@ use crate::listener::{Listener, PORTS_TRIED_MAX, lock};
 pub struct Step<'a> {
     /// The connection, counted from 0.
     pub connection: usize,
-    /// The line that came, without its end; none for the connection itself.
+    /// The line that arrived, without its end; none for the connection itself.
     pub line: Option<&'a str>,
 }
 
 /// What the server does about it.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// Says this, and reads on. Lines end with `\r\n`, as they stand here.
+    /// Says this, and reads on. Lines end with `\r\n`, which is part of the text.
     Say(String),
     /// Says this, and closes the connection.
     SayAndClose(String),
-    /// Says this over and over until nobody listens any more.
+    /// Says this over and over until the client hangs up.
     SayForEver(String),
-    /// Says nothing any more.
+    /// Says nothing more.
     Silence,
 }
 
@@ -60,7 +60,7 @@ impl SmtpServer {
         self.listener.connections()
     }
 
-    /// All lines that came, each with its connection.
+    /// All lines that arrived, each with its connection.
     pub fn lines(&self) -> Vec<(usize, String)> {
         lock(&self.lines).clone()
     }

@@ -1,9 +1,9 @@
-//! The speed of light for a grid of this shape, with nothing of ours in it: the same hops, and nothing at
-//! them.
+//! The speed of light for a grid of this shape, with none of our code in it: the same hops, and nothing done
+//! at them.
 //!
 //! A file is read in blocks, which go over TCP to a relay, over socketpairs to its workers, and back as
-//! acknowledgements or echoes. The processes are this program again, each told by its first words what it is
-//! ([`play`]); no block is checked, kept or tried again.
+//! acknowledgements or echoes. The processes are this program again; the first words of each tell it which
+//! part it plays ([`play`]). No block is checked, kept or tried again.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -29,7 +29,7 @@ const BLOCK_BYTES: usize = 256 * 1024;
 pub enum Kind {
     /// Add up a number in it.
     Acknowledge,
-    /// That, and send it back.
+    /// Add up a number in it, and send it back.
     Echo,
 }
 
@@ -42,7 +42,7 @@ impl Kind {
     }
 }
 
-/// Sends a file through, with two workers, and returns the seconds that it took.
+/// Sends a file through, with two workers, and returns the seconds that this took.
 ///
 /// # Errors
 /// If a process or a socket fails, or records are missing at the end.
@@ -123,7 +123,7 @@ fn collect(answers: &mut TcpStream) -> io::Result<u64> {
 /// Plays a part of the ceiling, as the words of the command line say.
 ///
 /// # Errors
-/// If they say nothing that makes sense, or a socket fails.
+/// If the words make no sense, or a socket fails.
 pub fn play(words: &[String]) -> anyhow::Result<()> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {

@@ -1,4 +1,4 @@
-//! All that was found out, as a table, as JSON, and for plots.
+//! Everything that was measured, as a table, as JSON, and for plots.
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +36,7 @@ impl Findings {
         self.findings.len()
     }
 
-    /// Whether there are none.
+    /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.findings.is_empty()
     }
@@ -46,7 +46,7 @@ impl Findings {
         self.findings.iter().filter(|finding| finding.series == series).collect()
     }
 
-    /// Those from a number on, as a table of Markdown.
+    /// Those from this index on, as a Markdown table.
     pub fn table_from(&self, first: usize) -> String {
         let mut table =
             "| | median | from | to | unit | ratio | target | |\n|---|--:|--:|--:|---|--:|--:|---|\n"
@@ -84,7 +84,7 @@ impl Findings {
     }
 }
 
-/// Three figures that count.
+/// Three significant figures.
 fn figure(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),

@@ -1,4 +1,4 @@
-//! The least client and worker that speak to gearmand (its protocol, version 1: `\0REQ` or `\0RES`, the
+//! The smallest client and worker that speak to gearmand (its protocol, version 1: `\0REQ` or `\0RES`, the
 //! packet's type and the length of what follows, big-endian; arguments with NULs between them).
 
 use std::collections::VecDeque;
@@ -55,8 +55,8 @@ impl Connection {
     }
 }
 
-/// Sends all lines of a file as jobs, so many at a time, to so many workers that give them back, and returns
-/// the seconds that it took.
+/// Sends all lines of a file as jobs, so many at a time, to so many workers that return them, and returns the
+/// seconds that this took.
 ///
 /// # Errors
 /// If the server fails, or an answer is missing.
@@ -95,7 +95,7 @@ pub(super) fn seconds(port: u16, input: &Path, workers: usize, in_flight: usize)
         stream.shutdown(Shutdown::Both)?;
     }
     for thread in threads {
-        // It ends with the error that its connection is closed.
+        // The worker ends with the error that its connection is closed.
         let _ = thread.join().expect("a worker does not panic");
     }
     Ok(seconds)

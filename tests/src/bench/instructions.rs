@@ -19,7 +19,7 @@ use crate::grid::Grid;
 /// The first word of a call that runs a kernel.
 pub const WORD: &str = "kernel";
 
-/// What a count may exceed its baseline by.
+/// How far a count can exceed its baseline.
 const GRACE: f64 = 0.15;
 
 /// Calls of a kernel in the two runs whose difference is counted: what comes before and after drops out.
@@ -36,14 +36,14 @@ pub fn baselines() -> PathBuf {
 /// What was counted once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Baselines {
-    /// What it was built with: another compiler makes other code, whose counts say nothing about a change of
-    /// ours.
+    /// The compiler that it was built with: another one generates other code, whose counts say nothing about
+    /// a change of ours.
     compiler: String,
     counts: BTreeMap<String, f64>,
 }
 
 impl Baselines {
-    /// Whether what this compiler makes can be compared with them; if not, why.
+    /// Whether counts of this compiler's code can be compared with them; if not, why.
     fn are_of(&self, compiler: &str) -> Result<(), String> {
         let of = &self.compiler;
         if of == compiler {
@@ -54,10 +54,10 @@ impl Baselines {
     }
 }
 
-/// Runs a kernel so often; called under callgrind.
+/// Runs a kernel so many times. Called under callgrind.
 ///
 /// # Errors
-/// If the words name none.
+/// If the words name no kernel.
 pub fn play(words: &[String]) -> anyhow::Result<()> {
     let [name, calls] = words else { bail!("`{WORD}` is for the benches themselves") };
     let kernel =
@@ -67,7 +67,7 @@ pub fn play(words: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Counts everything, and compares it with the baselines, or with `record` makes these the baselines.
+/// Counts everything, and compares it with the baselines; with `record`, the counts become the baselines.
 ///
 /// # Errors
 /// If something takes more instructions than it should, or cannot be counted.
@@ -150,7 +150,7 @@ fn callgrind() -> Command {
     command
 }
 
-/// Runs a command to its end, and adds up what callgrind says of each of its processes.
+/// Runs a command to its end, and adds up what callgrind reports for each of its processes.
 fn counted(mut command: Command) -> anyhow::Result<f64> {
     let ended = command.stdout(Stdio::null()).output().context("valgrind cannot be run")?;
     let said = String::from_utf8_lossy(&ended.stderr);

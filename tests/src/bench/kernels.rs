@@ -1,5 +1,5 @@
-//! The few pieces of the program that everything passes through, alone: what `cargo bench` times, and what
-//! [`instructions`](super::instructions) counts.
+//! The few pieces of the program that everything passes through, each alone: what `cargo bench` times, and
+//! what [`instructions`](super::instructions) counts.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -24,16 +24,16 @@ const BATCH_BYTES: usize = 256 * 1024;
 
 const LINE: &[u8] = b"user0000001@site042.info,51847157,the quick brown fox\n";
 
-/// What does its piece of work once for each call.
+/// Does its piece of work once per call.
 pub type Work = Box<dyn FnMut()>;
 
 /// A piece of the program.
 pub struct Kernel {
     /// Its name.
     pub name: &'static str,
-    /// What one call of its work does.
+    /// What one call does.
     pub one_call: &'static str,
-    /// Makes it ready.
+    /// Prepares it.
     pub prepare: fn() -> Work,
 }
 

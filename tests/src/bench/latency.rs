@@ -1,4 +1,4 @@
-//! One record there and back, again and again: what a person sees who types them.
+//! One record there and back, again and again: what someone sees who types them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use super::sample::{Finding, Target, percentile};
 use super::{Wishes, ceiling};
 use crate::grid::Grid;
 
-/// Records before those that are timed: the first ones find nothing warm.
+/// Records before those that are timed: the first ones find cold caches.
 const WARM_UP: usize = 200;
 
 /// Measures `master` and `run`, and a bare round trip over the same hops.

@@ -1,4 +1,4 @@
-//! What machine it is: figures without it say nothing.
+//! Which machine it is: figures without it say nothing.
 
 use std::{fmt, fs, thread};
 
@@ -9,15 +9,15 @@ use serde::Serialize;
 pub struct Facts {
     /// What the processor calls itself.
     pub processor: String,
-    /// How many processors this process may use.
+    /// How many processors this process can use.
     pub processors: usize,
     /// Memory in GiB.
     pub memory_gib: f64,
     /// The kernel's version.
     pub kernel: String,
-    /// Processes that wanted to run in the minute before.
+    /// Processes that wanted to run, on average, in the last minute.
     pub load: f64,
-    /// Whether the program was built for speed.
+    /// Whether the program was built with optimizations.
     pub optimized: bool,
 }
 

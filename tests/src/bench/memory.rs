@@ -9,7 +9,7 @@ use crate::wait;
 
 const MIB: u64 = 1 << 20;
 
-/// What a process may take, in MiB.
+/// The most memory that a process is allowed, in MiB.
 const MOST: f64 = 64.0;
 
 /// Bytes of a record, about.
@@ -29,7 +29,7 @@ pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()
         let mut master = grid.master().args("-k -o /dev/null").arg(&input).start();
         let mut peak = 0.0;
         while master.is_running() {
-            // The kernel remembers the most that there was, so that looking now and then is enough.
+            // The kernel remembers the peak, so it is enough to look now and then.
             peak = peak_mib(&master).unwrap_or(peak);
             wait::until_the_next_strike(std::time::Duration::from_millis(2));
         }

@@ -37,7 +37,7 @@ pub struct Wishes {
     pub quick: bool,
     /// Rounds of each timed case.
     pub rounds: usize,
-    /// Only the parts with one of these words in their names; all, if there is none.
+    /// Only the parts with one of these words in their names; all parts, if there are no words.
     pub only: Vec<String>,
     /// Where all samples are written.
     pub json: Option<PathBuf>,
@@ -45,10 +45,10 @@ pub struct Wishes {
     pub plots: Option<PathBuf>,
 }
 
-/// A part of the benches: what it is called, and what it finds out.
+/// A part of the benches: its name, and what it measures.
 type Part = (&'static str, fn(&Wishes, &mut Findings) -> anyhow::Result<()>);
 
-/// All parts. A failure of one ends the benches: half a table would be taken for a whole one.
+/// All parts. If one fails, the benches end: half a table would be mistaken for a whole one.
 const PARTS: [Part; 9] = [
     ("throughput", throughput::run),
     ("latency", latency::run),
@@ -61,7 +61,7 @@ const PARTS: [Part; 9] = [
     ("peers", peers::run),
 ];
 
-/// Plays all parts, or those that were asked for, and tells what they found.
+/// Runs all parts, or those that were asked for, and prints what they found.
 ///
 /// # Errors
 /// If a part fails, or the results cannot be written.

@@ -1,5 +1,5 @@
-//! What people use today, beside us, on the same records and the same machine: GNU Parallel, xargs and
-//! gearmand, as far as they are installed.
+//! What people use today, measured beside SimpleGrid, on the same records and the same machine: GNU Parallel,
+//! xargs and gearmand, where they are installed.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -14,16 +14,16 @@ use super::{Wishes, gearman, records};
 use crate::grid::Grid;
 use crate::wait;
 
-/// Measures every peer that there is.
+/// Measures every peer that is installed.
 ///
 /// # Errors
-/// If one that is installed fails.
+/// If an installed peer fails.
 pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()> {
     let grid = Grid::new();
     let lines = grid.path("lines");
     let count = if wishes.quick { 200_000 } else { 2_000_000 };
     records::write_lines(&lines, count)?;
-    // What starts a process or a conversation for each record gets fewer.
+    // Peers that start a process or a conversation for each record get fewer of them.
     let few = grid.path("few");
     let few_count = if wishes.quick { 500 } else { 3000 };
     records::write_lines(&few, few_count)?;
@@ -112,7 +112,7 @@ impl Gearmand {
 
 impl Drop for Gearmand {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process can have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -12,7 +12,7 @@ const SIZE: (u32, u32) = (760, 420);
 const COLOUR: RGBColor = RGBColor(38, 96, 164);
 const FONT: (&str, u32) = ("sans-serif", 14);
 
-/// A plot: its file's name, its series, its title, and what its axis across says, if that is one of numbers.
+/// A plot: its file's name, its series, its title, and the label of its horizontal axis, if that has numbers.
 const PLOTS: [(&str, &str, &str, Option<&str>); 5] = [
     ("throughput", "throughput", "Share of the ceiling's throughput", None),
     ("workers", "workers", "echo -k, one slave: M records/s by workers", Some("workers")),
@@ -21,7 +21,7 @@ const PLOTS: [(&str, &str, &str, Option<&str>); 5] = [
     ("peers", "peers", "Thousands of records a second (logarithmic)", None),
 ];
 
-/// Draws every plot of which there are findings.
+/// Draws every plot for which there are findings.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -44,7 +44,7 @@ pub(super) fn draw_all(findings: &Findings, directory: &Path) -> anyhow::Result<
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// Figures against a number that is doubled again and again.
+/// Figures over a number that doubles again and again.
 fn lines(path: &Path, found: &[&Finding], title: &str, across: &str) -> Drawn {
     let points: Vec<_> =
         found.iter().filter_map(|finding| Some((finding.at?.log2(), finding.median()))).collect();
@@ -69,7 +69,7 @@ fn lines(path: &Path, found: &[&Finding], title: &str, across: &str) -> Drawn {
     Ok(())
 }
 
-/// A bar for each figure: its ratio if it has one, its median otherwise.
+/// A bar for each figure: its ratio if it has one, otherwise its median.
 fn bars(path: &Path, found: &[&Finding], title: &str, logarithmic: bool) -> Drawn {
     let figure = |finding: &Finding| {
         let figure = if logarithmic { None } else { finding.ratio() };

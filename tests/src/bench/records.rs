@@ -1,4 +1,4 @@
-//! Records to measure with, from a seed.
+//! Records for measuring, from a seed.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,4 +1,4 @@
-//! One finding: what was measured how often, and what it should be.
+//! One finding: what was measured, how often, and what it should be.
 
 use serde::Serialize;
 
@@ -19,13 +19,13 @@ pub struct Finding {
     pub series: &'static str,
     /// What was measured.
     pub name: String,
-    /// In what.
+    /// The unit.
     pub unit: &'static str,
-    /// Where it stands in its series, if that is a number: workers, slaves, bytes.
+    /// Its place in its series, if that is a number: workers, slaves, bytes.
     pub at: Option<f64>,
     /// All samples, in the order in which they were taken.
     pub samples: Vec<f64>,
-    /// The median of what it is compared with, taken in turns with it.
+    /// The median of what it is compared with, measured in turns with it.
     pub against: Option<f64>,
     /// What it should be.
     pub target: Option<Target>,
@@ -37,17 +37,17 @@ impl Finding {
         Self { series, name: name.into(), unit, at: None, samples, against: None, target: None }
     }
 
-    /// Its place in its series.
+    /// Sets its place in its series.
     pub fn at(self, at: f64) -> Self {
         Self { at: Some(at), ..self }
     }
 
-    /// What it is compared with.
+    /// Sets what it is compared with.
     pub fn against(self, median: f64) -> Self {
         Self { against: Some(median), ..self }
     }
 
-    /// What it should be.
+    /// Sets what it should be.
     pub fn should_be(self, target: Target) -> Self {
         Self { target: Some(target), ..self }
     }
@@ -63,12 +63,12 @@ impl Finding {
         (least, self.samples.iter().copied().fold(f64::NEG_INFINITY, f64::max))
     }
 
-    /// How many times what it is compared with.
+    /// Its ratio to what it is compared with.
     pub fn ratio(&self) -> Option<f64> {
         self.against.map(|against| self.median() / against)
     }
 
-    /// Whether it is what it should be; `None` if nothing was asked.
+    /// Whether it is what it should be; `None` if it has no target.
     pub fn is_met(&self) -> Option<bool> {
         let figure = self.ratio().unwrap_or_else(|| self.median());
         self.target.map(|target| match target {
@@ -78,13 +78,13 @@ impl Finding {
     }
 }
 
-/// The middle value; the mean of the two in the middle if their number is even; not a number if there is
-/// none.
+/// The middle value. If their number is even, the mean of the two in the middle; if there are none, not a
+/// number.
 pub(super) fn median(samples: &[f64]) -> f64 {
     percentile(samples, 0.5)
 }
 
-/// The value that so large a share of the samples does not exceed, with a straight line between neighbours.
+/// The value that so large a share of the samples does not exceed, interpolated linearly between neighbours.
 pub(super) fn percentile(samples: &[f64], share: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -36,7 +36,7 @@ pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()
         Ok(records as f64 / seconds_of(grid, call, records as u64)? / 1e6)
     };
     let rate = |grid: &Grid| rate_of(grid, 1);
-    // Long enough that connecting to so many is not most of it.
+    // Long enough that connecting to so many slaves is not most of it.
     let long_rate = |grid: &Grid| rate_of(grid, 8);
     for workers in [1_usize, 2, 4, 16, 64] {
         let (grid, _slaves) = grid_of(1, workers);
@@ -77,7 +77,7 @@ fn many_slaves(
     let registry = rusqlite::Connection::open(grid.path("grid.db"))?;
     let reserved = || -> Option<usize> {
         let count = "SELECT count(*) FROM nodes WHERE state = 'reserved'";
-        // While it is locked there is no answer.
+        // While it is locked, it does not answer.
         let count: i64 = registry.query_row(count, [], |row| row.get(0)).ok()?;
         usize::try_from(count).ok()
     };

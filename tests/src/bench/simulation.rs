@@ -1,5 +1,5 @@
-//! A run on thousands of slots that there are not: the dispatcher's state alone, in virtual time, with random
-//! service times and losses. The same seed plays the same run.
+//! A run on thousands of slots that do not exist: the dispatcher's state alone, in virtual time, with random
+//! service times and losses. The same seed gives the same run.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -19,16 +19,16 @@ use crate::dice::Dice;
 
 const SLOTS_PER_NODE: u16 = 100;
 
-/// A record takes so long on average; exponentially distributed.
+/// The average time of a record; the times are exponentially distributed.
 const SERVICE: Duration = Duration::from_millis(1);
 
-/// A report takes so long to the master and the answer so long back.
+/// The time that a report takes to the master, and its answer back.
 const ROUND_TRIP: Duration = Duration::from_micros(200);
 
 /// One batch in so many loses its worker.
 const LOSS_ONE_IN: usize = 10_000;
 
-/// How often the state is told that time passes.
+/// How often the state is told that time has passed.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Records of the block that is read again and again.
@@ -193,9 +193,9 @@ impl Simulation {
                 self.state.on_tick(at)
             }
             Event::Up(slot) => self.state.on_slot_up(slot, self.slots[&slot].epoch, at),
-            // A worker that was lost took what waited for it along.
+            // A lost worker took along what was waiting for it.
             Event::Done(slot, epoch, batch) if epoch == self.slots[&slot].epoch => {
-                // What is no batch was a flush.
+                // If it is not a batch, it was a flush.
                 let busy = self.service.remove(&batch);
                 let (all_done, busy_ns) = (busy.is_some(), busy.unwrap_or_default().as_nanos() as u64);
                 let report = ReportHead { slot: slot.index, epoch, batch, all_done, last: true, busy_ns };
@@ -261,7 +261,7 @@ impl Simulation {
 
 /// A service time.
 fn exponential(dice: &mut Dice) -> Duration {
-    // 53 bits are what an f64 holds; never 0.
+    // An f64 holds 53 bits; never 0.
     let uniform = ((dice.number() >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
     SERVICE.mul_f64(-uniform.ln())
 }

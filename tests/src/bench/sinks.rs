@@ -8,7 +8,7 @@ use crate::database_server::{DatabaseServer, Engine};
 use crate::grid::Grid;
 use crate::slave::Slave;
 
-/// Measures typed rows without a sink, and with each kind that can be had.
+/// Measures typed rows without a sink, and with each kind that is available.
 ///
 /// # Errors
 /// If a run fails.

@@ -1,4 +1,4 @@
-//! Tasks that take their time: how much of it the grid wastes, against a schedule that wastes none.
+//! Tasks that take some time: how much of it the grid wastes, compared with a schedule that wastes none.
 
 use anyhow::Context;
 
@@ -42,8 +42,8 @@ pub(super) fn run(wishes: &Wishes, findings: &mut Findings) -> anyhow::Result<()
     Ok(())
 }
 
-/// The shortest time in which the workers could have done it, by what each record really took, as a share of
-/// the time that it took.
+/// The shortest time in which the workers could have done it, given how long each record really took, as a
+/// share of the time that it took.
 fn efficiency(grid: &Grid, input: &std::path::Path) -> anyhow::Result<f64> {
     wait::until("all slaves are free", || grid.nodes().iter().all(|node| node["state"] == "enabled"));
     let rows = grid.path("rows");

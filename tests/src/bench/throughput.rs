@@ -70,7 +70,7 @@ const CASES: [Case; 10] = [
     Case { input: Input::Long(100_000), least: Some(0.5), ..case("100 KB records, `-k`", "echo", "-k") },
 ];
 
-/// A slave of a task, and a registry of its own.
+/// A slave of a task, with its own registry.
 struct Station {
     task: &'static str,
     grid: Grid,

@@ -1,7 +1,7 @@
 //! `bench`: how fast it is, against a ceiling ([`simplegrid_tests::bench`]).
 //!
-//! It is the program under test, the ceiling and the kernels as well, by its first word, so that `cargo run
-//! --bin bench` needs nothing else to be built.
+//! Depending on its first word, it is also the program under test, the ceiling or a kernel, so that `cargo
+//! run --bin bench` needs nothing else to be built.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ struct Flags {
     /// Rounds of each case [default: 7, or 3 with --quick].
     #[arg(long)]
     rounds: Option<usize>,
-    /// Only the parts with this word in their names; may be repeated.
+    /// Only the parts with this word in their names; can be repeated.
     #[arg(long)]
     only: Vec<String>,
     /// Writes all samples to a file.
@@ -33,9 +33,9 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Counts instructions with callgrind, and fails if there are many more than there were.
+    /// Counts instructions with callgrind, and fails if there are many more than in the baseline.
     Instructions {
-        /// Makes what is counted the baseline.
+        /// Makes the counts the baseline.
         #[arg(long)]
         record: bool,
     },

@@ -1,5 +1,5 @@
-//! The program itself under a name of its own: a package's tests are told the path of that package's programs
-//! only.
+//! The program itself under another name: cargo tells a package's tests only the paths of that package's
+//! programs.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! `torture`: rounds of [`simplegrid_tests::torture`] until the time is over, or one fails.
 //!
-//! It is the program under test as well: called with one of that one's commands it does what that one does,
-//! so that `cargo run --bin torture` needs nothing else to be built.
+//! It is also the program under test: called with one of that program's commands, it does what that program
+//! does, so that `cargo run --bin torture` needs nothing else to be built.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Parser;
 use simplegrid_tests::torture::{self, Failure, Mode, Report, Wishes};
 
-/// Breaks everything that may break, and checks what must hold all the same (docs/guarantees.md).
+/// Breaks everything that can break, and checks what must hold all the same (docs/guarantees.md).
 #[derive(Debug, Parser)]
 struct Flags {
     /// Begins no further round after this time.
@@ -18,10 +18,10 @@ struct Flags {
     /// Plays at most this many rounds.
     #[arg(long)]
     rounds: Option<u64>,
-    /// The seed of the first round; each further one has the next. Without it, one that the clock gives.
+    /// The seed of the first round; each following round has the next one. Without it, the clock gives one.
     #[arg(long)]
     seed: Option<u64>,
-    /// Records of each round; without it, thrown.
+    /// Records of each round; without it, the dice decide.
     #[arg(long)]
     records: Option<usize>,
     /// Small rounds, as in `cargo test`.
@@ -50,7 +50,7 @@ impl Flags {
         Wishes { records: self.records, mode, small: self.small }
     }
 
-    /// The flags that make a round what it is, its seed apart.
+    /// The flags that shape a round, without its seed.
     fn shape(&self) -> String {
         let records = self.records.map_or_else(String::new, |records| format!(" --records {records}"));
         let flags = [

@@ -1,5 +1,5 @@
 //! Judges a round by what can be seen from outside. The rules are those of `docs/guarantees.md`; each is a
-//! function here, and says what is wrong.
+//! function here, and returns what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::call::Finished;
 use crate::failed_record::FailedRecord;
 use crate::grid::Grid;
 
-/// Complaints of one rule that are shown; more would hide the others.
+/// Complaints of one rule that are shown: more would hide those of other rules.
 const SHOWN_MAX: usize = 10;
 
 /// A row of the output, taken apart (`hostile-plugin/src/tagged.rs`).
@@ -72,7 +72,7 @@ impl<'p> Evidence<'p> {
         }
     }
 
-    /// What was planned.
+    /// The plan.
     pub fn plan(&self) -> &Plan {
         self.plan
     }
@@ -101,23 +101,23 @@ impl<'p> Evidence<'p> {
         self.runs.get(&id).copied().unwrap_or_default()
     }
 
-    /// Workers that the master has seen die.
+    /// Workers whose death the master has seen.
     fn workers_lost(&self) -> usize {
         self.master.stderr.matches("a worker was lost").count()
     }
 
-    /// Nodes that the master has lost, all processes of it together.
+    /// Nodes that the master has lost, summed over all its processes.
     pub fn nodes_lost(&self) -> usize {
         self.master.stderr.matches("a node was lost").count()
     }
 
-    /// How often the master was killed. Each time the work since the last checkpoint may be done again, and
-    /// what had failed may be tried as often as before.
+    /// How often the master was killed. Each time the work since the last checkpoint can run again, and what
+    /// had failed can be tried as often as before.
     fn master_kills(&self) -> usize {
         self.deeds.iter().filter(|deed| **deed == Deed::MasterKill).count()
     }
 
-    /// Whether something was done that may have cost nodes, or has.
+    /// Whether a deed could have cost nodes, or the master has lost any.
     fn has_node_trouble(&self) -> bool {
         self.nodes_lost() > 0 || self.has_done(|deed| !deed.spares_nodes() && deed != Deed::WorkerStop)
     }
@@ -145,7 +145,7 @@ fn tagged_id((record, worker): (&str, u32)) -> Option<(usize, u32)> {
     Some((record.strip_prefix('@')?.parse().ok()?, worker))
 }
 
-/// All that is wrong with a round.
+/// Everything that is wrong with a round.
 pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
     let rules: [fn(&Evidence<'_>) -> Vec<String>; 9] = [
         the_summary_agrees,
@@ -170,8 +170,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
         .collect()
 }
 
-/// G1: read = done + failed, and what the summary says is what the files say; the exit status follows from
-/// it.
+/// G1: read = done + failed, the summary agrees with the files, and the exit status follows from it.
 fn the_summary_agrees(evidence: &Evidence<'_>) -> Vec<String> {
     let [read, done, failed, unfinished] =
         ["read", "done", "failed", "unfinished"].map(|name| evidence.count(name));
@@ -191,7 +190,7 @@ fn the_summary_agrees(evidence: &Evidence<'_>) -> Vec<String> {
     let wrong = checks.iter().filter(|(is_right, _)| !is_right);
     let said = |what: &str| {
         format!(
-            "not so: {what}: status {}, summary {}, {} failed lines; the master said:\n{}",
+            "this does not hold: {what}: status {}, summary {}, {} failed lines; the master said:\n{}",
             evidence.master.status,
             evidence.summary,
             evidence.failed_lines,
@@ -201,8 +200,8 @@ fn the_summary_agrees(evidence: &Evidence<'_>) -> Vec<String> {
     wrong.take(1).map(|(_, what)| said(what)).collect()
 }
 
-/// G1, G3: each record that was read has all its rows, once, or is in the failed file, never both; one that
-/// was not read has left no trace.
+/// G1, G3: each record that was read has all its rows, once, or is in the failed file, never both. A record
+/// that was not read has left no trace.
 fn every_record_ends_once(evidence: &Evidence<'_>) -> Vec<String> {
     let mut indexes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for row in evidence.rows.iter().flatten() {
@@ -235,8 +234,7 @@ fn every_record_ends_once(evidence: &Evidence<'_>) -> Vec<String> {
     complaints
 }
 
-/// G3: every row is one that the task has written, for the record as it was sent, in one execution that there
-/// was.
+/// G3: every row was written by the task, for the record as it was sent, in one execution that took place.
 fn rows_are_whole_and_of_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
     let executions: BTreeSet<_> = evidence.log.iter().copied().collect();
     let mut writers: BTreeMap<usize, u32> = BTreeMap::new();
@@ -245,7 +243,7 @@ fn rows_are_whole_and_of_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
         let row = match row {
             Ok(row) => row,
             Err(line) => {
-                complaints.push(format!("a row is none: {:?}", line.get(..200).unwrap_or(line)));
+                complaints.push(format!("not a row: {:?}", line.get(..200).unwrap_or(line)));
                 continue;
             }
         };
@@ -276,8 +274,9 @@ fn rows_are_in_order(evidence: &Evidence<'_>) -> Vec<String> {
     wrong.map(|pair| format!("out of order: {:?} before {:?}", pair[0], pair[1])).collect()
 }
 
-/// G4: a record fails for its own reason after its retries; another one only if its workers or nodes were
-/// lost too often. What the failed file says of attempts is no less than what was run.
+/// G4: a record that asks for failure fails for its own reason, after its retries; another record fails only
+/// if its workers or nodes were lost too often. The failed file does not name fewer attempts than there were
+/// executions.
 fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
     let mut complaints = Vec::new();
     let attempts_max = evidence.plan.retries + 1;
@@ -291,7 +290,7 @@ fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
         };
         let attempts = failed.attempts as usize;
         let is_accident = match failed.reason.as_str() {
-            // The worker was killed from outside, or stood still: as often as a record may be tried.
+            // The worker was killed from outside, or was stopped, as often as a record can be tried.
             "crash" | "timeout" => kills && attempts >= attempts_max,
             "lost" => evidence.nodes_lost() > 10,
             _ => false,
@@ -306,7 +305,7 @@ fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
             complaints
                 .push(format!("record {id} ({:?}) should not have failed so: {failed:?}", record.order));
         }
-        // What was tried before the master was killed is not known to the next one.
+        // The next master does not know what was tried before the last one was killed.
         if attempts < evidence.runs(*id) && evidence.master_kills() == 0 {
             complaints.push(format!("record {id} was run {} times: {failed:?}", evidence.runs(*id)));
         }
@@ -314,8 +313,8 @@ fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
     complaints
 }
 
-/// G2: a record runs again only for a reason: a retry of its own, or a worker or node that was lost. A master
-/// that was killed counts as often as a record may be tried.
+/// G2: a record runs again only for a reason: its own retry, or a lost worker or node. A killed master counts
+/// for as many executions as a record has attempts.
 fn executions_are_bounded(evidence: &Evidence<'_>) -> Vec<String> {
     let losses = evidence.workers_lost() + evidence.nodes_lost();
     let most = (1 + evidence.plan.retries) * (1 + evidence.master_kills()) + losses;
@@ -325,9 +324,9 @@ fn executions_are_bounded(evidence: &Evidence<'_>) -> Vec<String> {
         .collect()
 }
 
-/// G2: the death of a worker costs at most the record that it had in its hand. So where no node was lost,
-/// plain records were run again at most once for each worker that died of something else than poison; and the
-/// summary counts every execution.
+/// G2: the death of a worker costs at most the record that it was running. So where no node was lost, plain
+/// records ran again at most once for each worker that died of something other than poison, and the summary
+/// counts every execution.
 fn a_workers_death_costs_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
     if evidence.has_node_trouble() {
         return Vec::new();
@@ -344,7 +343,7 @@ fn a_workers_death_costs_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
     if again > others {
         complaints.push(format!("{again} plain records were run again, and {others} workers were killed"));
     }
-    // One that was killed after a record had begun, and before the task could note it, counts as well.
+    // A worker that was killed after a record had begun, but before the task could note it, counts as well.
     let noted = evidence.executions() - evidence.runs.len();
     if !(noted..=noted + others).contains(&evidence.count("retried")) {
         complaints.push(format!("{noted} executions were not a record's first: {}", evidence.summary));
@@ -352,8 +351,8 @@ fn a_workers_death_costs_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
     complaints
 }
 
-/// Partitioned runs: what ran once ran in the order of its key, as long as no node was lost. (Which nodes
-/// join or drain does not matter. A record that is tried again comes after those that followed it.)
+/// Partitioned runs: what ran once ran in the order of its key, as long as no node was lost. (Nodes that join
+/// or drain do not matter. A record that is tried again runs after those that followed it.)
 fn keys_are_in_order(evidence: &Evidence<'_>) -> Vec<String> {
     if !evidence.plan.mode.is_partitioned() || evidence.has_node_trouble() {
         return Vec::new();
@@ -370,7 +369,7 @@ fn keys_are_in_order(evidence: &Evidence<'_>) -> Vec<String> {
     complaints
 }
 
-/// Nothing that the master says is a bug of its own.
+/// Nothing that the master reports is its own bug.
 fn the_master_has_no_bug(evidence: &Evidence<'_>) -> Vec<String> {
     let signs =
         ["panicked at", "a report lacks", "a report holds", "broke the protocol", "simplegrid: error"];

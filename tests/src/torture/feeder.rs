@@ -1,12 +1,12 @@
-//! Hands a round's records to the master, in parts if the plan wants that. A thread writes them: a master
-//! that takes none must not keep the round from going on.
+//! Hands a round's records to the master, in parts if the plan asks for that. A thread writes them: a master
+//! that does not read must not hold up the round.
 
 use std::io::Write;
 use std::process::ChildStdin;
 use std::sync::mpsc;
 use std::thread;
 
-/// Parts of an input that are still to be written.
+/// Parts of an input that are not yet written.
 #[derive(Debug)]
 pub(super) struct Feeder {
     parts: std::vec::IntoIter<(u64, String)>,
@@ -15,12 +15,12 @@ pub(super) struct Feeder {
 }
 
 impl Feeder {
-    /// Writes each part to `input` when the side log has so many bytes.
+    /// Writes each part to `input` when the side log has reached its size.
     pub(super) fn start(parts: Vec<(u64, String)>, mut input: ChildStdin) -> Self {
         let (writer, written) = mpsc::channel::<String>();
         thread::spawn(move || {
             for part in written {
-                // A master that was told to end reads no more.
+                // A master that was told to end stops reading.
                 if input.write_all(part.as_bytes()).is_err() {
                     return;
                 }
@@ -31,11 +31,11 @@ impl Feeder {
         Self { parts, next, writer: Some(writer) }
     }
 
-    /// Writes what is due; closes the input after the last part.
+    /// Writes what is due, and closes the input after the last part.
     pub(super) fn step(&mut self, noted_bytes: u64) {
         while let Some((_, part)) = self.next.take_if(|(from, _)| *from <= noted_bytes) {
             if let Some(writer) = &self.writer {
-                // A thread that has ended has no reader.
+                // If the thread has ended, nothing reads the channel.
                 let _ = writer.send(part);
             }
             self.next = self.parts.next();

@@ -1,5 +1,5 @@
-//! The slaves of a round, each behind a proxy. Those that were killed, or could not start because the
-//! registry was locked, are started again as a service manager would, on the same port.
+//! The slaves of a round, each behind a proxy. A slave that was killed, or that could not start because the
+//! registry was locked, is started again on the same port, as a service manager would do.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -19,22 +19,22 @@ const BEHIND: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// Where masters find them: another address of the same machine, with the same port.
 const BEFORE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// Ports below those that the kernel gives to outgoing connections.
+/// Ports below those that the kernel uses for outgoing connections.
 const FIRST_PORT: usize = 15_000;
 const PORTS: usize = 15_000;
 
-/// Slaves of a round at once.
+/// The most slaves of a round at once.
 const MEMBERS_MAX: usize = 5;
 
-/// Starts of a slave that may fail: only a registry that cannot be had is a reason.
+/// Failed starts of a slave that are accepted: only an unavailable registry is a reason.
 const FAILED_STARTS_MAX: usize = 30;
 
-/// What a member is to do.
+/// What a member of the fleet is meant to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Aim {
-    /// To serve, however often it is killed.
+    /// Serve, however often it is killed.
     Serve,
-    /// To end by itself.
+    /// End by itself.
     End,
 }
 
@@ -66,7 +66,7 @@ impl<'g> Fleet<'g> {
             grid,
             worker_memory: plan.worker_memory,
             members: Vec::new(),
-            // Which port is free does not depend on the seed, so it need not follow from it.
+            // Which port is free does not depend on the seed, so the choice does not have to, either.
             dice: Dice::new(plan.seed ^ u64::from(std::process::id())),
             complaints: Vec::new(),
         };
@@ -81,7 +81,7 @@ impl<'g> Fleet<'g> {
         }
     }
 
-    /// Starts what has ended and should not have.
+    /// Starts again what has ended and should not have.
     pub(super) fn step(&mut self) {
         for index in 0..self.members.len() {
             let member = &mut self.members[index];
@@ -95,7 +95,7 @@ impl<'g> Fleet<'g> {
         }
     }
 
-    /// The n-th of those that serve.
+    /// The n-th of the slaves that serve.
     pub(super) fn choose(&self, n: usize) -> usize {
         let serving: Vec<_> =
             (0..self.members.len()).filter(|index| self.members[*index].aim == Aim::Serve).collect();
@@ -107,7 +107,7 @@ impl<'g> Fleet<'g> {
         self.members[slave].process.as_ref().map(Process::pid)
     }
 
-    /// The cable before a slave.
+    /// The cable in front of a slave.
     pub(super) fn proxy(&self, slave: usize) -> &Proxy {
         &self.members[slave].proxy
     }
@@ -118,7 +118,7 @@ impl<'g> Fleet<'g> {
         (!workers.is_empty()).then(|| workers[n % workers.len()].pid)
     }
 
-    /// Kills some workers of a slave, from the n-th on, and says how many.
+    /// Kills some workers of a slave, from the n-th on, and returns how many.
     pub(super) fn kill_workers(&self, slave: usize, n: usize, count: usize) -> usize {
         let workers = self.workers(slave);
         let from = if workers.is_empty() { 0 } else { n % workers.len() };
@@ -127,7 +127,7 @@ impl<'g> Fleet<'g> {
         victims.len()
     }
 
-    /// Kills a slave. It is started again with the next step.
+    /// Kills a slave. The next step starts it again.
     pub(super) fn kill(&mut self, slave: usize) {
         let member = &mut self.members[slave];
         if let Some(process) = &member.process {
@@ -147,7 +147,7 @@ impl<'g> Fleet<'g> {
         self.add(workers);
     }
 
-    /// Starts one more, if there are not too many.
+    /// Starts one more slave, if there are not too many.
     pub(super) fn join(&mut self) -> bool {
         let serving = self.members.iter().filter(|member| member.aim == Aim::Serve).count();
         let has_room = serving < MEMBERS_MAX;
@@ -157,7 +157,7 @@ impl<'g> Fleet<'g> {
         has_room
     }
 
-    /// Ends all slaves, and says what was wrong with any.
+    /// Ends all slaves, and returns what was wrong with any of them.
     pub(super) fn end(&mut self) -> Vec<String> {
         for member in &mut self.members {
             member.aim = Aim::End;
@@ -174,7 +174,7 @@ impl<'g> Fleet<'g> {
         std::mem::take(&mut self.complaints)
     }
 
-    /// Whether a slave was killed: then nobody is left to end what its tasks have started.
+    /// Whether a slave was killed: then nothing is left to end what its tasks have started.
     pub(super) fn has_killed_slaves(&self) -> bool {
         self.members.iter().any(|member| member.was_killed)
     }
@@ -235,9 +235,9 @@ impl<'g> Fleet<'g> {
         let is_right = match ended.status {
             -9 => member.was_killed,
             143 => member.aim == Aim::End,
-            // It was told to end before it had begun to listen to signals.
+            // It was told to end before it had begun to listen for signals.
             -15 => member.aim == Aim::End && ended.stderr.is_empty(),
-            // It did not get the registry; a service manager tries again.
+            // It did not reach the registry; a service manager would try again.
             2 | 4 => {
                 member.failed_starts += 1;
                 let words = ["locked", "registry", "database", "is in use"];

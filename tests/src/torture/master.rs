@@ -1,5 +1,5 @@
 //! The master of a round: one process, or with a journal as many as it takes, each of which goes on where the
-//! one before was killed.
+//! one before it was killed.
 
 use nix::sys::signal::Signal;
 
@@ -9,8 +9,8 @@ use crate::call::Finished;
 use crate::grid::Grid;
 use crate::process::Process;
 
-/// What every process of it gets before a record's id in the side log, and after it, at least: `@`, a tab, a
-/// process's number, and the end of the line.
+/// What follows a record's id in the side log, and what precedes it, has at least so many bytes: `@`, a tab,
+/// a process number, and the end of the line.
 const AROUND_ID: usize = 5;
 
 /// A master.
@@ -20,7 +20,7 @@ pub(super) struct Master<'g> {
     plan: &'g Plan,
     process: Option<Process>,
     feeder: Option<Feeder>,
-    /// What the processes have said that are gone.
+    /// The stderr of the processes that have ended.
     said: String,
     was_drained: bool,
 }
@@ -50,7 +50,7 @@ impl<'g> Master<'g> {
         self.was_drained
     }
 
-    /// Tells it to finish what it has read, once.
+    /// Tells it once to finish what it has read.
     pub(super) fn drain(&mut self) {
         if !self.was_drained
             && let Some(process) = &self.process
@@ -60,8 +60,9 @@ impl<'g> Master<'g> {
         }
     }
 
-    /// Gives it what is due when the side log has so many bytes, and starts it again where it has a journal
-    /// and was killed or told to end. Returns its end, with all that it has ever said.
+    /// Hands it the parts that are due when the side log has this size, and starts it again if it has a
+    /// journal and was killed or told to end. Returns how it ended, with everything that it has ever written
+    /// to stderr.
     pub(super) fn step(&mut self, noted_bytes: u64) -> Option<Finished> {
         if let Some(feeder) = &mut self.feeder {
             feeder.step(noted_bytes);
@@ -114,7 +115,7 @@ fn parts(plan: &Plan) -> Vec<(u64, String)> {
     (0..plan.records.len()).step_by(per_part).map(|first| (work_bytes(plan, first), lines(first))).collect()
 }
 
-/// Bytes that the side log has at least, when each of the first records was run once.
+/// The least size of the side log once each of the first records has run.
 pub(super) fn work_bytes(plan: &Plan, records: usize) -> u64 {
     let ids = 0..records.min(plan.records.len());
     ids.map(|id| (id.max(1).ilog10() as usize + 1 + AROUND_ID) as u64).sum()

@@ -1,10 +1,10 @@
-//! Torture: whole runs of seeded size and shape, in which everything that may break does break, and a checker
-//! that believes nothing but what it sees from outside: the output, the failed records, the summary, and the
-//! file in which every execution was noted.
+//! Torture: whole runs of seeded size and shape, in which everything that can break does break, and a checker
+//! that believes only what it sees from outside: the output, the failed records, the summary, and the file in
+//! which every execution is noted.
 //!
 //! In the order of a round: `plan` throws the dice, `records` says what each record asks for and what must
-//! become of it, `fleet` has the slaves, `master` the master, `nemesis` breaks things, `round` brings all
-//! together, `checker` judges, `report` adds up.
+//! become of it, `fleet` has the slaves, `master` the master, `nemesis` breaks things, `round` brings
+//! everything together, `checker` judges, `report` adds up.
 
 mod checker;
 mod feeder;

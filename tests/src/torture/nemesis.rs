@@ -1,4 +1,4 @@
-//! What breaks things: each strike comes when so much of the work is done, and some are undone a while later.
+//! What breaks things: each strike comes when a given share of the work is done, and some are undone later.
 
 use std::time::{Duration, Instant};
 use std::{fmt, fs};
@@ -13,35 +13,35 @@ use crate::processes::signal_process;
 use crate::program;
 use crate::proxy::Way;
 
-/// What is done.
+/// The kinds of strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
     /// A worker is killed.
     WorkerKill,
     /// All workers of a slave are killed.
     WorkersKill,
-    /// A worker stands still for a while.
+    /// A worker is stopped for a while.
     WorkerStop,
     /// A slave is killed, and started again on the same port.
     SlaveKill,
-    /// A slave stands still for a while.
+    /// A slave is stopped for a while.
     SlaveStop,
     /// A slave is told to end, and another one starts.
     SlaveDrain,
     /// One more slave starts.
     SlaveJoin,
-    /// The master stands still for a while.
+    /// The master is stopped for a while.
     MasterStop,
-    /// The master is killed; with a journal, the same command goes on. In [`Deed::ALL`] it is not: without a
+    /// The master is killed; with a journal, the same command goes on. It is not in [`Deed::ALL`]: without a
     /// journal there is nothing to go on from.
     MasterKill,
     /// A slave's connections are closed.
     LinkCut,
-    /// They are closed after some bytes more.
+    /// They are closed after some more bytes.
     LinkTruncate,
-    /// Everything between a slave and the master is late for a while.
+    /// Everything between a slave and the master is delayed for a while.
     LinkDelay,
-    /// Nothing passes for a while, and nothing closes.
+    /// Nothing passes for a while, and nothing is closed.
     LinkStall,
     /// The same, in one direction.
     LinkStallOneWay,
@@ -49,14 +49,14 @@ pub enum Deed {
     RegistryLock,
     /// Someone deletes the registry.
     RegistryDelete,
-    /// A new build of the plugin is put in the place of the old one, and a worker starts with it.
+    /// A new build of the plugin replaces the old one, and a worker starts with it.
     PluginReplace,
-    /// Another master wants nodes, too.
+    /// Another master asks for nodes, too.
     Rival,
 }
 
 impl Deed {
-    /// All that every run must survive.
+    /// Everything that each run must survive.
     pub const ALL: [Self; 17] = [
         Self::WorkerKill,
         Self::WorkersKill,
@@ -77,12 +77,12 @@ impl Deed {
         Self::Rival,
     ];
 
-    /// Whether no node is lost by it.
+    /// Whether it costs no node.
     pub fn spares_nodes(self) -> bool {
         self.spares_processes() || matches!(self, Self::WorkerKill | Self::WorkersKill | Self::PluginReplace)
     }
 
-    /// Whether nothing at all is lost by it.
+    /// Whether it costs nothing at all.
     pub fn spares_processes(self) -> bool {
         matches!(self, Self::SlaveDrain | Self::SlaveJoin | Self::RegistryLock | Self::Rival)
     }
@@ -91,13 +91,13 @@ impl Deed {
 /// A deed at its time.
 #[derive(Debug, Clone, Copy)]
 pub struct Strike {
-    /// When: thousandths of the work.
+    /// When: in thousandths of the work.
     pub at: usize,
     /// What.
     pub deed: Deed,
-    /// To whom: the n-th of those that there are then, modulo their number.
+    /// Its victim: the n-th of those that exist then, modulo their number.
     pub victim: usize,
-    /// How long, where it is undone.
+    /// How long it lasts, if it is undone.
     pub ms: usize,
 }
 
@@ -115,7 +115,7 @@ enum Undo {
     Unlock(#[allow(dead_code, reason = "it is only there to be dropped")] Lock),
 }
 
-/// Strikes, and what is still to be undone.
+/// The strikes, and what has yet to be undone.
 #[derive(Debug)]
 pub(super) struct Nemesis<'g> {
     grid: &'g Grid,
@@ -127,14 +127,14 @@ pub(super) struct Nemesis<'g> {
 }
 
 impl<'g> Nemesis<'g> {
-    /// One that strikes so.
+    /// A nemesis with these strikes.
     pub(super) fn new(grid: &'g Grid, strikes: Vec<Strike>) -> Self {
         let mut strikes = strikes.into_iter();
         let next = strikes.next();
         Self { grid, strikes, next, undo: Vec::new(), done: Vec::new(), rivals: Vec::new() }
     }
 
-    /// Does what is due, when so many thousandths of the work are done.
+    /// Does what is due when so many thousandths of the work are done.
     pub(super) fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: Option<i32>) {
         self.undo_until(Instant::now(), fleet);
         while let Some(strike) = self.next.filter(|strike| strike.at <= progress) {
@@ -174,7 +174,7 @@ impl<'g> Nemesis<'g> {
         }
     }
 
-    /// Does it, if there is someone to do it to.
+    /// Strikes, if there is a victim.
     fn strike(&mut self, strike: Strike, fleet: &mut Fleet<'g>, master: Option<i32>) -> bool {
         let slave = fleet.choose(strike.victim);
         let for_a_while = Duration::from_millis(strike.ms as u64);
@@ -251,8 +251,8 @@ pub(super) fn plugin(grid: &Grid) -> std::path::PathBuf {
     grid.path("libtortured.so")
 }
 
-/// Puts a new build of the plugin in the place of the old one, as an operator should: beside it, and renamed
-/// over it. What follows the end of an ELF file means nothing to a loader, so it makes another build of the
+/// Replaces the plugin with a new build, as an operator should: writes it beside the old one, and renames it
+/// over that. A loader ignores what follows the end of an ELF file, so appending makes another build of the
 /// same code.
 pub(super) fn replace_plugin(grid: &Grid, build: usize) {
     let mut library = fs::read(program::library("hostile")).expect("cargo has built it");

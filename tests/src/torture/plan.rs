@@ -1,4 +1,4 @@
-//! Everything that a round leaves to chance, thrown before it begins: the same seed and wishes make the same
+//! Every choice that a round leaves to chance, made before it begins: the same seed and wishes give the same
 //! plan.
 
 use std::fmt;
@@ -38,11 +38,11 @@ impl Mode {
 /// What the user asks of all rounds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes {
-    /// How many records a round has; else that is thrown, too.
+    /// How many records a round has; `None` leaves it to the dice.
     pub records: Option<usize>,
-    /// The mode; else that is thrown.
+    /// The mode; `None` leaves it to the dice.
     pub mode: Option<Mode>,
-    /// Rounds that take seconds, not minutes: for a suite of tests.
+    /// Rounds that take seconds, not minutes, for a suite of tests.
     pub small: bool,
 }
 
@@ -51,24 +51,24 @@ pub struct Wishes {
 pub enum Feeding {
     /// As a file whose size is known.
     File,
-    /// Through a pipe, as fast as they are taken.
+    /// Through a pipe, as fast as they are read.
     Pipe,
-    /// Through a pipe, in so many parts, each when the one before was run.
+    /// Through a pipe, in so many parts, each one after the part before it has run.
     Parts(usize),
 }
 
-/// A round.
+/// The plan of a round.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The seed that it was thrown with.
     pub seed: u64,
     /// The input.
     pub records: Vec<Planned>,
-    /// See there.
+    /// Where records go, and in which order rows come out.
     pub mode: Mode,
     /// How the records are written.
     pub form: Form,
-    /// Whether a plugin says what the keys are, where they matter.
+    /// Whether a plugin computes the keys, where keys matter.
     pub plugin_keys: bool,
     /// Workers of each slave.
     pub slaves: Vec<usize>,
@@ -76,11 +76,11 @@ pub struct Plan {
     pub retries: usize,
     /// `--record-timeout`, in milliseconds.
     pub record_timeout_ms: Option<usize>,
-    /// Whether workers have a limit of memory.
+    /// Whether workers have a memory limit.
     pub worker_memory: bool,
     /// How the records reach the master.
     pub feeding: Feeding,
-    /// Whether the master keeps a journal, and is started again when it was killed or told to end.
+    /// Whether the master keeps a journal, and is started again after it was killed or told to end.
     pub journal: bool,
     /// The share of the work, in thousandths, after which the master is told to end.
     pub drained_at: Option<usize>,
@@ -89,7 +89,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Throws a round.
+    /// Makes the plan of a round.
     pub fn throw(seed: u64, wishes: &Wishes) -> Self {
         let mut dice = Dice::new(seed);
         let mode = wishes.mode.unwrap_or_else(|| dice.pick(&Mode::ALL));
@@ -100,7 +100,7 @@ impl Plan {
         let slaves = (0..dice.between(1, 3)).map(|_| dice.between(1, 4)).collect();
         let journal = dice.once_in(3);
         let feeding = match dice.roll(3) {
-            // Who goes on where another one was killed needs its input again.
+            // A master that goes on after another one needs its input again.
             _ if journal => Feeding::File,
             0 => Feeding::File,
             1 => Feeding::Pipe,
@@ -148,7 +148,8 @@ fn mix(dice: &mut Dice, wishes: &Wishes, hangs: bool) -> Mix {
     let sizes: &[usize] = if wishes.small { &[1, 60, 300, 800] } else { &[1, 300, 2_000, 10_000, 40_000] };
     let records = wishes.records.unwrap_or_else(|| dice.pick(sizes));
     let held_one_in = dice.pick(&[0, 0, 3, 20]);
-    // Who is held with one that crashes a flush is tried alone later, which takes a tenth of a second.
+    // A record that is held beside one that crashes a flush is tried alone later, which takes a tenth of a
+    // second.
     let may_crash_flushes = held_one_in == 0 || records / held_one_in <= 30;
     Mix {
         records,
@@ -167,7 +168,7 @@ fn mix(dice: &mut Dice, wishes: &Wishes, hangs: bool) -> Mix {
 
 fn strikes(dice: &mut Dice, wishes: &Wishes, journal: bool) -> Vec<Strike> {
     let count = if wishes.small { dice.between(2, 5) } else { dice.between(3, 12) };
-    // Half of the rounds break few kinds of things, so that the checker may ask more of them.
+    // Half of the rounds break few kinds of things, so that the checker can ask more of them.
     let mut deeds = Deed::ALL.to_vec();
     match dice.roll(4) {
         0 => deeds.retain(|deed| deed.spares_nodes()),
@@ -175,7 +176,7 @@ fn strikes(dice: &mut Dice, wishes: &Wishes, journal: bool) -> Vec<Strike> {
         _ => {}
     }
     if journal {
-        // As often as all others together: for what else does it keep one?
+        // As often as everything else together: that is what a journal is for.
         deeds.extend(vec![Deed::MasterKill; deeds.len()]);
     }
     let mut strikes: Vec<_> = (0..count)

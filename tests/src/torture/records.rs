@@ -13,19 +13,19 @@ pub enum Order {
     Sleep(usize),
     /// A row at once, and a second one when it is finished.
     Hold,
-    /// Finishes what is held.
+    /// Finishes the records that are held.
     Finish,
-    /// A row with so many bytes more.
+    /// A row with so many more bytes.
     Huge(usize),
     /// Leaves a process behind.
     Child,
-    /// Prints.
+    /// Prints to standard output.
     Stdout,
     /// Fails the first time.
     RetryOnce,
-    /// The same, after it has written half a row.
+    /// Fails the first time, after it has written half a row.
     LeakOnce,
-    /// Something that always goes wrong.
+    /// Always goes wrong.
     Poison(Poison),
 }
 
@@ -40,7 +40,7 @@ pub enum Poison {
     Segv,
     /// It ends as if all were well.
     Exit,
-    /// It takes all memory that there is.
+    /// It takes all the memory that there is.
     Oom,
     /// It never returns.
     Hang,
@@ -48,7 +48,7 @@ pub enum Poison {
     LeakAbort,
     /// The task says that the record is bad.
     Reject,
-    /// The same, after half a row.
+    /// The task says so after half a row.
     Leak,
     /// The task asks for retries for ever.
     Retry,
@@ -57,7 +57,7 @@ pub enum Poison {
 }
 
 impl Poison {
-    /// All that do not need a time limit.
+    /// Every kind that needs no time limit.
     pub const QUICK: [Self; 9] = [
         Self::Panic,
         Self::Abort,
@@ -87,7 +87,7 @@ impl Poison {
         }
     }
 
-    /// The reason that it is reported with, unless something else happened to its last worker.
+    /// The reason for which it is reported, unless something else happened to its last worker.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Panic => "panic",
@@ -98,7 +98,7 @@ impl Poison {
         }
     }
 
-    /// Whether its worker does not survive it.
+    /// Whether its worker dies of it.
     pub fn kills(self) -> bool {
         !matches!(self, Self::Reject | Self::Leak | Self::Retry)
     }
@@ -122,7 +122,7 @@ impl Order {
         }
     }
 
-    /// The word by which it is counted.
+    /// The word under which it is counted.
     pub fn kind(self) -> String {
         self.text().split(' ').next().unwrap_or_default().to_owned()
     }
@@ -137,7 +137,7 @@ impl Order {
         }
     }
 
-    /// Whether nothing of the record itself makes it run twice.
+    /// Whether nothing in the record itself makes it run twice.
     pub fn is_plain(self) -> bool {
         !matches!(self, Self::Hold | Self::RetryOnce | Self::LeakOnce | Self::Poison(_))
     }
@@ -182,7 +182,7 @@ impl Form {
     }
 }
 
-/// A record of the input. Its id is its place there.
+/// A record of the input. Its id is its place in the input.
 #[derive(Debug, Clone, Copy)]
 pub struct Planned {
     /// What it asks for.
@@ -210,22 +210,22 @@ pub(super) struct Mix {
     pub poison_one_in: usize,
     /// Whether some hang: only with a time limit.
     pub hangs: bool,
-    /// How many crash a flush: each makes all that are held with it wait for a worker of their own.
+    /// How many crash a flush: each makes all records that are held with it wait for a worker of their own.
     pub flush_aborts: usize,
     /// One in so many is held; 0 for none.
     pub held_one_in: usize,
-    /// One in so many takes its time.
+    /// One in so many takes some time.
     pub slow_one_in: usize,
     /// One in so many has up to so many bytes of padding.
     pub long_one_in: usize,
-    /// See there.
+    /// How records are written and told apart.
     pub padding_max: usize,
 }
 
 impl Mix {
-    /// Throws the records.
+    /// Makes the records.
     pub(super) fn throw(&self, dice: &mut Dice) -> Vec<Planned> {
-        // Few hang: each one costs its time limit as often as it is tried.
+        // Few records hang: each costs its time limit as often as it is tried.
         let mut hangs_left = usize::from(self.hangs) * 2;
         let flush_aborts: Vec<_> = (0..self.flush_aborts).map(|_| dice.roll(self.records)).collect();
         (0..self.records)

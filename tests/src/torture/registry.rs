@@ -1,4 +1,4 @@
-//! What may happen to the registry's file: another program locks it, or someone deletes it.
+//! What can happen to the registry's file: another program locks it, or someone deletes it.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::grid::Grid;
 pub(super) struct Lock(#[allow(dead_code, reason = "it is only there to be dropped")] Connection);
 
 impl Lock {
-    /// Takes it; `None` if the file is not there, or someone else has it just now.
+    /// Takes the lock; `None` if the file does not exist, or another program holds the lock.
     pub(super) fn take(grid: &Grid) -> Option<Self> {
         let file = grid.path("grid.db");
         if !file.exists() {
@@ -27,7 +27,7 @@ impl Lock {
 /// Deletes the registry, with what SQLite keeps beside it.
 pub(super) fn delete(grid: &Grid) {
     for file in ["grid.db", "grid.db-wal", "grid.db-shm"] {
-        // One that is not there is deleted already.
+        // A file that does not exist needs no deletion.
         let _ = fs::remove_file(grid.path(file));
     }
 }

@@ -1,4 +1,4 @@
-//! What the rounds add up to.
+//! The sum of all rounds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::checker::Evidence;
 use super::records::Order;
 
-/// A round that went well.
+/// A round that passed.
 #[derive(Debug, Clone)]
 pub struct RoundReport {
     seed: u64,
@@ -56,7 +56,7 @@ impl fmt::Display for RoundReport {
     }
 }
 
-/// All rounds that went well.
+/// All rounds that passed.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     rounds: usize,

@@ -1,5 +1,5 @@
-//! Another master that wants nodes of the same registry in the middle of a round. What it gets must be right,
-//! too, and it must not harm the run that it disturbs.
+//! Another master that asks for nodes of the same registry in the middle of a round. What it gets must be
+//! right, too, and it must not harm the run that it disturbs.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crate::grid::Grid;
 use crate::process::Process;
 use crate::wait;
 
-/// Its records have ids from here on, each rival's from another thousand.
+/// The first id of rivals' records; each rival has its own thousand.
 const FIRST_ID: usize = 1_000_000_000;
 
 /// Records of a rival.
 const RECORDS: usize = 30;
 
-/// How long it may take: it waits for nodes, and suffers what the round suffers.
+/// How long it can take: it waits for nodes, and suffers what the round suffers.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A rival.
@@ -42,7 +42,7 @@ impl Rival {
         !self.process.is_running()
     }
 
-    /// Waits for its end, and says what is wrong with it.
+    /// Waits for its end, and returns what is wrong with it.
     pub(super) fn judge(mut self) -> Vec<String> {
         wait::until_some_within(PATIENCE, "another master ends", || self.has_ended().then_some(()));
         let ended = self.process.wait();

@@ -15,7 +15,7 @@ use crate::call::Finished;
 use crate::grid::Grid;
 use crate::wait;
 
-/// How long a run may take. It takes longer only if it stands still.
+/// How long a run can take. A longer one is stuck.
 const RUN_MAX: Duration = Duration::from_secs(300);
 
 /// A round that went wrong.
@@ -23,7 +23,7 @@ const RUN_MAX: Duration = Duration::from_secs(300);
 pub struct Failure {
     /// What was wrong.
     pub complaints: Vec<String>,
-    /// What was to happen.
+    /// The plan.
     pub plan: String,
     /// Where everything is: input, output, logs.
     pub directory: PathBuf,
@@ -32,11 +32,11 @@ pub struct Failure {
 /// Plays a round.
 ///
 /// # Errors
-/// What went wrong, and where it can be looked at.
+/// What went wrong, and where to look at it.
 pub fn round(seed: u64, wishes: &Wishes) -> Result<RoundReport, Failure> {
     let plan = Plan::throw(seed, wishes);
     let mut grid = Grid::new();
-    // Waiting in vain is a panic; it must not end the rounds that follow, and its directory is kept, too.
+    // A wait that fails is a panic. It must not end the rounds that follow, and its directory is kept, too.
     let played = panic::catch_unwind(AssertUnwindSafe(|| play(&grid, &plan)));
     let complaints = match played {
         Ok((report, complaints)) if complaints.is_empty() => return Ok(report),
@@ -45,7 +45,7 @@ pub fn round(seed: u64, wishes: &Wishes) -> Result<RoundReport, Failure> {
     };
     let failure = Failure { complaints, plan: plan.to_string(), directory: grid.keep() };
     let words = format!("seed {seed}: {}\n{}\n", failure.plan, failure.complaints.join("\n"));
-    // Whoever looks at the directory later wants to know; who sees the failure itself is told anyway.
+    // The file is for someone who looks at the directory later; the failure itself is reported in any case.
     let _ = fs::write(failure.directory.join("what-was-wrong"), words);
     Err(failure)
 }
@@ -81,7 +81,7 @@ fn play(grid: &Grid, plan: &Plan) -> (RoundReport, Vec<String>) {
     (RoundReport::new(&evidence, began.elapsed()), complaints)
 }
 
-/// Runs the master to its end; the second value says whether it was told to end before.
+/// Runs the master to its end. The second value says whether it was told to end before.
 fn run<'g>(
     grid: &'g Grid,
     plan: &'g Plan,
@@ -107,8 +107,8 @@ fn reserved_rows(grid: &Grid) -> usize {
     grid.nodes().iter().filter(|node| node["state"] == "reserved").count()
 }
 
-/// What is left running. A slave that was killed cannot end what its tasks have left behind; nothing else may
-/// stay.
+/// What is still running. A killed slave cannot end what its tasks have left behind; nothing else is allowed
+/// to stay.
 fn survivors(grid: &Grid, fleet: &Fleet<'_>) -> Vec<String> {
     let of_tasks = |command: &str| fleet.has_killed_slaves() && command.starts_with("sleep ");
     let left = || {

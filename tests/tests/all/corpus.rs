@@ -1,4 +1,4 @@
-//! Everything that fuzzing has found worth keeping, run once more.
+//! Every input that fuzzing has found worth keeping, run once more.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -248,7 +248,7 @@ fn a_slave_serves_one_master_after_the_other() {
 }
 
 #[test]
-fn a_slave_may_limit_the_time_of_a_record_by_itself() {
+fn a_slave_can_limit_the_time_of_a_record_by_itself() {
     let grid = Grid::new();
     let _slave = Slave::start(grid.slave_call("hostile").args("--record-timeout 1s"));
     let master = grid.master().args("-k --retries 0").path("--failed", grid.path("failed"));

@@ -1,4 +1,4 @@
-//! What processes have open, print and remember: nothing that is not theirs.
+//! What processes have open, print and remember: only what is theirs.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn busy_slave(grid: &Grid) -> (Slave, Process) {
     (slave, master)
 }
 
-/// What tells a worker's descriptors apart, without those that everyone has: the null device, and whatever
+/// What distinguishes a worker's descriptors, without those that every process has: the null device, and what
 /// this test itself was started with and passes on.
 fn own(worker: &Found) -> Vec<Descriptor> {
     let ours = simplegrid_tests::own_descriptors();
@@ -90,13 +90,13 @@ fn what_a_plugin_prints_is_logged_and_is_no_result() {
     assert!(slave.stderr().contains("slot="), "{}", slave.stderr());
 }
 
-/// Bytes that are streamed: far more than anything may remember.
+/// Bytes that are streamed: far more than any process is allowed to remember.
 const STREAM_BYTES: usize = 200 << 20;
 
-/// What a process may need at most. In flight are, by `limits.rs`, batches of 256 KiB: a few for each slot.
+/// How much memory a process can use. In flight, by `limits.rs`, are batches of 256 KiB: a few for each slot.
 const MEMORY_KB_MAX: u64 = 64 * 1024;
 
-/// Writes a stream of records, and waits until nearly all of it was read.
+/// Writes a stream of records, and waits until almost all of it has been read.
 #[track_caller]
 fn stream(process: &mut Process) {
     let chunk = format!("{}\n", "x".repeat(4095)).repeat(256);
@@ -142,7 +142,7 @@ fn memory_of_master_and_slave_does_not_grow_with_the_input() {
     master.finish().expect(0);
 }
 
-/// Waits until two of the figures that a slave enters into its row, a second apart, are the same.
+/// Waits until two figures that a slave enters into its row, a second apart, are the same.
 #[track_caller]
 fn wait_until_nothing_moves(grid: &Grid, slave: &Slave) {
     let figures =
@@ -158,7 +158,7 @@ fn wait_until_nothing_moves(grid: &Grid, slave: &Slave) {
 
 #[test]
 fn a_slow_record_does_not_make_a_master_read_on() {
-    /// What may wait for the slow record (`arranger.rs`), and as much again for everything else.
+    /// What can wait for the slow record (`arranger.rs`), and as much again for everything else.
     const MEMORY_KB_MAX: u64 = 128 * 1024;
     let grid = Grid::new();
     let slave = grid.slave("hostile");

@@ -1,11 +1,11 @@
-//! `--journal`: whatever ends a run, the same command goes on, and every row is there once.
+//! `--journal`: however a run ends, the same command goes on, and every row is there once.
 
 use std::fs;
 
 use nix::sys::signal::Signal;
 use simplegrid_tests::{Call, FailedRecord, Finished, Grid, Need, Process, numbered, sorted, wait};
 
-/// Records that take a while each, some of which fail.
+/// Records that take a while each; some of them fail.
 fn slow_records() -> String {
     let record = |number: usize| match number % 50 {
         7 => "reject\n".to_owned(),
@@ -20,13 +20,13 @@ fn with_files<'g>(call: Call<'g>, flags: &str) -> Call<'g> {
     call.args(flags).args("-o rows --failed failed --journal journal input")
 }
 
-/// What a failed-records file says of records, but for where they were run.
+/// What a file of failed records says, except where the records were run.
 fn failures(file: &[u8]) -> Vec<(u64, String, String)> {
     FailedRecord::all(file).into_iter().map(|failed| (failed.seq, failed.record, failed.reason)).collect()
 }
 
-/// Kills runs one after the other, and lets the last one end. They are killed when they have written a
-/// checkpoint, or their header at least, and then some rows that no checkpoint counts.
+/// Kills runs one after the other, and lets the last one end. Each is killed when it has written a
+/// checkpoint, or at least its header, and then some rows that no checkpoint counts.
 #[track_caller]
 fn kill_ten_times(grid: &Grid, start: impl Fn() -> Process) -> Finished {
     for kill in 0..10 {
@@ -111,7 +111,7 @@ fn killed_run(grid: &Grid) -> String {
     input
 }
 
-/// Puts files as they were, with another journal, and runs again.
+/// Restores the files, with another journal, and runs again.
 fn run_with_journal(grid: &Grid, journal: &[u8], rows: &[u8], failed: &[u8]) -> Finished {
     grid.write("journal", journal);
     grid.write("rows", rows);
@@ -274,8 +274,8 @@ fn a_full_disk_ends_a_run_that_goes_on_when_there_is_room() {
     assert!(grid.read("rows") == input.as_bytes(), "the rows differ from the input");
 }
 
-/// Mounts a small disk of its own, which nobody else sees: `$1` is where, and the rest a run that writes
-/// there. It is started a second time when the disk has grown.
+/// Mounts a small disk that only its own processes see: `$1` is where, and the rest is a run that writes
+/// there. The run is started a second time when the disk has grown.
 const ON_A_SMALL_DISK: &str = r#"
     disk=$1; shift
     mount -t tmpfs -o size=1m tmpfs "$disk" || exit 77

@@ -1,5 +1,5 @@
-//! Slaves that take lines, as Net::SimpleGrid's programs and `nc` send them: what is run, what is not, and
-//! who is let in when.
+//! Slaves that accept lines, as Net::SimpleGrid's programs and `nc` send them: what is run, what is not, and
+//! which client is let in when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,7 +11,7 @@ use simplegrid_tests::{Call, Grid, LineClient, Need, Slave, numbered, send_lines
 const PARTITIONED: &str = ":scheduler=Net::SimpleGrid::ProcessScheduler::PartitionedStrategy\n";
 const ROUND_ROBIN: &str = ":scheduler=Net::SimpleGrid::ProcessScheduler::RoundRobinStrategy\n";
 
-/// A slave of the task `echo` that takes lines.
+/// A slave of the task `echo` that accepts lines.
 fn echo_call(grid: &Grid) -> Call<'_> {
     grid.slave_call("echo").arg("--line-protocol")
 }
@@ -21,12 +21,12 @@ fn echo(grid: &Grid) -> Slave {
     Slave::start(echo_call(grid))
 }
 
-/// One of the task `hostile`, whose executions are noted in the file `log`.
+/// A slave of the task `hostile`, whose executions are noted in the file `log`.
 fn hostile_call(grid: &Grid) -> Call<'_> {
     grid.slave_call("hostile").task_arg("side-log", grid.path("log")).arg("--line-protocol")
 }
 
-/// Waits for as many rows as there are lines, and checks that they are these, in whatever order.
+/// Waits for as many rows as there are lines, and checks that they are these, in any order.
 #[track_caller]
 fn expect_rows(slave: &Slave, expected: &str) {
     slave.wait_for_lines(expected.lines().count());
@@ -120,7 +120,7 @@ fn done_ends_the_slave_once_the_lines_are_done() {
 }
 
 #[test]
-fn done_waits_for_those_who_came_before() {
+fn done_waits_for_the_clients_that_came_before() {
     let grid = Grid::new();
     let slave = Slave::start(hostile_call(&grid));
     let port = slave.port();
@@ -180,7 +180,7 @@ fn a_line_that_kills_workers_is_found_and_its_neighbours_are_not_harmed() {
     send_lines(slave.port(), numbered("a", 500) + "abort\n" + &numbered("b", 500));
     expect_rows(&slave, &(numbered("a", 500) + &numbered("b", 500)));
     slave.wait_for_stderr("record 501 failed, crash: ");
-    // Once for each, though both the pool and the run know of it.
+    // Once for each, although both the pool and the run see it.
     assert_eq!(slave.stderr().matches("a worker was lost").count(), 3, "{}", slave.stderr());
     slave.wait_for_stderr("are done: 1001 records read, 1000 done, 1 failed, 2 retried");
 }
@@ -227,17 +227,17 @@ fn many_clients_are_served_one_after_the_other() {
 }
 
 #[test]
-fn clients_that_say_nothing_or_send_no_record_keep_nobody_out() {
+fn clients_that_say_nothing_or_send_no_record_keep_no_one_out() {
     let grid = Grid::new();
     let slave = echo(&grid);
     let silent: Vec<_> = (0..150).map(|_| LineClient::connect(slave.port())).collect();
-    // What a master of the original sends that finds the node taken, and then keeps the connection.
+    // What a master of Net::SimpleGrid sends that finds the node reserved, and then keeps the connection.
     let mut idle = LineClient::connect(slave.port());
     idle.send(ROUND_ROBIN);
     send_lines(slave.port(), "a line\n");
     slave.wait_for_lines(1);
     assert_eq!(grid.master().input("a record\n").finish().expect(0).text(), "a record\n");
-    // They can still speak up.
+    // They can still send something.
     idle.send("another line\n");
     slave.wait_for_lines(2);
     drop(silent);
@@ -317,7 +317,7 @@ fn a_client_that_is_too_fast_is_held_up() {
     client.send(format!("{}\n", grid.gate("gate")));
     grid.wait_at_gate("gate", 1);
     let taken = client.send_until_stuck(&b"a line of some thirty letters\n".repeat(10_000));
-    assert!(taken < 64 * 1024 * 1024, "{taken} bytes were taken, with nobody to run them");
+    assert!(taken < 64 * 1024 * 1024, "{taken} bytes were read, though nothing ran them");
     grid.open_gate("gate");
     client.finish();
     slave.wait_for_stderr("are done: ");
@@ -334,7 +334,7 @@ fn lines_are_refused_unless_they_are_asked_for() {
 }
 
 #[test]
-fn to_listen_beyond_this_machine_is_warned_of() {
+fn listening_beyond_this_machine_is_warned_about() {
     let grid = Grid::new();
     let slave = Slave::start(echo_call(&grid).args("--listen 0.0.0.0"));
     slave.wait_for_stderr("warning: --line-protocol on 0.0.0.0: whoever can reach this port");
@@ -347,7 +347,7 @@ fn a_slave_whose_output_is_closed_cannot_go_on() {
     let grid = Grid::new();
     let slave = Slave::start(echo_call(&grid).head(1));
     let mut client = LineClient::connect(slave.port());
-    // The first row closes the output, and some later one finds that out.
+    // The first row closes the output, and a later one notices.
     let sending = std::thread::spawn(move || client.send_until_stuck(b"a line\n"));
     let ended = slave.into_process().wait().expect(4);
     sending.join().expect("the client ends, too");
@@ -371,7 +371,7 @@ fn nc_sends_a_file() {
         .expect("nc can be started");
     slave.wait_for_lines(1000);
     expect_rows(&slave, &numbered("line ", 1000));
-    // Some wait until the other side closes, others go when the file is at its end.
+    // Some versions wait until the other side closes the connection, others end with the file.
     let _ = nc.kill();
     let said = nc.wait_with_output().expect("nc ends").stdout;
     assert_eq!(said, b"", "a slave never answers lines");
@@ -417,14 +417,14 @@ fn a_client_can_have_the_files_of_a_sink_delivered() {
     let packages = std::fs::read_dir(&delivered).expect("it is there");
     let names: Vec<_> = packages.map(|entry| entry.expect("it is there").file_name()).collect();
     assert!(names.len() == 1 && names[0].to_string_lossy().ends_with(".tar.gz"), "{names:?}");
-    // A place that is none is said, and costs no line.
+    // An invalid destination is reported, and costs no line.
     send_lines(slave.port(), ":scpto=relative\nb\n");
     slave.wait_for_stderr("«scpto=relative» is ignored");
     slave.wait_for_stderr("are done: 1 record read, 1 done, 0 failed");
 }
 
 #[test]
-fn a_task_that_cannot_go_on_ends_the_slave_and_it_is_said_what_is_lost() {
+fn a_task_that_cannot_go_on_ends_the_slave_and_the_log_says_what_is_lost() {
     let grid = Grid::new();
     let slave = Slave::start(hostile_call(&grid));
     let port = slave.port();

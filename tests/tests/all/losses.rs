@@ -1,14 +1,14 @@
-//! Processes that are killed or stand still in the middle of a run: nothing is lost, and nothing comes twice.
+//! Processes that are killed or stopped in the middle of a run: nothing is lost, and nothing comes twice.
 
 use nix::sys::signal::Signal;
-use simplegrid_tests::{Dice, Grid, Process, Slave, kill, numbered, wait};
+use simplegrid_tests::{Dice, Finished, Grid, Process, Slave, kill, numbered, wait};
 
 /// Two slaves that note what they run.
 fn two_slaves(grid: &Grid) -> [Slave; 2] {
     [grid.noting_slave(), grid.noting_slave()]
 }
 
-/// A master that reads its input from `write`, until it is told that there is no more.
+/// A master that reads its input from `write` until the input is closed.
 fn open_master(grid: &Grid, slaves: &[Slave]) -> Process {
     let master = grid.master().arg("-k").start();
     slaves.iter().for_each(|slave| grid.wait_for_state(slave.port(), "reserved"));
@@ -23,24 +23,60 @@ fn slave_of(grid: &Grid, slaves: &[Slave], worker: i32) -> usize {
     slaves.iter().position(owns).expect("the worker belongs to a slave")
 }
 
-/// Input with a record in its middle that waits, and the input as one text.
+/// Input with a record in its middle that waits at the gate.
 fn input_around_gate(grid: &Grid) -> String {
     format!("{}{}\n{}", numbered("a ", 500), grid.gate("gate"), numbered("b ", 500))
+}
+
+/// A run over two slaves whose input has a record in its middle that waits at a gate.
+struct GatedRun<'g> {
+    grid: &'g Grid,
+    slaves: [Slave; 2],
+    master: Process,
+    input: String,
+    /// The slave whose worker is at the gate.
+    at_gate: usize,
+}
+
+impl<'g> GatedRun<'g> {
+    /// Starts it, and waits until that record has begun.
+    fn start(grid: &'g Grid) -> Self {
+        let slaves = two_slaves(grid);
+        let mut master = open_master(grid, &slaves);
+        let input = input_around_gate(grid);
+        master.write(&input);
+        let at_gate = slave_of(grid, &slaves, grid.wait_at_gate("gate", 1));
+        Self { grid, slaves, master, input, at_gate }
+    }
+
+    /// The slave whose worker was at the gate first.
+    fn slave(&self) -> &Slave {
+        &self.slaves[self.at_gate]
+    }
+
+    /// Waits until that record has begun a second time, and lets it go on.
+    fn open_gate_to_the_second(&self) {
+        self.grid.wait_at_gate("gate", 2);
+        self.grid.open_gate("gate");
+    }
+
+    /// Ends the input. The output must be the input, each record once and in order.
+    #[track_caller]
+    fn finish(self) -> ([Slave; 2], Finished) {
+        let records = self.input.lines().count() as u64;
+        let ended = self.master.finish().expect(0).expect_counts(records, records, 0);
+        assert!(ended.text() == self.input, "the output differs from the input");
+        (self.slaves, ended)
+    }
 }
 
 #[test]
 fn a_slave_that_is_killed_costs_nothing() {
     let grid = Grid::new();
-    let slaves = two_slaves(&grid);
-    let mut master = open_master(&grid, &slaves);
-    let input = input_around_gate(&grid);
-    master.write(&input);
-    let lost = slave_of(&grid, &slaves, grid.wait_at_gate("gate", 1));
-    slaves[lost].signal(Signal::SIGKILL);
-    grid.wait_at_gate("gate", 2);
-    grid.open_gate("gate");
-    let master = master.finish().expect(0).expect_counts(1001, 1001, 0);
-    assert!(master.text() == input, "the output differs from the input");
+    let run = GatedRun::start(&grid);
+    run.slave().signal(Signal::SIGKILL);
+    run.open_gate_to_the_second();
+    let (_slaves, master) = run.finish();
     assert!(master.summary().contains("2 nodes used, 1 lost"), "{}", master.summary());
 }
 
@@ -67,7 +103,7 @@ fn workers_that_are_killed_again_and_again_cost_nothing() {
     }
     let master = master.finish().expect(0).expect_counts(606, 606, 0);
     assert!(master.text() == input, "the output differs from the input");
-    // The records in hand ran twice, and nothing else did.
+    // The records in hand ran twice; no other record did.
     assert_eq!(grid.side_log("log").len(), 612);
     slaves.iter().for_each(|slave| assert_eq!(slave.workers(&grid.workers()).len(), 2));
 }
@@ -89,16 +125,11 @@ fn slaves_of_a_killed_master_are_soon_free() {
 #[test]
 fn a_slave_that_stands_still_is_given_up_and_comes_back() {
     let grid = Grid::new();
-    let slaves = two_slaves(&grid);
-    let mut master = open_master(&grid, &slaves);
-    let input = input_around_gate(&grid);
-    master.write(&input);
-    let still = slave_of(&grid, &slaves, grid.wait_at_gate("gate", 1));
-    slaves[still].signal(Signal::SIGSTOP);
-    grid.wait_at_gate("gate", 2);
-    grid.open_gate("gate");
-    let master = master.finish().expect(0).expect_counts(1001, 1001, 0);
-    assert!(master.text() == input, "the output differs from the input");
+    let run = GatedRun::start(&grid);
+    let still = run.at_gate;
+    run.slave().signal(Signal::SIGSTOP);
+    run.open_gate_to_the_second();
+    let (slaves, master) = run.finish();
     assert!(master.summary().contains("2 nodes used, 1 lost"), "{}", master.summary());
     assert_eq!(grid.state(slaves[still].port()), "invalid");
     slaves[still].signal(Signal::SIGCONT);
@@ -110,20 +141,16 @@ fn a_slave_that_stands_still_is_given_up_and_comes_back() {
 #[test]
 fn late_answers_of_a_slave_that_was_given_up_are_dropped() {
     let grid = Grid::new();
-    let slaves = two_slaves(&grid);
-    let mut master = open_master(&grid, &slaves);
-    let input = input_around_gate(&grid);
-    master.write(&input);
-    let still = slave_of(&grid, &slaves, grid.wait_at_gate("gate", 1));
-    slaves[still].signal(Signal::SIGSTOP);
-    grid.wait_at_gate("gate", 2);
-    // Both workers finish the record now, and the slave that was given up has much to say.
-    grid.open_gate("gate");
-    slaves[still].signal(Signal::SIGCONT);
-    slaves[still].wait_for_stderr("is lost");
-    master.write(numbered("c ", 500));
-    let master = master.finish().expect(0).expect_counts(1501, 1501, 0);
-    assert!(master.text() == input + &numbered("c ", 500), "the output differs from the input");
+    let mut run = GatedRun::start(&grid);
+    run.slave().signal(Signal::SIGSTOP);
+    // Both workers finish the record now, and the slave that was given up has much to report.
+    run.open_gate_to_the_second();
+    run.slave().signal(Signal::SIGCONT);
+    run.slave().wait_for_stderr("is lost");
+    let more = numbered("c ", 500);
+    run.master.write(&more);
+    run.input.push_str(&more);
+    run.finish();
 }
 
 #[test]
@@ -142,19 +169,13 @@ fn a_slave_that_was_killed_can_be_started_again() {
 #[test]
 fn a_master_that_stands_still_is_given_up_and_goes_on_later() {
     let grid = Grid::new();
-    let slaves = two_slaves(&grid);
-    let mut master = open_master(&grid, &slaves);
-    let input = input_around_gate(&grid);
-    master.write(&input);
-    grid.wait_at_gate("gate", 1);
-    master.signal(Signal::SIGSTOP);
-    slaves.iter().for_each(|slave| slave.wait_for_stderr("is lost"));
-    slaves.iter().for_each(|slave| grid.wait_for_state(slave.port(), "enabled"));
-    master.signal(Signal::SIGCONT);
-    grid.wait_at_gate("gate", 2);
-    grid.open_gate("gate");
-    let master = master.finish().expect(0).expect_counts(1001, 1001, 0);
-    assert!(master.text() == input, "the output differs from the input");
+    let run = GatedRun::start(&grid);
+    run.master.signal(Signal::SIGSTOP);
+    run.slaves.iter().for_each(|slave| slave.wait_for_stderr("is lost"));
+    run.slaves.iter().for_each(|slave| grid.wait_for_state(slave.port(), "enabled"));
+    run.master.signal(Signal::SIGCONT);
+    run.open_gate_to_the_second();
+    run.finish();
 }
 
 #[test]
@@ -222,7 +243,7 @@ fn whatever_is_killed_in_whatever_order_the_output_is_the_input() {
         grid.master().args("-k --retries 20 --reallocate-every 200ms --wait-nodes 40s").input(&input);
     let mut master = master.start();
     for round in 1..=12 {
-        // Each loss meets a run that has come further since the last one.
+        // Each loss hits a run that has come further since the last one.
         wait::until("the run goes on", || !master.is_running() || grid.side_log("log").len() > round * 250);
         let victim = dice.roll(slaves.len());
         if dice.roll(3) == 0 {

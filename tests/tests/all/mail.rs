@@ -1,4 +1,4 @@
-//! `email-validation` in whole grids, with name and mail servers of our own.
+//! `email-validation` in whole grids, with name servers and mail servers of the test's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,13 +7,13 @@ use nix::sys::signal::Signal;
 use simplegrid_test_servers::{Action, DnsServer, SmtpServer, Step, polite};
 use simplegrid_tests::{Call, Grid, kill, wait};
 
-/// Domains with a mail host each.
+/// Domains, each with a mail host.
 const DOMAINS: usize = 12;
 
-/// Addresses of each.
+/// Addresses in each.
 const ADDRESSES: usize = 25;
 
-/// A mail server, and a name server that leads to it for all domains, each by a host of its own.
+/// A mail server, and a name server that leads to it for all domains, each through a host of its own.
 struct World {
     dns: DnsServer,
     smtp: SmtpServer,
@@ -49,7 +49,7 @@ impl World {
     }
 }
 
-/// Addresses of all domains, one domain after the other. Every fifth one does not exist.
+/// Addresses of all domains, one domain after the other. Every fifth address does not exist.
 fn addresses() -> Vec<String> {
     let user =
         |number: usize| if number.is_multiple_of(5) { format!("no{number}") } else { format!("joe{number}") };
@@ -58,7 +58,7 @@ fn addresses() -> Vec<String> {
         .collect()
 }
 
-/// The row of one of those.
+/// The row of one of these addresses.
 fn row(address: &str) -> String {
     if address.starts_with("no") {
         format!("{address},1,550 5.1.1 no such user\n")
@@ -83,7 +83,7 @@ fn addresses_are_scored() {
          joe@gone.test,0,there is no name `gone.test`\n\
          \"\"\"a b\"\"@d1.test\",6,\n"
     );
-    // Nobody knows whether that domain takes mail: it was asked for again, and is reported.
+    // Whether that domain accepts mail is unknown: it was asked again, and is reported.
     let failed = grid.failed("failed");
     assert_eq!((failed.len(), failed[0].seq, failed[0].attempts), (1, 5, 3));
     assert!(failed[0].message.contains("could not be looked up"), "{}", failed[0].message);
@@ -109,7 +109,7 @@ fn a_partitioned_run_asks_each_host_on_one_connection() {
 fn a_limit_holds_for_a_whole_partitioned_run_in_any_order() {
     let (grid, world) = (Grid::new(), World::new(polite));
     let mut input = addresses();
-    // Domain after domain, again and again.
+    // One domain after the other, again and again.
     input.sort_by_key(|address| address.split_once('@').map(|(user, _)| user.to_owned()));
     let run = world.validate(&grid).args("-k -m 4 --partition-by email-domain:by-registrable-domain");
     let run = run.task_arg("dlimit", "3").input(input.join("\n")).finish().expect(0);
@@ -140,7 +140,7 @@ fn a_worker_that_is_killed_in_mid_conversation_costs_nothing() {
     kill(workers[0].pid, Signal::SIGKILL);
     let run = run.finish().expect(0).expect_counts(ADDRESSES as u64, ADDRESSES as u64, 0);
     assert_eq!(run.text(), input.iter().map(|address| row(address)).collect::<String>());
-    // What was finished is not asked again; only the one in the middle is.
+    // What was finished is not asked again; only the recipient in the middle is.
     assert_eq!(world.smtp.lines_with("RCPT").len(), ADDRESSES + 1);
     assert_eq!(world.smtp.connections(), 2);
 }

@@ -13,7 +13,7 @@ mod mail;
 mod mended;
 mod million;
 mod namespaces;
-mod original;
+mod net_simplegrid;
 mod pages;
 mod partition;
 mod peers;

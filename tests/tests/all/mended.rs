@@ -1,4 +1,4 @@
-//! Bugs that were found here. Each has a test that shows it, and that stays when it is mended.
+//! Bugs that were found here. Each has a test that shows it, and that stays after the bug is mended.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use simplegrid_tests::{Grid, Slave, numbered, program, wait};
 fn a_slave_whose_task_cannot_be_made_ends_at_once() {
     let grid = Grid::new();
     let began = Instant::now();
-    // Long enough that a drain that waits for nobody cannot be taken for a slow machine.
+    // Long enough that a drain that waits for nothing cannot be mistaken for a slow machine.
     let slave =
         grid.slave_call("hostile").task_arg("new", "fail").args("--drain-timeout 20s").finish().expect(2);
     assert_eq!(slave.errors().len(), 1, "{}", slave.stderr);
@@ -19,9 +19,9 @@ fn a_slave_whose_task_cannot_be_made_ends_at_once() {
     assert!(states.iter().all(|state| state == "disabled"), "{states:?}");
 }
 
-/// The reasons alone used to be given: the user could not see which of several files was meant.
+/// Only the reasons used to be given: users could not see which of several files was meant.
 #[test]
-fn what_a_task_refuses_is_said_with_its_library() {
+fn what_a_task_refuses_is_reported_with_its_library() {
     let grid = Grid::new();
     let library = program::library("hostile").display().to_string();
     for (name, value) in
@@ -47,8 +47,8 @@ fn the_end_of_the_input_is_seen_without_any_node() {
     assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
 }
 
-/// A worker reads its socket between records only: in one that never ends it did not see that its slave was
-/// gone.
+/// A worker reads its socket only between records: in a record that never ended it did not notice that its
+/// slave was gone.
 #[test]
 fn a_worker_in_an_endless_record_ends_with_its_slave() {
     let grid = Grid::new();
@@ -60,7 +60,7 @@ fn a_worker_in_an_endless_record_ends_with_its_slave() {
     wait::until("its workers end", || grid.processes().is_empty());
 }
 
-/// Nobody listened for signals while a local run prepared its task.
+/// Signals were not listened for while a local run prepared its task.
 #[test]
 fn a_signal_ends_a_local_run_that_still_prepares() {
     for place in ["prepare", "new"] {
@@ -84,7 +84,7 @@ fn a_signal_ends_a_slave_whose_workers_still_start() {
     wait::until("its workers end", || grid.processes().is_empty());
 }
 
-/// The output was created, and with it the input emptied, before a record was read.
+/// The output was created, and the input thereby emptied, before a record was read.
 #[test]
 fn the_output_is_not_the_input() {
     let grid = Grid::new();
@@ -95,8 +95,8 @@ fn the_output_is_not_the_input() {
     assert!(run.errors()[0].contains("input"), "{}", run.stderr);
 }
 
-/// The keys of a slave that drained used to move at once, while it still had records of them in its hands:
-/// equal keys met in two workers, and out of order.
+/// The keys of a draining slave used to move at once, while it still had records of them in hand: equal keys
+/// met in two workers, and out of order.
 #[test]
 fn keys_of_a_slave_that_drains_wait_for_what_it_has() {
     let grid = Grid::new();
@@ -111,8 +111,7 @@ fn keys_of_a_slave_that_drains_wait_for_what_it_has() {
     let has_gate = |slave: &&Slave| slave.workers(&workers).iter().any(|found| found.pid == worker);
     slaves.iter().find(has_gate).expect("a slave has the worker").signal(Signal::SIGTERM);
     master.wait_for_stderr("is about to end");
-    // The other slave has not stopped, and has what these bring it behind anything that it may have got
-    // before.
+    // The other slave has not stopped, and has these batches queued behind whatever it had before.
     master.write((0..40).map(|key| format!("other,{key}\n")).collect::<String>());
     master.wait_for_lines(1);
     assert_eq!(grid.side_log("log").count("follower,k,0"), 0, "the key has met in two workers");
@@ -123,12 +122,12 @@ fn keys_of_a_slave_that_drains_wait_for_what_it_has() {
     assert_eq!(of_key, followers.lines().collect::<Vec<_>>(), "the key has come out of order");
 }
 
-/// A record that was held when a neighbour killed the worker had been run, but that was not counted.
+/// A record that was held when a neighbour killed the worker had been run, but this was not counted.
 #[test]
 fn executions_of_records_that_were_held_are_counted() {
     let grid = Grid::new();
-    // Batches are large by the time that these come, so that some of the held ones share theirs with an
-    // abort.
+    // Batches are large by the time that these arrive, so that some of the held records share theirs with one
+    // that aborts.
     let input = numbered("ok ", 500) + &"hold 1\nhold 2\nhold 3\nabort\nok\n".repeat(10);
     let run = grid.run("hostile").task_arg("side-log", grid.path("log")).args("-m 1 --retries 0");
     let run = run.input(input).finish().expect(1).expect_counts(550, 540, 10);
@@ -137,9 +136,10 @@ fn executions_of_records_that_were_held_are_counted() {
     assert_eq!(run.count("retried"), log.len() as u64 - 550, "{}", run.summary());
 }
 
-/// The number of a process that has ended stays until its parent asks how. Its port was refused for so long.
+/// The number of a process that has ended stays until its parent asks for its status. Its port was refused
+/// for so long.
 #[test]
-fn a_killed_slave_that_nobody_has_reaped_does_not_keep_its_port() {
+fn a_killed_slave_that_was_not_reaped_does_not_keep_its_port() {
     let grid = Grid::new();
     let killed = grid.slave("echo");
     killed.signal(Signal::SIGKILL);

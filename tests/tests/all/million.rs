@@ -12,12 +12,12 @@ const RECORDS: usize = 1_000_000;
 /// How often a worker is killed.
 const KILL_EVERY: Duration = Duration::from_millis(100);
 
-/// The input comes in so many parts, with a pause between them: at once it would be over before much could
-/// break.
+/// The input comes in so many parts, with a pause between them: all at once, it would be over before much
+/// could break.
 const PARTS: usize = 500;
 const PART_EVERY: Duration = Duration::from_millis(10);
 
-/// Kills after which a slave is killed, too, and started again on the same port.
+/// Kills after which a slave is also killed, and started again on the same port.
 const SLAVE_DIES_AT: [usize; 2] = [5, 25];
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use simplegrid_tests::{Grid, Namespaces, Need, Slave, numbered, wait};
 
-/// Silence until a node is given up (`limits.rs`), and as much again for a busy machine.
+/// The silence after which a node is given up (`limits.rs`), and as much again for a busy machine.
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
 #[test]
@@ -21,7 +21,7 @@ fn a_node_behind_a_pulled_cable_is_given_up_and_comes_back() {
 
     let mut run = master().start();
     [&near, &far].iter().for_each(|slave| grid.wait_for_state(slave.port(), "reserved"));
-    // As many gates as workers, so that some are in the far slave's hands.
+    // As many gates as workers, so that the far slave's workers have some of them.
     let gates: Vec<_> = (0..4).map(|gate| grid.gate(&format!("gate{gate}"))).collect();
     let input = format!("{}\n{}", gates.join("\n"), numbered("record ", 500));
     run.write(&input);
@@ -36,7 +36,7 @@ fn a_node_behind_a_pulled_cable_is_given_up_and_comes_back() {
     workers.iter().enumerate().filter(|(_, worker)| !far_workers.contains(worker)).for_each(|(gate, _)| {
         grid.open_gate(&format!("gate{gate}"));
     });
-    // Which of them is first does not matter: they may be in one batch.
+    // Which of them is first does not matter: they can be in one batch.
     let begins_again = |gate: &usize| grid.side_log("log").count(&gates[*gate]) >= 2;
     wait::until("the far slave's work begins elsewhere", || cut_off.iter().any(begins_again));
     let took = pulled.elapsed();

@@ -1,4 +1,4 @@
-//! `company-description` in whole grids, with a web server of our own.
+//! `company-description` in whole grids, with a web server of the test's own.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

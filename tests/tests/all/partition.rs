@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use nix::sys::signal::Signal;
 use simplegrid_tests::{Call, Grid, SideLog, Slave};
 
-/// Keys enough that four workers all get some.
+/// Enough keys that each of four workers gets some.
 const KEYS: usize = 40;
 const RECORDS: usize = 4_000;
 
-/// Records `kKEY,NUMBER`, the keys in turn.
+/// Records `kKEY,NUMBER`, with the keys in turn.
 fn keyed(records: usize) -> String {
     (0..records).map(|number| format!("k{},{number}\n", number * 7 % KEYS)).collect()
 }
@@ -18,7 +18,7 @@ fn field(record: &str, index: usize) -> &str {
     record.split(',').nth(index).expect("the record has the field")
 }
 
-/// Checks the promise, and that the work is spread over so many workers.
+/// Checks the promise, and that the work is spread over that many workers.
 #[track_caller]
 fn expect_keys_meet_in_order(log: &SideLog, key: impl Fn(&str) -> String, workers: usize) {
     let by_worker = log.by_worker();
@@ -72,7 +72,7 @@ fn equal_records_meet_in_one_worker() {
 }
 
 #[test]
-fn a_plugin_may_say_what_the_key_is() {
+fn a_plugin_can_say_what_the_key_is() {
     let grid = Grid::new();
     let domain = |number: usize| format!("{}{}.org", ["D", "d"][number / 3 % 2], number % KEYS);
     let input: String = (0..RECORDS).map(|number| format!("joe@{},{number}\n", domain(number))).collect();
@@ -82,7 +82,7 @@ fn a_plugin_may_say_what_the_key_is() {
 }
 
 #[test]
-fn the_perl_scheduler_has_a_name_of_ours() {
+fn the_scheduler_of_net_simplegrid_has_a_name_here() {
     let grid = Grid::new();
     let run = grid.run("hostile").task_arg("side-log", grid.path("log")).args("-m 4 --scheduler partitioned");
     run.input("a\nb\na\nb\na\n").finish().expect(0);
@@ -123,7 +123,7 @@ fn a_poisonous_record_costs_its_key_nothing_but_itself() {
     assert_eq!((log.len(), log.count("abort")), (403, 3));
 }
 
-/// Checks that the records of each key began in the order of the input, wherever they were run.
+/// Checks that the records of each key began in the order of the input, in whichever worker.
 #[track_caller]
 fn expect_keys_in_order(log: &SideLog) {
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! Whoever connects to a slave without being a master of ours: the connection is closed with a reason in the
-//! log, and no one else notices.
+//! Peers that connect to a slave and are not a master: the connection is closed with a reason in the log, and
+//! no one else notices.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -16,7 +16,7 @@ fn connect(port: u16) -> TcpStream {
 #[track_caller]
 fn expect_closed(mut stream: TcpStream) {
     let mut said = Vec::new();
-    // A reset is as good as an end: what was sent and not read makes the difference.
+    // A reset is as good as an end: the slave resets the connection if it has not read everything.
     if let Err(error) = stream.read_to_end(&mut said) {
         assert_eq!(
             error.kind(),
@@ -35,7 +35,7 @@ fn garbage_is_refused_while_a_master_works_on() {
     grid.wait_at_gate("gate", 1);
     for garbage in [&b"GET / HTTP/1.1\r\nHost: slave\r\n\r\n"[..], &[0xff; 4096], &[0; 64]] {
         let mut stream = connect(slave.port());
-        // The slave may close before it has read all of it.
+        // The slave can close the connection before it has read everything.
         let _ = stream.write_all(garbage);
         expect_closed(stream);
     }
@@ -78,12 +78,12 @@ fn many_silent_peers_do_not_keep_a_master_out_for_ever() {
 }
 
 #[test]
-fn a_second_master_is_told_who_is_served() {
+fn a_second_master_is_told_which_master_is_served() {
     let grid = Grid::new();
     let slave = grid.slave("echo");
     let first = grid.master().start();
     grid.wait_for_state(slave.port(), "reserved");
-    // Someone gives the row away while its master lives: the slave knows better.
+    // Someone gives the row away while its master is alive: the slave knows better.
     grid.manage(slave.port(), "release").finish();
     let second = grid.master().args("--wait-nodes 40s").input("a\n").start();
     first.finish().expect(0);

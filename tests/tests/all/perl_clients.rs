@@ -1,6 +1,6 @@
-//! Programs that share the table of nodes with slaves that take lines, and say what Net::SimpleGrid's master
-//! and node manager say to the database and to slaves: the statements and bytes are facts, the programs are
-//! our own. Skipped where there is no database server, or no Perl that can talk to it.
+//! Programs that share the table of nodes with slaves that accept lines, and say to the database and to
+//! slaves what Net::SimpleGrid's master and node manager say: the statements and bytes are facts, the
+//! programs are our own. Skipped where there is no database server, or no Perl that can talk to it.
 
 use std::thread;
 
@@ -60,7 +60,7 @@ const CLIENT: &str = r#"
     }
 "#;
 
-/// Runs a test on each server that is there, if Perl can talk to it.
+/// Runs a test on each installed server, if Perl can talk to it.
 fn on_each(test: impl Fn(&TestDatabase<'_>, &Grid, &(dyn Fn(&str) -> String + Sync))) {
     for engine in Engine::available() {
         let database = DatabaseServer::shared(engine).expect("it is installed").database();
@@ -80,7 +80,7 @@ fn slave(grid: &Grid) -> Slave {
     Slave::start(grid.slave_call("echo").arg("--line-protocol"))
 }
 
-/// What the rows say that a Perl client looks at, by port.
+/// The columns that a Perl client looks at, by port.
 fn states(database: &TestDatabase<'_>) -> Vec<(String, String)> {
     let rows = database.query("SELECT state, reserved_by FROM nodes ORDER BY port");
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -102,7 +102,7 @@ fn a_client_spreads_lines_over_slaves_and_gives_them_back() {
         let rows: Vec<u8> = slaves.iter().flat_map(|slave| slave.stdout()).collect();
         assert_eq!(sorted(&rows), sorted(numbered("line ", 1000).as_bytes()));
         assert!(states(database).iter().all(|(state, holder)| state == "enabled" && holder.is_empty()));
-        // A master of ours takes the same slaves.
+        // A master of this program gets the same slaves.
         grid.master().input(numbered("record ", 100)).finish().expect(0).expect_counts(100, 100, 0);
     });
 }
@@ -126,7 +126,7 @@ fn a_client_partitions_by_hashes_over_slaves_and_their_workers() {
         wait::until("all lines are run", || grid.side_log("log").len() == 2000);
         let log = grid.side_log("log");
         let by_worker = log.by_worker();
-        assert_eq!(by_worker.len(), 4, "the original would leave two of four idle");
+        assert_eq!(by_worker.len(), 4, "Net::SimpleGrid would leave two of four idle");
         let mut homes = std::collections::BTreeMap::new();
         for (worker, lines) in by_worker {
             for line in lines {
@@ -194,7 +194,7 @@ fn a_client_that_ends_slaves_leaves_their_rows_disabled() {
         );
         let ended = slave.into_process().wait().expect(0);
         assert_eq!(sorted(&ended.stdout), sorted(numbered("line ", 100).as_bytes()));
-        // Though the client has enabled the row after it had told the slave to end.
+        // Although the client enabled the row after telling the slave to end.
         assert_eq!(grid.state(port), "disabled");
     });
 }
@@ -217,14 +217,14 @@ fn rows_are_changed_and_slaves_are_ended_as_by_the_node_manager() {
 }
 
 #[test]
-fn a_slave_that_starts_is_seen_as_the_original_sees_its_own() {
+fn a_slave_that_starts_is_seen_as_net_simplegrid_sees_its_own() {
     on_each(|database, grid, _| {
         let slave = Slave::start(grid.slave_call("echo").args("--line-protocol -m 3"));
         let row = database
             .query("SELECT hostname, port, state, reserved_by, children, start_time FROM nodes")
             .remove(0);
         let row: Vec<String> =
-            row.into_iter().map(|column| column.expect("no column of the original's is empty")).collect();
+            row.into_iter().map(|column| column.expect("no column of Net::SimpleGrid's is empty")).collect();
         assert_eq!(
             row[..5],
             ["127.0.0.1".to_owned(), slave.port().to_string(), "enabled".into(), String::new(), "3".into()]

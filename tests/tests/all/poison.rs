@@ -1,9 +1,9 @@
-//! Records that do their worker harm: each is found exactly, its neighbours are untouched, and it is reported
+//! Records that harm their worker: each is found exactly, its neighbours are untouched, and it is reported
 //! after its retries.
 
 use simplegrid_tests::{Call, FailedRecord, Grid, numbered};
 
-/// A fault, and what is said of the record that causes it.
+/// A fault, and how the record that causes it is reported.
 struct Poison {
     record: &'static str,
     reason: &'static str,
@@ -21,7 +21,7 @@ fn noted<'g>(grid: &'g Grid) -> Call<'g> {
     run.args("-k --retries 1 --record-timeout 10s").path("--failed", grid.path("failed"))
 }
 
-/// Puts a record into the middle of a thousand others and checks what becomes of all of them.
+/// Puts a record into the middle of a thousand others, and checks what becomes of all of them.
 #[track_caller]
 fn expect_only_it_fails(poison: &Poison, args: &str) {
     let grid = Grid::new();
@@ -73,7 +73,7 @@ fn a_record_that_allocates_for_ever_costs_only_itself() {
 
 #[test]
 fn a_record_that_never_ends_costs_only_itself() {
-    // A neighbour takes some microseconds; only a machine that stands still could take one for the other.
+    // A neighbour takes some microseconds; only on a stalled machine could one be mistaken for the other.
     expect_only_it_fails(&poison("hang", "timeout", "limit of 1s"), "--record-timeout 1s");
 }
 
@@ -144,7 +144,7 @@ fn held_records_run_again_if_their_worker_dies() {
 }
 
 #[test]
-fn held_records_may_be_finished_by_a_later_one() {
+fn held_records_can_be_finished_by_a_later_one() {
     let grid = Grid::new();
     let input = "hold 1\nhold 2\nfinish\nhold 3\nlast\n";
     let run = noted(&grid).args("-m 1").input(input).finish().expect(0).expect_counts(5, 5, 0);
@@ -189,7 +189,7 @@ fn a_task_that_cannot_go_on_ends_the_run_with_its_words() {
 }
 
 #[test]
-fn a_row_may_be_huge() {
+fn a_row_can_be_huge() {
     let grid = Grid::new();
     let run = noted(&grid).input("before\nhuge 50000000\nafter\n").finish().expect(0);
     let lengths: Vec<_> = run.text().lines().map(str::len).collect();

@@ -1,4 +1,4 @@
-//! `simplegrid run`: what goes in comes out, once, whatever the bytes are.
+//! `simplegrid run`: what goes in comes out, once, whatever bytes it has.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use simplegrid_tests::{Grid, Need, numbered, sorted};
 
 #[test]
-fn a_record_that_is_none_fails_and_all_others_are_done() {
+fn an_invalid_record_fails_and_all_others_are_done() {
     let grid = Grid::new();
     let run = grid.run("email-domain").arg("-k").input("joe@example.com\nnobody\nann@example.org\n");
     let run = run.finish().expect(1).expect_counts(3, 2, 1);
@@ -42,7 +42,7 @@ fn an_empty_input_is_done() {
     assert!(run.stdout.is_empty());
 }
 
-/// Runs echo in order over an input.
+/// Runs echo, in order, over an input.
 #[track_caller]
 fn echo(args: &str, input: impl AsRef<[u8]>) -> Vec<u8> {
     Grid::new().run("echo").arg("-k").args(args).input(input).finish().expect(0).stdout
@@ -70,14 +70,14 @@ fn bytes_need_not_be_text() {
 }
 
 #[test]
-fn a_record_may_be_ten_megabytes_long() {
+fn a_record_can_be_ten_megabytes_long() {
     let long = "x".repeat(10 << 20);
     let input = format!("before\n{long}\nafter\n");
     assert!(echo("", &input) == input.as_bytes(), "the long record is changed");
 }
 
 #[test]
-fn a_quoted_field_may_hold_a_newline() {
+fn a_quoted_field_can_hold_a_newline() {
     let grid = Grid::new();
     let input = "\"joe@example.com\",\"two\nlines\"\nann@example.org,\"a \"\"quote\"\"\n\"\n";
     let run = grid.run("email-domain").args("-k --format csv").input(input);
@@ -86,7 +86,7 @@ fn a_quoted_field_may_hold_a_newline() {
 }
 
 #[test]
-fn records_may_end_with_a_zero_byte() {
+fn records_can_end_with_a_zero_byte() {
     assert_eq!(echo("--format nul", "a\nb\0\0c\r\0d"), b"a\nb\n\nc\r\nd\n");
 }
 
@@ -236,7 +236,7 @@ fn an_output_that_cannot_be_written_is_named_before_anything_runs() {
 }
 
 #[test]
-fn an_input_that_may_not_be_read_is_named() {
+fn an_input_that_cannot_be_read_is_named() {
     let grid = Grid::new();
     let secret = grid.write("secret", "a\n");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o0)).unwrap();

@@ -5,14 +5,14 @@ use simplegrid_tests::{Finished, Grid, Process, Slave, sorted, wait};
 
 const SIGNALS: [(Signal, i32); 3] = [(Signal::SIGINT, 130), (Signal::SIGHUP, 129), (Signal::SIGTERM, 143)];
 
-/// Writes records of which one waits, and returns when it does.
+/// Writes records, one of which waits, and returns when it does.
 #[track_caller]
 fn keep_busy(grid: &Grid, process: &mut Process) {
     process.write(format!("one\ntwo\n{}\nthree\n", grid.gate("gate")));
     grid.wait_at_gate("gate", 1);
 }
 
-/// Checks that everything read is done, and that everything that was run has come out.
+/// Checks that everything that was read is done, and that every row of what was run has come out.
 #[track_caller]
 fn expect_all_accounted_for(grid: &Grid, finished: &Finished) {
     let log = grid.side_log("log");
@@ -33,7 +33,7 @@ fn the_first_signal_lets_a_master_finish_what_it_has_read() {
         master.signal(signal);
         master.wait_for_stderr("received, finishing what is in flight");
         grid.open_gate("gate");
-        // Its input stays open: it must not wait for the end of that.
+        // Its input stays open: the master must not wait for its end.
         let master = master.wait().expect(status);
         expect_all_accounted_for(&grid, &master);
         grid.wait_for_state(slave.port(), "enabled");
@@ -55,7 +55,7 @@ fn the_first_signal_lets_a_local_run_finish_what_it_has_read() {
     }
 }
 
-/// Sends a signal, waits until it was heard, and sends it again.
+/// Sends a signal, waits until it was noticed, and sends it again.
 #[track_caller]
 fn signal_twice(process: &Process, signal: Signal) {
     process.signal(signal);
@@ -115,7 +115,7 @@ fn the_second_signal_ends_a_slave_at_once_and_nothing_is_left() {
     slave.into_process().wait().expect(143);
     assert_eq!(grid.state(port), "disabled");
     wait::until("its workers end", || grid.workers().is_empty());
-    // The run is not over: another slave takes it on.
+    // The run is not over: another slave continues it.
     let _other = grid.noting_slave();
     grid.wait_at_gate("gate", 2);
     grid.open_gate("gate");

@@ -1,4 +1,4 @@
-//! Small rounds of torture: three seeds that are always the same, and one that never is. Long ones:
+//! Small rounds of torture: three seeds that are always the same, and one that never is. For longer ones:
 //! `cargo run -p simplegrid-tests --bin torture -- --seconds 600`.
 
 use std::time::SystemTime;
@@ -8,7 +8,7 @@ use simplegrid_tests::torture::{self, Wishes};
 /// Rounds of each test.
 const ROUNDS: u64 = 6;
 
-/// Plays some rounds, the first with that seed.
+/// Plays some rounds, starting with that seed.
 #[track_caller]
 fn expect_all_well(seed: u64) {
     for seed in seed..seed + ROUNDS {
@@ -40,7 +40,7 @@ fn nothing_is_lost_with_the_third_seed() {
 }
 
 #[test]
-fn nothing_is_lost_with_a_seed_that_nobody_knows() {
+fn nothing_is_lost_with_a_random_seed() {
     let since_epoch = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is right");
     expect_all_well(1_000_000 + since_epoch.as_millis() as u64 % 1_000_000_000);
 }

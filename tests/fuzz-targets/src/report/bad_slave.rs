@@ -1,5 +1,4 @@
-//! What a slave may say that keeps to no rule but the message format: things that nearly are as they should
-//! be.
+//! What a slave can say that breaks every rule but the message format: messages that are almost right.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use simplegrid::internals::wire::{Blame, LossKind, ReportHead, SlotLost};
 use super::grid::{Grid, SLOTS};
 use crate::script::Script;
 
-/// Says one thing; what follows from it is returned.
+/// Says one thing; returns what follows from it.
 pub(super) fn say(grid: &mut Grid, script: &mut Script<'_>) -> Vec<Action> {
     let slot = SlotId { node: grid.bad, index: SlotIndex(u16::from(script.below(SLOTS as u8 + 1))) };
     match script.below(16) {
@@ -60,7 +59,7 @@ fn outcome_table(grid: &Grid, slot: SlotId, of: BatchId, count: u8, script: &mut
         end += u64::from(script.below(8));
         let (index, status) = (script.below(24), script.below(7));
         let low = of.0 as u32;
-        // A status of 6 is none; it cannot be made with an `Outcome`.
+        // 6 is not a status; an `Outcome` cannot have it.
         let words = [end, u64::from(low) | u64::from(index) << 32 | u64::from(status) << 48];
         table.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
@@ -108,7 +107,7 @@ fn batch(grid: &Grid, slot: SlotId, script: &mut Script<'_>) -> BatchId {
     }
 }
 
-/// The last report of what is in flight gives credit back, whatever it holds.
+/// The last report of what is in flight gives credit back, whatever it contains.
 fn note_credit(grid: &mut Grid, slot: SlotId, report: &ReportHead) {
     if let Some(items) = grid.at_bad.get_mut(&slot).filter(|_| report.last) {
         items.retain(|item| item.batch != report.batch || item.epoch != report.epoch);

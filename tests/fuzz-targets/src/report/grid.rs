@@ -1,4 +1,4 @@
-//! The run, its honest slave, and what the other one has been sent.
+//! The run, its honest slave, and what the other slave has been sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub(super) struct Item {
     pub slot: SlotId,
     pub epoch: Epoch,
     pub batch: BatchId,
-    /// None for a flush.
+    /// `None` for a flush.
     pub records: Option<Vec<Vec<u8>>>,
     pub with_row_ends: bool,
 }
@@ -110,7 +110,7 @@ impl Grid {
         self.take(actions);
     }
 
-    /// Reads records, if the run wants any. Each is its number, after a letter that is its key.
+    /// Reads records, if the run wants any. Each is a letter, which is its key, and its number.
     pub(super) fn read(&mut self, records: u8) {
         if self.state.wants_records() {
             let numbers = self.read..self.read + usize::from(records);
@@ -135,7 +135,7 @@ impl Grid {
         self.take(actions);
     }
 
-    /// The honest slave does the oldest thing that it was sent: a record's row is the record, after an `H`.
+    /// The honest slave does the oldest work that it was sent. The row of a record is an `H` and the record.
     pub(super) fn answer_honestly(&mut self) {
         if self.at_honest.is_empty() {
             return;

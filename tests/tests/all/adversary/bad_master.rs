@@ -1,4 +1,4 @@
-//! A master that was let in, and keeps to no rule.
+//! A master that was let in, and follows no rule.
 
 use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
 use simplegrid::internals::wire::{Frame, LossKind, MasterToSlave, SlaveToMaster};
@@ -7,13 +7,13 @@ use simplegrid_tests::{Grid, Slave, numbered, wait};
 
 use super::peer::Peer;
 
-/// What a slave's memory may grow by: seven items of a mebibyte may wait for each of two slots.
+/// How far a slave's memory can grow: for each of two slots, seven items of a mebibyte can be waiting.
 const GROWTH_KIB_MAX: u64 = 64 * 1024;
 
 /// Far more than any credit.
 const MANY: u64 = 200;
 
-/// A slave that has served once, and what it had then.
+/// A slave that has served once, and the processes and descriptors that it had then.
 struct Victim<'g> {
     grid: &'g Grid,
     slave: Slave,
@@ -50,7 +50,7 @@ impl<'g> Victim<'g> {
         self.serves();
         let grown = self.peak_kib() - self.kib;
         assert!(grown <= GROWTH_KIB_MAX, "the slave's memory has grown by {grown} KiB");
-        // Workers that were killed are replaced: then all is as it was.
+        // Killed workers are replaced; then everything is as before.
         wait::until("every descriptor is closed", || self.slave.descriptors().len() == self.descriptors);
     }
 }

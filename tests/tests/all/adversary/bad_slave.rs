@@ -1,4 +1,4 @@
-//! Slaves that keep to no rule, entered into the registry by hand, beside an honest one.
+//! Slaves that follow no rule, entered into the registry by hand, beside an honest one.
 
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
@@ -16,13 +16,13 @@ use simplegrid_tests::{Grid, numbered, wait};
 
 use super::peer::{PREAMBLE, Peer};
 
-/// What a master may need in all, with a dozen bad slaves and one good one.
+/// How much memory a master can use in all, with a dozen bad slaves and one good one.
 const PEAK_KIB_MAX: u64 = 128 * 1024;
 
-/// Things that a slave says without end are said so often at most.
+/// How many times a slave repeats a message that it would send for ever.
 const ENDLESS: u32 = 100_000;
 
-/// A way to be bad: its name, what the slave does once a master is there, and what the master says of it.
+/// A way to be bad: its name, what the slave does once a master is connected, and what the master reports.
 type Badness = (&'static str, fn(&mut Peer), &'static str);
 
 const BADNESSES: [Badness; 17] = [
@@ -221,7 +221,7 @@ fn enter(grid: &Grid, (name, be_bad, _): Badness) -> JoinHandle<()> {
     entered.expect("the registry works");
     let serve = move || {
         let mut peer = Peer::new(listener.accept().expect("a master comes").0);
-        // Nobody else is let in: a master that comes again finds nothing.
+        // No other connection is accepted: a master that comes again finds nothing.
         drop(listener);
         assert!(peer.read_preamble(), "a master says who it is");
         if !matches!(name, "no SimpleGrid" | "another version") {
@@ -242,7 +242,7 @@ fn bad_slaves_cannot_spoil_a_run() {
     let mut master = grid.master().arg("-k").start();
     let mut records = 0;
     wait::until("every bad slave is shut out", || {
-        // There is always something to do, so that all of them get some.
+        // There is always more to do, so that each of them gets some.
         let more: String = (records..records + 100).map(|number| format!("record {number}\n")).collect();
         records += 100;
         master.write(more);

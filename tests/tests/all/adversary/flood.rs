@@ -1,4 +1,4 @@
-//! Hundreds of connections that are no master's.
+//! Hundreds of connections that are not a master's.
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
@@ -12,20 +12,19 @@ use simplegrid_tests::{Grid, Process, Slave, numbered, wait};
 
 use super::peer::{PREAMBLE, Peer, master};
 
-/// What a slave's memory may grow by, at its peak: 128 connections with a buffer of 80 KiB at most are 10
-/// MiB.
+/// How far a slave's memory can grow at its peak: 128 connections with a buffer of 80 KiB at most are 10 MiB.
 const GROWTH_KIB_MAX: u64 = 32 * 1024;
 
 /// Connections of each kind.
 const EACH: usize = 40;
 
-/// Lines of one kind in a second, as the slave's log allows them.
+/// Lines of one kind that the slave's log allows in a second.
 const LINES_A_SECOND_MAX: usize = 20;
 
 /// A way to be a nuisance: its name, what it does once it is connected, and the reason that the log gives.
 type Nuisance = (&'static str, fn(&mut Peer), &'static str);
 
-/// All that are closed at once, or close themselves.
+/// All those that are closed at once, or close themselves.
 const NUISANCES: [Nuisance; 9] = [
     ("garbage", send_garbage, "does not speak SimpleGrid's protocol"),
     (
@@ -63,7 +62,7 @@ const NUISANCES: [Nuisance; 9] = [
 ];
 
 fn send_garbage(peer: &mut Peer) {
-    // Any generator will do that gives the same each time.
+    // Any generator will do that gives the same numbers each time.
     let mut state = 1_u32;
     let bytes: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -127,7 +126,7 @@ impl<'g> Honest<'g> {
         self.master.write(records);
     }
 
-    /// The run ends as if nothing had been, and nothing is left in the slave.
+    /// The run ends as if nothing had happened, and nothing is left in the slave.
     fn finish(mut self) {
         self.go_on();
         let records = self.records as u64;
@@ -197,7 +196,7 @@ fn idle_connections_keep_neither_masters_nor_administrators_out() {
     let slave = grid.slave("echo");
     let (port, descriptors) = (slave.port(), slave.descriptors().len());
     let idle: Vec<_> = (0..500).map(|_| Peer::connect(port)).collect();
-    // While these stay open, each honest peer is let in: nobody waits until the idle ones time out.
+    // While these stay open, each honest peer is let in, without waiting until the idle ones time out.
     let finished = grid.master().args("--wait-nodes 20s").input(numbered("record ", 100)).finish();
     finished.expect(0).expect_counts(100, 100, 0);
     slave.wait_for_stderr("more than 128 connections were waiting, and it was the oldest");
@@ -210,10 +209,10 @@ fn idle_connections_keep_neither_masters_nor_administrators_out() {
     drop(idle);
 }
 
-/// Opens idle connections without a pause, and keeps the newest of them, until it is over.
+/// Opens idle connections without a pause, and keeps the newest of them, until `is_over`.
 fn keep_idle_connections_coming(port: u16, is_over: &AtomicBool) {
     let mut idle = VecDeque::new();
-    // Bounded, should nothing else end it.
+    // Bounded, in case nothing else ends it.
     for _ in 0..100_000 {
         if is_over.load(Relaxed) {
             return;

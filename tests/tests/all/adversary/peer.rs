@@ -1,4 +1,4 @@
-//! A connection that says whatever a test wants.
+//! A connection that says whatever a test asks for.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -24,7 +24,7 @@ impl Peer {
         Self::new(TcpStream::connect(("127.0.0.1", port)).expect("the slave listens"))
     }
 
-    /// Takes a connection over.
+    /// Takes over an existing connection.
     pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(wait::PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(wait::PATIENCE)).expect("a timeout can be set");
@@ -41,9 +41,9 @@ impl Peer {
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// Says that nothing more will come.
+    /// Ends what it sends.
     pub(crate) fn end_sending(&mut self) {
-        // A connection that is closed already needs no end.
+        // A connection that is already closed needs no end.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
@@ -119,7 +119,7 @@ impl Peer {
     #[track_caller]
     pub(crate) fn expect_closed(mut self) {
         let mut said = Vec::new();
-        // A reset is as good as an end: what was sent and not read makes the difference.
+        // A reset is as good as an end: the other side resets the connection if it has not read everything.
         if let Err(error) = self.stream.read_to_end(&mut said) {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the connection is kept: {error}");
         }

@@ -1,9 +1,9 @@
-//! Small behaviours of Net::SimpleGrid that its users count on, whatever else is different.
+//! Small behaviours of Net::SimpleGrid that its users count on, whatever else has changed.
 
 use nix::sys::signal::Signal;
 use simplegrid_tests::{Call, DatabaseServer, Engine, Grid, Slave, numbered, wait};
 
-/// The rates in the lines about them.
+/// The rates in the log lines about them.
 fn sample_rates(log: &str) -> Vec<f64> {
     let after = |line: &str| Some(line.split_once("sample rate: ")?.1.split(' ').next()?.to_owned());
     log.lines().filter_map(after).map(|rate| rate.parse().expect("a rate is a number")).collect()
@@ -31,7 +31,7 @@ fn a_quiet_slave_says_nothing_unless_something_is_wrong() {
         u16::try_from(node["port"].as_u64()?).ok()
     });
     grid.master().input(numbered("record ", 1000)).finish().expect(0);
-    // Time enough for a line about the rate.
+    // Enough time for a line about the rate.
     let seen = || grid.column(port, "last_seen").as_i64();
     let first = seen();
     wait::until("two seconds have passed", || seen() >= first.map(|seen| seen + 2));
@@ -142,13 +142,13 @@ fn a_master_can_shut_its_slaves_down() {
     }
 }
 
-/// As `conf/server.addr` and the variable `SADDR` did for the original's scripts.
+/// As `conf/server.addr` and the variable `SADDR` did for Net::SimpleGrid's scripts.
 #[test]
 fn the_registrys_server_is_named_in_a_file_or_by_the_environment() {
     for engine in Engine::available() {
         let server = DatabaseServer::shared(engine).expect("it is installed");
         let here = format!("127.0.0.1:{}", server.port());
-        // A name that leads nowhere, by RFC 2606.
+        // A name that does not resolve, by RFC 2606.
         let grid = Grid::with_registry(server.database().url().replace(&here, "nowhere.invalid"));
         let file = format!("@{}", grid.write("server.addr", format!("{here}\n")).display());
         let slave = Slave::start(grid.slave_call("echo").args("--registry-server").arg(&file));
@@ -158,7 +158,7 @@ fn the_registrys_server_is_named_in_a_file_or_by_the_environment() {
         assert!(
             grid.node_manager().args(&words).finish().expect(0).text().contains(&slave.port().to_string())
         );
-        // In the address alone, the server is not found; a name that is none is the user's error.
+        // In an address alone, the server is not found; an invalid name is the user's error.
         let wrong = grid.node_manager().args("list --registry-server user:hunter2@h").finish().expect(2);
         assert!(wrong.stderr.contains("write HOST or HOST:PORT") && !wrong.stderr.contains("hunter2"));
     }
@@ -167,14 +167,14 @@ fn the_registrys_server_is_named_in_a_file_or_by_the_environment() {
     assert!(wrong.errors()[0].contains("the registry is a file"), "{}", wrong.stderr);
 }
 
-/// Adds what each of the original's command lines has.
+/// Adds what each of Net::SimpleGrid's command lines has.
 fn perl<'g>(call: Call<'g>, grid: &Grid, words: &str) -> Call<'g> {
     let dsn = format!("dsn=dbi:SQLite:dbname={}", grid.path("perl.db").display());
     call.args(words).arg(dsn).args("--manager_arg=domain=")
 }
 
 #[test]
-fn command_lines_of_the_original_are_understood() {
+fn command_lines_of_net_simplegrid_are_understood() {
     let grid = Grid::new();
     // slave.pl -p … -m 2 --task_arg … --manager_arg=… -q -s 60 -t CLASS
     let words = "slave -p 0 -m 1 --task_arg=flush=finish -s 60 -t hostile --manager_arg";
