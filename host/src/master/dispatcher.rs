@@ -11,13 +11,9 @@ use tokio::time::MissedTickBehavior;
 
 use farewell::Farewell;
 
-use super::dispatch_state::{Action, DispatchState};
-use super::failure::Reason;
-use super::journal::TaskIdentity;
-use super::link::{Joined, LinkEvent};
-use super::progress::ProgressLine;
-use super::result_writer::WriteFailure;
-use super::results::Results;
+use super::decisions::{Action, DispatchState, Reason};
+use super::nodes::{Joined, LinkEvent};
+use super::output::{ProgressLine, Results, TaskIdentity, WriteFailure};
 use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::{NodeId, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;

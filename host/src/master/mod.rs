@@ -1,41 +1,22 @@
 //! A master: reads records, has them run by slaves, and writes what comes back.
 //!
-//! In the order of a record's way: `record::reader` → `dispatcher` (with `dispatch_state`, where every
-//! decision is) → `slave_link` ⇢ and back to `result_writer`. `node_keeper` finds and keeps the slaves.
+//! In the order of a record's way: `record::reader` → `dispatcher` (which asks `decisions`, where every
+//! decision is) → `nodes` (a link to each slave) ⇢ and back to `output`.
 
-mod action;
-mod arranger;
-mod attempt;
-mod books;
-#[doc(hidden)]
-pub(crate) mod dispatch_state;
+pub(crate) mod decisions;
 mod dispatcher;
-mod failed_writer;
-mod failure;
-mod journal;
-mod ledger;
-mod link;
-mod node_keeper;
-mod partition;
-mod pending;
-mod progress;
+mod nodes;
+mod output;
 mod record_key;
-mod result_writer;
-mod results;
-mod retry_queue;
 mod run;
 mod run_end;
-mod slave_link;
-mod slots;
-mod strand;
 mod streamed_run;
-mod summary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dispatch_state::KeyOf;
-pub(crate) use journal::TaskIdentity;
-pub(crate) use link::{Joined, LinkEvent, frames_max};
+pub(crate) use decisions::KeyOf;
+pub(crate) use nodes::{Joined, LinkEvent, frames_max};
+pub(crate) use output::TaskIdentity;
 pub(crate) use run::{LINK_EVENTS, open_run, role, run_records, start_runtime};
 pub(crate) use run_end::{Ending, RunEnd};
 pub(crate) use streamed_run::{StreamedEnd, StreamedRun, run_stream};
@@ -43,6 +24,8 @@ pub(crate) use streamed_run::{StreamedEnd, StreamedRun, run_stream};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+
+use nodes::NodeKeeper;
 
 use crate::config::MasterConfig;
 use crate::exit_code::ExitStatus;
@@ -70,7 +53,7 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let reservation = Reservation::new(&run_id());
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     let (leave, enough) = tokio::sync::oneshot::channel();
-    let keeper = node_keeper::NodeKeeper {
+    let keeper = NodeKeeper {
         registry,
         reservation: reservation.clone(),
         role: role(&config.run, opened.id, reservation.as_str()),

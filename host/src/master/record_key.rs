@@ -1,6 +1,6 @@
 //! Where partition keys come from: a field, the record itself, or a plugin's partitioner.
 
-use super::partition::KeyOf;
+use super::decisions::KeyOf;
 use crate::plugin::{self, LoadedPartitioner, LoadedPlugin};
 use crate::record::Format;
 use crate::schedule::{FieldKey, PartitionBy};

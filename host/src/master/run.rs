@@ -5,17 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::dispatch_state::{DispatchState, RunRules};
+use super::decisions::{DispatchState, RunRules};
 use super::dispatcher::{self, RunPlan};
-use super::failed_writer::FailedWriter;
-use super::journal::{self, JournalPen, NamedFile, Opened, TaskIdentity};
-use super::link::LinkEvent;
-use super::progress::ProgressLine;
+use super::nodes::LinkEvent;
+use super::output::{
+    self, FailedWriter, JournalPen, NamedFile, Opened, Place, ProgressLine, ResultWriter, Results, Summary,
+    TaskIdentity, WriteFailure,
+};
 use super::record_key;
-use super::result_writer::{Place, ResultWriter, WriteFailure};
-use super::results::Results;
 use super::run_end::{Ending, RunEnd, RunReport};
-use super::summary::{self, Summary};
 use crate::config::{InputFormat, Progress, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::RunId;
@@ -101,7 +99,7 @@ pub(crate) async fn run_records(
     if !settings.quiet && !matches!(report.end, RunEnd::OutputClosed) {
         eprintln!("simplegrid: {summary}");
     }
-    Ok(summary::exit_status(&report))
+    Ok(output::exit_status(&report))
 }
 
 /// Where a run stands that is not over.
@@ -120,7 +118,7 @@ fn open_journal(
     task: Option<&TaskIdentity>,
 ) -> anyhow::Result<Option<Opened>> {
     let Some(path) = &settings.journal else { return Ok(None) };
-    match journal::open(path, settings, inputs, task) {
+    match output::open_journal(path, settings, inputs, task) {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if error.is_usage() => Err(UsageError::mark(error)),
         Err(error) => Err(error.into()),

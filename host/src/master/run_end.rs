@@ -2,10 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use super::books::Counts;
-use super::failed_writer::FailedFileError;
-use super::journal::JournalError;
-use super::result_writer::WriteError;
+use super::decisions::Counts;
+use super::output::{FailedFileError, JournalError, WriteError};
 use crate::record::ReadError;
 use crate::shutdown::StopSignal;
 

@@ -5,15 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::dispatch_state::{DispatchState, KeyOf, RunRules};
+use super::decisions::{DispatchState, KeyOf, RunRules};
 use super::dispatcher::{self, RunPlan};
-use super::failed_writer::FailedWriter;
-use super::link::LinkEvent;
-use super::progress::ProgressLine;
-use super::result_writer::{Place, ResultWriter};
-use super::results::Results;
+use super::nodes::LinkEvent;
+use super::output::{FailedWriter, Place, ProgressLine, ResultWriter, Results, Summary};
 use super::run_end::{Ending, RunEnd};
-use super::summary::Summary;
 use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
 

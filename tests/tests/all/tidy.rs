@@ -129,8 +129,12 @@ fn surroundings_are_looked_at_in_one_place() {
 #[test]
 fn sockets_and_files_are_no_part_of_the_decisions() {
     let files = host();
-    let pure =
-        ["master/dispatch_state.rs", "master/ledger.rs", "master/retry_queue.rs", "slave/pool_state.rs"];
+    let pure = [
+        "decisions/dispatch_state.rs",
+        "decisions/ledger.rs",
+        "decisions/retry_queue.rs",
+        "slave/pool_state.rs",
+    ];
     let is_pure = |file: &SourceFile| pure.iter().any(|path| file.path.ends_with(path));
     let pure: Vec<_> = files.into_iter().filter(is_pure).collect();
     assert_eq!(pure.len(), 4, "the files of the decisions have other names now");

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Dispatcher, GOODBYE_MAX, Peer};
 use crate::ids::NodeId;
-use crate::master::link::{Joined, LinkEvent};
+use crate::master::nodes::{Joined, LinkEvent};
 use crate::master::run_end::{Ending, SinkNews};
 use crate::shutdown::Shutdown;
 use crate::wire::{MasterToSlave, SinkPlace, SlaveToMaster};

@@ -19,7 +19,7 @@ fn hear(run: &mut TestRun, report: &ReportHead, table: Bytes, body: &'static str
 }
 
 /// A run with a batch of three records at node 0.
-fn with_a_batch(rules: crate::master::dispatch_state::RunRules) -> (TestRun, SentBatch) {
+fn with_a_batch(rules: crate::master::decisions::RunRules) -> (TestRun, SentBatch) {
     let mut run = TestRun::new(rules, &[1]);
     run.read(["1"]);
     let batch = run.last_sent();

@@ -9,9 +9,8 @@ use proptest::test_runner::TestRng;
 
 use super::test_run::{SentBatch, TestRun, by_first_letter, in_order, rules, slot};
 use crate::ids::{BatchId, Epoch, SlotId};
-use crate::master::dispatch_state::RunRules;
-use crate::master::failure::FailedRecord;
-use crate::master::journal::{Checkpoint, Earlier};
+use crate::master::decisions::{FailedRecord, RunRules};
+use crate::master::output::{Checkpoint, Earlier};
 use crate::scoreboard::Status;
 use crate::wire::LossKind;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::test_run::{SentBatch, TestRun, by_first_letter, in_order, rules, slot};
 use crate::ids::NodeId;
-use crate::master::failure::Reason;
+use crate::master::decisions::Reason;
 use crate::scoreboard::Status;
 use crate::wire::LossKind;
 

@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use crate::master::dispatch_state::{Action, DispatchState, RunRules};
-use crate::master::failure::FailedRecord;
-use crate::master::journal::Earlier;
-use crate::master::partition::KeyOf;
+use crate::master::decisions::{Action, DispatchState, FailedRecord, KeyOf, RunRules};
+use crate::master::output::Earlier;
 use crate::record::{Format, Records};
 use crate::scoreboard::{Outcome, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};

@@ -31,7 +31,7 @@ const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the keeper works with.
-pub(super) struct NodeKeeper {
+pub(crate) struct NodeKeeper {
     /// Where nodes are.
     pub registry: Registry,
     /// The name under which they are reserved.
@@ -76,7 +76,7 @@ struct Keeping {
 
 impl NodeKeeper {
     /// Keeps nodes until the run is over.
-    pub(super) async fn keep(self, mut is_over: oneshot::Receiver<()>) {
+    pub(crate) async fn keep(self, mut is_over: oneshot::Receiver<()>) {
         let mut keeping = Keeping {
             keeper: self,
             jobs: JoinSet::new(),

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::books::Counts;
+use crate::master::decisions::Counts;
 
 /// How often the line is drawn anew.
 const DRAWS_PER_SECOND: u8 = 5;
 
 /// One line on standard error that is drawn over itself.
 #[derive(Debug)]
-pub(super) struct ProgressLine {
+pub(crate) struct ProgressLine {
     bar: ProgressBar,
     began: std::time::Instant,
 }
 
 impl ProgressLine {
     /// A line, or nothing.
-    pub(super) fn new(visible: bool) -> Self {
+    pub(crate) fn new(visible: bool) -> Self {
         let bar = if visible {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND))
         } else {
@@ -30,7 +30,7 @@ impl ProgressLine {
     }
 
     /// Shows how far the run is.
-    pub(super) fn show(&self, counts: &Counts) {
+    pub(crate) fn show(&self, counts: &Counts) {
         if self.bar.is_hidden() || self.began.elapsed() < Duration::from_millis(500) {
             return;
         }
@@ -42,12 +42,12 @@ impl ProgressLine {
     }
 
     /// Prints something without the line in its way.
-    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }
 
     /// Takes the line away.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -1,7 +1,7 @@
 //! What a journal says of the runs before this one. Pure.
 
 use super::entry::Checkpoint;
-use super::range_set::RangeSet;
+use crate::master::decisions::RangeSet;
 
 /// What earlier runs have finished, and where the files stood then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 
 use std::time::Instant;
 
-use super::{Action, DispatchState};
+use super::super::action::Action;
+use super::super::ledger::{Sent, Seqs};
+use super::super::partition::Portion;
+use super::DispatchState;
 use crate::ids::BatchId;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::master::ledger::{Sent, Seqs};
-use crate::master::partition::Portion;
 use crate::wire::SeqRanges;
 
 /// Parts that the rest of a file is cut into for each slot: its end is shared out in small batches, so that

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
-use super::journal::RangeSet;
+use super::range_set::RangeSet;
 use super::strand::Strand;
 use crate::ids::Seq;
 

@@ -11,11 +11,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::earlier::Earlier;
 use super::identity::{RunIdentity, TaskIdentity};
-use super::range_set::RangeSet;
 use super::stream_head::StreamHead;
 use crate::ids::{RunId, Seq};
 use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
-use crate::master::books::Progress;
+use crate::master::decisions::{Progress, RangeSet};
 
 /// The first bytes of every journal.
 const MAGIC: &[u8; 8] = b"SGRIDJNL";

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::run_end::{RunEnd, RunReport};
 use crate::exit_code::ExitStatus;
+use crate::master::run_end::{RunEnd, RunReport};
 
 /// What is left to say when a run is over.
 #[derive(Debug, Serialize)]
@@ -83,7 +83,7 @@ fn counted(number: u64, what: &str) -> String {
 }
 
 /// What the program's exit status says of a run.
-pub(super) fn exit_status(report: &RunReport) -> ExitStatus {
+pub(crate) fn exit_status(report: &RunReport) -> ExitStatus {
     /// SIGPIPE: what a filter ends with when its reader is gone.
     const PIPE: u8 = 13;
     match &report.end {
@@ -101,9 +101,9 @@ pub(super) fn exit_status(report: &RunReport) -> ExitStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::super::books::Counts;
-    use super::super::run_end::SinkNews;
     use super::*;
+    use crate::master::decisions::Counts;
+    use crate::master::run_end::SinkNews;
 
     fn summary(counts: Counts, end: RunEnd) -> Summary {
         let report = RunReport {

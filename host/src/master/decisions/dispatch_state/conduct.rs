@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Action, DispatchState};
+use super::super::action::Action;
+use super::DispatchState;
 use crate::ids::{BatchId, NodeId, SlotId};
 use crate::limits::{BATCHES_PER_SLOT_MAX, HELD_BATCHES_MAX};
 

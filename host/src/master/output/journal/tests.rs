@@ -14,8 +14,8 @@ use super::journal_file::JournalFile;
 use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
 use crate::ids::{RunId, Seq};
-use crate::master::books::Progress;
-use crate::master::result_writer::{Place, ResultWriter, WriteError};
+use crate::master::decisions::{Progress, RangeSet};
+use crate::master::output::result_writer::{Place, ResultWriter, WriteError};
 use crate::record::{Input, Records};
 
 const RUN: RunId = RunId([7; 16]);
@@ -276,7 +276,7 @@ impl Files {
     }
 
     /// A writer whose output is `output` and whose journal is in this directory.
-    fn writer(&self, output: &Path) -> (ResultWriter, crate::master::result_writer::WriteFailure) {
+    fn writer(&self, output: &Path) -> (ResultWriter, crate::master::output::result_writer::WriteFailure) {
         let (file, _) = JournalFile::open(&self.path("j")).unwrap();
         let (place, again) = Place::with_journal(output).unwrap();
         let pen = JournalPen::new(file, NamedFile { path: output.to_owned(), file: again }, None);

@@ -111,9 +111,9 @@ fn pause(again: &Again) -> Duration {
 mod tests {
     use bytes::Bytes;
 
+    use super::super::attempt::Tries;
     use super::*;
     use crate::ids::{NodeId, SlotIndex};
-    use crate::master::attempt::Tries;
 
     const HERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(0) };
     const THERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(1) };

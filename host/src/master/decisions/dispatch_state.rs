@@ -12,20 +12,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-pub use super::action::Action;
+use super::action::Action;
 use super::attempt::Verdict;
 use super::books::{Books, Counts, Progress, Reported};
 use super::failure::{FailedRecord, Place, Reason};
-use super::journal::Earlier;
-use super::partition::Partition;
+use super::partition::{KeyOf, Partition};
 use super::pending::Pending;
 use super::retry_queue::RetryQueue;
 use super::slots::Slots;
 use crate::ids::{Epoch, NodeId, Seq, SlotId};
+use crate::master::output::Earlier;
 use crate::record::{Format, Records};
 use crate::wire::{ReportHead, SlotLost};
-
-pub use super::partition::KeyOf;
 
 /// What the user asked of the run.
 pub struct RunRules {

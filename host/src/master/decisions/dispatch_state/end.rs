@@ -1,7 +1,8 @@
 //! How tasks are made to finish what they hold: those of a node that wants to go, and all at the end of the
 //! run.
 
-use super::{Action, DispatchState};
+use super::super::action::Action;
+use super::DispatchState;
 use crate::ids::SlotId;
 
 impl DispatchState {

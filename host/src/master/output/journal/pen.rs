@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Checkpoint, Header};
 use super::journal_file::JournalFile;
-use crate::master::result_writer::WriteError;
+use crate::master::output::result_writer::WriteError;
 
 /// The files of a run with a journal.
 #[derive(Debug)]

@@ -5,18 +5,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::dispatch_state::DispatchState;
 use super::failed_writer::FailedWriter;
-use super::failure::FailedRecord;
 use super::journal::{Admitted, Checkpoint, Earlier, RunJournal, TaskIdentity};
 use super::result_writer::{ResultWriter, WriteFailure};
-use super::run_end::RunEnd;
+use crate::master::decisions::{DispatchState, FailedRecord};
+use crate::master::run_end::RunEnd;
 use crate::record::{Input, RecordReader};
 use crate::shutdown::Shutdown;
 
 /// Where results go.
 #[derive(Debug)]
-pub(super) struct Results {
+pub(crate) struct Results {
     writer: ResultWriter,
     failed: FailedWriter,
     journal: Option<Journaled>,
@@ -36,12 +35,12 @@ struct Journaled {
 
 impl Results {
     /// Without a journal.
-    pub(super) fn new(writer: ResultWriter, failed: FailedWriter) -> Self {
+    pub(crate) fn new(writer: ResultWriter, failed: FailedWriter) -> Self {
         Self { writer, failed, journal: None, first_line: None }
     }
 
     /// With a journal; the files are opened for it.
-    pub(super) fn with_journal(
+    pub(crate) fn with_journal(
         writer: ResultWriter,
         failed: FailedWriter,
         run: RunJournal,
@@ -53,33 +52,33 @@ impl Results {
     }
 
     /// Whether an earlier run has finished everything.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.complete)
     }
 
     /// Whether the same command would go on where this run is.
-    pub(super) fn can_be_resumed(&self) -> bool {
+    pub(crate) fn can_be_resumed(&self) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.run.has_begun() && !journal.complete)
     }
 
     /// Whether there is a journal.
-    pub(super) fn has_journal(&self) -> bool {
+    pub(crate) fn has_journal(&self) -> bool {
         self.journal.is_some()
     }
 
     /// Whether more results may be taken.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.writer.has_room()
     }
 
     /// Waits until there may be room again.
-    pub(super) async fn room(&self) {
+    pub(crate) async fn room(&self) {
         self.writer.room().await;
     }
 
     /// The first node takes part: its task is that of the run. `first_line` names the columns, if it is to be
     /// written.
-    pub(super) fn on_task(&mut self, task: TaskIdentity, first_line: Option<Bytes>) -> Result<(), RunEnd> {
+    pub(crate) fn on_task(&mut self, task: TaskIdentity, first_line: Option<Bytes>) -> Result<(), RunEnd> {
         self.first_line = first_line;
         match &mut self.journal {
             Some(journal) => journal.run.on_task(task).map_err(RunEnd::from),
@@ -92,7 +91,7 @@ impl Results {
 
     /// Input has come. Returns what of it may be run now: with a journal, nothing before it is known to be
     /// this run's, and nothing is written either.
-    pub(super) fn admit(&mut self, input: Input) -> Result<Vec<Input>, RunEnd> {
+    pub(crate) fn admit(&mut self, input: Input) -> Result<Vec<Input>, RunEnd> {
         let Some(journal) = &mut self.journal else { return Ok(vec![input]) };
         match journal.run.on_input(input).map_err(RunEnd::from)? {
             Admitted::Wait => Ok(Vec::new()),
@@ -110,7 +109,7 @@ impl Results {
     }
 
     /// The input is over. It cannot be the journal's if that knows more records.
-    pub(super) fn on_input_end(&self, state: &DispatchState) -> Result<(), RunEnd> {
+    pub(crate) fn on_input_end(&self, state: &DispatchState) -> Result<(), RunEnd> {
         let (next, known) = state.reached();
         let Some(journal) = self.journal.as_ref().filter(|_| next < known) else { return Ok(()) };
         let (earlier, now) = (format!("{known} at least"), next.to_string());
@@ -118,17 +117,17 @@ impl Results {
     }
 
     /// Takes rows. To be called while there is [room](Self::has_room).
-    pub(super) fn write(&self, rows: Vec<Bytes>) {
+    pub(crate) fn write(&self, rows: Vec<Bytes>) {
         self.writer.write(rows);
     }
 
     /// Takes a record that failed for good.
-    pub(super) fn fail(&mut self, record: &FailedRecord) -> Result<(), RunEnd> {
+    pub(crate) fn fail(&mut self, record: &FailedRecord) -> Result<(), RunEnd> {
         self.failed.write(record).map_err(RunEnd::from)
     }
 
     /// Makes a checkpoint if it is time for one, and anything was finished. To be called between events.
-    pub(super) fn checkpoint_if_due(
+    pub(crate) fn checkpoint_if_due(
         &mut self,
         state: &mut DispatchState,
         now: Instant,
@@ -145,7 +144,7 @@ impl Results {
     }
 
     /// With everything done before: makes sure that the input is the one that the journal knows.
-    pub(super) async fn confirm(&mut self, reader: &mut RecordReader, shutdown: &Shutdown) -> RunEnd {
+    pub(crate) async fn confirm(&mut self, reader: &mut RecordReader, shutdown: &Shutdown) -> RunEnd {
         let Some(journal) = &mut self.journal else { return RunEnd::Finished };
         loop {
             let input = tokio::select! {
@@ -162,7 +161,7 @@ impl Results {
     }
 
     /// Writes what waits, and the last checkpoint; says how the run ends then.
-    pub(super) async fn finish(
+    pub(crate) async fn finish(
         &mut self,
         mut end: RunEnd,
         state: &mut DispatchState,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use serde::Serialize;
 
-use super::failure::FailedRecord;
+use crate::master::decisions::FailedRecord;
 use crate::record::Format;
 
 /// Failures that are shown when there is no file for them.
@@ -41,7 +41,7 @@ pub(crate) struct FailedFileError {
 
 /// Where failed records go.
 #[derive(Debug)]
-pub(super) struct FailedWriter {
+pub(crate) struct FailedWriter {
     file: Option<FailedFile>,
     format: Format,
     shown: u64,
@@ -72,12 +72,12 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be created.
-    pub(super) fn new(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
+    pub(crate) fn new(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
         Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(true))
     }
 
     /// Shows the first few in the log.
-    pub(super) fn to_log(format: Format) -> Self {
+    pub(crate) fn to_log(format: Format) -> Self {
         Self { file: None, format, shown: 0, shown_in: ShownIn::Log }
     }
 
@@ -85,7 +85,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub(super) fn with_journal(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
+    pub(crate) fn with_journal(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
         Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(false))
     }
 
@@ -106,7 +106,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the system has no descriptor left.
-    pub(super) fn share(&self) -> Result<Option<(PathBuf, File)>, FailedFileError> {
+    pub(crate) fn share(&self) -> Result<Option<(PathBuf, File)>, FailedFileError> {
         let Some(FailedFile { path, out, .. }) = &self.file else { return Ok(None) };
         match out.get_ref().try_clone() {
             Ok(file) => Ok(Some((path.clone(), file))),
@@ -118,7 +118,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(super) fn go_on_from(&mut self, bytes: u64) -> Result<(), FailedFileError> {
+    pub(crate) fn go_on_from(&mut self, bytes: u64) -> Result<(), FailedFileError> {
         self.attempt(|file| {
             file.bytes = bytes;
             file.out.get_ref().set_len(bytes)?;
@@ -130,7 +130,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(super) fn flush(&mut self) -> Result<u64, FailedFileError> {
+    pub(crate) fn flush(&mut self) -> Result<u64, FailedFileError> {
         self.attempt(|file| file.out.flush())?;
         Ok(self.file.as_ref().map_or(0, |file| file.bytes))
     }
@@ -139,7 +139,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(super) fn write(&mut self, failed: &FailedRecord) -> Result<(), FailedFileError> {
+    pub(crate) fn write(&mut self, failed: &FailedRecord) -> Result<(), FailedFileError> {
         if self.file.is_none() {
             self.show(failed);
             return Ok(());
@@ -176,7 +176,7 @@ impl FailedWriter {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(super) fn finish(&mut self) -> Result<(), FailedFileError> {
+    pub(crate) fn finish(&mut self) -> Result<(), FailedFileError> {
         if self.shown > SHOWN_MAX {
             let more = self.shown - SHOWN_MAX;
             match self.shown_in {

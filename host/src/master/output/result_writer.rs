@@ -56,7 +56,7 @@ enum Lot {
 
 /// The way to the writing thread.
 #[derive(Debug)]
-pub(super) struct ResultWriter {
+pub(crate) struct ResultWriter {
     lots: Option<mpsc::Sender<Lot>>,
     waiting: Arc<Waiting>,
     thread: Option<JoinHandle<()>>,
@@ -64,11 +64,11 @@ pub(super) struct ResultWriter {
 
 /// Tells when writing has failed.
 #[derive(Debug)]
-pub(super) struct WriteFailure(oneshot::Receiver<WriteError>);
+pub(crate) struct WriteFailure(oneshot::Receiver<WriteError>);
 
 impl WriteFailure {
     /// Waits until writing fails; for ever if it does not. To be asked no more once it has.
-    pub(super) async fn wait(&mut self) -> WriteError {
+    pub(crate) async fn wait(&mut self) -> WriteError {
         match (&mut self.0).await {
             Ok(error) => error,
             Err(_) => std::future::pending().await,
@@ -85,7 +85,7 @@ struct Waiting {
 
 /// Where rows go.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     name: String,
     to: To,
 }
@@ -101,7 +101,7 @@ impl Place {
     ///
     /// # Errors
     /// If the file cannot be created.
-    pub(super) fn new(path: Option<&Path>) -> Result<Self, WriteError> {
+    pub(crate) fn new(path: Option<&Path>) -> Result<Self, WriteError> {
         match path {
             Some(path) => Self::file(path, OpenOptions::new().write(true).create(true).truncate(true)),
             None => Ok(Self { name: "standard output".to_owned(), to: To::Stdout(io::stdout()) }),
@@ -113,7 +113,7 @@ impl Place {
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub(super) fn with_journal(path: &Path) -> Result<(Self, File), WriteError> {
+    pub(crate) fn with_journal(path: &Path) -> Result<(Self, File), WriteError> {
         let place = Self::file(path, OpenOptions::new().write(true).create(true).truncate(false))?;
         let To::File(file) = &place.to else { unreachable!("a file was opened") };
         let again =
@@ -151,7 +151,7 @@ impl ResultWriter {
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub(super) fn start(place: Place, pen: Option<JournalPen>) -> Result<(Self, WriteFailure), WriteError> {
+    pub(crate) fn start(place: Place, pen: Option<JournalPen>) -> Result<(Self, WriteFailure), WriteError> {
         let name = place.name.clone();
         let (lots, lots_out) = mpsc::channel(LOTS_MAX);
         let (report, failure) = oneshot::channel();
@@ -171,35 +171,35 @@ impl ResultWriter {
     }
 
     /// Whether more rows may be taken.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.waiting.bytes.load(Relaxed) < WAITING_BYTES_MAX
             && self.lots.as_ref().is_some_and(|lots| lots.capacity() >= LOTS_PER_EVENT_MAX)
     }
 
     /// Waits until there may be room again.
-    pub(super) async fn room(&self) {
+    pub(crate) async fn room(&self) {
         self.waiting.less.notified().await;
     }
 
     /// Hands rows over. To be called while there is [room](Self::has_room).
-    pub(super) fn write(&self, rows: Vec<Bytes>) {
+    pub(crate) fn write(&self, rows: Vec<Bytes>) {
         let bytes: usize = rows.iter().map(Bytes::len).sum();
         self.waiting.bytes.fetch_add(bytes, Relaxed);
         self.hand_over(Lot::Rows(rows));
     }
 
     /// Begins to write at that length of the output, with that header of the journal.
-    pub(super) fn begin(&self, header: Box<Header>, output_bytes: u64) {
+    pub(crate) fn begin(&self, header: Box<Header>, output_bytes: u64) {
         self.hand_over(Lot::Begin(header, output_bytes));
     }
 
     /// Whether a checkpoint is still on its way to the disk. Another would only wait behind it.
-    pub(super) fn is_at_checkpoint(&self) -> bool {
+    pub(crate) fn is_at_checkpoint(&self) -> bool {
         self.waiting.checkpoint.load(Relaxed)
     }
 
     /// Writes down how far the run is, once the rows that were handed over are on the disk.
-    pub(super) fn checkpoint(&self, checkpoint: Checkpoint) {
+    pub(crate) fn checkpoint(&self, checkpoint: Checkpoint) {
         self.waiting.checkpoint.store(true, Relaxed);
         self.hand_over(Lot::Checkpoint(checkpoint));
     }
@@ -215,7 +215,7 @@ impl ResultWriter {
     ///
     /// # Errors
     /// If not all could be written.
-    pub(super) async fn finish(&mut self, mut failure: WriteFailure) -> Result<(), WriteError> {
+    pub(crate) async fn finish(&mut self, mut failure: WriteFailure) -> Result<(), WriteError> {
         self.lots = None;
         if let Some(thread) = self.thread.take() {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
