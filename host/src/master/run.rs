@@ -136,7 +136,7 @@ fn plan(
     let key_of = key_of.map(|by| record_key::key_of(by, format, &settings.task_path)).transpose()?;
     let rules = RunRules { retries: settings.retries, keep_order: settings.keep_order, format, key_of };
     let state = match &journal {
-        Some(opened) => DispatchState::resume(rules, &opened.earlier),
+        Some(opened) => DispatchState::resume(rules, &opened.saved.earlier),
         None => DispatchState::new(rules),
     };
     let (results, write_failure) = results(settings, journal)?;
@@ -169,7 +169,7 @@ fn start_reader(settings: &RunSettings, inputs: Vec<InputSource>) -> std::io::Re
 fn results(settings: &RunSettings, journal: Option<Opened>) -> anyhow::Result<(Results, WriteFailure)> {
     let format = Format::from(settings.format);
     let (path, failed_path) = (settings.output.as_deref(), settings.failed.as_deref());
-    let Some((path, Opened { file, run, earlier })) = path.zip(journal) else {
+    let Some((path, Opened { file, run, saved })) = path.zip(journal) else {
         let (writer, write_failure) = ResultWriter::start(Place::new(path)?, None)?;
         return Ok((Results::new(writer, FailedWriter::new(failed_path, format)?), write_failure));
     };
@@ -179,5 +179,5 @@ fn results(settings: &RunSettings, journal: Option<Opened>) -> anyhow::Result<(R
     let output = NamedFile { path: path.to_owned(), file: output };
     let pen = JournalPen::new(file, output, failed_file);
     let (writer, write_failure) = ResultWriter::start(place, Some(pen))?;
-    Ok((Results::with_journal(writer, failed, run, &earlier), write_failure))
+    Ok((Results::with_journal(writer, failed, run, &saved), write_failure))
 }

@@ -3,7 +3,6 @@
 use tokio::sync::oneshot;
 
 use super::decisions::Counts;
-use super::output::{FailedFileError, JournalError, WriteError};
 use crate::record::ReadError;
 use crate::shutdown::StopSignal;
 
@@ -66,28 +65,6 @@ pub(crate) struct SinkNews {
 impl From<ReadError> for RunEnd {
     fn from(error: ReadError) -> Self {
         Self::CannotGoOn(format!("failed to {}", chain(&error)))
-    }
-}
-
-impl From<WriteError> for RunEnd {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Closed => Self::OutputClosed,
-            error => Self::CannotGoOn(error.to_string()),
-        }
-    }
-}
-
-impl From<FailedFileError> for RunEnd {
-    fn from(error: FailedFileError) -> Self {
-        Self::CannotGoOn(error.to_string())
-    }
-}
-
-impl From<JournalError> for RunEnd {
-    /// What shows only once a run goes on is always that the journal is another run's.
-    fn from(error: JournalError) -> Self {
-        Self::OtherRun(error.to_string())
     }
 }
 

@@ -5,13 +5,13 @@ use bytes::Bytes;
 
 use super::arranger::Arranger;
 use super::attempt::{Attempt, Verdict};
+use super::earlier::Earlier;
 use super::failure::{FailedRecord, Place, Reason};
 use super::ledger::{Ledger, Sent};
 use super::range_set::RangeSet;
 use super::strand::Strand;
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
-use crate::master::output::Earlier;
 use crate::record::Records;
 use crate::scoreboard::{Outcome, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};

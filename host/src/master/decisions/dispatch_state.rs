@@ -15,13 +15,13 @@ use bytes::Bytes;
 use super::action::Action;
 use super::attempt::Verdict;
 use super::books::{Books, Counts, Progress, Reported};
+use super::earlier::Earlier;
 use super::failure::{FailedRecord, Place, Reason};
 use super::partition::{KeyOf, Partition};
 use super::pending::Pending;
 use super::retry_queue::RetryQueue;
 use super::slots::Slots;
 use crate::ids::{Epoch, NodeId, Seq, SlotId};
-use crate::master::output::Earlier;
 use crate::record::{Format, Records};
 use crate::wire::{ReportHead, SlotLost};
 

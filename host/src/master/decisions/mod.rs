@@ -12,6 +12,7 @@ mod arranger;
 mod attempt;
 mod books;
 mod dispatch_state;
+mod earlier;
 mod failure;
 mod ledger;
 mod partition;
@@ -26,5 +27,6 @@ pub use dispatch_state::{DispatchState, RunRules};
 pub use partition::KeyOf;
 
 pub(super) use books::{Counts, Progress};
+pub(super) use earlier::Earlier;
 pub(super) use failure::{FailedRecord, Reason};
 pub(super) use range_set::RangeSet;

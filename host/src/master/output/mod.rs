@@ -7,13 +7,14 @@ mod progress;
 mod result_writer;
 mod results;
 mod summary;
+mod write_error;
 
-pub(super) use failed_writer::{FailedFileError, FailedWriter};
-#[cfg(test)]
-pub(super) use journal::Checkpoint;
+pub(super) use failed_writer::FailedWriter;
 pub(crate) use journal::TaskIdentity;
-pub(super) use journal::{Earlier, JournalError, JournalPen, NamedFile, Opened, open as open_journal};
+#[cfg(test)]
+pub(super) use journal::{Checkpoint, Saved};
+pub(super) use journal::{JournalPen, NamedFile, Opened, open as open_journal};
 pub(super) use progress::ProgressLine;
-pub(super) use result_writer::{Place, ResultWriter, WriteError, WriteFailure};
+pub(super) use result_writer::{Place, ResultWriter, WriteFailure};
 pub(super) use results::Results;
 pub(super) use summary::{Summary, exit_status};

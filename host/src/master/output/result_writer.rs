@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::journal::{Checkpoint, Header, JournalPen};
+use super::write_error::WriteError;
 
 /// Bytes that may wait to be written before no more is taken from slaves: what a slow reader of the output
 /// costs in memory.
@@ -26,22 +27,6 @@ const LOTS_PER_EVENT_MAX: usize = 4;
 
 /// Larger pieces are written as they are, smaller ones are gathered first.
 const BUFFER_BYTES: usize = 256 * 1024;
-
-/// Why rows could not be written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    /// Whoever read standard output has seen enough.
-    #[error("the reader of the output is gone")]
-    Closed,
-    /// The output, or a file that goes with it, cannot be written.
-    #[error("cannot write {place}: {source}")]
-    Io {
-        /// A path, or «standard output».
-        place: String,
-        /// Why not.
-        source: io::Error,
-    },
-}
 
 /// Something for the thread to do.
 #[derive(Debug)]

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::failed_writer::FailedWriter;
-use super::journal::{Admitted, Checkpoint, Earlier, RunJournal, TaskIdentity};
+use super::failed_writer::{FailedFileError, FailedWriter};
+use super::journal::{Admitted, Checkpoint, JournalError, RunJournal, Saved, TaskIdentity};
 use super::result_writer::{ResultWriter, WriteFailure};
+use super::write_error::WriteError;
 use crate::master::decisions::{DispatchState, FailedRecord};
 use crate::master::run_end::RunEnd;
 use crate::record::{Input, RecordReader};
@@ -44,9 +45,9 @@ impl Results {
         writer: ResultWriter,
         failed: FailedWriter,
         run: RunJournal,
-        earlier: &Earlier,
+        saved: &Saved,
     ) -> Self {
-        let Earlier { output_bytes, failed_bytes, complete, .. } = *earlier;
+        let Saved { output_bytes, failed_bytes, complete, .. } = *saved;
         let journal = Some(Journaled { run, output_bytes, failed_bytes, complete });
         Self { journal, ..Self::new(writer, failed) }
     }
@@ -204,5 +205,27 @@ impl Results {
         if let Some(line) = self.first_line.take() {
             self.writer.write(vec![line]);
         }
+    }
+}
+
+impl From<WriteError> for RunEnd {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Closed => Self::OutputClosed,
+            error => Self::CannotGoOn(error.to_string()),
+        }
+    }
+}
+
+impl From<FailedFileError> for RunEnd {
+    fn from(error: FailedFileError) -> Self {
+        Self::CannotGoOn(error.to_string())
+    }
+}
+
+impl From<JournalError> for RunEnd {
+    /// An error that shows only while a run goes on always means that the journal is another run's.
+    fn from(error: JournalError) -> Self {
+        Self::OtherRun(error.to_string())
     }
 }

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use crate::master::decisions::{Action, DispatchState, FailedRecord, KeyOf, RunRules};
-use crate::master::output::Earlier;
+use crate::master::decisions::{Action, DispatchState, Earlier, FailedRecord, KeyOf, RunRules};
 use crate::record::{Format, Records};
 use crate::scoreboard::{Outcome, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};

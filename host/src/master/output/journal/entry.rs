@@ -9,12 +9,12 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::earlier::Earlier;
+use super::checkpoint::Checkpoint;
 use super::identity::{RunIdentity, TaskIdentity};
+use super::saved::Saved;
 use super::stream_head::StreamHead;
-use crate::ids::{RunId, Seq};
+use crate::ids::RunId;
 use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
-use crate::master::decisions::{Progress, RangeSet};
 
 /// The first bytes of every journal.
 const MAGIC: &[u8; 8] = b"SGRIDJNL";
@@ -42,57 +42,6 @@ pub(crate) struct Header {
     pub head: StreamHead,
 }
 
-/// How far a run was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// Records that were finished since the last checkpoint: how many lie between one range and the next,
-    /// and how many are in it.
-    ranges: Vec<(u64, u64)>,
-    /// Records that are done, of all that are finished.
-    pub done: u64,
-    /// Records that have failed, of all that are finished.
-    pub failed: u64,
-    /// Executions after a record's first.
-    pub retried: u64,
-    /// Bytes of the output: all rows of finished records, and no others.
-    pub output_bytes: u64,
-    /// Bytes of the failed-records file.
-    pub failed_bytes: u64,
-    /// Nothing is left to do.
-    pub complete: bool,
-}
-
-impl Checkpoint {
-    /// A checkpoint at which the failed-records file has so many bytes. The output's are still to be said.
-    pub fn new(progress: &Progress, failed_bytes: u64, complete: bool) -> Self {
-        let mut at = 0;
-        let ranges = progress.newly.iter().map(|(first, records)| {
-            let gap = first.0 - std::mem::replace(&mut at, first.0 + records);
-            (gap, records)
-        });
-        let ranges = ranges.collect();
-        let Progress { done, failed, retried, .. } = *progress;
-        Self { ranges, done, failed, retried, output_bytes: 0, failed_bytes, complete }
-    }
-
-    /// The same, with the bytes that the output has.
-    pub fn with_output_bytes(self, output_bytes: u64) -> Self {
-        Self { output_bytes, ..self }
-    }
-
-    /// The records that were finished since the last checkpoint; `None` if there cannot be such records.
-    pub fn finished(&self) -> Option<RangeSet> {
-        let mut finished = RangeSet::default();
-        let mut at = 0_u64;
-        for (gap, records) in &self.ranges {
-            let first = at.checked_add(*gap)?;
-            finished.checked_insert(Seq(first), *records)?;
-            at = first.checked_add(*records)?;
-        }
-        Some(finished)
-    }
-}
-
 /// What a journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Contents {
@@ -101,7 +50,7 @@ pub(crate) struct Contents {
     /// Which run it belongs to; `None` if that run had not begun.
     pub header: Option<Header>,
     /// What its checkpoints say together.
-    pub earlier: Earlier,
+    pub saved: Saved,
     /// Bytes up to the end of the last whole entry.
     pub intact_bytes: u64,
     /// Whole entries, the header included.
@@ -171,7 +120,7 @@ pub(super) fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec
 /// If it is none, or its header is damaged, or it cannot be read.
 pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     let mut not_begun =
-        Contents { run: None, header: None, earlier: Earlier::default(), intact_bytes: 0, entries: 0 };
+        Contents { run: None, header: None, saved: Saved::default(), intact_bytes: 0, entries: 0 };
     let Some((run, header_bytes)) = read_preamble(&mut journal)? else { return Ok(not_begun) };
     not_begun.run = Some(run);
     if header_bytes == 0 {
@@ -187,7 +136,7 @@ pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     let mut contents = Contents { header, intact_bytes, entries: 1, ..not_begun };
     while let Payload::Whole(payload) = read_payload(&mut journal, contents.entries, None)? {
         let checkpoint = postcard::from_bytes::<Checkpoint>(&payload);
-        if !checkpoint.is_ok_and(|checkpoint| contents.earlier.add(&checkpoint)) {
+        if !checkpoint.is_ok_and(|checkpoint| contents.saved.add(&checkpoint)) {
             break;
         }
         contents.entries += 1;

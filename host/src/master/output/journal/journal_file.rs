@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::entry::{self, Checkpoint, Contents, Damage, Header, VERSION};
+use super::checkpoint::Checkpoint;
+use super::entry::{self, Contents, Damage, Header, VERSION};
 use super::error::JournalError;
 use crate::ids::RunId;
 

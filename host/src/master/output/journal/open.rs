@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::earlier::Earlier;
 use super::entry::Contents;
 use super::error::JournalError;
 use super::identity::{InputIdentity, RunIdentity, TaskIdentity};
 use super::journal_file::JournalFile;
 use super::run_journal::RunJournal;
+use super::saved::Saved;
 use crate::config::{InputFormat, RunSettings};
 use crate::record::InputSource;
 
@@ -19,7 +19,7 @@ pub(crate) struct Opened {
     /// What must still be found out, and when checkpoints are due.
     pub run: RunJournal,
     /// What earlier runs have done.
-    pub earlier: Earlier,
+    pub saved: Saved,
 }
 
 /// Opens the journal of a run. `task` is what the command names, if it names one.
@@ -32,14 +32,14 @@ pub(crate) fn open(
     inputs: &[InputSource],
     task: Option<&TaskIdentity>,
 ) -> Result<Opened, JournalError> {
-    let (file, Contents { header, earlier, .. }) = JournalFile::open(path)?;
+    let (file, Contents { header, saved, .. }) = JournalFile::open(path)?;
     let mut run = RunJournal::new(path, identity(settings, inputs), header)?;
     if let Some(task) = task {
         run.on_task(task.clone())?;
     }
-    check_length(settings.output.as_deref(), earlier.output_bytes, path)?;
-    check_length(settings.failed.as_deref(), earlier.failed_bytes, path)?;
-    Ok(Opened { file, run, earlier })
+    check_length(settings.output.as_deref(), saved.output_bytes, path)?;
+    check_length(settings.failed.as_deref(), saved.failed_bytes, path)?;
+    Ok(Opened { file, run, saved })
 }
 
 fn identity(settings: &RunSettings, inputs: &[InputSource]) -> RunIdentity {

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::entry::{Checkpoint, Header};
+use super::checkpoint::Checkpoint;
+use super::entry::Header;
 use super::journal_file::JournalFile;
-use crate::master::output::result_writer::WriteError;
+use crate::master::output::write_error::WriteError;
 
 /// The files of a run with a journal.
 #[derive(Debug)]

@@ -14,8 +14,9 @@ use super::journal_file::JournalFile;
 use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
 use crate::ids::{RunId, Seq};
-use crate::master::decisions::{Progress, RangeSet};
-use crate::master::output::result_writer::{Place, ResultWriter, WriteError};
+use crate::master::decisions::{Earlier, Progress, RangeSet};
+use crate::master::output::result_writer::{Place, ResultWriter, WriteFailure};
+use crate::master::output::write_error::WriteError;
 use crate::record::{Input, Records};
 
 const RUN: RunId = RunId([7; 16]);
@@ -71,14 +72,14 @@ fn journal(checkpoints: u64) -> (Vec<u8>, Vec<usize>) {
 
 /// What five checkpoints say after the first `entries` entries.
 fn expected(entries: usize, ends: &[usize]) -> Contents {
-    let mut earlier = Earlier::default();
+    let mut saved = Saved::default();
     for index in 1..entries as u64 {
-        assert!(earlier.add(&checkpoint((index - 1) * 10, 10, index * 10)));
+        assert!(saved.add(&checkpoint((index - 1) * 10, 10, index * 10)));
     }
     Contents {
         run: Some(RUN),
         header: Some(header()),
-        earlier,
+        saved,
         intact_bytes: ends[entries - 1] as u64,
         entries: entries as u64,
     }
@@ -141,20 +142,20 @@ proptest! {
         let mut bytes = entry::encode_header(RUN, &header()).unwrap();
         bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
         let Progress { newly: finished, done, failed, retried } = progress;
-        let earlier =
-            Earlier { finished, done, failed, retried, output_bytes: 99, failed_bytes: 7, complete: true };
-        prop_assert_eq!(entry::read(&bytes[..]).unwrap().earlier, earlier);
+        let earlier = Earlier { finished, done, failed, retried };
+        let saved = Saved { earlier, output_bytes: 99, failed_bytes: 7, complete: true };
+        prop_assert_eq!(entry::read(&bytes[..]).unwrap().saved, saved);
     }
 }
 
 #[test]
 fn a_checkpoint_that_contradicts_the_ones_before_is_none() {
-    let mut earlier = Earlier::default();
-    assert!(earlier.add(&checkpoint(0, 10, 10)));
-    let known = earlier.clone();
-    assert!(!earlier.add(&checkpoint(10, 10, 25)), "it counts more than it names");
-    assert!(!earlier.add(&checkpoint(10, 10, 20).with_output_bytes(3)), "the output shrinks");
-    assert_eq!(earlier, known);
+    let mut saved = Saved::default();
+    assert!(saved.add(&checkpoint(0, 10, 10)));
+    let known = saved.clone();
+    assert!(!saved.add(&checkpoint(10, 10, 25)), "it counts more than it names");
+    assert!(!saved.add(&checkpoint(10, 10, 20).with_output_bytes(3)), "the output shrinks");
+    assert_eq!(saved, known);
 }
 
 #[test]
@@ -276,7 +277,7 @@ impl Files {
     }
 
     /// A writer whose output is `output` and whose journal is in this directory.
-    fn writer(&self, output: &Path) -> (ResultWriter, crate::master::output::result_writer::WriteFailure) {
+    fn writer(&self, output: &Path) -> (ResultWriter, WriteFailure) {
         let (file, _) = JournalFile::open(&self.path("j")).unwrap();
         let (place, again) = Place::with_journal(output).unwrap();
         let pen = JournalPen::new(file, NamedFile { path: output.to_owned(), file: again }, None);
@@ -299,17 +300,17 @@ async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_
     writer.checkpoint(checkpoint(0, 2, 2));
     writer.write(vec!["rows that no checkpoint counts\n".into()]);
     writer.finish(failure).await.unwrap();
-    let Contents { header: Some(written), earlier, .. } = files.contents() else { panic!("it has a header") };
-    assert_eq!((written, earlier.done, earlier.output_bytes), (header(), 2, 4));
+    let Contents { header: Some(written), saved, .. } = files.contents() else { panic!("it has a header") };
+    assert_eq!((written, saved.earlier.done, saved.output_bytes), (header(), 2, 4));
     assert!(fs::read_to_string(&rows).unwrap().starts_with("a\nb\nrows that"));
 
     let (mut writer, failure) = files.writer(&rows);
-    writer.begin(Box::new(header()), earlier.output_bytes);
+    writer.begin(Box::new(header()), saved.output_bytes);
     writer.write(vec!["c\n".into()]);
     writer.checkpoint(checkpoint(2, 1, 3));
     writer.finish(failure).await.unwrap();
     assert_eq!(fs::read_to_string(&rows).unwrap(), "a\nb\nc\n");
-    assert_eq!(files.contents().earlier.output_bytes, 6);
+    assert_eq!(files.contents().saved.output_bytes, 6);
 }
 
 #[tokio::test]

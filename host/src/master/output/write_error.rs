@@ -1,0 +1,19 @@
+//! Why the output, or a file that goes with it, cannot be written.
+
+use std::io;
+
+/// Why rows could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// Whoever read standard output has seen enough.
+    #[error("the reader of the output is gone")]
+    Closed,
+    /// The output, or a file that goes with it, cannot be written.
+    #[error("cannot write {place}: {source}")]
+    Io {
+        /// A path, or «standard output».
+        place: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
