@@ -47,6 +47,4 @@ pub enum Action {
     },
     /// Let a node go that was asked to end: it has nothing of this run any more.
     LetGo(NodeId),
-    /// The run is over: everything read is done or failed, and nothing is held.
-    Finish,
 }

@@ -94,7 +94,7 @@ impl DispatchState {
         self.books.reached()
     }
 
-    /// Whether the run is over.
+    /// Whether the run is over: everything read is done or failed, and nothing is held.
     pub fn is_finished(&self) -> bool {
         self.finished
     }

@@ -200,7 +200,7 @@ impl ResultWriter {
     ///
     /// # Errors
     /// If not all could be written.
-    pub(crate) async fn finish(&mut self, mut failure: WriteFailure) -> Result<(), WriteError> {
+    pub(crate) async fn finish(&mut self, failure: &mut WriteFailure) -> Result<(), WriteError> {
         self.lots = None;
         if let Some(thread) = self.thread.take() {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;

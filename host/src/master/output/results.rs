@@ -166,7 +166,7 @@ impl Results {
         &mut self,
         mut end: RunEnd,
         state: &mut DispatchState,
-        failure: WriteFailure,
+        failure: &mut WriteFailure,
     ) -> RunEnd {
         let failed = self.failed.finish();
         let whole = failed.is_ok();

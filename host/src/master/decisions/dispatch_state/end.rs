@@ -47,7 +47,6 @@ impl DispatchState {
             if !rows.is_empty() {
                 actions.push(Action::Write(rows));
             }
-            actions.push(Action::Finish);
         }
     }
 }

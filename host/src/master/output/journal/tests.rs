@@ -294,21 +294,21 @@ async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_
     let files = Files::new();
     let rows = files.path("rows");
     fs::write(&rows, "what some other run has left").unwrap();
-    let (mut writer, failure) = files.writer(&rows);
+    let (mut writer, mut failure) = files.writer(&rows);
     writer.begin(Box::new(header()), 0);
     writer.write(vec!["a\n".into(), "b\n".into()]);
     writer.checkpoint(checkpoint(0, 2, 2));
     writer.write(vec!["rows that no checkpoint counts\n".into()]);
-    writer.finish(failure).await.unwrap();
+    writer.finish(&mut failure).await.unwrap();
     let Contents { header: Some(written), saved, .. } = files.contents() else { panic!("it has a header") };
     assert_eq!((written, saved.earlier.done, saved.output_bytes), (header(), 2, 4));
     assert!(fs::read_to_string(&rows).unwrap().starts_with("a\nb\nrows that"));
 
-    let (mut writer, failure) = files.writer(&rows);
+    let (mut writer, mut failure) = files.writer(&rows);
     writer.begin(Box::new(header()), saved.output_bytes);
     writer.write(vec!["c\n".into()]);
     writer.checkpoint(checkpoint(2, 1, 3));
-    writer.finish(failure).await.unwrap();
+    writer.finish(&mut failure).await.unwrap();
     assert_eq!(fs::read_to_string(&rows).unwrap(), "a\nb\nc\n");
     assert_eq!(files.contents().saved.output_bytes, 6);
 }
@@ -318,8 +318,8 @@ async fn nothing_is_changed_before_the_run_begins() {
     let files = Files::new();
     let rows = files.path("rows");
     fs::write(&rows, "precious").unwrap();
-    let (mut writer, failure) = files.writer(&rows);
-    writer.finish(failure).await.unwrap();
+    let (mut writer, mut failure) = files.writer(&rows);
+    writer.finish(&mut failure).await.unwrap();
     assert_eq!(fs::read_to_string(&rows).unwrap(), "precious");
     assert_eq!((files.contents().header, files.contents().entries), (None, 0));
 }
@@ -375,12 +375,12 @@ async fn when_rows_cannot_be_written_no_checkpoint_counts_them() {
     let (journal, _) = JournalFile::open(&files.path("j")).unwrap();
     let pen = pen_with(journal, &rows, None);
     // The rows go to a full disk, and everything else would work.
-    let (mut writer, failure) =
+    let (mut writer, mut failure) =
         ResultWriter::start(Place::new(Some(Path::new("/dev/full"))).unwrap(), Some(pen)).unwrap();
     writer.begin(Box::new(header()), 0);
     writer.write(vec!["a\n".into()]);
     writer.checkpoint(checkpoint(0, 1, 1));
-    let error = writer.finish(failure).await.unwrap_err();
+    let error = writer.finish(&mut failure).await.unwrap_err();
     let WriteError::Io { place, source } = &error else { panic!("{error}") };
     assert_eq!((place.as_str(), source.kind()), ("/dev/full", std::io::ErrorKind::StorageFull));
     assert_eq!(files.contents().entries, 1, "the header only");
