@@ -9,8 +9,8 @@ use super::decisions::{DispatchState, RunRules};
 use super::dispatcher::{self, RunPlan};
 use super::nodes::LinkEvent;
 use super::output::{
-    self, FailedWriter, JournalPen, NamedFile, Opened, Place, ProgressLine, ResultWriter, Results, Summary,
-    TaskIdentity, WriteFailure,
+    self, FailedWriter, JournalPen, NamedFile, Opened, OutputTarget, ProgressLine, ResultWriter, Results,
+    Summary, TaskIdentity, WriteFailure,
 };
 use super::record_key;
 use super::run_end::{Ending, RunEnd, RunReport};
@@ -170,14 +170,14 @@ fn results(settings: &RunSettings, journal: Option<Opened>) -> anyhow::Result<(R
     let format = Format::from(settings.format);
     let (path, failed_path) = (settings.output.as_deref(), settings.failed.as_deref());
     let Some((path, Opened { file, run, saved })) = path.zip(journal) else {
-        let (writer, write_failure) = ResultWriter::start(Place::new(path)?, None)?;
+        let (writer, write_failure) = ResultWriter::start(OutputTarget::new(path)?, None)?;
         return Ok((Results::new(writer, FailedWriter::new(failed_path, format)?), write_failure));
     };
-    let (place, output) = Place::with_journal(path)?;
+    let (target, output) = OutputTarget::with_journal(path)?;
     let failed = FailedWriter::with_journal(failed_path, format)?;
     let failed_file = failed.share()?.map(|(path, file)| NamedFile { path, file });
     let output = NamedFile { path: path.to_owned(), file: output };
     let pen = JournalPen::new(file, output, failed_file);
-    let (writer, write_failure) = ResultWriter::start(place, Some(pen))?;
+    let (writer, write_failure) = ResultWriter::start(target, Some(pen))?;
     Ok((Results::with_journal(writer, failed, run, &saved), write_failure))
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::decisions::{DispatchState, KeyOf, RunRules};
 use super::dispatcher::{self, RunPlan};
 use super::nodes::LinkEvent;
-use super::output::{FailedWriter, Place, ProgressLine, ResultWriter, Results, Summary};
+use super::output::{FailedWriter, OutputTarget, ProgressLine, ResultWriter, Results, Summary};
 use super::run_end::{Ending, RunEnd};
 use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
@@ -49,7 +49,7 @@ pub(crate) async fn run_stream(
 ) -> anyhow::Result<StreamedEnd> {
     let began = Instant::now();
     let StreamedRun { records, format, key_of, retries, record_bytes_max, harvest } = run;
-    let (writer, write_failure) = ResultWriter::start(Place::new(None)?, None)?;
+    let (writer, write_failure) = ResultWriter::start(OutputTarget::new(None)?, None)?;
     let plan = RunPlan {
         state: DispatchState::new(RunRules { retries, keep_order: false, format, key_of }),
         reader: RecordReader::of_channel(records),

@@ -1,4 +1,4 @@
-//! Every decision about a slave's workers, and no I/O: who is fed, who is replaced, when the slave gives up.
+//! Every decision about a slave's workers: who is fed, who is replaced, when the slave gives up. Pure.
 //!
 //! **Invariant:** no worker has more than `ITEMS_PER_WORKER_MAX` items; nothing is sent to the master about a
 //! batch after its slot was reported lost (`sanity_check`).

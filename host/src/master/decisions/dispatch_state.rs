@@ -1,6 +1,6 @@
-//! Every decision of a run, and no I/O: which batch goes to which slot, what is tried again, when tasks are
-//! flushed and when the run is over. `dispatcher.rs` feeds it events and performs the actions it returns;
-//! `books.rs` keeps account of records.
+//! Every decision of a run: which batch goes to which slot, what is tried again, when tasks are flushed and when
+//! the run is over. Pure: the dispatcher feeds it events and performs the actions that it returns. `books.rs`
+//! keeps account of records.
 //!
 //! **Invariant:** read = done + failed + in flight + waiting, after every event (`sanity_check`).
 

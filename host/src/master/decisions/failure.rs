@@ -1,4 +1,4 @@
-//! A record that the run gave up, and why.
+//! A record that the run has given up, and why. Pure.
 
 use bytes::Bytes;
 

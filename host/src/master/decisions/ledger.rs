@@ -178,7 +178,7 @@ impl Sent {
 
 /// What finishing a record brought.
 #[derive(Debug)]
-pub(super) struct Finished {
+pub(super) struct FinishedAttempt {
     /// The attempt that has ended.
     pub attempt: Attempt,
     /// The rows that it emitted when it was held.
@@ -240,7 +240,7 @@ impl Ledger {
     }
 
     /// Finishes a record, and its batch with the last one. `None` if it is not open.
-    pub(super) fn finish(&mut self, slot: SlotId, id: BatchId, index: usize) -> Option<Finished> {
+    pub(super) fn finish(&mut self, slot: SlotId, id: BatchId, index: usize) -> Option<FinishedAttempt> {
         let sent = self.batches.get_mut(&id).filter(|sent| sent.slot == slot)?;
         let unreturned = sent.unreturned();
         let held_rows = sent.finish(index)?;
@@ -250,7 +250,7 @@ impl Ledger {
         if is_last {
             self.remove(slot, id);
         }
-        Some(Finished { attempt, held_rows })
+        Some(FinishedAttempt { attempt, held_rows })
     }
 
     /// Notes that the task holds a record, and which rows its call has emitted.

@@ -4,7 +4,7 @@
 //!
 //! `dispatch_state` turns events into a list of `action`s, and asks the others: `books` (what became of each
 //! record) with `ledger` (what is in flight), `attempt` and `failure` (what follows from an end), `arranger`
-//! and `strand` (the order of rows) and `range_set` (which records are finished); `slots` (who has room),
+//! and `strand` (the order of rows) and `range_set` (which records are finished); `slots` (which slot has room) with `pace` (how much);
 //! `pending`, `retry_queue` and `partition` (what waits).
 
 mod action;
@@ -15,6 +15,7 @@ mod dispatch_state;
 mod earlier;
 mod failure;
 mod ledger;
+mod pace;
 mod partition;
 mod pending;
 mod range_set;

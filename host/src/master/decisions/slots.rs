@@ -3,19 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::pace::Pace;
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use crate::limits::{BATCH_RECORDS_MAX, BATCH_WORK_TARGET, BATCHES_PER_SLOT_MAX};
-
-/// How much larger a slot's next batch may be than its last one, while its speed is being learned.
-const GROWTH: usize = 16;
-
-/// Share of a new measurement in a slot's estimate: the last few batches count, whatever came before.
-const NEWEST_SHARE: f64 = 0.3;
-
-/// A batch that takes so many round trips needs no other one behind it: the pause between two is lost in it.
-const ROUND_TRIPS_FOR_ONE: u32 = 40;
-/// A batch that takes so many needs one behind it; shorter ones need as many as a slot may have.
-const ROUND_TRIPS_FOR_TWO: u32 = 4;
 
 /// Flushes after which a task may still hold records. Its slave says that it has failed after the first:
 /// these are for a slave that does not.
@@ -51,15 +40,13 @@ struct Slot {
     vain_flushes: u32,
     /// It is kept free for a record that must be alone, or has that record.
     reserved: bool,
-    /// Nanoseconds of work for one record; `None` before the first report.
-    ns_per_record: Option<f64>,
-    /// Records of its last batch.
-    last_batch: usize,
+    /// How fast its workers are.
+    pace: Pace,
 }
 
 /// A slave, as the master sees it.
 #[derive(Debug)]
-struct Node {
+struct NodeSlots {
     /// What people call it.
     name: String,
     /// It wants no new batches.
@@ -75,7 +62,7 @@ struct Node {
 /// All slots of a run.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: BTreeMap<NodeId, NodeSlots>,
     slots: BTreeMap<SlotId, Slot>,
     /// Slots with credit: those with the fewest batches first. Among these, who has not reported yet comes
     /// first, in turn; then the one that was busy last, because its buffers are still warm. Where tasks
@@ -100,7 +87,7 @@ impl Slots {
     /// Adds a node and its slots, which are down at first.
     pub(super) fn add_node(&mut self, id: NodeId, name: String, slots: u16, has_sink: bool) {
         let round_trip = ROUND_TRIP_GUESS + if has_sink { COMMIT_GUESS } else { Duration::ZERO };
-        let node = Node { name, draining: false, has_sink, round_trip, slots, vain_losses: 0 };
+        let node = NodeSlots { name, draining: false, has_sink, round_trip, slots, vain_losses: 0 };
         self.nodes.insert(id, node);
         for slot in self.of_node(id) {
             self.slots.insert(slot, Slot::default());
@@ -202,11 +189,7 @@ impl Slots {
         if let Some(node) = self.nodes.get_mut(&id.node) {
             node.vain_losses = 0;
         }
-        let newest = busy.as_nanos() as f64 / records as f64;
-        self.update(id, |slot| {
-            let old = slot.ns_per_record.unwrap_or(newest);
-            slot.ns_per_record = Some(old + (newest - old) * NEWEST_SHARE);
-        });
+        self.update(id, |slot| slot.pace.learn(records, busy));
     }
 
     /// A worker was lost, and no record with it. Returns whether that happens for ever.
@@ -221,7 +204,7 @@ impl Slots {
         self.update(id, |slot| {
             slot.in_flight.push(batch);
             (slot.needs_flush, slot.has_records) = (true, true);
-            slot.last_batch = records;
+            slot.pace.note_batch(records);
         });
     }
 
@@ -358,27 +341,15 @@ impl Slots {
         self.usable
     }
 
-    /// How many records a slot's next batch should have: about 8 ms of work, learned step by step.
+    /// How many records a slot's next batch should have.
     pub(super) fn batch_records(&self, id: SlotId) -> usize {
-        let Some(slot) = self.slots.get(&id) else { return 1 };
-        let Some(ns_per_record) = slot.ns_per_record else { return 1 };
-        let target = BATCH_WORK_TARGET.as_nanos() as f64 / ns_per_record.max(1.0);
-        (target as usize).min(slot.last_batch.max(1) * GROWTH).clamp(1, BATCH_RECORDS_MAX)
+        self.slots.get(&id).map_or(1, |slot| slot.pace.batch_records())
     }
 
-    /// How many batches a slot may have under way: few if they are long (so that no record waits behind a
-    /// slow one while another slot is idle), more if they are short against the way there and back.
+    /// How many batches a slot may have under way.
     fn window(&self, id: SlotId) -> usize {
         let (Some(slot), Some(node)) = (self.slots.get(&id), self.nodes.get(&id.node)) else { return 0 };
-        let Some(ns_per_record) = slot.ns_per_record else { return 1 };
-        let batch = Duration::from_nanos((ns_per_record * slot.last_batch as f64) as u64);
-        if batch >= node.round_trip * ROUND_TRIPS_FOR_ONE {
-            1
-        } else if batch >= node.round_trip * ROUND_TRIPS_FOR_TWO {
-            2
-        } else {
-            BATCHES_PER_SLOT_MAX
-        }
+        slot.pace.window(node.round_trip)
     }
 
     /// Changes a slot, and its rank with it.
@@ -420,8 +391,7 @@ impl Slots {
         let in_flight = slot.in_flight.len();
         if open && in_flight < self.window(id) {
             self.turns += 1;
-            let is_new = slot.ns_per_record.is_none();
-            let turn = if is_new { self.turns } else { u64::MAX - self.turns };
+            let turn = if slot.pace.is_known() { u64::MAX - self.turns } else { self.turns };
             self.free.insert((in_flight, turn, id));
             self.places.insert(id, (in_flight, turn));
         }
@@ -431,7 +401,6 @@ impl Slots {
 impl Slot {
     /// What stays of a slot when its worker is gone: its number, and how fast its workers are.
     fn without_worker(&self) -> Self {
-        let Self { epoch, ns_per_record, last_batch, .. } = *self;
-        Self { epoch, ns_per_record, last_batch, ..Self::default() }
+        Self { epoch: self.epoch, pace: self.pace, ..Self::default() }
     }
 }

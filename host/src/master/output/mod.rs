@@ -3,6 +3,7 @@
 
 mod failed_writer;
 mod journal;
+mod output_target;
 mod progress;
 mod result_writer;
 mod results;
@@ -14,7 +15,8 @@ pub(crate) use journal::TaskIdentity;
 #[cfg(test)]
 pub(super) use journal::{Checkpoint, Saved};
 pub(super) use journal::{JournalPen, NamedFile, Opened, open as open_journal};
+pub(super) use output_target::OutputTarget;
 pub(super) use progress::ProgressLine;
-pub(super) use result_writer::{Place, ResultWriter, WriteFailure};
+pub(super) use result_writer::{ResultWriter, WriteFailure};
 pub(super) use results::Results;
 pub(super) use summary::{Summary, exit_status};

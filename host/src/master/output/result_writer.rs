@@ -1,9 +1,7 @@
 //! Rows to their place: standard output or a file, on a thread of its own, because either may block. With a
 //! journal, the thread also makes its checkpoints, so that each comes after the rows that it counts.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -13,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::journal::{Checkpoint, Header, JournalPen};
+use super::output_target::{OutputStream, OutputTarget};
 use super::write_error::WriteError;
 
 /// Bytes that may wait to be written before no more is taken from slaves: what a slow reader of the output
@@ -43,7 +42,7 @@ enum Lot {
 #[derive(Debug)]
 pub(crate) struct ResultWriter {
     lots: Option<mpsc::Sender<Lot>>,
-    waiting: Arc<Waiting>,
+    backlog: Arc<Backlog>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -62,73 +61,10 @@ impl WriteFailure {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Backlog {
     bytes: AtomicUsize,
     checkpoint: AtomicBool,
     less: Notify,
-}
-
-/// Where rows go.
-#[derive(Debug)]
-pub(crate) struct Place {
-    name: String,
-    to: To,
-}
-
-#[derive(Debug)]
-enum To {
-    Stdout(io::Stdout),
-    File(File),
-}
-
-impl Place {
-    /// A file, made anew, or standard output.
-    ///
-    /// # Errors
-    /// If the file cannot be created.
-    pub(crate) fn new(path: Option<&Path>) -> Result<Self, WriteError> {
-        match path {
-            Some(path) => Self::file(path, OpenOptions::new().write(true).create(true).truncate(true)),
-            None => Ok(Self { name: "standard output".to_owned(), to: To::Stdout(io::stdout()) }),
-        }
-    }
-
-    /// A file in which everything stays until a journal says where to go on; and the same file once more, at
-    /// the same place, for its [pen](JournalPen).
-    ///
-    /// # Errors
-    /// If the file cannot be opened.
-    pub(crate) fn with_journal(path: &Path) -> Result<(Self, File), WriteError> {
-        let place = Self::file(path, OpenOptions::new().write(true).create(true).truncate(false))?;
-        let To::File(file) = &place.to else { unreachable!("a file was opened") };
-        let again =
-            file.try_clone().map_err(|source| WriteError::Io { place: place.name.clone(), source })?;
-        Ok((place, again))
-    }
-
-    fn file(path: &Path, options: &OpenOptions) -> Result<Self, WriteError> {
-        let name = path.display().to_string();
-        match options.open(path) {
-            Ok(file) => Ok(Self { name, to: To::File(file) }),
-            Err(source) => Err(WriteError::Io { place: name, source }),
-        }
-    }
-}
-
-impl Write for To {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stdout(stdout) => stdout.write(bytes),
-            Self::File(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout(stdout) => stdout.flush(),
-            Self::File(file) => file.flush(),
-        }
-    }
 }
 
 impl ResultWriter {
@@ -136,13 +72,16 @@ impl ResultWriter {
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub(crate) fn start(place: Place, pen: Option<JournalPen>) -> Result<(Self, WriteFailure), WriteError> {
-        let name = place.name.clone();
+    pub(crate) fn start(
+        target: OutputTarget,
+        pen: Option<JournalPen>,
+    ) -> Result<(Self, WriteFailure), WriteError> {
+        let name = target.name.clone();
         let (lots, lots_out) = mpsc::channel(LOTS_MAX);
         let (report, failure) = oneshot::channel();
-        let waiting = Arc::new(Waiting::default());
-        let output = BufWriter::with_capacity(BUFFER_BYTES, place.to);
-        let writing = Writing { name: place.name, output, bytes: 0, pen, waiting: waiting.clone() };
+        let backlog = Arc::new(Backlog::default());
+        let output = BufWriter::with_capacity(BUFFER_BYTES, target.stream);
+        let writing = Writing { name: target.name, output, bytes: 0, pen, backlog: backlog.clone() };
         let thread = std::thread::Builder::new()
             .name("results".to_owned())
             .spawn(move || {
@@ -152,24 +91,24 @@ impl ResultWriter {
                 }
             })
             .map_err(|source| WriteError::Io { place: name, source })?;
-        Ok((Self { lots: Some(lots), waiting, thread: Some(thread) }, WriteFailure(failure)))
+        Ok((Self { lots: Some(lots), backlog, thread: Some(thread) }, WriteFailure(failure)))
     }
 
     /// Whether more rows may be taken.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting.bytes.load(Relaxed) < WAITING_BYTES_MAX
+        self.backlog.bytes.load(Relaxed) < WAITING_BYTES_MAX
             && self.lots.as_ref().is_some_and(|lots| lots.capacity() >= LOTS_PER_EVENT_MAX)
     }
 
     /// Waits until there may be room again.
     pub(crate) async fn room(&self) {
-        self.waiting.less.notified().await;
+        self.backlog.less.notified().await;
     }
 
     /// Hands rows over. To be called while there is [room](Self::has_room).
     pub(crate) fn write(&self, rows: Vec<Bytes>) {
         let bytes: usize = rows.iter().map(Bytes::len).sum();
-        self.waiting.bytes.fetch_add(bytes, Relaxed);
+        self.backlog.bytes.fetch_add(bytes, Relaxed);
         self.hand_over(Lot::Rows(rows));
     }
 
@@ -180,12 +119,12 @@ impl ResultWriter {
 
     /// Whether a checkpoint is still on its way to the disk. Another would only wait behind it.
     pub(crate) fn is_at_checkpoint(&self) -> bool {
-        self.waiting.checkpoint.load(Relaxed)
+        self.backlog.checkpoint.load(Relaxed)
     }
 
     /// Writes down how far the run is, once the rows that were handed over are on the disk.
     pub(crate) fn checkpoint(&self, checkpoint: Checkpoint) {
-        self.waiting.checkpoint.store(true, Relaxed);
+        self.backlog.checkpoint.store(true, Relaxed);
         self.hand_over(Lot::Checkpoint(checkpoint));
     }
 
@@ -216,11 +155,11 @@ impl ResultWriter {
 /// The thread's side.
 struct Writing {
     name: String,
-    output: BufWriter<To>,
+    output: BufWriter<OutputStream>,
     /// Bytes of the output, those in the buffer included.
     bytes: u64,
     pen: Option<JournalPen>,
-    waiting: Arc<Waiting>,
+    backlog: Arc<Backlog>,
 }
 
 impl Writing {
@@ -239,7 +178,7 @@ impl Writing {
                 }
             };
             self.on_lot(lot)?;
-            self.waiting.less.notify_one();
+            self.backlog.less.notify_one();
         }
     }
 
@@ -258,7 +197,7 @@ impl Writing {
     fn write(&mut self, rows: &Bytes) -> Result<(), WriteError> {
         self.output.write_all(rows).map_err(|source| write_error(&self.name, source))?;
         self.bytes += rows.len() as u64;
-        self.waiting.bytes.fetch_sub(rows.len(), Relaxed);
+        self.backlog.bytes.fetch_sub(rows.len(), Relaxed);
         Ok(())
     }
 
@@ -266,7 +205,7 @@ impl Writing {
         self.flush()?;
         let checkpoint = checkpoint.with_output_bytes(self.bytes);
         let written = self.pen.as_mut().map_or(Ok(()), |pen| pen.checkpoint(&checkpoint));
-        self.waiting.checkpoint.store(false, Relaxed);
+        self.backlog.checkpoint.store(false, Relaxed);
         written
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::failed_writer::{FailedFileError, FailedWriter};
-use super::journal::{Admitted, Checkpoint, JournalError, RunJournal, Saved, TaskIdentity};
+use super::journal::{Admission, Checkpoint, JournalError, RunJournal, Saved, TaskIdentity};
 use super::result_writer::{ResultWriter, WriteFailure};
 use super::write_error::WriteError;
 use crate::master::decisions::{DispatchState, FailedRecord};
@@ -95,9 +95,9 @@ impl Results {
     pub(crate) fn admit(&mut self, input: Input) -> Result<Vec<Input>, RunEnd> {
         let Some(journal) = &mut self.journal else { return Ok(vec![input]) };
         match journal.run.on_input(input).map_err(RunEnd::from)? {
-            Admitted::Wait => Ok(Vec::new()),
-            Admitted::Pass(input) => Ok(vec![input]),
-            Admitted::Begin(header, inputs) => {
+            Admission::Wait => Ok(Vec::new()),
+            Admission::Pass(input) => Ok(vec![input]),
+            Admission::Begin(header, inputs) => {
                 let (output_bytes, failed_bytes) = (journal.output_bytes, journal.failed_bytes);
                 self.failed.go_on_from(failed_bytes).map_err(RunEnd::from)?;
                 self.writer.begin(header, output_bytes);
@@ -153,9 +153,9 @@ impl Results {
                 input = reader.recv() => input.unwrap_or(Input::End),
             };
             match journal.run.on_input(input) {
-                Ok(Admitted::Wait) => {}
-                Ok(Admitted::Pass(Input::Failed(error))) => return error.into(),
-                Ok(Admitted::Begin(..) | Admitted::Pass(_)) => return RunEnd::Finished,
+                Ok(Admission::Wait) => {}
+                Ok(Admission::Pass(Input::Failed(error))) => return error.into(),
+                Ok(Admission::Begin(..) | Admission::Pass(_)) => return RunEnd::Finished,
                 Err(error) => return error.into(),
             }
         }

@@ -1,6 +1,7 @@
 //! Why the output, or a file that goes with it, cannot be written.
 
 use std::io;
+use std::path::Path;
 
 /// Why rows could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -16,4 +17,11 @@ pub(crate) enum WriteError {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl WriteError {
+    /// A file of the run cannot be opened or written.
+    pub(super) fn of_file(path: &Path, source: io::Error) -> Self {
+        Self::Io { place: path.display().to_string(), source }
+    }
 }

@@ -34,7 +34,7 @@ struct RandomRun {
 
 /// What outlives a killed master: its journal, and its files up to the last checkpoint.
 #[derive(Default)]
-struct Files {
+struct OnDisk {
     journal: Saved,
     rows: String,
     failed: Vec<FailedRecord>,
@@ -58,7 +58,7 @@ impl RandomRun {
 
     /// Like the dispatcher: everything that was handed out so far is in the files when the checkpoint is
     /// written.
-    fn checkpoint(&mut self, files: &mut Files) {
+    fn checkpoint(&mut self, files: &mut OnDisk) {
         let Some(progress) = self.run.state.take_progress() else { return };
         files.rows += &self.run.take_written();
         files.failed.append(&mut self.run.failed);
@@ -224,7 +224,7 @@ impl RandomRun {
         panic!("the run does not end: {:?} {:?}", self.run.state.counts(), self.run.sent);
     }
 
-    fn check(mut self, mut files: Files, in_order: bool) {
+    fn check(mut self, mut files: OnDisk, in_order: bool) {
         self.checkpoint(&mut files);
         assert!(files.journal.complete);
         let mut ended: Vec<usize> = Vec::new();
@@ -260,7 +260,7 @@ proptest! {
             2 => by_first_letter(),
             _ => RunRules { keep_order: true, ..by_first_letter() },
         };
-        let mut files = Files::default();
+        let mut files = OnDisk::default();
         let mut random = RandomRun::new(rules(), &files.journal.earlier, rng);
         for steps in kills {
             for _ in 0..steps {

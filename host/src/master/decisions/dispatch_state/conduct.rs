@@ -1,11 +1,12 @@
-//! What a slave must keep to, and what happens to one that does not: it is given up before it can do harm.
+//! The rules that a slave must keep, and what happens if it breaks one: it is given up before it can do harm.
+//! Pure.
 
 use std::time::Instant;
 
-use super::super::action::Action;
 use super::DispatchState;
 use crate::ids::{BatchId, NodeId, SlotId};
 use crate::limits::{BATCHES_PER_SLOT_MAX, HELD_BATCHES_MAX};
+use crate::master::decisions::action::Action;
 
 impl DispatchState {
     /// A batch or a flush is at its end. Returns the rule that the slave has broken.

@@ -1,9 +1,9 @@
-//! How tasks are made to finish what they hold: those of a node that wants to go, and all at the end of the
-//! run.
+//! How tasks are made to finish what they hold: those of a node that drains, and all of them at the end of the
+//! run. Pure.
 
-use super::super::action::Action;
 use super::DispatchState;
 use crate::ids::SlotId;
+use crate::master::decisions::action::Action;
 
 impl DispatchState {
     /// Nodes that were asked to end, and have nothing left, may go.

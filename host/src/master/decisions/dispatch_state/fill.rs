@@ -1,14 +1,14 @@
-//! Which batch goes to which slot: what comes back first, then what was just read; in a partitioned run, what
-//! each slot's keys have.
+//! Which batch goes to which slot: first records that came back, then records that were just read; in a
+//! partitioned run, the records whose keys belong to the slot. Pure.
 
 use std::time::Instant;
 
-use super::super::action::Action;
-use super::super::ledger::{Sent, Seqs};
-use super::super::partition::Portion;
 use super::DispatchState;
 use crate::ids::BatchId;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::master::decisions::action::Action;
+use crate::master::decisions::ledger::{Sent, Seqs};
+use crate::master::decisions::partition::Portion;
 use crate::wire::SeqRanges;
 
 /// Parts that the rest of a file is cut into for each slot: its end is shared out in small batches, so that

@@ -27,5 +27,5 @@ pub(crate) use error::JournalError;
 pub(crate) use identity::TaskIdentity;
 pub(crate) use open::{Opened, open};
 pub(crate) use pen::{JournalPen, NamedFile};
-pub(crate) use run_journal::{Admitted, RunJournal};
+pub(crate) use run_journal::{Admission, RunJournal};
 pub(crate) use saved::Saved;

@@ -43,13 +43,13 @@ impl JournalPen {
             file.seek(SeekFrom::Start(output_bytes)).map(drop)
         })?;
         let Self { journal, output, failed } = self;
-        journal.begin(header).map_err(|source| write_error(journal.path(), source))?;
+        journal.begin(header).map_err(|source| WriteError::of_file(journal.path(), source))?;
         // A new file is not in its directory for certain before that is on the disk, too.
         let failed = failed.as_ref().map(|failed| failed.path.as_path());
         [Some(journal.path()), Some(output.path.as_path()), failed]
             .into_iter()
             .flatten()
-            .try_for_each(|path| sync_directory_of(path).map_err(|source| write_error(path, source)))
+            .try_for_each(|path| sync_directory_of(path).map_err(|source| WriteError::of_file(path, source)))
     }
 
     /// Writes a checkpoint. All rows that it counts must have been written, and all failed records.
@@ -61,18 +61,14 @@ impl JournalPen {
         if let Some(failed) = &mut self.failed {
             failed.attempt(|file| file.sync_data())?;
         }
-        self.journal.append(checkpoint).map_err(|source| write_error(self.journal.path(), source))
+        self.journal.append(checkpoint).map_err(|source| WriteError::of_file(self.journal.path(), source))
     }
 }
 
 impl NamedFile {
     fn attempt(&mut self, change: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), WriteError> {
-        change(&mut self.file).map_err(|source| write_error(&self.path, source))
+        change(&mut self.file).map_err(|source| WriteError::of_file(&self.path, source))
     }
-}
-
-fn write_error(path: &Path, source: io::Error) -> WriteError {
-    WriteError::Io { place: path.display().to_string(), source }
 }
 
 fn sync_directory_of(path: &Path) -> io::Result<()> {

@@ -1,5 +1,5 @@
 //! The dispatcher's side of a journal: nothing is run before it is known that the journal is this run's, and
-//! checkpoints are made from time to time. No I/O.
+//! checkpoints are made from time to time. Pure.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub(crate) struct RunJournal {
 
 /// What is to be done with input that has come.
 #[derive(Debug)]
-pub(crate) enum Admitted {
+pub(crate) enum Admission {
     /// Nothing yet: more is needed to know whether it is the right input.
     Wait,
     /// The journal is this run's. Begin to write, and then run this.
@@ -65,18 +65,18 @@ impl RunJournal {
     ///
     /// # Errors
     /// If it does not begin as the journal says.
-    pub(crate) fn on_input(&mut self, input: Input) -> Result<Admitted, JournalError> {
+    pub(crate) fn on_input(&mut self, input: Input) -> Result<Admission, JournalError> {
         if self.begun {
-            return Ok(Admitted::Pass(input));
+            return Ok(Admission::Pass(input));
         }
         let head = match &input {
             Input::Records { records, .. } => self.head.on_bytes(records.data()),
             Input::TooLong { record, .. } | Input::Unusable { record, .. } => self.head.on_bytes(record),
             Input::End => Some(self.head.head()),
-            Input::Failed(_) => return Ok(Admitted::Pass(input)),
+            Input::Failed(_) => return Ok(Admission::Pass(input)),
         };
         self.waiting.push(input);
-        head.map_or(Ok(Admitted::Wait), |head| self.begin(head))
+        head.map_or(Ok(Admission::Wait), |head| self.begin(head))
     }
 
     /// Whether the header is settled, so that checkpoints may be made.
@@ -99,12 +99,12 @@ impl RunJournal {
         self.other_run(Difference { what: what.to_owned(), earlier, now })
     }
 
-    fn begin(&mut self, head: StreamHead) -> Result<Admitted, JournalError> {
+    fn begin(&mut self, head: StreamHead) -> Result<Admission, JournalError> {
         self.check(|earlier| head.check(&earlier.head))?;
         self.begun = true;
         let task = self.task.clone().or_else(|| self.earlier.as_ref()?.task.clone());
         let header = Header { run: self.run.clone(), task, head };
-        Ok(Admitted::Begin(Box::new(header), std::mem::take(&mut self.waiting)))
+        Ok(Admission::Begin(Box::new(header), std::mem::take(&mut self.waiting)))
     }
 
     fn check(&self, check: impl FnOnce(&Header) -> Result<(), Difference>) -> Result<(), JournalError> {

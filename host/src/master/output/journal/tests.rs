@@ -15,7 +15,8 @@ use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
 use crate::ids::{RunId, Seq};
 use crate::master::decisions::{Earlier, Progress, RangeSet};
-use crate::master::output::result_writer::{Place, ResultWriter, WriteFailure};
+use crate::master::output::output_target::OutputTarget;
+use crate::master::output::result_writer::{ResultWriter, WriteFailure};
 use crate::master::output::write_error::WriteError;
 use crate::record::{Input, Records};
 
@@ -235,13 +236,13 @@ fn lines(lines: &[&str]) -> Input {
 fn nothing_is_run_before_the_input_is_known_to_be_the_same() {
     let mut run = resumed(&header()).unwrap();
     run.on_task(task("1")).unwrap();
-    assert!(matches!(run.on_input(lines(&["a\n"])), Ok(Admitted::Wait)));
+    assert!(matches!(run.on_input(lines(&["a\n"])), Ok(Admission::Wait)));
     assert!(!run.has_begun());
-    let Ok(Admitted::Begin(written, inputs)) = run.on_input(lines(&["b\n", "c\n"])) else {
+    let Ok(Admission::Begin(written, inputs)) = run.on_input(lines(&["b\n", "c\n"])) else {
         panic!("the head is complete")
     };
     assert_eq!((*written, inputs.len()), (header(), 2));
-    assert!(matches!(run.on_input(lines(&["d\n"])), Ok(Admitted::Pass(_))));
+    assert!(matches!(run.on_input(lines(&["d\n"])), Ok(Admission::Pass(_))));
 
     let mut run = resumed(&header()).unwrap();
     let error = run.on_input(lines(&["a\n", "x\n"])).unwrap_err().to_string();
@@ -254,11 +255,11 @@ fn nothing_is_run_before_the_input_is_known_to_be_the_same() {
 fn a_first_run_begins_with_its_first_input() {
     let mut run = RunJournal::new(Path::new("j"), run_identity(), None).unwrap();
     run.on_task(task("1")).unwrap();
-    let Ok(Admitted::Begin(written, _)) = run.on_input(lines(&["a\n", "b\n"])) else { panic!("it begins") };
+    let Ok(Admission::Begin(written, _)) = run.on_input(lines(&["a\n", "b\n"])) else { panic!("it begins") };
     assert_eq!(*written, header());
     let mut empty = RunJournal::new(Path::new("j"), run_identity(), None).unwrap();
     empty.on_task(task("1")).unwrap();
-    let Ok(Admitted::Begin(written, _)) = empty.on_input(Input::End) else { panic!("it begins, too") };
+    let Ok(Admission::Begin(written, _)) = empty.on_input(Input::End) else { panic!("it begins, too") };
     assert_eq!(written.head, StreamHead { bytes: 0, ..HeadProbe::new(None).head() });
 }
 
@@ -279,9 +280,9 @@ impl Files {
     /// A writer whose output is `output` and whose journal is in this directory.
     fn writer(&self, output: &Path) -> (ResultWriter, WriteFailure) {
         let (file, _) = JournalFile::open(&self.path("j")).unwrap();
-        let (place, again) = Place::with_journal(output).unwrap();
+        let (target, again) = OutputTarget::with_journal(output).unwrap();
         let pen = JournalPen::new(file, NamedFile { path: output.to_owned(), file: again }, None);
-        ResultWriter::start(place, Some(pen)).unwrap()
+        ResultWriter::start(target, Some(pen)).unwrap()
     }
 
     fn contents(&self) -> Contents {
@@ -376,7 +377,7 @@ async fn when_rows_cannot_be_written_no_checkpoint_counts_them() {
     let pen = pen_with(journal, &rows, None);
     // The rows go to a full disk, and everything else would work.
     let (mut writer, mut failure) =
-        ResultWriter::start(Place::new(Some(Path::new("/dev/full"))).unwrap(), Some(pen)).unwrap();
+        ResultWriter::start(OutputTarget::new(Some(Path::new("/dev/full"))).unwrap(), Some(pen)).unwrap();
     writer.begin(Box::new(header()), 0);
     writer.write(vec!["a\n".into()]);
     writer.checkpoint(checkpoint(0, 1, 1));
