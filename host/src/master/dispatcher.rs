@@ -1,5 +1,5 @@
-//! The actor around the run's decisions: events in, actions out. All state of the run is in
-//! `dispatch_state.rs`; this performs, and blocks nowhere.
+//! The actor around the run's decisions: it hands events to them, and performs the actions that they return.
+//! Every state of the run is in `decisions`; this decides nothing, and never blocks.
 
 mod farewell;
 mod hearing;
@@ -24,7 +24,7 @@ use crate::record::{Input, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
 use crate::wire::{BatchHead, Frame, MasterToSlave};
 
-/// How often time passes for the run: bounds how late a retry is.
+/// How often the run is told that time passes: no retry is later than that.
 const TICK: Duration = Duration::from_millis(20);
 
 /// What a run needs.
@@ -111,7 +111,7 @@ impl Dispatcher {
                 error = self.plan.write_failure.wait() => Err(error.into()),
                 event = events.recv(), if room => match event {
                     Some(event) => self.on_event(event),
-                    None => Err(RunEnd::CannotGoOn("the links to slaves have ended by themselves".to_owned())),
+                    None => Err(RunEnd::CannotGoOn("the links to all slaves have ended unexpectedly".to_owned())),
                 },
                 input = self.plan.reader.recv(), if room && self.wants_input() => self.on_read(input),
                 () = self.plan.results.room(), if !room => Ok(()),
@@ -125,8 +125,8 @@ impl Dispatcher {
         draining.map_or(RunEnd::Finished, RunEnd::Drained)
     }
 
-    /// Takes leave of the slaves, and writes what is left to write. With sinks the writing comes first: they
-    /// forget the run, and may do so only when its journal says that it is over.
+    /// Takes leave of the slaves, and writes what is left to write. With sinks the writing comes first: at
+    /// the goodbye they forget the run, and may do so only when its journal says that it is over.
     async fn end(
         mut self,
         mut end: RunEnd,
@@ -137,8 +137,8 @@ impl Dispatcher {
         if self.peers.values().any(|peer| peer.has_sink) {
             end = self.finish_results(end).await;
             if takes_leave(&end) {
-                // While a journal can be resumed, its run can be too, under the same name; even a run that has
-                // read nothing yet.
+                // While a journal can be resumed, its run can be too, under the same name; even a run that
+                // has read nothing yet.
                 let run_is_over = matches!(end, RunEnd::Finished) || !self.plan.results.has_journal();
                 self.say_goodbye(&mut events, shutdown, run_is_over).await;
             }
@@ -146,7 +146,7 @@ impl Dispatcher {
             if takes_leave(&end) {
                 self.say_goodbye(&mut events, shutdown, true).await;
             }
-            // From here on no slave is wanted any more.
+            // No slave is wanted from here on.
             drop(events);
             end = self.finish_results(end).await;
         }

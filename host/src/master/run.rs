@@ -102,11 +102,11 @@ pub(crate) async fn run_records(
     Ok(output::exit_status(&report))
 }
 
-/// Where a run stands that is not over.
+/// Says how to go on with a run that is not over, or that nothing was left to do.
 fn say_how_to_go_on(report: &RunReport, was_complete: bool) {
     let ended_early = matches!(report.end, RunEnd::Drained(_) | RunEnd::Stopped(_) | RunEnd::CannotGoOn(_));
     if report.can_be_resumed && ended_early {
-        eprintln!("simplegrid: the same command goes on from here");
+        eprintln!("simplegrid: run the same command again to go on from here");
     } else if was_complete && matches!(report.end, RunEnd::Finished) {
         eprintln!("simplegrid: nothing is left to do: the journal says that every record is finished");
     }

@@ -9,11 +9,11 @@ use crate::shutdown::StopSignal;
 /// What happens to slaves when the run is over.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    /// They end, too.
+    /// They end as well.
     pub shutdown_slaves: bool,
-    /// Who is told as soon as the run takes leave of them.
+    /// Told as soon as the run takes leave of them.
     pub begins: Option<oneshot::Sender<()>>,
-    /// The files of the slaves' sinks are delivered there.
+    /// Where the files of the slaves' sinks are delivered.
     pub harvest: Option<String>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum RunEnd {
     Drained(StopSignal),
     /// A second signal, or a signal that came too late for a drain: what was in flight is not accounted for.
     Stopped(StopSignal),
-    /// Whoever read the output has seen enough.
+    /// The reader of the output has seen enough.
     OutputClosed,
     /// The run could not go on.
     CannotGoOn(String),
@@ -53,7 +53,7 @@ pub(crate) struct RunReport {
     pub sinks: SinkNews,
 }
 
-/// What is left to tell of the slaves' sinks.
+/// What the user is told about the slaves' sinks.
 #[derive(Debug, Default)]
 pub(crate) struct SinkNews {
     /// What was delivered where.

@@ -1,5 +1,5 @@
 //! A run whose records another part of this process reads, and whose rows go to standard output: what a slave
-//! does with lines that no master of ours sends. What it has to say goes to the log.
+//! does with lines that do not come from a master. What the run has to say goes to the log.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::shutdown::Shutdown;
 
 /// What such a run needs.
 pub(crate) struct StreamedRun {
-    /// Its records, up to an end.
+    /// Its records, with an end.
     pub records: mpsc::Receiver<Input>,
     /// How they end.
     pub format: Format,

@@ -1,4 +1,4 @@
-//! What a run's state wants to be done. Pure; performed by the dispatcher.
+//! What the state of a run wants done. Pure: the dispatcher performs it.
 
 use bytes::Bytes;
 
@@ -20,7 +20,7 @@ pub enum Action {
         batch: BatchId,
         /// Its records.
         records: Records,
-        /// Whether its rows must be told apart.
+        /// Whether the rows of its records must be told apart.
         with_row_ends: bool,
         /// The numbers of its records, if the slave needs them.
         seqs: SeqRanges,
@@ -38,13 +38,13 @@ pub enum Action {
     Write(Vec<Bytes>),
     /// Report a record that failed for good.
     Fail(FailedRecord),
-    /// Give a node up that breaks the rules: its records are elsewhere already.
+    /// Give up a node that breaks the rules: its records are elsewhere already.
     GiveUp {
         /// Which.
         node: NodeId,
         /// How it breaks them.
         reason: String,
     },
-    /// Let a node go that was asked to end: it has nothing of this run any more.
+    /// Let a node go that was asked to end: no record of this run is with it any more.
     LetGo(NodeId),
 }

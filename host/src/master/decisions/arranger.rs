@@ -12,8 +12,7 @@ use crate::ids::Seq;
 /// the memory with its successors' rows.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What the books of a piece cost beside its rows, roughly: many records without rows must not fill it
-/// either.
+/// What a piece costs beside its rows, roughly: many records without rows must not fill the memory either.
 const PIECE_BYTES: usize = 128;
 
 /// Rows of fewer bytes are copied when they must wait, or when they come out of a strand.
@@ -35,8 +34,8 @@ pub(super) struct Arranger {
     ready: Vec<Bytes>,
     /// Rows that were copied out of strands, and come after those that are ready.
     gathered: BytesMut,
-    /// Records that were finished since this was asked for last, and have no rows that wait; `None` if
-    /// nobody asks.
+    /// Records that were finished since they were last asked for, and have no rows that wait; `None` in a
+    /// run without a journal, which never asks.
     finished: Option<RangeSet>,
 }
 
@@ -55,7 +54,7 @@ struct Piece {
 }
 
 impl Piece {
-    /// The memory that it takes, the books of it included.
+    /// The memory that it takes, with what it costs beside its rows.
     fn cost(&self) -> usize {
         PIECE_BYTES + self.rows.iter().map(Bytes::len).sum::<usize>()
     }
@@ -67,7 +66,7 @@ fn unshared(rows: Bytes) -> Bytes {
 }
 
 impl Arranger {
-    /// Keeps order, or does not.
+    /// One that keeps order, or does not.
     pub(super) fn new(keep_order: bool) -> Self {
         Self {
             finished: None,
@@ -82,7 +81,8 @@ impl Arranger {
         }
     }
 
-    /// Goes on after a run that has finished these records, and notes which are finished from now on.
+    /// One that goes on after runs that have finished these records, and notes which are finished from now
+    /// on.
     pub(super) fn resume(keep_order: bool, earlier: &RangeSet) -> Self {
         let mut arranger = Self::new(keep_order);
         if keep_order {
@@ -91,7 +91,7 @@ impl Arranger {
                 arranger.wait(first, piece);
             }
             arranger.release();
-            // What is there from the start must not keep the record from being read that it all waits for.
+            // What waits from the start must not keep the record that it waits for from being read.
             arranger.full_at += arranger.waiting_bytes;
         }
         Self { finished: Some(RangeSet::default()), ..arranger }
@@ -111,7 +111,7 @@ impl Arranger {
         } else {
             let rows: Vec<_> = rows.map(unshared).collect();
             if rows.is_empty() {
-                // Nothing of them waits, so nothing can be lost. That holds for every record that failed.
+                // None of their rows wait, so none can be lost. This is so for every record that failed.
                 self.note(first, records as u64);
             }
             self.wait(first, Piece { records: records as u64, rows });
@@ -135,9 +135,8 @@ impl Arranger {
         }
     }
 
-    /// The records that were finished since the last call, with all their rows handed out. Nothing, while
-    /// there are rows that belong to no record and must wait: they may be those of records that are
-    /// finished.
+    /// The records that were finished since the last call, with all their rows handed out. None while rows
+    /// wait that belong to no record: they could be the rows of finished records.
     pub(super) fn take_finished(&mut self) -> RangeSet {
         if !self.loose.is_empty() {
             return RangeSet::default();

@@ -23,8 +23,8 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    /// Whether it was there more than once when a task crashed in `flush`: it must be alone at its worker the
-    /// next time, to be cleared or convicted.
+    /// Whether it was held more than once when a task crashed in `flush`: the next time it must be alone at
+    /// its worker, to be cleared or convicted.
     pub(super) fn is_suspect(&self) -> bool {
         self.flush_crashes > 1
     }
@@ -59,9 +59,9 @@ pub(super) struct Attempt {
 /// What follows from an attempt that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It may be tried again at once.
+    /// It is tried again at once.
     Again(Again),
-    /// It may be tried again after a pause.
+    /// It is tried again after a pause.
     AfterPause(Again),
     /// It has failed for good.
     Failed(FailedRecord),
@@ -97,8 +97,8 @@ impl Attempt {
         Verdict::Again(Again { not_on: None, ..self.again(tries) })
     }
 
-    /// It was held when the task crashed in `flush`, which blames no one. Who is there a second time must be
-    /// alone the third time; who was alone is convicted.
+    /// It was held when the task crashed in `flush`, which blames no record. A record that this happens to a
+    /// second time must be alone the third time; one that was alone is convicted.
     pub(super) fn lost_in_flush(self, message: String, place: Option<Place>, retries: u32) -> Verdict {
         if self.tries.is_suspect() {
             return self.blamed(Reason::Crash, message, place, retries);
@@ -109,7 +109,7 @@ impl Attempt {
     }
 
     /// It was held when its worker died on no record and in no `flush`: killed from outside, or by a thread
-    /// of its task's own.
+    /// of its own task.
     pub(super) fn lost_with_worker(self, message: &str, place: Option<Place>) -> Verdict {
         self.lost("worker", message, place)
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_two_crashed_flushes_is_tried_alone_and_then_convicted() {
+    fn a_record_in_two_crashed_flushes_is_tried_alone_and_then_convicted() {
         let first = next(attempt(Tries::default()).lost_in_flush(String::new(), None, 0));
         assert!(!first.is_suspect() && first.faults == 0);
         let second = next(attempt(first).lost_in_flush(String::new(), None, 0));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_held_while_its_worker_is_killed_is_neither_suspect_nor_run_for_ever() {
+    fn a_record_held_while_its_worker_is_killed_is_neither_suspect_nor_run_for_ever() {
         let mut tries = Tries::default();
         for _ in 0..LOSSES_MAX {
             tries = next(attempt(tries).lost_with_worker("SIGKILL", None));

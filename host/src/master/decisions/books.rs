@@ -1,5 +1,5 @@
-//! The books of a run: which records are open, what became of the others, and the rows that follow from it.
-//! Pure; knows records, but not which slot should get which.
+//! The books of a run: which records are open, what became of the others, and the rows that follow from that.
+//! Pure: knows records, but not which slot should get them.
 
 use bytes::Bytes;
 
@@ -31,14 +31,14 @@ pub struct Counts {
     pub resumed: u64,
 }
 
-/// What was finished since the last time that this was asked.
+/// What was finished since this was last asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// The records; their rows were handed out.
     pub newly: RangeSet,
-    /// Records that are done, of all that were ever told.
+    /// Records that are done, of all that were ever told as finished.
     pub done: u64,
-    /// Records that have failed, of all that were ever told.
+    /// Records that have failed, of all that were ever told as finished.
     pub failed: u64,
     /// Executions after a record's first.
     pub retried: u64,
@@ -70,7 +70,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// Empty ones.
+    /// The books of a run that has read nothing.
     pub(super) fn new(keep_order: bool, retries: u32) -> Self {
         Self {
             ledger: Ledger::default(),
@@ -84,7 +84,7 @@ impl Books {
         }
     }
 
-    /// Those of a run that goes on after others, and may be interrupted again.
+    /// The books of a run that goes on after others, and can be interrupted again.
     pub(super) fn resume(keep_order: bool, retries: u32, earlier: &Earlier) -> Self {
         let resumed = earlier.finished.len();
         let Earlier { done, failed, retried, .. } = *earlier;
@@ -97,8 +97,8 @@ impl Books {
         }
     }
 
-    /// Numbers records that were just read. Those that are to be run are returned, in pieces that begin with
-    /// the number given: what an earlier run has finished was counted when this one began.
+    /// Numbers records that were just read. Returns those that must be run, in pieces, each with the number
+    /// of its first record: what an earlier run has finished was counted when this one began.
     pub(super) fn enter(&mut self, records: Records) -> Vec<(Seq, Records)> {
         let first = self.next;
         self.next = first.plus(records.len());
@@ -126,8 +126,8 @@ impl Books {
         (self.next, self.earlier.end())
     }
 
-    /// What was finished since the last call, if anything was, and can be relied on as soon as the rows that
-    /// were handed out are written. To be asked only between events.
+    /// What was finished since the last call, if anything was. It can be relied on as soon as the rows that
+    /// were handed out are written. To be called only between events.
     pub(super) fn take_progress(&mut self) -> Option<Progress> {
         let newly = self.arranger.take_finished();
         if newly.is_empty() { None } else { Some(self.progress(newly)) }
@@ -181,7 +181,7 @@ impl Books {
         for outcome in Outcome::all(table) {
             let within = |outcome: &Outcome| start <= outcome.end && outcome.end <= body.len() as u64;
             let Some(outcome) = outcome.filter(within) else {
-                return Reported { verdicts, broken: Some("a report holds an outcome that is none") };
+                return Reported { verdicts, broken: Some("a report holds an invalid outcome") };
             };
             let span = body.slice(start as usize..outcome.end as usize);
             start = outcome.end;
@@ -196,7 +196,7 @@ impl Books {
         Reported { verdicts, broken: None }
     }
 
-    /// Whether a worker that has ended a batch has said something of each of its records.
+    /// Whether a worker that has ended a batch has reported something of each of its records.
     pub(super) fn knows_all_of(&self, slot: SlotId, batch: BatchId) -> bool {
         self.ledger.get(slot, batch).is_none_or(|sent| sent.unfinished().all(|(_, held)| held))
     }
@@ -250,7 +250,7 @@ impl Books {
     fn finish_whole(&mut self, slot: SlotId, batch: BatchId, rows: &Bytes) -> Result<(), &'static str> {
         // Records that have ended must not end again.
         if !self.ledger.get(slot, batch).is_some_and(Sent::is_untouched) {
-            return Err("it reports a whole batch of which it has reported records");
+            return Err("it reports a whole batch after single records of it");
         }
         let Some(sent) = self.ledger.remove(slot, batch) else { return Ok(()) };
         let records = sent.records().len();
@@ -307,7 +307,7 @@ impl Books {
             return None;
         }
         let Some(reason) = Reason::of_status(outcome.status) else { return Some(finished.attempt.excused()) };
-        // A slave that is none of ours may say more than a worker can.
+        // A peer that is not one of our slaves can say more than a worker can.
         let message = String::from_utf8_lossy(&span[..span.len().min(MESSAGE_BYTES_MAX)]).into_owned();
         Some(finished.attempt.blamed(reason, message, place.cloned(), self.retries))
     }

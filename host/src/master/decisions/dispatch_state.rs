@@ -1,6 +1,6 @@
-//! Every decision of a run: which batch goes to which slot, what is tried again, when tasks are flushed and when
-//! the run is over. Pure: the dispatcher feeds it events and performs the actions that it returns. `books.rs`
-//! keeps account of records.
+//! Every decision of a run: which batch goes to which slot, what is tried again, when tasks are flushed and
+//! when the run is over. Pure: the dispatcher feeds it events and performs the actions that it returns.
+//! `books.rs` keeps account of records.
 //!
 //! **Invariant:** read = done + failed + in flight + waiting, after every event (`sanity_check`).
 
@@ -42,7 +42,7 @@ pub struct DispatchState {
     books: Books,
     slots: Slots,
     retries: RetryQueue,
-    /// There in a partitioned run.
+    /// Only in a partitioned run.
     partition: Option<Partition>,
     /// Records that were read and fit no slot yet.
     pending: Pending,
@@ -58,7 +58,7 @@ impl DispatchState {
         Self::with_books(Books::new(rules.keep_order, rules.retries), rules)
     }
 
-    /// A run that goes on after others: it has read nothing yet either, and passes over what they have
+    /// A run that goes on after others: it has read nothing yet either, and will pass over what they have
     /// finished.
     pub fn resume(rules: RunRules, earlier: &Earlier) -> Self {
         Self::with_books(Books::resume(rules.keep_order, rules.retries, earlier), rules)
@@ -82,8 +82,8 @@ impl DispatchState {
         self.books.counts
     }
 
-    /// What was finished since the last call, if anything was; at the end of a run, all of it. Once the rows
-    /// are written that were handed out so far, it can be relied on. For runs that may be gone on with.
+    /// What was finished since the last call, if anything was; at the end of a run, in any case. It can be
+    /// relied on once the rows that were handed out so far are written. For runs that can be resumed.
     pub fn take_progress(&mut self) -> Option<Progress> {
         if self.finished { Some(self.books.last_progress()) } else { self.books.take_progress() }
     }
@@ -140,7 +140,7 @@ impl DispatchState {
         if !self.slots.is_down(slot) {
             return self.give_up(
                 slot.node,
-                &format!("it says that slot {} is up, which cannot be", slot.index),
+                &format!("it says that slot {} is up, which is up already or does not exist", slot.index),
                 now,
             );
         }
@@ -208,7 +208,7 @@ impl DispatchState {
         now: Instant,
     ) -> Vec<Action> {
         let slot = SlotId { node, index: report.slot };
-        // What a worker says that was given up is void: its records are elsewhere.
+        // What a replaced worker says no longer counts: its records are elsewhere.
         if !self.slots.is_up(slot, report.epoch) {
             return Vec::new();
         }
@@ -253,7 +253,11 @@ impl DispatchState {
         let mut actions = self.carry_out(verdicts, now);
         // Records that only come back are not counted as tried: this could go on for ever.
         if in_vain && self.slots.note_vain_loss(node) {
-            actions.extend(self.give_up(node, "its workers are lost again and again, and do nothing", now));
+            actions.extend(self.give_up(
+                node,
+                "its workers are lost again and again without finishing anything",
+                now,
+            ));
             return actions;
         }
         self.settle(actions, now)
@@ -274,8 +278,8 @@ impl DispatchState {
         self.settle(actions, now)
     }
 
-    /// A slave was asked to end: it gets no more. Its keys stay with it until it is let go: elsewhere they
-    /// would meet what it still has of them.
+    /// A slave was asked to end: it gets no more records. Its keys stay with it until it is let go, because
+    /// elsewhere they would meet the records that it still has.
     pub fn on_node_draining(&mut self, node: NodeId, now: Instant) -> Vec<Action> {
         self.slots.set_draining(node);
         self.settle(Vec::new(), now)
@@ -305,7 +309,8 @@ impl DispatchState {
         self.slots.sanity_check();
     }
 
-    /// What follows from every event: free slots are filled, ready rows are written, and the end is noticed.
+    /// What follows from every event: free slots are filled, ready rows are written, and the end of the run
+    /// is noticed.
     fn settle(&mut self, mut actions: Vec<Action>, now: Instant) -> Vec<Action> {
         self.let_go_of_drained(&mut actions);
         self.fill(now, &mut actions);

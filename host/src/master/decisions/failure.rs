@@ -39,7 +39,7 @@ impl Reason {
         }
     }
 
-    /// What an unsuccessful outcome says; `None` for one that is no failure of the record.
+    /// What an unsuccessful outcome says; `None` if the outcome is not a failure of the record.
     pub fn of_status(status: Status) -> Option<Self> {
         match status {
             Status::Rejected => Some(Self::Rejected),
@@ -58,7 +58,7 @@ impl Reason {
         }
     }
 
-    /// Whether another attempt may end better.
+    /// Whether another attempt could end better.
     pub fn may_be_retried(self) -> bool {
         !matches!(self, Self::Rejected | Self::TooLong | Self::Lost)
     }

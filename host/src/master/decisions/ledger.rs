@@ -1,5 +1,5 @@
-//! What is in flight: every batch that was sent and not finished, with its bytes, so that it can be sent
-//! again. Pure; the only place that knows which records of a batch are still open.
+//! What is in flight: every batch that was sent and is not finished, with its bytes, so that it can be sent
+//! again. Pure. The only place that knows which records of a batch are still open.
 
 use std::collections::HashMap;
 
@@ -159,7 +159,7 @@ impl Sent {
         })
     }
 
-    /// Whether nothing was said of single records of it.
+    /// Whether nothing has been reported of single records of it.
     pub(super) fn is_untouched(&self) -> bool {
         self.states.is_none()
     }

@@ -1,5 +1,5 @@
-//! How fast a slot works, learned from its reports, and what follows from that: how large its next batch is, and
-//! how many may be under way. Pure.
+//! How fast a slot works, learned from its reports, and what follows from that: how large its next batch is,
+//! and how many may be under way. Pure.
 
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ impl Pace {
         (target as usize).min(self.last_batch.max(1) * GROWTH).clamp(1, BATCH_RECORDS_MAX)
     }
 
-    /// How many batches may be under way: few if they are long (so that no record waits behind a slow one while
-    /// another slot is idle), more if they are short against the way there and back.
+    /// How many batches may be under way: few if they are long (so that no record waits behind a slow one
+    /// while another slot is idle), more if they are short against the way there and back.
     pub(super) fn window(&self, round_trip: Duration) -> usize {
         let Some(ns_per_record) = self.ns_per_record else { return 1 };
         let batch = Duration::from_nanos((ns_per_record * self.last_batch as f64) as u64);

@@ -1,5 +1,5 @@
-//! Partitioned scheduling: a queue of records for each slot, filled by their keys. Pure, but for the plugin
-//! that may compute a key.
+//! Partitioned scheduling: a queue of records for each slot, filled by their keys. Pure, except for a plugin
+//! that computes keys.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,7 +16,7 @@ use crate::schedule::{Rendezvous, node_identity};
 /// do not starve beside one with many.
 const QUEUED_BYTES_PER_SLOT: usize = 1024 * 1024;
 
-/// Where records wait that have no slot.
+/// Where records wait while no slot takes part.
 const NOWHERE: SlotId = SlotId { node: NodeId(u32::MAX), index: SlotIndex(0) };
 
 /// Finds a record's key.
@@ -62,8 +62,8 @@ pub(super) struct Partition {
     format: Format,
     /// The slots that take part, with the identity of their nodes.
     members: BTreeMap<SlotId, u64>,
-    /// Slots that take part as soon as nothing is in flight. Only then may keys move: so equal keys never
-    /// meet in two workers at once, and stay in the order of the input.
+    /// Slots that take part as soon as nothing is in flight. Keys move only then, so equal keys never meet
+    /// in two workers at once, and stay in the order of the input.
     joining: Vec<Joining>,
     rendezvous: Option<Rendezvous>,
     queues: BTreeMap<SlotId, Queue>,
@@ -93,7 +93,8 @@ impl Partition {
         self.joining.push(Joining { identity: node_identity(node_name), slots });
     }
 
-    /// Nothing is in flight: slots that wait take part. What is queued for others, and is theirs now, moves.
+    /// Nothing is in flight, so slots that wait take part. Records that are queued for other slots, and now
+    /// belong to these, move.
     pub(super) fn admit(&mut self) {
         if self.joining.is_empty() {
             return;
@@ -104,7 +105,7 @@ impl Partition {
         self.redistribute();
     }
 
-    /// The slots of a node take part no more. What is queued for them moves.
+    /// The slots of a node no longer take part. What is queued for them moves.
     pub(super) fn leave(&mut self, node: NodeId) {
         self.joining.retain(|joining| joining.slots.iter().all(|slot| slot.node != node));
         let members = self.members.len();
@@ -130,7 +131,7 @@ impl Partition {
         if self.joining.is_empty() { self.queues.keys().copied().collect() } else { Vec::new() }
     }
 
-    /// Queues records that were read, the first of which is `first`. Those that have no key are returned.
+    /// Queues records that were read, the first of which is `first`. Returns those that have no key.
     pub(super) fn queue(&mut self, records: &Records, first: Seq) -> Vec<FailedRecord> {
         let mut failed = Vec::new();
         for (index, record) in records.iter().enumerate() {
@@ -152,7 +153,7 @@ impl Partition {
 
     /// Queues a record that came back, before those that were never sent, in the order of the input.
     pub(super) fn push_again(&mut self, again: Again) {
-        // It had a key when it was read. A partitioner that changes its mind must not lose it.
+        // It had a key when it was read. A partitioner that changes its mind must not lose the record.
         let slot = self.slot_of(&again.record).unwrap_or(NOWHERE);
         self.queued_bytes += again.record.len();
         self.queued_records += 1;

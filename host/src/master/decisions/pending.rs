@@ -44,7 +44,7 @@ impl Pending {
         self.records
     }
 
-    /// Whether none waits.
+    /// Whether no record waits.
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }

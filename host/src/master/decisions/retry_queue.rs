@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use super::attempt::Again;
 use crate::ids::{Seq, SlotId};
 
-/// Pause before the second attempt of a record that failed; doubled for each further one.
+/// Pause before the second attempt of a record that failed, doubled for each further one: long enough for a
+/// hiccup to pass, short enough that no one notices.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause.
+/// The longest pause: a run that waits for one record should not seem to hang.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Records that may wait before no more input is read: a task that asks for another try each time must not
-/// fill the memory. Each costs its bytes, and some for the books.
+/// fill the memory. Each costs its bytes, and some more to keep track of it.
 const RECORDS_MAX: usize = 250_000;
-/// Their bytes.
+/// The bytes that those records may have, for the same reason.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Records that wait.
@@ -50,7 +51,7 @@ impl RetryQueue {
         self.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// Whether none waits.
+    /// Whether no record waits.
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! The slots of a run: which can take a batch, how large it should be, and how many may be under way. Pure.
+//! The slots of a run: which of them can take a batch, and which one is next. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,25 +6,25 @@ use std::time::Duration;
 use super::pace::Pace;
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
 
-/// Flushes after which a task may still hold records. Its slave says that it has failed after the first:
-/// these are for a slave that does not.
+/// Flushes after which a task may still hold records. A slave reports after the first that its task has
+/// failed: the others are for a slave that does not.
 const VAIN_FLUSHES_MAX: u32 = 3;
 
-/// Workers of a node that may be lost in a row, beside one for each slot, without any record being done or to
-/// blame. A slave whose workers do not start gives up by itself long before.
+/// Workers of a node that may be lost in a row, beside one for each slot, without a record that is done or to
+/// blame. A slave whose workers do not start gives up by itself long before that.
 const VAIN_LOSSES_MAX: u32 = 16;
 
-/// What a commit adds to a round trip of a slave with a sink: its reports wait for it, its answers to pings
-/// do not. Ten milliseconds are a few of gathering and one wait for a disk.
+/// What a commit adds to a round trip of a slave with a sink: its reports wait for the commit, its answers to
+/// pings do not. Ten milliseconds are a few of gathering and one wait for a disk.
 const COMMIT_GUESS: Duration = Duration::from_millis(10);
 
-/// A round trip, until one was measured.
+/// A round trip, until one is measured: about that of a local network.
 const ROUND_TRIP_GUESS: Duration = Duration::from_micros(100);
 
 /// A worker's place, as the master sees it.
 #[derive(Debug, Default)]
 struct Slot {
-    /// Its worker; what others have said is void.
+    /// The number of its worker; what other workers of the slot have said no longer counts.
     epoch: Epoch,
     /// Whether it has a worker.
     up: bool,
@@ -38,7 +38,7 @@ struct Slot {
     flushing: Option<BatchId>,
     /// Flushes in a row after which it still held records.
     vain_flushes: u32,
-    /// It is kept free for a record that must be alone, or has that record.
+    /// It is kept free for a record that must be alone, or has such a record.
     reserved: bool,
     /// How fast its workers are.
     pace: Pace,
@@ -64,15 +64,15 @@ struct NodeSlots {
 pub(super) struct Slots {
     nodes: BTreeMap<NodeId, NodeSlots>,
     slots: BTreeMap<SlotId, Slot>,
-    /// Slots with credit: those with the fewest batches first. Among these, who has not reported yet comes
-    /// first, in turn; then the one that was busy last, because its buffers are still warm. Where tasks
-    /// are slow all slots are busy anyway; where they are fast, a few do the work of many.
+    /// Slots with credit, those with the fewest batches first. Among equals, slots that have not reported
+    /// yet come first, in turn; then the slot that was busy last, because its buffers are still warm.
+    /// Where tasks are slow, all slots are busy anyway; where they are fast, a few do the work of many.
     free: BTreeSet<(usize, u64, SlotId)>,
     /// Where each slot stands in `free`.
     places: BTreeMap<SlotId, (usize, u64)>,
     turns: u64,
-    /// Slots whose tasks may hold something, and have nothing under way: kept, because at the end of a run
-    /// this is asked after every event.
+    /// Slots whose tasks may hold something, and have nothing under way. Kept here, because at the end of a
+    /// run they are asked for after every event.
     flush_due: BTreeSet<SlotId>,
     /// How many slots' tasks may hold something, or are being flushed.
     unflushed: usize,
@@ -192,7 +192,7 @@ impl Slots {
         self.update(id, |slot| slot.pace.learn(records, busy));
     }
 
-    /// A worker was lost, and no record with it. Returns whether that happens for ever.
+    /// A worker was lost, and no record with it. Returns whether that has happened too often.
     pub(super) fn note_vain_loss(&mut self, id: NodeId) -> bool {
         let Some(node) = self.nodes.get_mut(&id) else { return false };
         node.vain_losses += 1;
@@ -225,13 +225,13 @@ impl Slots {
         item == BatchId::OWN_FLUSH || self.slots.get(&id).is_some_and(given)
     }
 
-    /// Whether that is the flush which is under way.
+    /// Whether an item is the flush that is under way.
     pub(super) fn is_flush(&self, id: SlotId, item: BatchId) -> bool {
         self.slots.get(&id).is_some_and(|slot| slot.flushing == Some(item))
     }
 
-    /// A flush is over, and records are still held: another one is due. Returns whether that happens for
-    /// ever.
+    /// A flush is over, and records are still held, so another one is due. Returns whether that has happened
+    /// too often.
     pub(super) fn note_vain_flush(&mut self, id: SlotId) -> bool {
         let vain_flushes = self.update(id, |slot| {
             slot.needs_flush = true;
@@ -241,8 +241,8 @@ impl Slots {
         vain_flushes.is_some_and(|flushes| flushes > VAIN_FLUSHES_MAX)
     }
 
-    /// Whether records of a slot are in flight or held. One that is kept free for a suspect is free for all
-    /// again once the suspect is through.
+    /// Whether a slot has records, in flight or held. A slot that is kept free for a suspect is free for all
+    /// records again once the suspect is through.
     pub(super) fn set_empty(&mut self, id: SlotId, empty: bool) {
         let clearing = self.clearing == Some(id);
         self.update(id, |slot| {
@@ -251,8 +251,8 @@ impl Slots {
         });
     }
 
-    /// A slot that has nothing, for a record that must be alone. If there is none, one gets nothing new until
-    /// it is empty.
+    /// An empty slot, for a record that must be alone. If there is none, one slot gets nothing new until it
+    /// is empty.
     pub(super) fn clear_one(&mut self) -> Option<SlotId> {
         let id = self.clearing.or_else(|| self.best(None))?;
         self.clearing = Some(id);
@@ -267,7 +267,7 @@ impl Slots {
         Some(id)
     }
 
-    /// A record that must be alone goes to a slot that has nothing.
+    /// A record that must be alone goes to an empty slot.
     pub(super) fn reserve(&mut self, id: SlotId) {
         self.update(id, |slot| slot.reserved = true);
     }
@@ -299,7 +299,7 @@ impl Slots {
         self.unflushed == 0
     }
 
-    /// The slots that want to be flushed.
+    /// The slots whose tasks must be asked to finish what they hold, and can be.
     pub(super) fn flushes_due(&self) -> Vec<SlotId> {
         self.flush_due.iter().copied().collect()
     }
@@ -315,7 +315,7 @@ impl Slots {
         assert_eq!(self.unflushed, unflushed, "slots that are not flushed are counted");
     }
 
-    /// The slot that should get the next batch: the one with the fewest, but if possible not `avoided`.
+    /// The slot that should get the next batch: the one with the fewest batches, but not `avoided`.
     pub(super) fn best(&self, avoided: Option<SlotId>) -> Option<SlotId> {
         let mut slots = self.free.iter().map(|(_, _, slot)| *slot);
         slots.find(|slot| Some(*slot) != avoided)

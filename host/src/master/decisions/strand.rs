@@ -1,5 +1,6 @@
-//! The rows of a batch whose records do not follow each other in the input, as one report brings them: what a
-//! partitioned run has most of. Pure. It hands rows out run by run and allocates nothing per record.
+//! The rows of a batch whose records do not follow each other in the input, as one report brings them: most
+//! reports of a partitioned run are such. Pure. It hands rows out run by run and allocates nothing per
+//! record.
 
 use std::ops::Range;
 

@@ -24,7 +24,7 @@ impl Farewell {
             let name = &peer.name;
             self.news
                 .problems
-                .push(format!("{name} was lost: the rows that it has written are not among those delivered"));
+                .push(format!("{name} was lost: the rows that it wrote are not among those delivered"));
         }
     }
 }

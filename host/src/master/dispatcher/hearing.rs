@@ -1,5 +1,5 @@
-//! What the dispatcher hears from its links: each event becomes an event of the run's state, whose actions are
-//! then performed.
+//! What the dispatcher hears from its links: each event becomes an event of the run's state, whose actions
+//! are then performed.
 
 use std::time::Instant;
 
@@ -80,7 +80,10 @@ impl Dispatcher {
                 self.plan.state.on_slot_lost(node, &lost, now)
             }
             SlaveToMaster::Draining => {
-                tracing::info!(node = self.name(node), "a node is about to end; it finishes what it has");
+                tracing::info!(
+                    node = self.name(node),
+                    "a node is about to end; it finishes the records that it has"
+                );
                 self.plan.state.on_node_draining(node, now)
             }
             SlaveToMaster::Failed { mut message } => {

@@ -1,5 +1,5 @@
-//! How a run takes leave of its slaves: a slave with a sink first puts away the rows that it has of the run, and
-//! says whether that went well; then every slave is told goodbye.
+//! How a run takes leave of its slaves: a slave with a sink first puts away the rows that it has of the run,
+//! and says whether that went well; then every slave is told goodbye.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::master::nodes::{Joined, LinkEvent};
 use crate::shutdown::Shutdown;
 use crate::wire::{MasterToSlave, SinkPlace, SlaveToMaster};
 
-/// How long slaves may take to answer the goodbye: as long as a silent peer is waited for, since a slave that is
-/// alive answers at once.
+/// How long slaves may take to answer the goodbye: as long as a silent peer is waited for, since a slave that
+/// is alive answers at once.
 const GOODBYE_MAX: Duration = SILENCE_MAX;
 
 impl Dispatcher {
@@ -31,10 +31,10 @@ impl Dispatcher {
         }
     }
 
-    /// The first node takes part. If it has a sink, the rows of this run do not come here.
+    /// The first node takes part. If it has a sink, the rows of this run do not come to the master.
     pub(super) fn on_first_sink(&self, sink: Option<&SinkPlace>) {
         if let Some(sink) = sink {
-            tracing::info!("rows go to {}, and not to the output", sink.name);
+            tracing::info!("rows go to {}, not to the output", sink.name);
         }
         if self.plan.ending.harvest.is_some() && !sink.is_some_and(|sink| sink.has_files) {
             let place = sink.map_or("the output", |sink| &sink.name);

@@ -1,4 +1,4 @@
-//! A master's line to one slave, whatever it runs over. The dispatcher sees frames in and events out.
+//! A master's link to one slave, whatever it runs over: the dispatcher puts frames in, and gets events out.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ pub(crate) enum LinkEvent {
     Said(NodeId, Frame<SlaveToMaster>),
     /// A round trip was measured.
     RoundTrip(NodeId, Duration),
-    /// The slave is free, and the link closed: the answer to a goodbye.
+    /// The slave has answered a goodbye: it is free, and the link is closed.
     Left(NodeId),
     /// The slave is gone.
     Lost(NodeId, String),
-    /// No slave is left, and none comes any more.
+    /// No slave is left, and no other will come.
     NoNodes(String),
 }
 
@@ -36,17 +36,16 @@ pub(crate) struct Joined {
     pub welcome: Welcome,
     /// The way to it.
     pub out: mpsc::Sender<Frame<MasterToSlave>>,
-    /// Ends the link at once, for a reason: the slave is not to be trusted any more. To drop it means
-    /// nothing.
+    /// Ends the link at once, for a reason: the slave cannot be trusted any more. Dropping it has no effect.
     pub hang_up: oneshot::Sender<String>,
 }
 
-/// Generations of workers whose batches may wait on the way to a slave: what was meant for a worker that has
-/// died since is still under way when its successor's comes.
+/// Generations of workers whose batches can wait on the way to a slave: what was meant for a worker that has
+/// since died is still under way when the batches of its successor come.
 const GENERATIONS: usize = 8;
 
-/// Frames that may be under way to a slave of so many slots: their credit and a flush each. A slave that lets
-/// more wait does not take what it is sent, and is given up.
+/// Frames that may be under way to a slave of so many slots: their credit, and a flush for each. A slave that
+/// lets more wait does not read what it is sent, and is given up.
 pub(crate) fn frames_max(slots: u16) -> usize {
     usize::from(slots) * (BATCHES_PER_SLOT_MAX + 1) * GENERATIONS + 8
 }

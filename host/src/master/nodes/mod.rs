@@ -1,5 +1,5 @@
-//! The slaves of a run, found in the registry and connected to; and what a link to one of them is, whatever it
-//! runs over. Knows nothing of records.
+//! The slaves of a run, found in the registry and connected to; and what a link to one of them is, whatever
+//! it runs over. Knows nothing of records.
 
 mod link;
 mod node_keeper;

@@ -1,5 +1,5 @@
-//! Finds slaves for a run and keeps them: reserves rows of the registry, connects, renews leases, notes who
-//! is lost, and gives everything back at the end. The run itself is none of its business.
+//! Finds slaves for a run and keeps them: reserves rows of the registry, connects, renews leases, notes which
+//! slaves are lost, and gives everything back at the end. It knows nothing of the run itself.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,18 +16,21 @@ use crate::owned_task;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
 use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role};
 
-/// How long a reservation lasts without being renewed: what a dead master's nodes wait for at most.
+/// How long a reservation lasts without being renewed: the longest that the nodes of a dead master stay
+/// reserved.
 const LEASE: Duration = Duration::from_secs(15);
 
 /// How often leases are renewed: two renewals may fail before one runs out.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
-/// How often nodes are looked for while there are none.
+/// How often nodes are looked for while there are none: a slave that starts is noticed at once, and the
+/// registry has little to do.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How often a slave is asked that still takes leave of another master.
+/// How often a slave is asked that is still taking leave of another master: for two seconds in all, and then
+/// it is given back.
 const BUSY_TRIES: u32 = 20;
-/// Pause between two of those.
+/// Pause between two such attempts: taking leave seldom takes longer.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the keeper works with.
@@ -48,11 +51,11 @@ pub(crate) struct NodeKeeper {
     pub init_commands: Arc<[(String, String)]>,
     /// Where slaves are announced.
     pub events: mpsc::Sender<LinkEvent>,
-    /// Resolves when the run takes leave of its nodes: no more are wanted then.
+    /// Resolves when the run takes leave of its nodes: from then on no more are wanted.
     pub enough: oneshot::Receiver<()>,
 }
 
-/// Something that the keeper waited for.
+/// Something that the keeper has waited for.
 enum Ready {
     Connected(NodeKey, Result<Box<Connection>, ConnectError>),
     Ended(NodeId, LinkEnd),
@@ -66,7 +69,7 @@ struct Keeping {
     next_node: u32,
     /// The task of the run: the first slave's. A run has one task,
     task: Option<String>,
-    /// and its rows go to one place: none if they come to the master.
+    /// and its rows go to one place: `Some(None)` if they come to the master.
     sink: Option<Option<String>>,
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
@@ -152,7 +155,8 @@ impl Keeping {
         }
     }
 
-    /// A node may be reserved without our knowing it, if the answer to the reservation was lost on its way.
+    /// A node can be reserved without this master knowing it, if the answer to the reservation was lost on
+    /// its way.
     async fn free_if_stray(&mut self, key: &NodeKey) {
         if !self.connecting.contains(key) && !self.linked.values().any(|linked| linked == key) {
             let NodeKeeper { registry, reservation, .. } = &self.keeper;
@@ -184,7 +188,7 @@ impl Keeping {
         match ready {
             Ready::Connected(key, Ok(connection)) => {
                 self.connecting.remove(&key);
-                // One that comes too late is given back with all others.
+                // A node that comes too late is given back with all others.
                 if !self.has_enough {
                     self.on_connected(key, *connection).await;
                 }
@@ -204,7 +208,7 @@ impl Keeping {
                         (registry.lost(&key, reservation).await, LinkEvent::Lost(node, reason))
                     }
                 };
-                // A dispatcher that is gone does not care any more.
+                // A dispatcher that has ended needs no events.
                 let _ = events.send(event).await;
                 self.note_registry(freed, "give a node back");
             }
@@ -215,7 +219,10 @@ impl Keeping {
         let Some(welcome) = connection.welcome.clone() else { return };
         let task = self.task.get_or_insert_with(|| welcome.task.clone());
         if *task != welcome.task {
-            tracing::warn!("{key} runs the task {}, this run {task}: not used", welcome.task);
+            tracing::warn!(
+                "{key} is not used: it runs the task {}, and this run the task {task}",
+                welcome.task
+            );
             return self.do_without(&key).await;
         }
         let its_sink = welcome.sink.as_ref().map(|sink| sink.name.clone());
@@ -223,7 +230,7 @@ impl Keeping {
         if *sink != its_sink {
             let name = |sink: &Option<String>| sink.clone().unwrap_or_else(|| "the master".to_owned());
             let (its, ours) = (name(&its_sink), name(sink));
-            tracing::warn!("rows of {key} go to {its}, those of this run to {ours}: not used");
+            tracing::warn!("{key} is not used: its rows go to {its}, and those of this run to {ours}");
             return self.do_without(&key).await;
         }
         let node = NodeId(self.next_node);
@@ -247,7 +254,7 @@ impl Keeping {
         }
     }
 
-    /// Gives a node back that was reserved and fits not.
+    /// Gives back a node that was reserved and does not fit the run.
     async fn do_without(&mut self, key: &NodeKey) {
         let NodeKeeper { registry, reservation, .. } = &self.keeper;
         let freed = registry.free_if_reserved_by(key, reservation).await;
@@ -262,14 +269,14 @@ impl Keeping {
             ConnectError::Refused { refusal: Refusal::Busy { .. } | Refusal::Draining, .. } => {
                 registry.free_if_reserved_by(key, reservation).await.map(drop)
             }
-            // Something else listens there, or another version: that does not pass by itself.
+            // Another program listens there, or another version: that does not pass by itself.
             ConnectError::Handshake {
                 source: HandshakeError::NotSimpleGrid | HandshakeError::OtherVersion { .. },
                 ..
             } => registry.invalidate(key).await.map(drop),
             _ => registry.lost(key, reservation).await.map(drop),
         };
-        self.note_registry(noted, "note it in the registry");
+        self.note_registry(noted, "record this in the registry");
     }
 
     async fn report_no_nodes(&self) {
@@ -277,16 +284,16 @@ impl Keeping {
         let trouble = self
             .last_trouble
             .as_ref()
-            .map_or_else(String::new, |trouble| format!("; last trouble: {trouble}"));
+            .map_or_else(String::new, |trouble| format!("; the last problem: {trouble}"));
         let message = format!(
             "no node could be reserved within {wait} (--wait-nodes): start slaves with the same --registry, or \
              look at `simplegrid node-manager list`{trouble}"
         );
-        // A dispatcher that is gone does not care any more.
+        // A dispatcher that has ended needs no events.
         let _ = self.keeper.events.send(LinkEvent::NoNodes(message)).await;
     }
 
-    /// Gives every row back, those included whose links have not ended.
+    /// Gives every row back, also those whose links have not ended.
     async fn give_back(mut self) {
         self.jobs.shutdown().await;
         let released = self.keeper.registry.release_reservation(&self.keeper.reservation).await;

@@ -16,11 +16,12 @@ pub(super) enum LinkEnd {
     Left,
     /// The slave is gone.
     Lost(String),
-    /// Nobody wants to hear of it any more: the run is over.
+    /// The run is over, so no one listens to this link any more.
     NotWanted,
 }
 
-/// How long a slave that was told goodbye may take to answer.
+/// How long a slave that was told goodbye may take to answer. A silent one is given up sooner: this is for a
+/// slave that sends heartbeats and nothing else.
 const GOODBYE_MAX: Duration = Duration::from_secs(10);
 
 /// Carries frames until the slave says goodbye, is lost, or is given up.
@@ -38,7 +39,7 @@ pub(super) async fn carry(
         tokio::select! {
             end = &mut receiving => end,
             sent = &mut sending => match sent {
-                // All is said; the slave's goodbye is still to come.
+                // Everything has been said; the slave's goodbye is still to come.
                 Ok(()) => wait_for_goodbye(receiving).await,
                 Err(error) => LinkEnd::Lost(error.to_string()),
             },

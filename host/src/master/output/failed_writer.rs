@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::master::decisions::FailedRecord;
 use crate::record::Format;
 
-/// Failures that are shown when there is no file for them.
+/// Failures that are shown when there is no file for them: enough to see what goes wrong.
 const SHOWN_MAX: u64 = 10;
 
-/// Bytes of a record that are shown.
+/// Bytes of a record that are shown: a few lines of a terminal.
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// One line of the file. `docs/failed-records.md` describes it.
@@ -48,12 +48,12 @@ pub(crate) struct FailedWriter {
     shown_in: ShownIn,
 }
 
-/// Where failures are shown that no file takes.
+/// Where failures are shown if there is no file for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ShownIn {
-    /// Standard error, as everything that a run has to say.
+    /// Standard error, like everything else that a run has to say.
     Stderr,
-    /// The log: the run is a part of something larger.
+    /// The log, because the run is a part of something larger.
     Log,
 }
 
@@ -81,7 +81,7 @@ impl FailedWriter {
         Self { file: None, format, shown: 0, shown_in: ShownIn::Log }
     }
 
-    /// Like `new`, but what is in the file stays until it is said [from where](Self::go_on_from) to write.
+    /// Like `new`, but the file stays as it is until [`go_on_from`](Self::go_on_from) says where to write.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -102,7 +102,7 @@ impl FailedWriter {
         Ok(Self { file: path.map(open).transpose()?, format, shown: 0, shown_in: ShownIn::Stderr })
     }
 
-    /// The file, for whoever waits until it is on the disk.
+    /// The file and its path, for the thread that waits until it is on the disk.
     ///
     /// # Errors
     /// If the system has no descriptor left.
@@ -114,7 +114,7 @@ impl FailedWriter {
         }
     }
 
-    /// Drops what is in the file behind its first `bytes` bytes, and goes on there.
+    /// Cuts the file to its first `bytes` bytes, and goes on there.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -172,7 +172,7 @@ impl FailedWriter {
         })
     }
 
-    /// Makes sure that all is in the file, and says how many were not shown.
+    /// Makes sure that everything is in the file, and says how many failures were not shown.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -38,8 +38,8 @@ impl OutputTarget {
         Ok(Self::file(path, file))
     }
 
-    /// A file that stays as it is until a journal says from where to go on; and the same file once more, at the
-    /// same position, for the journal's pen.
+    /// A file that stays as it is until a journal says from where to go on; and the same file once more, at
+    /// the same position, for the journal's pen.
     ///
     /// # Errors
     /// If the file cannot be opened.

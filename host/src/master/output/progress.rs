@@ -6,8 +6,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::master::decisions::Counts;
 
-/// How often the line is drawn anew.
+/// How often the line is drawn: often enough to look alive, and too seldom to cost anything.
 const DRAWS_PER_SECOND: u8 = 5;
+
+/// How long a run shows no line: one that ends sooner should not flicker.
+const HIDDEN_AT_FIRST: Duration = Duration::from_millis(500);
 
 /// One line on standard error that is drawn over itself.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ impl ProgressLine {
 
     /// Shows how far the run is.
     pub(crate) fn show(&self, counts: &Counts) {
-        if self.bar.is_hidden() || self.began.elapsed() < Duration::from_millis(500) {
+        if self.bar.is_hidden() || self.began.elapsed() < HIDDEN_AT_FIRST {
             return;
         }
         let Counts { read, done, failed, retried, resumed } = counts;

@@ -1,5 +1,5 @@
-//! Rows to their place: standard output or a file, on a thread of its own, because either may block. With a
-//! journal, the thread also makes its checkpoints, so that each comes after the rows that it counts.
+//! Writes rows to standard output or a file, on a thread of its own, because either may block. With a
+//! journal, the thread also writes the checkpoints, so that each comes after the rows that it counts.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -18,13 +18,14 @@ use super::write_error::WriteError;
 /// costs in memory.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Lots that may wait: one per event of the dispatcher.
+/// Lots that may wait: about one for each event of the dispatcher. Their bytes have a limit of their own.
 const LOTS_MAX: usize = 1024;
 
 /// Lots that one event may bring: the header of a journal, that of the output, rows, and a checkpoint.
 const LOTS_PER_EVENT_MAX: usize = 4;
 
-/// Larger pieces are written as they are, smaller ones are gathered first.
+/// Larger pieces are written as they are, smaller ones are gathered first: a system call costs as much as
+/// copying some of them.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Something for the thread to do.
@@ -51,7 +52,7 @@ pub(crate) struct ResultWriter {
 pub(crate) struct WriteFailure(oneshot::Receiver<WriteError>);
 
 impl WriteFailure {
-    /// Waits until writing fails; for ever if it does not. To be asked no more once it has.
+    /// Waits until writing fails; for ever if it does not. Not to be called again once it has.
     pub(crate) async fn wait(&mut self) -> WriteError {
         match (&mut self.0).await {
             Ok(error) => error,
@@ -68,7 +69,7 @@ struct Backlog {
 }
 
 impl ResultWriter {
-    /// Writes to that place, and to a journal if there is one.
+    /// Starts a writer for that target, and for a journal if there is one.
     ///
     /// # Errors
     /// If the system refuses a thread.
@@ -86,7 +87,7 @@ impl ResultWriter {
             .name("results".to_owned())
             .spawn(move || {
                 if let Err(error) = writing.write_all(lots_out) {
-                    // The dispatcher may have ended already; then it has seen the thread end.
+                    // The dispatcher may have ended already.
                     let _ = report.send(error);
                 }
             })
@@ -94,13 +95,13 @@ impl ResultWriter {
         Ok((Self { lots: Some(lots), backlog, thread: Some(thread) }, WriteFailure(failure)))
     }
 
-    /// Whether more rows may be taken.
+    /// Whether there is room for more rows.
     pub(crate) fn has_room(&self) -> bool {
         self.backlog.bytes.load(Relaxed) < WAITING_BYTES_MAX
             && self.lots.as_ref().is_some_and(|lots| lots.capacity() >= LOTS_PER_EVENT_MAX)
     }
 
-    /// Waits until there may be room again.
+    /// Waits until something has been written, so that there can be room again.
     pub(crate) async fn room(&self) {
         self.backlog.less.notified().await;
     }
@@ -112,7 +113,7 @@ impl ResultWriter {
         self.hand_over(Lot::Rows(rows));
     }
 
-    /// Begins to write at that length of the output, with that header of the journal.
+    /// Begins to write where the output has that length, with that header of the journal.
     pub(crate) fn begin(&self, header: Box<Header>, output_bytes: u64) {
         self.hand_over(Lot::Begin(header, output_bytes));
     }
@@ -169,7 +170,7 @@ impl Writing {
                 Ok(lot) => lot,
                 Err(mpsc::error::TryRecvError::Disconnected) => return self.flush(),
                 Err(mpsc::error::TryRecvError::Empty) => {
-                    // Nothing more to write for the moment: whoever waits for a row gets it now.
+                    // Nothing more to write for the moment, so a program that waits for a row gets it now.
                     self.flush()?;
                     match lots.blocking_recv() {
                         Some(lot) => lot,

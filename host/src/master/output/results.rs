@@ -57,7 +57,7 @@ impl Results {
         self.journal.as_ref().is_some_and(|journal| journal.complete)
     }
 
-    /// Whether the same command would go on where this run is.
+    /// Whether the same command would go on from where this run stands.
     pub(crate) fn can_be_resumed(&self) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.run.has_begun() && !journal.complete)
     }
@@ -67,17 +67,17 @@ impl Results {
         self.journal.is_some()
     }
 
-    /// Whether more results may be taken.
+    /// Whether there is room for more results.
     pub(crate) fn has_room(&self) -> bool {
         self.writer.has_room()
     }
 
-    /// Waits until there may be room again.
+    /// Waits until there can be room again.
     pub(crate) async fn room(&self) {
         self.writer.room().await;
     }
 
-    /// The first node takes part: its task is that of the run. `first_line` names the columns, if it is to be
+    /// The first node takes part: its task is the run's. `first_line` names the columns, if it should be
     /// written.
     pub(crate) fn on_task(&mut self, task: TaskIdentity, first_line: Option<Bytes>) -> Result<(), RunEnd> {
         self.first_line = first_line;
@@ -90,8 +90,8 @@ impl Results {
         }
     }
 
-    /// Input has come. Returns what of it may be run now: with a journal, nothing before it is known to be
-    /// this run's, and nothing is written either.
+    /// Input has come. Returns what can be run now: with a journal, nothing is run or written before the
+    /// journal is known to be this run's.
     pub(crate) fn admit(&mut self, input: Input) -> Result<Vec<Input>, RunEnd> {
         let Some(journal) = &mut self.journal else { return Ok(vec![input]) };
         match journal.run.on_input(input).map_err(RunEnd::from)? {
@@ -109,7 +109,7 @@ impl Results {
         }
     }
 
-    /// The input is over. It cannot be the journal's if that knows more records.
+    /// The input is over. If the journal knows more records, it belongs to another input.
     pub(crate) fn on_input_end(&self, state: &DispatchState) -> Result<(), RunEnd> {
         let (next, known) = state.reached();
         let Some(journal) = self.journal.as_ref().filter(|_| next < known) else { return Ok(()) };
@@ -144,7 +144,7 @@ impl Results {
         Ok(())
     }
 
-    /// With everything done before: makes sure that the input is the one that the journal knows.
+    /// With nothing left to do: makes sure that the input is the one that the journal knows.
     pub(crate) async fn confirm(&mut self, reader: &mut RecordReader, shutdown: &Shutdown) -> RunEnd {
         let Some(journal) = &mut self.journal else { return RunEnd::Finished };
         loop {
@@ -161,7 +161,7 @@ impl Results {
         }
     }
 
-    /// Writes what waits, and the last checkpoint; says how the run ends then.
+    /// Writes what waits, and the last checkpoint. Returns how the run ends after that.
     pub(crate) async fn finish(
         &mut self,
         mut end: RunEnd,
@@ -173,8 +173,8 @@ impl Results {
         if let Err(error) = failed {
             end = error.into();
         }
-        // A writer that has failed has said so, and one that may block for ever is left behind by a hard
-        // stop.
+        // A writer that has failed has reported it, and a hard stop leaves a writer behind that may block for
+        // ever.
         let left_behind = matches!(end, RunEnd::Stopped(_) | RunEnd::OutputClosed);
         let resumable = self.can_be_resumed();
         if left_behind || !(resumable || matches!(end, RunEnd::Finished | RunEnd::Drained(_))) {
@@ -192,8 +192,9 @@ impl Results {
         }
     }
 
-    /// Failed records go to the system first: then the checkpoint, which takes its turn behind the rows,
-    /// counts nothing that is not written. `false` if there is nothing to count.
+    /// Makes a checkpoint; `false` if there is nothing to count. Failed records are handed to the system
+    /// first, so that the checkpoint, which takes its turn behind the rows, counts nothing that is not
+    /// written.
     fn checkpoint(&mut self, state: &mut DispatchState, complete: bool) -> Result<bool, RunEnd> {
         let failed_bytes = self.failed.flush().map_err(RunEnd::from)?;
         let Some(progress) = state.take_progress() else { return Ok(false) };

@@ -87,7 +87,7 @@ pub(crate) fn exit_status(report: &RunReport) -> ExitStatus {
     /// SIGPIPE: what a filter ends with when its reader is gone.
     const PIPE: u8 = 13;
     match &report.end {
-        // Records that are done whose rows are not where they should be.
+        // Some records are done whose rows are not where they should be.
         RunEnd::Finished if !report.sinks.problems.is_empty() => ExitStatus::CannotGoOn,
         RunEnd::Finished if report.counts.failed == 0 => ExitStatus::Done,
         RunEnd::Finished => ExitStatus::SomeFailed,

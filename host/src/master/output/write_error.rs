@@ -6,7 +6,7 @@ use std::path::Path;
 /// Why rows could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    /// Whoever read standard output has seen enough.
+    /// The reader of standard output has seen enough.
     #[error("the reader of the output is gone")]
     Closed,
     /// The output, or a file that goes with it, cannot be written.
@@ -14,7 +14,7 @@ pub(crate) enum WriteError {
     Io {
         /// A path, or «standard output».
         place: String,
-        /// Why not.
+        /// Why.
         source: io::Error,
     },
 }

@@ -20,10 +20,10 @@ impl DispatchState {
             return Some("it holds records of more batches than a task may");
         }
         let in_vain = was_flush && !self.books.ledger.is_empty_at(slot) && self.slots.note_vain_flush(slot);
-        in_vain.then_some("records are still held after flush upon flush")
+        in_vain.then_some("records are still held after several flushes")
     }
 
-    /// A slave breaks the rules: it is given up before it does harm.
+    /// A slave breaks the rules, and is given up before it does harm.
     pub(super) fn give_up(&mut self, node: NodeId, reason: &str, now: Instant) -> Vec<Action> {
         let mut actions = vec![Action::GiveUp { node, reason: reason.to_owned() }];
         actions.extend(self.on_node_lost(node, reason, now));

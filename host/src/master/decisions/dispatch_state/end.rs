@@ -1,12 +1,12 @@
-//! How tasks are made to finish what they hold: those of a node that drains, and all of them at the end of the
-//! run. Pure.
+//! How tasks are made to finish what they hold: those of a node that drains, and all of them at the end of
+//! the run. Pure.
 
 use super::DispatchState;
 use crate::ids::SlotId;
 use crate::master::decisions::action::Action;
 
 impl DispatchState {
-    /// Nodes that were asked to end, and have nothing left, may go.
+    /// Nodes that were asked to end and have no records left are let go.
     pub(super) fn let_go_of_drained(&mut self, actions: &mut Vec<Action>) {
         for node in self.slots.draining() {
             let slots = self.slots.of_node(node);

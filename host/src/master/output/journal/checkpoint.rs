@@ -26,7 +26,8 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// A checkpoint at which the failed-records file has so many bytes. The output's are still to be said.
+    /// A checkpoint at which the failed-records file has so many bytes. The bytes of the output are not known
+    /// yet.
     pub(crate) fn new(progress: &Progress, failed_bytes: u64, complete: bool) -> Self {
         let mut at = 0;
         let ranges = progress.newly.iter().map(|(first, records)| {
@@ -43,7 +44,7 @@ impl Checkpoint {
         Self { output_bytes, ..self }
     }
 
-    /// The records that were finished since the last checkpoint; `None` if there cannot be such records.
+    /// The records that were finished since the last checkpoint; `None` if their numbers are impossible.
     pub(crate) fn finished(&self) -> Option<RangeSet> {
         let mut finished = RangeSet::default();
         let mut at = 0_u64;

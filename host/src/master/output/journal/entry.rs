@@ -1,8 +1,8 @@
 //! The bytes of a journal. `docs/journal.md` specifies them. Pure; any bytes give an answer or an error.
 //!
 //! A preamble says which format it is and guards the length of the header; entries follow, each with a
-//! checksum. The first entry is the header, all others are checkpoints. What is behind the first entry that
-//! is not whole is no part of the journal: a write that was cut off, or bits that have flipped.
+//! checksum. The first entry is the header, all others are checkpoints. The first entry that is not whole,
+//! and whatever follows it, is not part of the journal: it is a write that was cut off, or bits have flipped.
 
 use std::io::{self, Read};
 
@@ -25,7 +25,7 @@ pub(super) const VERSION: u32 = 2;
 /// Magic, version, the run, length of the header, and the low half of the xxh3 of those.
 const PREAMBLE_BYTES: usize = 8 + 4 + 16 + 4 + 4;
 
-/// Those of the first version, which named no run.
+/// The preamble of the first version, which named no run.
 const FIRST_PREAMBLE_BYTES: usize = 8 + 4 + 4 + 4;
 
 /// Length and checksum before the payload of an entry.
@@ -60,8 +60,8 @@ pub(crate) struct Contents {
 /// Why nothing in a journal can be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
-    /// It does not begin as a journal does.
-    #[error("it is no journal")]
+    /// It does not begin like a journal.
+    #[error("it is not a journal")]
     NotAJournal,
     /// It was written by another version.
     #[error("it has version {0}")]
@@ -82,7 +82,7 @@ pub(super) fn encode_header(run: RunId, header: &Header) -> io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// The bytes of a journal whose run has a name and nothing else yet.
+/// The bytes of a journal whose run has a name, and nothing else yet.
 pub(super) fn encode_name(run: RunId) -> Vec<u8> {
     encode_preamble(run, 0)
 }
@@ -97,16 +97,16 @@ fn encode_preamble(run: RunId, header_bytes: usize) -> Vec<u8> {
     bytes
 }
 
-/// The bytes of an entry that follows on `index` others.
+/// The bytes of an entry that follows `index` others.
 ///
 /// # Errors
-/// If it is larger than an entry may be.
+/// If it is larger than an entry can be.
 pub(super) fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; FRAME_BYTES];
     bytes = postcard::to_extend(entry, bytes).map_err(io::Error::other)?;
     let payload = &bytes[FRAME_BYTES..];
     if payload.len() > JOURNAL_ENTRY_BYTES_MAX {
-        return Err(io::Error::other("an entry would be larger than entries may be"));
+        return Err(io::Error::other("an entry would be larger than entries can be"));
     }
     let (length, sum) = (payload.len() as u32, xxh3_64_with_seed(payload, index));
     bytes[..4].copy_from_slice(&length.to_le_bytes());
@@ -117,7 +117,7 @@ pub(super) fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec
 /// Reads a journal up to the end of its last whole entry.
 ///
 /// # Errors
-/// If it is none, or its header is damaged, or it cannot be read.
+/// If it is not a journal, its header is damaged, or it cannot be read.
 pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     let mut not_begun =
         Contents { run: None, header: None, saved: Saved::default(), intact_bytes: 0, entries: 0 };
@@ -145,8 +145,8 @@ pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     Ok(contents)
 }
 
-/// The run, and the length of the header, which is 0 as long as there is none; `None` if the journal ends
-/// before they are said.
+/// The run, and the length of the header, which is 0 while there is none; `None` if the journal ends before
+/// it says them.
 fn read_preamble(journal: &mut impl Read) -> Result<Option<(RunId, usize)>, Damage> {
     let preamble = read_up_to(journal, PREAMBLE_BYTES)?;
     let magic = &preamble[..preamble.len().min(MAGIC.len())];
@@ -171,7 +171,7 @@ fn read_preamble(journal: &mut impl Read) -> Result<Option<(RunId, usize)>, Dama
     Ok(Some((run, header_bytes as usize)))
 }
 
-/// Whether a journal begins as those of the first version do.
+/// Whether a journal begins like those of the first version.
 fn is_of_the_first_version(preamble: &[u8]) -> bool {
     preamble.len() >= FIRST_PREAMBLE_BYTES
         && preamble[8..12] == 1_u32.to_le_bytes()
@@ -187,7 +187,7 @@ enum Payload {
     Whole(Vec<u8>),
 }
 
-/// Reads the entry that follows on `index` others; it must have the `expected` length, if that is known.
+/// Reads the entry that follows `index` others; it must have the `expected` length, if that is known.
 fn read_payload(journal: &mut impl Read, index: u64, expected: Option<usize>) -> io::Result<Payload> {
     let frame = read_up_to(journal, FRAME_BYTES)?;
     if frame.len() < FRAME_BYTES {
@@ -208,7 +208,7 @@ fn read_payload(journal: &mut impl Read, index: u64, expected: Option<usize>) ->
     })
 }
 
-/// As many bytes as asked for, or those that there are. Memory grows as bytes come, whatever a length says.
+/// As many bytes as asked for, or as many as there are. Memory grows as bytes come, whatever a length says.
 fn read_up_to(journal: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
     let mut read = Vec::new();
     journal.take(bytes as u64).read_to_end(&mut read)?;

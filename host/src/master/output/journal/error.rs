@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-/// Something in which a run is not the one that its journal was begun for.
+/// Something in which a run differs from the one that its journal was begun for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     /// What differs.
@@ -17,14 +17,14 @@ pub(crate) struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, earlier, now } = self;
-        write!(f, "{what} was {earlier}, and is {now} now")
+        write!(f, "{what} was {earlier} and is now {now}")
     }
 }
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
-    /// The system refuses it.
+    /// The system refuses to open it.
     #[error("cannot open the journal {}", path.display())]
     Open {
         /// The journal.
@@ -40,22 +40,22 @@ pub(crate) enum JournalError {
         /// Why not.
         source: io::Error,
     },
-    /// A run with it is going on.
-    #[error("the journal {} is in use: another run with it is going on", path.display())]
+    /// Another run is using it.
+    #[error("the journal {} is in use by another run", path.display())]
     InUse {
         /// The journal.
         path: PathBuf,
     },
     /// It is some other file.
-    #[error("{} is not a journal of SimpleGrid; nothing was changed in it", path.display())]
+    #[error("{} is not a SimpleGrid journal; it was left unchanged", path.display())]
     NotAJournal {
         /// The file.
         path: PathBuf,
     },
     /// Written by another version of the program.
     #[error(
-        "the journal {} has the version {version}, and this program knows {known}: go on with the program that \
-         wrote it, or delete it and the output to start anew", path.display()
+        "the journal {} has version {version}, and this program knows version {known}: continue with the program \
+         that wrote it, or delete the journal and the output to start over", path.display()
     )]
     OtherVersion {
         /// The journal.
@@ -65,10 +65,10 @@ pub(crate) enum JournalError {
         /// Ours.
         known: u32,
     },
-    /// Nothing in it can be relied on.
+    /// Its header is damaged, so nothing in it can be relied on.
     #[error(
-        "the header of the journal {} is damaged, so nobody knows which run it belongs to: delete it and the \
-         output to start anew", path.display()
+        "the header of the journal {} is damaged, so it does not say which run it belongs to: delete the journal \
+         and the output to start over", path.display()
     )]
     HeaderDamaged {
         /// The journal.
@@ -77,7 +77,7 @@ pub(crate) enum JournalError {
     /// It belongs to another run.
     #[error(
         "the journal {} belongs to another run: {difference}; run the same command with the same input, or \
-         delete the journal and the output to start anew", path.display()
+         delete the journal and the output to start over", path.display()
     )]
     OtherRun {
         /// The journal.
@@ -85,26 +85,26 @@ pub(crate) enum JournalError {
         /// What differs.
         difference: Difference,
     },
-    /// A file has lost what the journal counts on.
+    /// A file has lost bytes that the journal counts on.
     #[error(
-        "{} has {bytes} bytes, but the journal {} says that it had {bytes_known} already: it was changed since, so \
-         the run cannot go on; delete the journal and the output to start anew", path.display(), journal.display()
+        "{} has {bytes} bytes, but the journal {} says that it had {bytes_known}: it was changed since then, so the \
+         run cannot go on; delete the journal and the output to start over", path.display(), journal.display()
     )]
     FileShorter {
         /// The file.
         path: PathBuf,
         /// The journal.
         journal: PathBuf,
-        /// What it has.
+        /// How many bytes it has.
         bytes: u64,
-        /// What it had.
+        /// How many it had.
         bytes_known: u64,
     },
 }
 
 impl JournalError {
-    /// Whether the user named the wrong journal, or named it for the wrong run. Otherwise the run is right,
-    /// and cannot go on.
+    /// Whether the user named the wrong journal, or named it for the wrong run. Otherwise the journal is
+    /// right, but the run cannot go on.
     pub(crate) fn is_usage(&self) -> bool {
         match self {
             Self::Open { .. }

@@ -1,5 +1,5 @@
-//! Which run a journal belongs to: what must be the same when a run goes on, because the sequence numbers or
-//! the output would mean something else otherwise. Pure.
+//! Which run a journal belongs to: what must stay the same when a run goes on, because otherwise the sequence
+//! numbers or the output would mean something else. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub(crate) struct RunIdentity {
     pub inputs: Vec<InputIdentity>,
 }
 
-/// One input, as far as it can be told from another.
+/// One input, by what tells it from others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InputIdentity {
     /// What the user called it.
@@ -47,10 +47,10 @@ pub(crate) struct TaskIdentity {
 }
 
 impl RunIdentity {
-    /// The first thing in which this run is not the one that the journal was begun for.
+    /// Checks that this is the run that the journal was begun for.
     ///
     /// # Errors
-    /// That thing, as it was and as it is.
+    /// The first difference.
     pub(crate) fn check(&self, earlier: &Self) -> Result<(), Difference> {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
         let number = |value: &Option<u64>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
@@ -83,10 +83,10 @@ impl InputIdentity {
 }
 
 impl TaskIdentity {
-    /// Whether the journal was begun for the same task.
+    /// Checks that the journal was begun for the same task.
     ///
     /// # Errors
-    /// The other one.
+    /// The difference.
     pub(crate) fn check(&self, earlier: &Self) -> Result<(), Difference> {
         same("the task", &earlier.name, &self.name)?;
         same("the version of the task", &earlier.version, &self.version)

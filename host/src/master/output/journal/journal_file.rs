@@ -26,17 +26,17 @@ pub(crate) struct JournalFile {
 }
 
 impl JournalFile {
-    /// Opens a journal, or makes one, and reads it. Nothing is changed in it yet, but that an empty one gets
-    /// a name for its run: it is on the disk before anything is run under that name, because what has
-    /// been put into a database under it must be found again.
+    /// Opens a journal, or creates one, and reads it. Nothing is changed in it yet, except that an empty one
+    /// gets a name for its run. The name is on the disk before anything is run under it, because what has
+    /// been put into a database under a name must be found again.
     ///
     /// # Errors
-    /// If it is in use, no journal, damaged at its beginning, or cannot be read and written.
+    /// If it is in use, not a journal, damaged at its beginning, or cannot be read and written.
     pub(crate) fn open(path: &Path) -> Result<(Self, Contents), JournalError> {
         let failed = |source| JournalError::Open { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(failed)?;
-        // Closed with the process, however that ends. Workers do not inherit it.
+        // The lock ends with the process, however that ends. Workers do not inherit it.
         let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
             Errno::EWOULDBLOCK => JournalError::InUse { path: path.to_owned() },
             error => failed(error.into()),
@@ -52,7 +52,7 @@ impl JournalFile {
 
     fn name_run(file: &File) -> io::Result<RunId> {
         let run = RunId::random()?;
-        // What is there is a beginning that was cut off.
+        // Anything in it is a beginning that was cut off.
         file.set_len(0)?;
         file.write_all_at(&entry::encode_name(run), 0)?;
         file.sync_all()?;
@@ -76,7 +76,7 @@ impl JournalFile {
     pub(crate) fn begin(&mut self, header: &Header) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.intact_bytes))?;
         if self.entries == 0 {
-            // Over the name, which stays the same at every moment.
+            // This overwrites the name with itself, so it is whole at every moment.
             self.append_bytes(&entry::encode_header(self.run, header)?)?;
         }
         self.file.set_len(self.intact_bytes)?;
@@ -86,7 +86,7 @@ impl JournalFile {
     /// Appends a checkpoint; it is on the disk when this returns.
     ///
     /// # Errors
-    /// If the file cannot be written. What is in it can still be used.
+    /// If the file cannot be written. What it holds can still be used.
     pub(crate) fn append(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         self.append_bytes(&entry::encode_entry(checkpoint, self.entries)?)?;
         self.file.sync_data()

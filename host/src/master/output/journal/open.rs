@@ -1,4 +1,5 @@
-//! Opens a run's journal, and finds out whether it is this run's, and what is left of its files.
+//! Opens a run's journal, and checks that it belongs to this run and that the run's files have what it counts
+//! on.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use super::saved::Saved;
 use crate::config::{InputFormat, RunSettings};
 use crate::record::InputSource;
 
-/// A journal that may be used for this run, as far as that is known before the run begins.
+/// A journal that can be used for this run, as far as is known before the run begins.
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// The file.
@@ -44,7 +45,7 @@ pub(crate) fn open(
 
 fn identity(settings: &RunSettings, inputs: &[InputSource]) -> RunIdentity {
     let name = |path: &Path| path.display().to_string();
-    // A record that is too long ends at another place in csv if the limit is another.
+    // In csv, a record that is too long ends elsewhere if the limit is another.
     let limits_cut = settings.format == InputFormat::Csv;
     RunIdentity {
         format: settings.format.word().to_owned(),
@@ -69,7 +70,7 @@ fn input_identity(input: &InputSource) -> InputIdentity {
 
 fn check_length(path: Option<&Path>, bytes_known: u64, journal: &Path) -> Result<(), JournalError> {
     let Some(path) = path.filter(|_| bytes_known > 0) else { return Ok(()) };
-    // A file that is not there has lost everything.
+    // A file that does not exist has lost everything.
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if bytes >= bytes_known {
         return Ok(());

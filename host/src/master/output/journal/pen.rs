@@ -1,5 +1,5 @@
-//! Writes checkpoints, and makes sure before each that the files hold what it claims. Used by the thread that
-//! writes rows, since it waits for disks.
+//! Writes checkpoints, and makes sure before each that the files hold what it claims. The thread that writes
+//! rows does this, because it may wait for disks.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};

@@ -1,4 +1,4 @@
-//! The dispatcher's side of a journal: nothing is run before it is known that the journal is this run's, and
+//! The dispatcher's side of a journal: nothing is run before the journal is known to be this run's, and
 //! checkpoints are made from time to time. Pure.
 
 use std::path::{Path, PathBuf};
@@ -20,20 +20,20 @@ pub(crate) struct RunJournal {
     /// The task; not known before the first node takes part.
     task: Option<TaskIdentity>,
     head: HeadProbe,
-    /// Input that waits until the head of the input is known; not more than the head and a block.
+    /// Input that waits until the head of the input is known: no more than the head and a block.
     waiting: Vec<Input>,
     begun: bool,
     last_checkpoint: Option<Instant>,
 }
 
-/// What is to be done with input that has come.
+/// What to do with input that has come.
 #[derive(Debug)]
 pub(crate) enum Admission {
     /// Nothing yet: more is needed to know whether it is the right input.
     Wait,
-    /// The journal is this run's. Begin to write, and then run this.
+    /// The journal is this run's. Begin to write with this header, and then run this input.
     Begin(Box<Header>, Vec<Input>),
-    /// The run has begun, or never will: go on as without a journal.
+    /// The run has begun, or never will: go on as if there were no journal.
     Pass(Input),
 }
 
@@ -94,7 +94,7 @@ impl RunJournal {
         self.last_checkpoint = Some(now);
     }
 
-    /// The error that the input is not the journal's, for what only shows later.
+    /// The error that the input is not the journal's, for differences that show only later.
     pub(crate) fn other_input(&self, what: &str, earlier: String, now: String) -> JournalError {
         self.other_run(Difference { what: what.to_owned(), earlier, now })
     }

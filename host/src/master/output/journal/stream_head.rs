@@ -1,5 +1,4 @@
-//! The first bytes of the input as a number, so that another input is noticed even where it has no name.
-//! Pure.
+//! The first bytes of the input as a number, so that another input is noticed even if it has no name. Pure.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -41,7 +40,7 @@ impl HeadProbe {
         (self.bytes >= self.wanted.unwrap_or(0)).then(|| self.head())
     }
 
-    /// The input is over: its head is what there was.
+    /// The head, if the input ends here.
     pub(super) fn head(&self) -> StreamHead {
         StreamHead { bytes: self.bytes, hash: self.hasher.digest() }
     }

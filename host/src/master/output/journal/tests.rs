@@ -163,7 +163,7 @@ fn a_checkpoint_that_contradicts_the_ones_before_is_none() {
 fn a_journal_of_another_version_or_none_at_all_is_left_alone() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("j");
-    for (text, word) in [("my notes", "not a journal"), ("x", "not a journal")] {
+    for (text, word) in [("my notes", "not a SimpleGrid journal"), ("x", "not a SimpleGrid journal")] {
         fs::write(&path, text).unwrap();
         let error = JournalFile::open(&path).unwrap_err();
         assert!(error.is_usage() && error.to_string().contains(word), "{error}");
@@ -195,7 +195,7 @@ fn a_second_run_with_the_same_journal_is_refused_while_the_first_goes_on() {
     let path = directory.path().join("j");
     let first = JournalFile::open(&path).unwrap();
     let error = JournalFile::open(&path).unwrap_err();
-    assert!(error.to_string().ends_with("is in use: another run with it is going on"), "{error}");
+    assert!(error.to_string().ends_with("is in use by another run"), "{error}");
     assert!(!error.is_usage());
     drop(first);
     JournalFile::open(&path).unwrap();
@@ -209,14 +209,14 @@ fn resumed(earlier: &Header) -> Result<RunJournal, JournalError> {
 fn a_journal_of_another_run_is_refused_and_says_what_differs() {
     type Change = fn(&mut RunIdentity);
     let changes: [(Change, &str); 8] = [
-        (|run| run.format = "csv".into(), "--format was csv, and is lines now"),
-        (|run| run.keep_order = false, "--keep-order was false, and is true now"),
-        (|run| run.header = true, "--header was true, and is false now"),
-        (|run| run.partition_by = Some("field:0".into()), "--partition-by was field:0, and is none now"),
-        (|run| run.output = "other".into(), "--output was other, and is rows.txt now"),
-        (|run| run.inputs[0].bytes = Some(299), "the size of in.txt was 299 bytes, and is 300 bytes now"),
-        (|run| run.inputs[0].modified_ns = None, "the time of change of in.txt was no time, and is 2023-"),
-        (|run| run.inputs.clear(), "the number of inputs was 0, and is 1 now"),
+        (|run| run.format = "csv".into(), "--format was csv and is now lines"),
+        (|run| run.keep_order = false, "--keep-order was false and is now true"),
+        (|run| run.header = true, "--header was true and is now false"),
+        (|run| run.partition_by = Some("field:0".into()), "--partition-by was field:0 and is now none"),
+        (|run| run.output = "other".into(), "--output was other and is now rows.txt"),
+        (|run| run.inputs[0].bytes = Some(299), "the size of in.txt was 299 bytes and is now 300 bytes"),
+        (|run| run.inputs[0].modified_ns = None, "the time of change of in.txt was no time and is now 2023-"),
+        (|run| run.inputs.clear(), "the number of inputs was 0 and is now 1"),
     ];
     for (change, text) in changes {
         let mut earlier = header();
@@ -225,7 +225,7 @@ fn a_journal_of_another_run_is_refused_and_says_what_differs() {
         assert!(error.is_usage() && error.to_string().contains(text), "{error}");
     }
     let error = resumed(&header()).unwrap().on_task(task("2")).unwrap_err().to_string();
-    assert!(error.contains("the version of the task was 1, and is 2 now"), "{error}");
+    assert!(error.contains("the version of the task was 1 and is now 2"), "{error}");
 }
 
 fn lines(lines: &[&str]) -> Input {
@@ -248,7 +248,7 @@ fn nothing_is_run_before_the_input_is_known_to_be_the_same() {
     let error = run.on_input(lines(&["a\n", "x\n"])).unwrap_err().to_string();
     assert!(error.contains("the beginning of the input was"), "{error}");
     let error = resumed(&header()).unwrap().on_input(Input::End).unwrap_err().to_string();
-    assert!(error.contains("and is empty now"), "{error}");
+    assert!(error.contains("and is now empty"), "{error}");
 }
 
 #[test]
