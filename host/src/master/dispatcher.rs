@@ -24,7 +24,7 @@ use crate::record::{Input, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
 use crate::wire::{BatchHead, Frame, MasterToSlave};
 
-/// How often the run is told that time passes: no retry is later than that.
+/// How often the run is told that time passes: a retry that is due is noticed within this time.
 const TICK: Duration = Duration::from_millis(20);
 
 /// What a run needs.

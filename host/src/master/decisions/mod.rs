@@ -4,8 +4,8 @@
 //!
 //! `dispatch_state` turns events into a list of `action`s, and asks the others: `books` (what became of each
 //! record) with `ledger` (what is in flight), `attempt` and `failure` (what follows from an end), `arranger`
-//! and `strand` (the order of rows) and `range_set` (which records are finished); `slots` (which slot has
-//! room) with `pace` (how much); `pending`, `retry_queue` and `partition` (what waits).
+//! and `strand` (the order of rows) and `range_set` (which records are finished); `slots`, `slot` and
+//! `pace` (which slot has room, and how much); `pending`, `retry_queue` and `partition` (what waits).
 
 mod action;
 mod arranger;
@@ -20,6 +20,7 @@ mod partition;
 mod pending;
 mod range_set;
 mod retry_queue;
+mod slot;
 mod slots;
 mod strand;
 

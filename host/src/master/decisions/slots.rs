@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::pace::Pace;
+use super::slot::Slot;
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
 
 /// Flushes after which a task may still hold records. A slave reports after the first that its task has
@@ -20,29 +20,6 @@ const COMMIT_GUESS: Duration = Duration::from_millis(10);
 
 /// A round trip, until one is measured: about that of a local network.
 const ROUND_TRIP_GUESS: Duration = Duration::from_micros(100);
-
-/// A worker's place, as the master sees it.
-#[derive(Debug, Default)]
-struct Slot {
-    /// The number of its worker; what other workers of the slot have said no longer counts.
-    epoch: Epoch,
-    /// Whether it has a worker.
-    up: bool,
-    /// Batches that were sent and not reported to be at their end.
-    in_flight: Vec<BatchId>,
-    /// Whether records of it are in flight or held.
-    has_records: bool,
-    /// Whether its task has got records since its last flush.
-    needs_flush: bool,
-    /// The flush that is under way.
-    flushing: Option<BatchId>,
-    /// Flushes in a row after which it still held records.
-    vain_flushes: u32,
-    /// It is kept free for a record that must be alone, or has such a record.
-    reserved: bool,
-    /// How fast its workers are.
-    pace: Pace,
-}
 
 /// A slave, as the master sees it.
 #[derive(Debug)]
@@ -221,8 +198,7 @@ impl Slots {
 
     /// Whether a slot may report on an item: it was given that one, or is flushed by its slave.
     pub(super) fn expects(&self, id: SlotId, item: BatchId) -> bool {
-        let given = |slot: &Slot| slot.in_flight.contains(&item) || slot.flushing == Some(item);
-        item == BatchId::OWN_FLUSH || self.slots.get(&id).is_some_and(given)
+        item == BatchId::OWN_FLUSH || self.slots.get(&id).is_some_and(|slot| slot.has_under_way(item))
     }
 
     /// Whether an item is the flush that is under way.
@@ -279,9 +255,7 @@ impl Slots {
 
     /// Whether a slot's task must be asked to finish what it holds, and can be.
     pub(super) fn wants_flush(&self, id: SlotId) -> bool {
-        let due =
-            |slot: &Slot| slot.up && slot.needs_flush && slot.flushing.is_none() && slot.in_flight.is_empty();
-        self.slots.get(&id).is_some_and(due)
+        self.slots.get(&id).is_some_and(Slot::wants_flush)
     }
 
     /// A flush is under way.
@@ -291,7 +265,7 @@ impl Slots {
 
     /// Whether a slot's task has nothing to finish.
     pub(super) fn is_flushed(&self, id: SlotId) -> bool {
-        self.slots.get(&id).is_none_or(|slot| !slot.needs_flush && slot.flushing.is_none())
+        self.slots.get(&id).is_none_or(Slot::is_flushed)
     }
 
     /// Whether no task has anything to finish.
@@ -387,20 +361,13 @@ impl Slots {
             self.free.remove(&(in_flight, turn, id));
         }
         let Some(slot) = self.slots.get(&id) else { return };
-        let open = slot.up && !slot.reserved && slot.flushing.is_none() && !self.is_draining(id.node);
+        let is_open = slot.is_open() && !self.is_draining(id.node);
         let in_flight = slot.in_flight.len();
-        if open && in_flight < self.window(id) {
+        if is_open && in_flight < self.window(id) {
             self.turns += 1;
             let turn = if slot.pace.is_known() { u64::MAX - self.turns } else { self.turns };
             self.free.insert((in_flight, turn, id));
             self.places.insert(id, (in_flight, turn));
         }
-    }
-}
-
-impl Slot {
-    /// What stays of a slot when its worker is gone: its number, and how fast its workers are.
-    fn without_worker(&self) -> Self {
-        Self { epoch: self.epoch, pace: self.pace, ..Self::default() }
     }
 }
