@@ -1,6 +1,6 @@
 //! Where partition keys come from: a field, the record itself, or a plugin's partitioner.
 
-use super::partition::KeyOf;
+use super::decisions::KeyOf;
 use crate::plugin::{self, LoadedPartitioner, LoadedPlugin};
 use crate::record::Format;
 use crate::schedule::{FieldKey, PartitionBy};
@@ -8,7 +8,7 @@ use crate::schedule::{FieldKey, PartitionBy};
 /// Makes the key finder that `--partition-by` names.
 ///
 /// # Errors
-/// If the word is none, or the plugin cannot be used.
+/// If the word is invalid, or the plugin cannot be used.
 pub(super) fn key_of(
     partition_by: &str,
     format: Format,

@@ -5,17 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::dispatch_state::{DispatchState, RunRules};
+use super::decisions::{DispatchState, RunRules};
 use super::dispatcher::{self, RunPlan};
-use super::failed_writer::FailedWriter;
-use super::journal::{self, JournalPen, NamedFile, Opened, TaskIdentity};
-use super::link::LinkEvent;
-use super::progress::ProgressLine;
+use super::nodes::LinkEvent;
+use super::output::{
+    self, FailedWriter, JournalPen, NamedFile, Opened, OutputTarget, ProgressLine, ResultWriter, Results,
+    Summary, TaskIdentity, WriteFailure,
+};
 use super::record_key;
-use super::result_writer::{Place, ResultWriter, WriteFailure};
-use super::results::Results;
 use super::run_end::{Ending, RunEnd, RunReport};
-use super::summary::{self, Summary};
 use crate::config::{InputFormat, Progress, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::RunId;
@@ -101,14 +99,14 @@ pub(crate) async fn run_records(
     if !settings.quiet && !matches!(report.end, RunEnd::OutputClosed) {
         eprintln!("simplegrid: {summary}");
     }
-    Ok(summary::exit_status(&report))
+    Ok(output::exit_status(&report))
 }
 
-/// Where a run stands that is not over.
+/// Says how to go on with a run that is not over, or that nothing was left to do.
 fn say_how_to_go_on(report: &RunReport, was_complete: bool) {
     let ended_early = matches!(report.end, RunEnd::Drained(_) | RunEnd::Stopped(_) | RunEnd::CannotGoOn(_));
     if report.can_be_resumed && ended_early {
-        eprintln!("simplegrid: the same command goes on from here");
+        eprintln!("simplegrid: run the same command again to go on from here");
     } else if was_complete && matches!(report.end, RunEnd::Finished) {
         eprintln!("simplegrid: nothing is left to do: the journal says that every record is finished");
     }
@@ -120,7 +118,7 @@ fn open_journal(
     task: Option<&TaskIdentity>,
 ) -> anyhow::Result<Option<Opened>> {
     let Some(path) = &settings.journal else { return Ok(None) };
-    match journal::open(path, settings, inputs, task) {
+    match output::open_journal(path, settings, inputs, task) {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if error.is_usage() => Err(UsageError::mark(error)),
         Err(error) => Err(error.into()),
@@ -138,7 +136,7 @@ fn plan(
     let key_of = key_of.map(|by| record_key::key_of(by, format, &settings.task_path)).transpose()?;
     let rules = RunRules { retries: settings.retries, keep_order: settings.keep_order, format, key_of };
     let state = match &journal {
-        Some(opened) => DispatchState::resume(rules, &opened.earlier),
+        Some(opened) => DispatchState::resume(rules, &opened.saved.earlier),
         None => DispatchState::new(rules),
     };
     let (results, write_failure) = results(settings, journal)?;
@@ -171,15 +169,15 @@ fn start_reader(settings: &RunSettings, inputs: Vec<InputSource>) -> std::io::Re
 fn results(settings: &RunSettings, journal: Option<Opened>) -> anyhow::Result<(Results, WriteFailure)> {
     let format = Format::from(settings.format);
     let (path, failed_path) = (settings.output.as_deref(), settings.failed.as_deref());
-    let Some((path, Opened { file, run, earlier })) = path.zip(journal) else {
-        let (writer, write_failure) = ResultWriter::start(Place::new(path)?, None)?;
+    let Some((path, Opened { file, run, saved })) = path.zip(journal) else {
+        let (writer, write_failure) = ResultWriter::start(OutputTarget::new(path)?, None)?;
         return Ok((Results::new(writer, FailedWriter::new(failed_path, format)?), write_failure));
     };
-    let (place, output) = Place::with_journal(path)?;
+    let (target, output) = OutputTarget::with_journal(path)?;
     let failed = FailedWriter::with_journal(failed_path, format)?;
     let failed_file = failed.share()?.map(|(path, file)| NamedFile { path, file });
     let output = NamedFile { path: path.to_owned(), file: output };
     let pen = JournalPen::new(file, output, failed_file);
-    let (writer, write_failure) = ResultWriter::start(place, Some(pen))?;
-    Ok((Results::with_journal(writer, failed, run, &earlier), write_failure))
+    let (writer, write_failure) = ResultWriter::start(target, Some(pen))?;
+    Ok((Results::with_journal(writer, failed, run, &saved), write_failure))
 }

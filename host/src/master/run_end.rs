@@ -2,21 +2,18 @@
 
 use tokio::sync::oneshot;
 
-use super::books::Counts;
-use super::failed_writer::FailedFileError;
-use super::journal::JournalError;
-use super::result_writer::WriteError;
+use super::decisions::Counts;
 use crate::record::ReadError;
 use crate::shutdown::StopSignal;
 
 /// What happens to slaves when the run is over.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    /// They end, too.
+    /// They end as well.
     pub shutdown_slaves: bool,
-    /// Who is told as soon as the run takes leave of them.
+    /// Told as soon as the run takes leave of them.
     pub begins: Option<oneshot::Sender<()>>,
-    /// The files of the slaves' sinks are delivered there.
+    /// Where the files of the slaves' sinks are delivered.
     pub harvest: Option<String>,
 }
 
@@ -29,7 +26,7 @@ pub(crate) enum RunEnd {
     Drained(StopSignal),
     /// A second signal, or a signal that came too late for a drain: what was in flight is not accounted for.
     Stopped(StopSignal),
-    /// Whoever read the output has seen enough.
+    /// The reader of the output has seen enough.
     OutputClosed,
     /// The run could not go on.
     CannotGoOn(String),
@@ -56,7 +53,7 @@ pub(crate) struct RunReport {
     pub sinks: SinkNews,
 }
 
-/// What is left to tell of the slaves' sinks.
+/// What the user is told about the slaves' sinks.
 #[derive(Debug, Default)]
 pub(crate) struct SinkNews {
     /// What was delivered where.
@@ -68,28 +65,6 @@ pub(crate) struct SinkNews {
 impl From<ReadError> for RunEnd {
     fn from(error: ReadError) -> Self {
         Self::CannotGoOn(format!("failed to {}", chain(&error)))
-    }
-}
-
-impl From<WriteError> for RunEnd {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Closed => Self::OutputClosed,
-            error => Self::CannotGoOn(error.to_string()),
-        }
-    }
-}
-
-impl From<FailedFileError> for RunEnd {
-    fn from(error: FailedFileError) -> Self {
-        Self::CannotGoOn(error.to_string())
-    }
-}
-
-impl From<JournalError> for RunEnd {
-    /// What shows only once a run goes on is always that the journal is another run's.
-    fn from(error: JournalError) -> Self {
-        Self::OtherRun(error.to_string())
     }
 }
 

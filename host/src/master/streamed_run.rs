@@ -1,25 +1,21 @@
 //! A run whose records another part of this process reads, and whose rows go to standard output: what a slave
-//! does with lines that no master of ours sends. What it has to say goes to the log.
+//! does with lines that do not come from a master. What the run has to say goes to the log.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::dispatch_state::{DispatchState, KeyOf, RunRules};
+use super::decisions::{DispatchState, KeyOf, RunRules};
 use super::dispatcher::{self, RunPlan};
-use super::failed_writer::FailedWriter;
-use super::link::LinkEvent;
-use super::progress::ProgressLine;
-use super::result_writer::{Place, ResultWriter};
-use super::results::Results;
+use super::nodes::LinkEvent;
+use super::output::{FailedWriter, OutputTarget, ProgressLine, ResultWriter, Results, Summary};
 use super::run_end::{Ending, RunEnd};
-use super::summary::Summary;
 use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
 
 /// What such a run needs.
 pub(crate) struct StreamedRun {
-    /// Its records, up to an end.
+    /// Its records, with an end.
     pub records: mpsc::Receiver<Input>,
     /// How they end.
     pub format: Format,
@@ -53,7 +49,7 @@ pub(crate) async fn run_stream(
 ) -> anyhow::Result<StreamedEnd> {
     let began = Instant::now();
     let StreamedRun { records, format, key_of, retries, record_bytes_max, harvest } = run;
-    let (writer, write_failure) = ResultWriter::start(Place::new(None)?, None)?;
+    let (writer, write_failure) = ResultWriter::start(OutputTarget::new(None)?, None)?;
     let plan = RunPlan {
         state: DispatchState::new(RunRules { retries, keep_order: false, format, key_of }),
         reader: RecordReader::of_channel(records),

@@ -101,7 +101,6 @@ struct Simulation {
     total: u64,
     read: u64,
     batches: u64,
-    finished: bool,
 }
 
 impl Simulation {
@@ -120,7 +119,6 @@ impl Simulation {
             total: records,
             read: 0,
             batches: 0,
-            finished: false,
         };
         for node in (0..nodes).map(NodeId) {
             let actions =
@@ -141,7 +139,7 @@ impl Simulation {
     fn play(mut self) -> anyhow::Result<Played> {
         let began = Instant::now();
         let mut peak_mib = 0.0_f64;
-        while !self.finished {
+        while !self.state.is_finished() {
             self.read();
             let Some(Reverse((at, _, event))) = self.events.pop() else {
                 anyhow::bail!("nothing happens any more")
@@ -226,7 +224,6 @@ impl Simulation {
                 Action::Flush { slot, epoch, batch } => {
                     self.plan(self.now + ROUND_TRIP, Event::Done(slot, epoch, batch));
                 }
-                Action::Finish => self.finished = true,
                 other => panic!("nothing fails, and nothing is held: {other:?}"),
             }
         }

@@ -1,4 +1,4 @@
-//! Slaves that keep to no rule: they are given up, and nothing is counted twice, forgotten, or sent for ever.
+//! Slaves that break the rules: they are given up, and nothing is counted twice, forgotten, or sent for ever.
 
 use bytes::Bytes;
 
@@ -19,7 +19,7 @@ fn hear(run: &mut TestRun, report: &ReportHead, table: Bytes, body: &'static str
 }
 
 /// A run with a batch of three records at node 0.
-fn with_a_batch(rules: crate::master::dispatch_state::RunRules) -> (TestRun, SentBatch) {
+fn with_a_batch(rules: crate::master::decisions::RunRules) -> (TestRun, SentBatch) {
     let mut run = TestRun::new(rules, &[1]);
     run.read(["1"]);
     let batch = run.last_sent();
@@ -102,7 +102,7 @@ fn a_batch_that_ends_without_outcomes_is_run_elsewhere() {
 }
 
 #[test]
-fn outcomes_that_are_none_or_end_beyond_the_body_are_no_outcomes() {
+fn invalid_outcomes_and_outcomes_beyond_the_body_are_refused() {
     for table in [vec![0xff; 16], vec![0; 15], [[9, 0, 0, 0, 0, 0, 0, 0], [0; 8]].concat()] {
         let (mut run, batch) = with_a_batch(in_order());
         hear(&mut run, &report(batch.batch, false, true), table.into(), "2\n");
@@ -169,5 +169,5 @@ fn a_message_is_cut() {
         message: String::new(),
     };
     let actions = run.state.on_slot_lost(NodeId(0), &lost, run.now);
-    assert_eq!(actions, [], "a slot that does not exist is nobody's loss");
+    assert_eq!(actions, [], "the loss of a slot that does not exist changes nothing");
 }

@@ -1,4 +1,4 @@
-//! The rules of a run, told by feeding events to its state: no clock, no socket, no thread.
+//! The rules of a run, shown by feeding events to its state: no clock, no socket, no thread.
 
 mod bad_slaves;
 mod random_runs;

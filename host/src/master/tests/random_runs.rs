@@ -9,9 +9,8 @@ use proptest::test_runner::TestRng;
 
 use super::test_run::{SentBatch, TestRun, by_first_letter, in_order, rules, slot};
 use crate::ids::{BatchId, Epoch, SlotId};
-use crate::master::dispatch_state::RunRules;
-use crate::master::failure::FailedRecord;
-use crate::master::journal::{Checkpoint, Earlier};
+use crate::master::decisions::{Earlier, FailedRecord, RunRules};
+use crate::master::output::{Checkpoint, Saved};
 use crate::scoreboard::Status;
 use crate::wire::LossKind;
 
@@ -35,8 +34,8 @@ struct RandomRun {
 
 /// What outlives a killed master: its journal, and its files up to the last checkpoint.
 #[derive(Default)]
-struct Saved {
-    earlier: Earlier,
+struct OnDisk {
+    journal: Saved,
     rows: String,
     failed: Vec<FailedRecord>,
 }
@@ -59,13 +58,13 @@ impl RandomRun {
 
     /// Like the dispatcher: everything that was handed out so far is in the files when the checkpoint is
     /// written.
-    fn checkpoint(&mut self, saved: &mut Saved) {
+    fn checkpoint(&mut self, files: &mut OnDisk) {
         let Some(progress) = self.run.state.take_progress() else { return };
-        saved.rows += &self.run.take_written();
-        saved.failed.append(&mut self.run.failed);
-        let checkpoint = Checkpoint::new(&progress, saved.failed.len() as u64, self.run.finished);
-        let whole = saved.earlier.add(&checkpoint.with_output_bytes(saved.rows.len() as u64));
-        assert!(whole, "a checkpoint adds up: {progress:?} after {:?}", saved.earlier);
+        files.rows += &self.run.take_written();
+        files.failed.append(&mut self.run.failed);
+        let checkpoint = Checkpoint::new(&progress, files.failed.len() as u64, self.run.finished);
+        let whole = files.journal.add(&checkpoint.with_output_bytes(files.rows.len() as u64));
+        assert!(whole, "a checkpoint adds up: {progress:?} after {:?}", files.journal);
     }
 
     fn below(&mut self, limit: usize) -> usize {
@@ -225,23 +224,23 @@ impl RandomRun {
         panic!("the run does not end: {:?} {:?}", self.run.state.counts(), self.run.sent);
     }
 
-    fn check(mut self, mut saved: Saved, in_order: bool) {
-        self.checkpoint(&mut saved);
-        assert!(saved.earlier.complete);
+    fn check(mut self, mut files: OnDisk, in_order: bool) {
+        self.checkpoint(&mut files);
+        assert!(files.journal.complete);
         let mut ended: Vec<usize> = Vec::new();
         let number = |line: &str| line[1..].parse::<usize>().unwrap();
-        let rows: Vec<usize> = saved.rows.lines().map(number).collect();
+        let rows: Vec<usize> = files.rows.lines().map(number).collect();
         if in_order {
             assert!(rows.is_sorted(), "rows come in the order of the input");
         }
         ended.extend(&rows);
-        let failed = saved.failed.iter();
+        let failed = files.failed.iter();
         ended.extend(failed.map(|failed| number(String::from_utf8_lossy(&failed.record).trim_end())));
         ended.sort_unstable();
         assert_eq!(ended, (0..RECORDS).collect::<Vec<_>>(), "every record ends once");
         let counts = self.run.state.counts();
         assert_eq!((counts.read as usize, counts.done as usize), (RECORDS, rows.len()));
-        assert_eq!((saved.earlier.done, saved.earlier.failed), (counts.done, counts.failed));
+        assert_eq!((files.journal.earlier.done, files.journal.earlier.failed), (counts.done, counts.failed));
     }
 }
 
@@ -261,21 +260,21 @@ proptest! {
             2 => by_first_letter(),
             _ => RunRules { keep_order: true, ..by_first_letter() },
         };
-        let mut saved = Saved::default();
-        let mut random = RandomRun::new(rules(), &saved.earlier, rng);
+        let mut files = OnDisk::default();
+        let mut random = RandomRun::new(rules(), &files.journal.earlier, rng);
         for steps in kills {
             for _ in 0..steps {
                 random.step();
                 if random.below(10) == 0 {
-                    random.checkpoint(&mut saved);
+                    random.checkpoint(&mut files);
                 }
             }
-            random = RandomRun::new(rules(), &saved.earlier, random.rng);
+            random = RandomRun::new(rules(), &files.journal.earlier, random.rng);
         }
         for _ in 0..400 {
             random.step();
         }
         random.finish();
-        random.check(saved, kind % 2 == 1);
+        random.check(files, kind % 2 == 1);
     }
 }

@@ -1,10 +1,10 @@
-//! One test a rule.
+//! One test for each rule.
 
 use std::time::Duration;
 
 use super::test_run::{SentBatch, TestRun, by_first_letter, in_order, rules, slot};
 use crate::ids::NodeId;
-use crate::master::failure::Reason;
+use crate::master::decisions::Reason;
 use crate::scoreboard::Status;
 use crate::wire::LossKind;
 
@@ -247,7 +247,7 @@ fn rows_of_a_last_flush_that_belong_to_no_record_come_last() {
 }
 
 #[test]
-fn who_crashes_a_flush_is_found_by_being_alone() {
+fn a_record_that_crashes_a_flush_is_found_by_being_alone() {
     let mut run = TestRun::new(rules(), &[1]);
     warm_up(&mut run, 2);
     run.read(["1", "guilty", "3"]);
@@ -420,13 +420,13 @@ fn queued_records_of_a_lost_node_move_in_order() {
 }
 
 #[test]
-fn who_is_held_while_its_workers_are_killed_from_outside_is_innocent() {
+fn a_record_held_while_its_workers_are_killed_from_outside_is_innocent() {
     let mut run = TestRun::new(rules(), &[1]);
     warm_up(&mut run, 2);
     run.read(["1", "2"]);
     for _ in 0..5 {
         let batch = run.last_sent();
-        assert_eq!(batch.records, ["1", "2"], "nobody is suspected, so they go together");
+        assert_eq!(batch.records, ["1", "2"], "no record is suspected, so they go together");
         run.say(&batch, batch.batch, &[held(0), held(1)], true);
         run.kill(slot(0, 0), LossKind::Crash, None);
         run.up(slot(0, 0));

@@ -6,10 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use crate::master::dispatch_state::{Action, DispatchState, RunRules};
-use crate::master::failure::FailedRecord;
-use crate::master::journal::Earlier;
-use crate::master::partition::KeyOf;
+use crate::master::decisions::{Action, DispatchState, Earlier, FailedRecord, KeyOf, RunRules};
 use crate::record::{Format, Records};
 use crate::scoreboard::{Outcome, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};
@@ -237,8 +234,8 @@ impl TestRun {
     }
 
     pub(super) fn take(&mut self, actions: Vec<Action>) {
+        assert!(!self.finished || actions.is_empty(), "nothing happens after the end, but {actions:?}");
         for action in actions {
-            assert!(!self.finished, "nothing happens after the end, but {action:?}");
             match action {
                 Action::Send { slot, epoch, batch, records, with_row_ends, .. } => {
                     let text = |record| String::from_utf8_lossy(Format::Lines.content(record)).into_owned();
@@ -252,9 +249,9 @@ impl TestRun {
                 Action::Fail(failed) => self.failed.push(failed),
                 Action::GiveUp { node, reason } => self.given_up.push((node, reason)),
                 Action::LetGo(node) => self.let_go.push(node),
-                Action::Finish => self.finished = true,
             }
         }
+        self.finished = self.state.is_finished();
         self.state.sanity_check();
     }
 }

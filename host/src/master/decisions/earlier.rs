@@ -1,0 +1,16 @@
+//! What the runs before this one have finished. Pure.
+
+use super::range_set::RangeSet;
+
+/// What earlier runs with the same journal have finished.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// The records that are finished.
+    pub finished: RangeSet,
+    /// How many of those are done.
+    pub done: u64,
+    /// How many have failed.
+    pub failed: u64,
+    /// Executions after a record's first.
+    pub retried: u64,
+}

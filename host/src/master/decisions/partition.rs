@@ -1,0 +1,265 @@
+//! Partitioned scheduling: a queue of records for each slot, filled by their keys. Pure, except for a plugin
+//! that computes keys.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::attempt::Again;
+use super::failure::{FailedRecord, Reason};
+use super::ledger::Seqs;
+use crate::ids::{NodeId, Seq, SlotId, SlotIndex};
+use crate::record::{Format, Records, RecordsBuilder};
+use crate::schedule::{Rendezvous, node_identity};
+
+/// Bytes of records that may wait for each slot before no more input is read. Enough that slots with few keys
+/// do not starve beside one with many.
+const QUEUED_BYTES_PER_SLOT: usize = 1024 * 1024;
+
+/// Where records wait while no slot takes part.
+const NOWHERE: SlotId = SlotId { node: NodeId(u32::MAX), index: SlotIndex(0) };
+
+/// Finds a record's key.
+pub trait KeyOf: Send {
+    /// Puts the key of a record (without its terminator) into `key`, which is empty.
+    ///
+    /// # Errors
+    /// Why the record has none.
+    fn key_into(&mut self, content: &[u8], key: &mut Vec<u8>) -> Result<(), String>;
+}
+
+/// What waits for one slot.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Records that came back; they are older than all others.
+    again: VecDeque<Again>,
+    /// Records that were cut off a full builder, and their numbers.
+    ready: Records,
+    ready_seqs: VecDeque<Seq>,
+    filling: RecordsBuilder,
+    filling_seqs: Vec<Seq>,
+}
+
+/// A batch for a slot: fresh records, or some that came back.
+#[derive(Debug)]
+pub(super) enum Portion {
+    /// Not tried before.
+    Fresh(Records, Seqs),
+    /// Tried before.
+    Again(Vec<Again>),
+}
+
+/// Slots that wait to take part.
+#[derive(Debug)]
+struct Joining {
+    identity: u64,
+    slots: Vec<SlotId>,
+}
+
+/// Queues of records by slot.
+pub(super) struct Partition {
+    key_of: Box<dyn KeyOf>,
+    format: Format,
+    /// The slots that take part, with the identity of their nodes.
+    members: BTreeMap<SlotId, u64>,
+    /// Slots that take part as soon as nothing is in flight. Keys move only then, so equal keys never meet
+    /// in two workers at once, and stay in the order of the input.
+    joining: Vec<Joining>,
+    rendezvous: Option<Rendezvous>,
+    queues: BTreeMap<SlotId, Queue>,
+    queued_bytes: usize,
+    queued_records: u64,
+    key: Vec<u8>,
+}
+
+impl Partition {
+    /// Nothing is queued, and no slot takes part.
+    pub(super) fn new(key_of: Box<dyn KeyOf>, format: Format) -> Self {
+        Self {
+            key_of,
+            format,
+            members: BTreeMap::new(),
+            joining: Vec::new(),
+            rendezvous: None,
+            queues: BTreeMap::new(),
+            queued_bytes: 0,
+            queued_records: 0,
+            key: Vec::new(),
+        }
+    }
+
+    /// The slots of a node take part, as soon as [`admit`](Self::admit) lets them.
+    pub(super) fn join(&mut self, node_name: &str, slots: Vec<SlotId>) {
+        self.joining.push(Joining { identity: node_identity(node_name), slots });
+    }
+
+    /// Nothing is in flight, so slots that wait take part. Records that are queued for other slots, and now
+    /// belong to these, move.
+    pub(super) fn admit(&mut self) {
+        if self.joining.is_empty() {
+            return;
+        }
+        for Joining { identity, slots } in std::mem::take(&mut self.joining) {
+            self.members.extend(slots.into_iter().map(|slot| (slot, identity)));
+        }
+        self.redistribute();
+    }
+
+    /// The slots of a node no longer take part. What is queued for them moves.
+    pub(super) fn leave(&mut self, node: NodeId) {
+        self.joining.retain(|joining| joining.slots.iter().all(|slot| slot.node != node));
+        let members = self.members.len();
+        self.members.retain(|slot, _| slot.node != node);
+        if self.members.len() < members {
+            self.redistribute();
+        }
+    }
+
+    /// Whether more records can be queued.
+    pub(super) fn wants_records(&self) -> bool {
+        let room = QUEUED_BYTES_PER_SLOT * self.members.len();
+        self.joining.is_empty() && self.queued_bytes < room
+    }
+
+    /// Records that are queued.
+    pub(super) fn len(&self) -> u64 {
+        self.queued_records
+    }
+
+    /// The slots for which something is queued that may be sent.
+    pub(super) fn slots_to_fill(&self) -> Vec<SlotId> {
+        if self.joining.is_empty() { self.queues.keys().copied().collect() } else { Vec::new() }
+    }
+
+    /// Queues records that were read, the first of which is `first`. Returns those that have no key.
+    pub(super) fn queue(&mut self, records: &Records, first: Seq) -> Vec<FailedRecord> {
+        let mut failed = Vec::new();
+        for (index, record) in records.iter().enumerate() {
+            let seq = first.plus(index);
+            match self.slot_of(record) {
+                Ok(slot) => self.push(slot, seq, record),
+                Err(message) => failed.push(FailedRecord {
+                    seq,
+                    record: records.get_shared(index),
+                    reason: Reason::Rejected,
+                    message: format!("it has no partition key: {message}"),
+                    attempts: 0,
+                    place: None,
+                }),
+            }
+        }
+        failed
+    }
+
+    /// Queues a record that came back, before those that were never sent, in the order of the input.
+    pub(super) fn push_again(&mut self, again: Again) {
+        // It had a key when it was read. A partitioner that changes its mind must not lose the record.
+        let slot = self.slot_of(&again.record).unwrap_or(NOWHERE);
+        self.queued_bytes += again.record.len();
+        self.queued_records += 1;
+        let queue = self.queues.entry(slot).or_default();
+        let at = queue.again.partition_point(|other| other.seq < again.seq);
+        queue.again.insert(at, again);
+    }
+
+    /// Takes the next records for a slot. A record that must be alone waits until the slot `is_empty`.
+    pub(super) fn take(
+        &mut self,
+        slot: SlotId,
+        is_empty: bool,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Option<Portion> {
+        let queue = self.queues.get_mut(&slot)?;
+        if !is_empty && queue.again.front().is_some_and(|again| again.tries.is_suspect()) {
+            return None;
+        }
+        let portion = queue.take(records_max, bytes_max);
+        if queue.is_empty() {
+            self.queues.remove(&slot);
+        }
+        let (records, bytes) = match &portion {
+            Portion::Fresh(records, _) => (records.len(), records.data().len()),
+            Portion::Again(again) => (again.len(), again.iter().map(|again| again.record.len()).sum()),
+        };
+        self.queued_records -= records as u64;
+        self.queued_bytes -= bytes;
+        Some(portion)
+    }
+
+    fn push(&mut self, slot: SlotId, seq: Seq, record: &[u8]) {
+        self.queued_bytes += record.len();
+        self.queued_records += 1;
+        let queue = self.queues.entry(slot).or_default();
+        queue.filling.push(record);
+        queue.filling_seqs.push(seq);
+    }
+
+    /// Takes everything out, and queues it again where it belongs now.
+    fn redistribute(&mut self) {
+        let queues = std::mem::take(&mut self.queues);
+        (self.queued_bytes, self.queued_records) = (0, 0);
+        let mut all: Vec<Again> = queues.into_values().flat_map(Queue::into_all).collect();
+        all.sort_by_key(|again| again.seq);
+        let members = self.members.iter().map(|(slot, identity)| (*slot, *identity));
+        self.rendezvous = if self.members.is_empty() { None } else { Some(Rendezvous::new(members)) };
+        all.into_iter().for_each(|again| self.push_again(again));
+    }
+
+    /// The slot of a record's key. Without slots, everything waits in one queue until there are some.
+    fn slot_of(&mut self, record: &[u8]) -> Result<SlotId, String> {
+        self.key.clear();
+        self.key_of.key_into(self.format.content(record), &mut self.key)?;
+        let chosen = self.rendezvous.as_ref().and_then(|rendezvous| rendezvous.choose(&self.key));
+        Ok(chosen.unwrap_or(NOWHERE))
+    }
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.again.is_empty() && self.ready.is_empty() && self.filling.is_empty()
+    }
+
+    fn take(&mut self, records_max: usize, bytes_max: usize) -> Portion {
+        if !self.again.is_empty() {
+            return Portion::Again(self.take_again(records_max, bytes_max));
+        }
+        if self.ready.is_empty() {
+            self.ready = self.filling.take();
+            self.ready_seqs = std::mem::take(&mut self.filling_seqs).into();
+        }
+        let records = self.ready.split_off_front(records_max, bytes_max);
+        let seqs = self.ready_seqs.drain(..records.len()).collect();
+        Portion::Fresh(records, Seqs::Each(seqs))
+    }
+
+    fn take_again(&mut self, records_max: usize, bytes_max: usize) -> Vec<Again> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some(again) = self.again.front() {
+            bytes += again.record.len();
+            let full = batch.len() >= records_max || bytes > bytes_max || again.tries.is_suspect();
+            if full && !batch.is_empty() {
+                break;
+            }
+            let alone = again.tries.is_suspect();
+            batch.extend(self.again.pop_front());
+            if alone {
+                break;
+            }
+        }
+        batch
+    }
+
+    fn into_all(mut self) -> Vec<Again> {
+        let fresh = |seq: Seq, record: Bytes| Again { seq, record, tries: Default::default(), not_on: None };
+        let mut all: Vec<Again> = self.again.into();
+        let filling = self.filling.take();
+        for (records, seqs) in
+            [(&self.ready, Vec::from(self.ready_seqs)), (&filling, std::mem::take(&mut self.filling_seqs))]
+        {
+            all.extend(seqs.iter().enumerate().map(|(index, seq)| fresh(*seq, records.get_shared(index))));
+        }
+        all
+    }
+}

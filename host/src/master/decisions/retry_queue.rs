@@ -1,0 +1,169 @@
+//! Records that wait for another attempt. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::attempt::Again;
+use crate::ids::{Seq, SlotId};
+
+/// Pause before the second attempt of a record that failed, doubled for each further one: long enough for a
+/// hiccup to pass, short enough that no one notices.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause: a run that waits for one record should not seem to hang.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Records that may wait before no more input is read: a task that asks for another try each time must not
+/// fill the memory. Each costs its bytes, and some more to keep track of it.
+const RECORDS_MAX: usize = 250_000;
+/// The bytes that those records may have, for the same reason.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Records that wait.
+#[derive(Debug, Default)]
+pub(super) struct RetryQueue {
+    /// Those that may be sent at once.
+    ready: VecDeque<Again>,
+    /// Those that must wait, by when they may be sent.
+    later: BTreeMap<(Instant, Seq), Again>,
+    bytes: usize,
+}
+
+impl RetryQueue {
+    /// Adds a record that may be sent at once: it was returned through no fault of its own.
+    pub(super) fn push_ready(&mut self, again: Again) {
+        self.bytes += again.record.len();
+        self.ready.push_back(again);
+    }
+
+    /// Adds a record that failed, to be tried after a pause that grows with its faults.
+    pub(super) fn push_after_pause(&mut self, again: Again, now: Instant) {
+        self.bytes += again.record.len();
+        self.later.insert((now + pause(&again), again.seq), again);
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() + self.later.len()
+    }
+
+    /// Whether so many wait that no more should be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX
+    }
+
+    /// Whether no record waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next record that may be sent now.
+    pub(super) fn peek(&mut self, now: Instant) -> Option<&Again> {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            self.ready.push_back(entry.remove());
+        }
+        self.ready.front()
+    }
+
+    /// Takes all records that may be sent now.
+    pub(super) fn take_all_ready(&mut self) -> Vec<Again> {
+        let ready: Vec<Again> = std::mem::take(&mut self.ready).into();
+        self.bytes -= ready.iter().map(|again| again.record.len()).sum::<usize>();
+        ready
+    }
+
+    /// Takes the next records that may be sent now to `slot`, as one batch.
+    pub(super) fn take(
+        &mut self,
+        slot: SlotId,
+        any_slot: bool,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Vec<Again> {
+        let fits = |again: &Again| any_slot || again.not_on != Some(slot);
+        let mut batch: Vec<Again> = Vec::new();
+        let mut bytes = 0;
+        while let Some(again) = self.ready.front().filter(|again| fits(again)) {
+            bytes += again.record.len();
+            let room = batch.len() < records_max && bytes <= bytes_max && !again.tries.is_suspect();
+            if !batch.is_empty() && !room {
+                break;
+            }
+            let alone = again.tries.is_suspect();
+            self.bytes -= again.record.len();
+            batch.extend(self.ready.pop_front());
+            if alone {
+                break;
+            }
+        }
+        batch
+    }
+}
+
+/// 0.1 s, doubling, and between half and all of that: records that failed together do not come back together.
+/// The share is computed from the record's number, so that a run can be repeated.
+fn pause(again: &Again) -> Duration {
+    let doublings = again.tries.faults.saturating_sub(1).min(16);
+    let full = (PAUSE * 2u32.pow(doublings)).min(PAUSE_MAX);
+    let share = xxhash_rust::xxh3::xxh3_64_with_seed(&again.seq.0.to_le_bytes(), again.tries.faults.into());
+    full / 2 + full.mul_f64((share % 1024) as f64 / 2048.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::attempt::Tries;
+    use super::*;
+    use crate::ids::{NodeId, SlotIndex};
+
+    const HERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(0) };
+    const THERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(1) };
+
+    fn again(seq: u64, faults: u32) -> Again {
+        let tries = Tries { faults, ..Tries::default() };
+        Again { seq: Seq(seq), record: Bytes::from_static(b"r\n"), tries, not_on: Some(HERE) }
+    }
+
+    #[test]
+    fn a_failed_record_waits_longer_each_time_and_avoids_its_slot() {
+        let now = Instant::now();
+        let mut queue = RetryQueue::default();
+        queue.push_after_pause(again(1, 1), now);
+        queue.push_after_pause(again(2, 3), now);
+        assert!(queue.peek(now).is_none());
+        assert_eq!(queue.peek(now + Duration::from_millis(100)).unwrap().seq, Seq(1));
+        assert!(queue.take(HERE, false, 10, 1000).is_empty());
+        assert_eq!(queue.take(THERE, false, 10, 1000).len(), 1);
+        assert!(queue.peek(now + Duration::from_millis(199)).is_none());
+        assert!(queue.peek(now + Duration::from_millis(400)).is_some());
+        assert_eq!(queue.take(HERE, true, 10, 1000).len(), 1, "the only slot is good enough");
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_holds_too_much_is_full_until_it_is_taken() {
+        let now = Instant::now();
+        let mut queue = RetryQueue::default();
+        let large = Bytes::from(vec![b'x'; BYTES_MAX / 2]);
+        for seq in 0..2 {
+            assert!(!queue.is_full());
+            queue.push_after_pause(Again { record: large.clone(), ..again(seq, 1) }, now);
+        }
+        assert!(queue.is_full());
+        queue.peek(now + PAUSE_MAX);
+        assert_eq!(queue.take_all_ready().len(), 2);
+        assert!(!queue.is_full());
+    }
+
+    #[test]
+    fn suspects_travel_alone_and_others_together() {
+        let mut queue = RetryQueue::default();
+        for seq in 0..5 {
+            let mut record = again(seq, 1);
+            record.tries.flush_crashes = if seq == 2 { 2 } else { 0 };
+            queue.push_ready(record);
+        }
+        let sizes: Vec<_> = (0..4).map(|_| queue.take(THERE, false, 10, 1000).len()).collect();
+        assert_eq!(sizes, [2, 1, 2, 0]);
+    }
+}

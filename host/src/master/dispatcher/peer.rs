@@ -1,0 +1,54 @@
+//! A slave that takes part, as the dispatcher sees it: the way to it, and how its link is ended.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::wire::{Frame, MasterToSlave, SinkPlace};
+
+/// A slave that takes part in the run.
+pub(super) struct Peer {
+    /// What people call it.
+    pub name: String,
+    /// The way to it; `None` once everything has been said.
+    out: Option<mpsc::Sender<Frame<MasterToSlave>>>,
+    hang_up: Option<oneshot::Sender<String>>,
+    /// It puts rows into a sink of its own,
+    pub has_sink: bool,
+    /// which has files that have not been delivered yet.
+    pub has_files: bool,
+}
+
+impl Peer {
+    /// A slave whose link has just been made.
+    pub(super) fn new(
+        name: String,
+        out: mpsc::Sender<Frame<MasterToSlave>>,
+        hang_up: oneshot::Sender<String>,
+        sink: Option<&SinkPlace>,
+    ) -> Self {
+        let (has_sink, has_files) = (sink.is_some(), sink.is_some_and(|sink| sink.has_files));
+        Self { name, out: Some(out), hang_up: Some(hang_up), has_sink, has_files }
+    }
+
+    /// Sends a frame. A slave that does not read what it is sent is given up.
+    pub(super) fn send(&mut self, frame: Frame<MasterToSlave>) {
+        let Some(out) = &self.out else { return };
+        // A link that has ended is about to be reported lost.
+        if let Err(mpsc::error::TrySendError::Full(_)) = out.try_send(frame) {
+            tracing::warn!(node = self.name, "a node does not read what it is sent; its link is closed");
+            self.hang_up("it does not read what it is sent");
+        }
+    }
+
+    /// Lets the link end: nothing more is said on it.
+    pub(super) fn close(&mut self) {
+        self.out = None;
+    }
+
+    /// Ends the link at once, whatever the slave still says.
+    pub(super) fn hang_up(&mut self, reason: &str) {
+        if let Some(hang_up) = self.hang_up.take() {
+            // A link that has ended already needs no end.
+            let _ = hang_up.send(reason.to_owned());
+        }
+    }
+}

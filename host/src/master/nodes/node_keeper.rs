@@ -1,0 +1,315 @@
+//! Finds slaves for a run and keeps them: reserves rows of the registry, connects, renews leases, notes which
+//! slaves are lost, and gives everything back at the end. It knows nothing of the run itself.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::link::{Joined, LinkEvent, frames_max};
+use super::slave_link::{self, LinkEnd};
+use crate::ids::NodeId;
+use crate::owned_task;
+use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
+use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role};
+
+/// How long a reservation lasts without being renewed: the longest that the nodes of a dead master stay
+/// reserved.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// How often leases are renewed: two renewals may fail before one runs out.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// How often nodes are looked for while there are none: a slave that starts is noticed at once, and the
+/// registry has little to do.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How often a slave is asked that is still taking leave of another master: for two seconds in all, and then
+/// it is given back.
+const BUSY_TRIES: u32 = 20;
+/// Pause between two such attempts: taking leave seldom takes longer.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the keeper works with.
+pub(crate) struct NodeKeeper {
+    /// Where nodes are.
+    pub registry: Registry,
+    /// The name under which they are reserved.
+    pub reservation: Reservation,
+    /// How the master introduces itself.
+    pub role: Role,
+    /// How many nodes it may hold at once.
+    pub nodes_max: usize,
+    /// How long it may be without any.
+    pub wait_nodes: Duration,
+    /// How often it looks for more while it has some.
+    pub reallocate_every: Duration,
+    /// What each slave is told before any data.
+    pub init_commands: Arc<[(String, String)]>,
+    /// Where slaves are announced.
+    pub events: mpsc::Sender<LinkEvent>,
+    /// Resolves when the run takes leave of its nodes: from then on no more are wanted.
+    pub enough: oneshot::Receiver<()>,
+}
+
+/// Something that the keeper has waited for.
+enum Ready {
+    Connected(NodeKey, Result<Box<Connection>, ConnectError>),
+    Ended(NodeId, LinkEnd),
+}
+
+struct Keeping {
+    keeper: NodeKeeper,
+    jobs: JoinSet<Ready>,
+    connecting: HashSet<NodeKey>,
+    linked: HashMap<NodeId, NodeKey>,
+    next_node: u32,
+    /// The task of the run: the first slave's. A run has one task,
+    task: Option<String>,
+    /// and its rows go to one place: `Some(None)` if they come to the master.
+    sink: Option<Option<String>>,
+    /// What went wrong last, for the message when no node was found.
+    last_trouble: Option<String>,
+    registry_is_down: bool,
+    has_enough: bool,
+}
+
+impl NodeKeeper {
+    /// Keeps nodes until the run is over.
+    pub(crate) async fn keep(self, mut is_over: oneshot::Receiver<()>) {
+        let mut keeping = Keeping {
+            keeper: self,
+            jobs: JoinSet::new(),
+            connecting: HashSet::new(),
+            linked: HashMap::new(),
+            next_node: 0,
+            task: None,
+            sink: None,
+            last_trouble: None,
+            registry_is_down: false,
+            has_enough: false,
+        };
+        tokio::select! {
+            _ = &mut is_over => {}
+            () = keeping.work() => { let _ = is_over.await; }
+        }
+        keeping.give_back().await;
+    }
+}
+
+impl Keeping {
+    async fn work(&mut self) {
+        let mut renewal = tokio::time::interval(RENEW_EVERY);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut without_since = Instant::now();
+        let mut next_look = Instant::now();
+        loop {
+            if !self.linked.is_empty() || self.has_enough {
+                without_since = Instant::now();
+            } else if without_since.elapsed() >= self.keeper.wait_nodes && next_look > Instant::now() {
+                self.report_no_nodes().await;
+                return;
+            }
+            tokio::select! {
+                Some(ready) = self.jobs.join_next() => if let Some(ready) = owned_task::outcome(ready) {
+                    self.on_ready(ready).await;
+                },
+                () = tokio::time::sleep_until(next_look) => {
+                    self.look_for_nodes().await;
+                    let pause = if self.linked.is_empty() { LOOK_EVERY } else { self.keeper.reallocate_every };
+                    next_look = Instant::now() + pause;
+                }
+                _ = renewal.tick() => self.renew().await,
+                _ = &mut self.keeper.enough, if !self.has_enough => self.has_enough = true,
+            }
+            if self.linked.is_empty() {
+                next_look = next_look.min(Instant::now() + LOOK_EVERY);
+            }
+        }
+    }
+
+    async fn look_for_nodes(&mut self) {
+        let wanted = self.keeper.nodes_max.saturating_sub(self.linked.len() + self.connecting.len());
+        if wanted == 0 || self.has_enough {
+            return;
+        }
+        let NodeKeeper { registry, reservation, .. } = &self.keeper;
+        let nodes = registry.reserve(reservation, wanted, self.task.as_deref(), LEASE).await;
+        let nodes = self.note_registry(nodes, "reserve nodes").unwrap_or_default();
+        for node in nodes {
+            self.connecting.insert(node.key.clone());
+            self.jobs.spawn(connect(node, self.keeper.role.clone()));
+        }
+    }
+
+    async fn renew(&mut self) {
+        if self.linked.is_empty() {
+            return;
+        }
+        let renewed = self.keeper.registry.renew(&self.keeper.reservation, LEASE).await;
+        for key in self.note_registry(renewed, "renew the reservations").unwrap_or_default() {
+            self.free_if_stray(&key).await;
+        }
+    }
+
+    /// A node can be reserved without this master knowing it, if the answer to the reservation was lost on
+    /// its way.
+    async fn free_if_stray(&mut self, key: &NodeKey) {
+        if !self.connecting.contains(key) && !self.linked.values().any(|linked| linked == key) {
+            let NodeKeeper { registry, reservation, .. } = &self.keeper;
+            let freed = registry.free_if_reserved_by(key, reservation).await;
+            self.note_registry(freed, "give a node back");
+        }
+    }
+
+    /// The run goes on without the registry; the log says so once.
+    fn note_registry<T>(&mut self, result: Result<T, RegistryError>, what: &str) -> Option<T> {
+        match result {
+            Ok(value) => {
+                if std::mem::take(&mut self.registry_is_down) {
+                    tracing::info!("the registry is back");
+                }
+                Some(value)
+            }
+            Err(error) => {
+                self.last_trouble = Some(error.to_string());
+                if !std::mem::replace(&mut self.registry_is_down, true) {
+                    tracing::warn!("failed to {what}, trying again until it works: {error}");
+                }
+                None
+            }
+        }
+    }
+
+    async fn on_ready(&mut self, ready: Ready) {
+        match ready {
+            Ready::Connected(key, Ok(connection)) => {
+                self.connecting.remove(&key);
+                // A node that comes too late is given back with all others.
+                if !self.has_enough {
+                    self.on_connected(key, *connection).await;
+                }
+            }
+            Ready::Connected(key, Err(error)) => {
+                self.connecting.remove(&key);
+                self.on_not_connected(&key, &error).await;
+            }
+            Ready::Ended(node, end) => {
+                let Some(key) = self.linked.remove(&node) else { return };
+                let NodeKeeper { registry, reservation, events, .. } = &self.keeper;
+                let (freed, event) = match end {
+                    LinkEnd::Left | LinkEnd::NotWanted => {
+                        (registry.free_if_reserved_by(&key, reservation).await, LinkEvent::Left(node))
+                    }
+                    LinkEnd::Lost(reason) => {
+                        (registry.lost(&key, reservation).await, LinkEvent::Lost(node, reason))
+                    }
+                };
+                // A dispatcher that has ended needs no events.
+                let _ = events.send(event).await;
+                self.note_registry(freed, "give a node back");
+            }
+        }
+    }
+
+    async fn on_connected(&mut self, key: NodeKey, connection: Connection) {
+        let Some(welcome) = connection.welcome.clone() else { return };
+        let task = self.task.get_or_insert_with(|| welcome.task.clone());
+        if *task != welcome.task {
+            tracing::warn!(
+                "{key} is not used: it runs the task {}, and this run the task {task}",
+                welcome.task
+            );
+            return self.do_without(&key).await;
+        }
+        let its_sink = welcome.sink.as_ref().map(|sink| sink.name.clone());
+        let sink = self.sink.get_or_insert_with(|| its_sink.clone());
+        if *sink != its_sink {
+            let name = |sink: &Option<String>| sink.clone().unwrap_or_else(|| "the master".to_owned());
+            let (its, ours) = (name(&its_sink), name(sink));
+            tracing::warn!("{key} is not used: its rows go to {its}, and those of this run to {ours}");
+            return self.do_without(&key).await;
+        }
+        let node = NodeId(self.next_node);
+        self.next_node += 1;
+        let room = frames_max(welcome.slots) + self.keeper.init_commands.len();
+        let (out, frames) = mpsc::channel(room);
+        for (name, value) in self.keeper.init_commands.iter() {
+            let command = MasterToSlave::Command { name: name.clone(), value: value.clone() };
+            out.try_send(command.into()).expect("the channel has room for the commands");
+        }
+        let events = self.keeper.events.clone();
+        let name = key.to_string();
+        self.linked.insert(node, key);
+        let (hang_up, hung_up) = oneshot::channel();
+        let joined = Joined { node, name, welcome, out, hang_up };
+        if events.send(LinkEvent::Joined(joined)).await.is_ok() {
+            self.jobs.spawn(async move {
+                let end = slave_link::carry(node, connection, frames, hung_up, events).await;
+                Ready::Ended(node, end)
+            });
+        }
+    }
+
+    /// Gives back a node that was reserved and does not fit the run.
+    async fn do_without(&mut self, key: &NodeKey) {
+        let NodeKeeper { registry, reservation, .. } = &self.keeper;
+        let freed = registry.free_if_reserved_by(key, reservation).await;
+        self.note_registry(freed, "give a node back");
+    }
+
+    async fn on_not_connected(&mut self, key: &NodeKey, error: &ConnectError) {
+        tracing::warn!("a reserved node cannot be used: {error}");
+        self.last_trouble = Some(error.to_string());
+        let NodeKeeper { registry, reservation, .. } = &self.keeper;
+        let noted = match error {
+            ConnectError::Refused { refusal: Refusal::Busy { .. } | Refusal::Draining, .. } => {
+                registry.free_if_reserved_by(key, reservation).await.map(drop)
+            }
+            // Another program listens there, or another version: that does not pass by itself.
+            ConnectError::Handshake {
+                source: HandshakeError::NotSimpleGrid | HandshakeError::OtherVersion { .. },
+                ..
+            } => registry.invalidate(key).await.map(drop),
+            _ => registry.lost(key, reservation).await.map(drop),
+        };
+        self.note_registry(noted, "record this in the registry");
+    }
+
+    async fn report_no_nodes(&self) {
+        let wait = humantime::format_duration(self.keeper.wait_nodes);
+        let trouble = self
+            .last_trouble
+            .as_ref()
+            .map_or_else(String::new, |trouble| format!("; the last problem: {trouble}"));
+        let message = format!(
+            "no node could be reserved within {wait} (--wait-nodes): start slaves with the same --registry, or \
+             look at `simplegrid node-manager list`{trouble}"
+        );
+        // A dispatcher that has ended needs no events.
+        let _ = self.keeper.events.send(LinkEvent::NoNodes(message)).await;
+    }
+
+    /// Gives every row back, also those whose links have not ended.
+    async fn give_back(mut self) {
+        self.jobs.shutdown().await;
+        let released = self.keeper.registry.release_reservation(&self.keeper.reservation).await;
+        self.note_registry(released, "release the nodes");
+    }
+}
+
+async fn connect(node: Node, role: Role) -> Ready {
+    let address = node.address();
+    for _ in 1..BUSY_TRIES {
+        match wire::connect(&address, role.clone()).await {
+            Err(ConnectError::Refused { refusal: Refusal::Busy { .. }, .. }) => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            result => return Ready::Connected(node.key, result.map(Box::new)),
+        }
+    }
+    Ready::Connected(node.key, wire::connect(&address, role).await.map(Box::new))
+}

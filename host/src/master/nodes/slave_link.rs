@@ -1,0 +1,76 @@
+//! A link over TCP: carries frames both ways between the dispatcher and one slave, until one side is gone.
+
+use std::time::Duration;
+
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::{mpsc, oneshot};
+
+use super::link::LinkEvent;
+use crate::ids::NodeId;
+use crate::wire::{Connection, Frame, Heard, MasterToSlave, ReceivingHalf, SlaveToMaster, halves};
+
+/// How a link ended.
+#[derive(Debug)]
+pub(super) enum LinkEnd {
+    /// The slave answered our goodbye: it is free.
+    Left,
+    /// The slave is gone.
+    Lost(String),
+    /// The run is over, so no one listens to this link any more.
+    NotWanted,
+}
+
+/// How long a slave that was told goodbye may take to answer. A silent one is given up sooner: this is for a
+/// slave that sends heartbeats and nothing else.
+const GOODBYE_MAX: Duration = Duration::from_secs(10);
+
+/// Carries frames until the slave says goodbye, is lost, or is given up.
+pub(super) async fn carry(
+    node: NodeId,
+    connection: Connection,
+    frames: mpsc::Receiver<Frame<MasterToSlave>>,
+    hung_up: oneshot::Receiver<String>,
+    events: mpsc::Sender<LinkEvent>,
+) -> LinkEnd {
+    let (receiving, sending) = halves(connection.reader, connection.writer, frames);
+    let mut sending = std::pin::pin!(sending.run());
+    let mut receiving = std::pin::pin!(receive(node, receiving, &events));
+    let talking = async {
+        tokio::select! {
+            end = &mut receiving => end,
+            sent = &mut sending => match sent {
+                // Everything has been said; the slave's goodbye is still to come.
+                Ok(()) => wait_for_goodbye(receiving).await,
+                Err(error) => LinkEnd::Lost(error.to_string()),
+            },
+        }
+    };
+    tokio::select! {
+        end = talking => end,
+        Ok(reason) = hung_up => LinkEnd::Lost(reason),
+    }
+}
+
+async fn wait_for_goodbye(receiving: impl Future<Output = LinkEnd>) -> LinkEnd {
+    let goodbye = tokio::time::timeout(GOODBYE_MAX, receiving).await;
+    goodbye.unwrap_or_else(|_| LinkEnd::Lost("it did not answer the goodbye".to_owned()))
+}
+
+async fn receive(
+    node: NodeId,
+    mut receiving: ReceivingHalf<OwnedReadHalf, SlaveToMaster>,
+    events: &mpsc::Sender<LinkEvent>,
+) -> LinkEnd {
+    loop {
+        let event = match receiving.next().await {
+            Ok(Some(Heard::RoundTrip(measured))) => LinkEvent::RoundTrip(node, measured),
+            Ok(Some(Heard::Said(Frame { head: SlaveToMaster::Bye, .. }))) => return LinkEnd::Left,
+            Ok(Some(Heard::Said(frame))) => LinkEvent::Said(node, frame),
+            Ok(None) => return LinkEnd::Lost("it closed the connection".to_owned()),
+            Err(error) => return LinkEnd::Lost(error.to_string()),
+        };
+        if events.send(event).await.is_err() {
+            return LinkEnd::NotWanted;
+        }
+    }
+}

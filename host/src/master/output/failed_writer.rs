@@ -1,0 +1,217 @@
+//! Records that failed: one JSON line each into `--failed FILE`, or the first few to standard error or the
+//! log.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use serde::Serialize;
+
+use crate::master::decisions::FailedRecord;
+use crate::record::Format;
+
+/// Failures that are shown when there is no file for them: enough to see what goes wrong.
+const SHOWN_MAX: u64 = 10;
+
+/// Bytes of a record that are shown: a few lines of a terminal.
+const SHOWN_BYTES_MAX: usize = 200;
+
+/// One line of the file. `docs/failed-records.md` describes it.
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    record: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
+    reason: &'static str,
+    message: &'a str,
+    attempts: u32,
+    node: Option<&'a str>,
+    slot: Option<u16>,
+}
+
+/// The failed records could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the failed records to {path}: {source}")]
+pub(crate) struct FailedFileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Where failed records go.
+#[derive(Debug)]
+pub(crate) struct FailedWriter {
+    file: Option<FailedFile>,
+    format: Format,
+    shown: u64,
+    shown_in: ShownIn,
+}
+
+/// Where failures are shown if there is no file for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ShownIn {
+    /// Standard error, like everything else that a run has to say.
+    Stderr,
+    /// The log, because the run is a part of something larger.
+    Log,
+}
+
+#[derive(Debug)]
+struct FailedFile {
+    path: PathBuf,
+    out: BufWriter<File>,
+    /// Bytes that were written or wait in the buffer.
+    bytes: u64,
+    /// One line.
+    line: Vec<u8>,
+}
+
+impl FailedWriter {
+    /// Writes to a file, or shows the first few.
+    ///
+    /// # Errors
+    /// If the file cannot be created.
+    pub(crate) fn new(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
+        Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(true))
+    }
+
+    /// Shows the first few in the log.
+    pub(crate) fn to_log(format: Format) -> Self {
+        Self { file: None, format, shown: 0, shown_in: ShownIn::Log }
+    }
+
+    /// Like `new`, but the file stays as it is until [`go_on_from`](Self::go_on_from) says where to write.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub(crate) fn with_journal(path: Option<&Path>, format: Format) -> Result<Self, FailedFileError> {
+        Self::open(path, format, OpenOptions::new().write(true).create(true).truncate(false))
+    }
+
+    fn open(path: Option<&Path>, format: Format, options: &OpenOptions) -> Result<Self, FailedFileError> {
+        let open = |path: &Path| match options.open(path) {
+            Ok(file) => Ok(FailedFile {
+                path: path.to_owned(),
+                out: BufWriter::new(file),
+                bytes: 0,
+                line: Vec::new(),
+            }),
+            Err(source) => Err(FailedFileError { path: path.to_owned(), source }),
+        };
+        Ok(Self { file: path.map(open).transpose()?, format, shown: 0, shown_in: ShownIn::Stderr })
+    }
+
+    /// The file and its path, for the thread that waits until it is on the disk.
+    ///
+    /// # Errors
+    /// If the system has no descriptor left.
+    pub(crate) fn share(&self) -> Result<Option<(PathBuf, File)>, FailedFileError> {
+        let Some(FailedFile { path, out, .. }) = &self.file else { return Ok(None) };
+        match out.get_ref().try_clone() {
+            Ok(file) => Ok(Some((path.clone(), file))),
+            Err(source) => Err(FailedFileError { path: path.clone(), source }),
+        }
+    }
+
+    /// Cuts the file to its first `bytes` bytes, and goes on there.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn go_on_from(&mut self, bytes: u64) -> Result<(), FailedFileError> {
+        self.attempt(|file| {
+            file.bytes = bytes;
+            file.out.get_ref().set_len(bytes)?;
+            file.out.seek(SeekFrom::Start(bytes)).map(drop)
+        })
+    }
+
+    /// Hands everything to the system, and says how many bytes the file has then.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn flush(&mut self) -> Result<u64, FailedFileError> {
+        self.attempt(|file| file.out.flush())?;
+        Ok(self.file.as_ref().map_or(0, |file| file.bytes))
+    }
+
+    /// Reports one record.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn write(&mut self, failed: &FailedRecord) -> Result<(), FailedFileError> {
+        if self.file.is_none() {
+            self.show(failed);
+            return Ok(());
+        }
+        let content = self.format.content(&failed.record);
+        let (record, encoding) = match std::str::from_utf8(content) {
+            Ok(text) => (text.to_owned(), None),
+            Err(_) => (base64::engine::general_purpose::STANDARD.encode(content), Some("base64")),
+        };
+        let (node, slot) = match &failed.place {
+            Some(place) => (Some(place.node.as_str()), Some(place.slot.0)),
+            None => (None, None),
+        };
+        let line = Line {
+            seq: failed.seq.0,
+            record,
+            encoding,
+            reason: failed.reason.word(),
+            message: &failed.message,
+            attempts: failed.attempts,
+            node,
+            slot,
+        };
+        self.attempt(|file| {
+            file.line.clear();
+            serde_json::to_writer(&mut file.line, &line)?;
+            file.line.push(b'\n');
+            file.bytes += file.line.len() as u64;
+            file.out.write_all(&file.line)
+        })
+    }
+
+    /// Makes sure that everything is in the file, and says how many failures were not shown.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn finish(&mut self) -> Result<(), FailedFileError> {
+        if self.shown > SHOWN_MAX {
+            let more = self.shown - SHOWN_MAX;
+            match self.shown_in {
+                ShownIn::Stderr => {
+                    eprintln!("simplegrid: {more} more records failed; --failed FILE keeps all of them");
+                }
+                ShownIn::Log => tracing::warn!("… and {more} more records failed"),
+            }
+        }
+        self.attempt(|file| file.out.flush())
+    }
+
+    fn attempt(
+        &mut self,
+        change: impl FnOnce(&mut FailedFile) -> io::Result<()>,
+    ) -> Result<(), FailedFileError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        change(file).map_err(|source| FailedFileError { path: file.path.clone(), source })
+    }
+
+    fn show(&mut self, failed: &FailedRecord) {
+        self.shown += 1;
+        if self.shown > SHOWN_MAX {
+            return;
+        }
+        let content = self.format.content(&failed.record);
+        let shown = String::from_utf8_lossy(&content[..content.len().min(SHOWN_BYTES_MAX)]);
+        let more = if content.len() > SHOWN_BYTES_MAX { "…" } else { "" };
+        let times =
+            if failed.attempts > 1 { format!(" ({} attempts)", failed.attempts) } else { String::new() };
+        let (number, word, message) = (failed.seq.0 + 1, failed.reason.word(), &failed.message);
+        let line = format!("record {number} failed, {word}: {message}{times}: {shown:?}{more}");
+        match self.shown_in {
+            ShownIn::Stderr => eprintln!("simplegrid: {line}"),
+            ShownIn::Log => tracing::warn!("{line}"),
+        }
+    }
+}

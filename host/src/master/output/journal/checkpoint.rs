@@ -1,0 +1,58 @@
+//! A checkpoint: how far a run was at one moment, as an entry of its journal says it. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Seq;
+use crate::master::decisions::{Progress, RangeSet};
+
+/// How far a run was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// Records that were finished since the last checkpoint: how many lie between one range and the next,
+    /// and how many are in it.
+    ranges: Vec<(u64, u64)>,
+    /// Records that are done, of all that are finished.
+    pub done: u64,
+    /// Records that have failed, of all that are finished.
+    pub failed: u64,
+    /// Executions after a record's first.
+    pub retried: u64,
+    /// Bytes of the output: all rows of finished records, and no others.
+    pub output_bytes: u64,
+    /// Bytes of the failed-records file.
+    pub failed_bytes: u64,
+    /// Nothing is left to do.
+    pub complete: bool,
+}
+
+impl Checkpoint {
+    /// A checkpoint at which the failed-records file has so many bytes. The bytes of the output are not known
+    /// yet.
+    pub(crate) fn new(progress: &Progress, failed_bytes: u64, complete: bool) -> Self {
+        let mut at = 0;
+        let ranges = progress.newly.iter().map(|(first, records)| {
+            let gap = first.0 - std::mem::replace(&mut at, first.0 + records);
+            (gap, records)
+        });
+        let ranges = ranges.collect();
+        let Progress { done, failed, retried, .. } = *progress;
+        Self { ranges, done, failed, retried, output_bytes: 0, failed_bytes, complete }
+    }
+
+    /// The same, with the bytes that the output has.
+    pub(crate) fn with_output_bytes(self, output_bytes: u64) -> Self {
+        Self { output_bytes, ..self }
+    }
+
+    /// The records that were finished since the last checkpoint; `None` if their numbers are impossible.
+    pub(crate) fn finished(&self) -> Option<RangeSet> {
+        let mut finished = RangeSet::default();
+        let mut at = 0_u64;
+        for (gap, records) in &self.ranges {
+            let first = at.checked_add(*gap)?;
+            finished.checked_insert(Seq(first), *records)?;
+            at = first.checked_add(*records)?;
+        }
+        Some(finished)
+    }
+}

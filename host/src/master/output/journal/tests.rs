@@ -1,0 +1,388 @@
+//! A journal as bytes, as a file, and as what a run may do with it.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::entry::{self, Contents, Damage};
+use super::identity::{InputIdentity, RunIdentity};
+use super::journal_file::JournalFile;
+use super::stream_head::{HeadProbe, StreamHead};
+use super::*;
+use crate::ids::{RunId, Seq};
+use crate::master::decisions::{Earlier, Progress, RangeSet};
+use crate::master::output::output_target::OutputTarget;
+use crate::master::output::result_writer::{ResultWriter, WriteFailure};
+use crate::master::output::write_error::WriteError;
+use crate::record::{Input, Records};
+
+const RUN: RunId = RunId([7; 16]);
+
+fn run_identity() -> RunIdentity {
+    let input = InputIdentity {
+        name: "in.txt".into(),
+        bytes: Some(300),
+        modified_ns: Some(1_700_000_000_000_000_000),
+    };
+    RunIdentity {
+        format: "lines".into(),
+        record_bytes_max: None,
+        keep_order: true,
+        header: false,
+        partition_by: None,
+        output: "rows.txt".into(),
+        failed: None,
+        inputs: vec![input],
+    }
+}
+
+fn task(version: &str) -> TaskIdentity {
+    TaskIdentity { name: "echo".into(), version: version.into() }
+}
+
+fn header() -> Header {
+    Header {
+        run: run_identity(),
+        task: Some(task("1")),
+        head: HeadProbe::new(None).on_bytes(b"a\nb\n").unwrap(),
+    }
+}
+
+/// A checkpoint after `done` records at which those from `first` on are new, and every row has two bytes.
+fn checkpoint(first: u64, records: u64, done: u64) -> Checkpoint {
+    let mut newly = RangeSet::default();
+    newly.insert(Seq(first), records);
+    Checkpoint::new(&Progress { newly, done, failed: 0, retried: 0 }, 0, false).with_output_bytes(done * 2)
+}
+
+/// A journal with so many checkpoints of ten records, and where its entries end.
+fn journal(checkpoints: u64) -> (Vec<u8>, Vec<usize>) {
+    let mut bytes = entry::encode_header(RUN, &header()).unwrap();
+    let mut ends = vec![bytes.len()];
+    for index in 0..checkpoints {
+        let checkpoint = checkpoint(index * 10, 10, (index + 1) * 10);
+        bytes.extend(entry::encode_entry(&checkpoint, index + 1).unwrap());
+        ends.push(bytes.len());
+    }
+    (bytes, ends)
+}
+
+/// What five checkpoints say after the first `entries` entries.
+fn expected(entries: usize, ends: &[usize]) -> Contents {
+    let mut saved = Saved::default();
+    for index in 1..entries as u64 {
+        assert!(saved.add(&checkpoint((index - 1) * 10, 10, index * 10)));
+    }
+    Contents {
+        run: Some(RUN),
+        header: Some(header()),
+        saved,
+        intact_bytes: ends[entries - 1] as u64,
+        entries: entries as u64,
+    }
+}
+
+fn five() -> &'static (Vec<u8>, Vec<usize>) {
+    static FIVE: OnceLock<(Vec<u8>, Vec<usize>)> = OnceLock::new();
+    FIVE.get_or_init(|| journal(5))
+}
+
+#[test]
+fn a_journal_cut_at_any_byte_is_its_whole_entries() {
+    let (bytes, ends) = five();
+    for cut in 0..=bytes.len() {
+        let contents = entry::read(&bytes[..cut]).unwrap();
+        match ends.iter().filter(|end| **end <= cut).count() {
+            0 => assert_eq!((contents.header, contents.intact_bytes), (None, 0), "a run that had not begun"),
+            entries => assert_eq!(contents, expected(entries, ends)),
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_costs_the_entries_from_there_on_or_is_an_error_in_the_header() {
+    let (bytes, ends) = five();
+    for bit in 0..bytes.len() * 8 {
+        let mut bytes = bytes.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        match (ends.iter().filter(|end| **end <= bit / 8).count(), entry::read(&bytes[..])) {
+            (0, result) => assert!(
+                matches!(result, Err(Damage::NotAJournal | Damage::Header)),
+                "bit {bit} of the header: {result:?}"
+            ),
+            (entries, result) => assert_eq!(result.unwrap(), expected(entries, ends), "bit {bit}"),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        garbage in prop::collection::vec(any::<u8>(), 0..200),
+        keep in 0..600_usize,
+    ) {
+        let (bytes, _) = five();
+        // Behind a good beginning garbage gets further.
+        let bytes = [&bytes[..keep.min(bytes.len())], &garbage].concat();
+        let _ = entry::read(&bytes[..]);
+    }
+
+    #[test]
+    fn what_is_written_is_read(ranges in prop::collection::vec((0..1000_u64, 1..50_u64), 0..30), failed in 0..20_u64) {
+        let mut newly = RangeSet::default();
+        for (first, records) in ranges {
+            newly.insert(Seq(first), records);
+        }
+        let failed = failed.min(newly.len());
+        let progress = Progress { done: newly.len() - failed, newly, failed, retried: 3 };
+        let checkpoint = Checkpoint::new(&progress, 7, true).with_output_bytes(99);
+        let mut bytes = entry::encode_header(RUN, &header()).unwrap();
+        bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
+        let Progress { newly: finished, done, failed, retried } = progress;
+        let earlier = Earlier { finished, done, failed, retried };
+        let saved = Saved { earlier, output_bytes: 99, failed_bytes: 7, complete: true };
+        prop_assert_eq!(entry::read(&bytes[..]).unwrap().saved, saved);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_contradicts_the_ones_before_is_none() {
+    let mut saved = Saved::default();
+    assert!(saved.add(&checkpoint(0, 10, 10)));
+    let known = saved.clone();
+    assert!(!saved.add(&checkpoint(10, 10, 25)), "it counts more than it names");
+    assert!(!saved.add(&checkpoint(10, 10, 20).with_output_bytes(3)), "the output shrinks");
+    assert_eq!(saved, known);
+}
+
+#[test]
+fn a_journal_of_another_version_or_none_at_all_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("j");
+    for (text, word) in [("my notes", "not a SimpleGrid journal"), ("x", "not a SimpleGrid journal")] {
+        fs::write(&path, text).unwrap();
+        let error = JournalFile::open(&path).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains(word), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    assert!(matches!(entry::read(&b"SGRID"[..]), Ok(Contents { header: None, .. })));
+}
+
+#[test]
+fn what_is_not_whole_is_cut_off_when_the_run_goes_on() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("j");
+    let (bytes, ends) = five();
+    fs::write(&path, &bytes[..ends[3] + 5]).unwrap();
+    let (mut file, contents) = JournalFile::open(&path).unwrap();
+    assert_eq!(contents, expected(4, ends));
+    assert_eq!(fs::read(&path).unwrap().len(), ends[3] + 5, "opening changes nothing");
+    file.begin(&header()).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), bytes[..ends[3]]);
+    for index in 3..5 {
+        file.append(&checkpoint(index * 10, 10, (index + 1) * 10)).unwrap();
+    }
+    assert_eq!(fs::read(&path).unwrap(), *bytes);
+}
+
+#[test]
+fn a_second_run_with_the_same_journal_is_refused_while_the_first_goes_on() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("j");
+    let first = JournalFile::open(&path).unwrap();
+    let error = JournalFile::open(&path).unwrap_err();
+    assert!(error.to_string().ends_with("is in use by another run"), "{error}");
+    assert!(!error.is_usage());
+    drop(first);
+    JournalFile::open(&path).unwrap();
+}
+
+fn resumed(earlier: &Header) -> Result<RunJournal, JournalError> {
+    RunJournal::new(Path::new("j"), run_identity(), Some(earlier.clone()))
+}
+
+#[test]
+fn a_journal_of_another_run_is_refused_and_says_what_differs() {
+    type Change = fn(&mut RunIdentity);
+    let changes: [(Change, &str); 8] = [
+        (|run| run.format = "csv".into(), "--format was csv and is now lines"),
+        (|run| run.keep_order = false, "--keep-order was false and is now true"),
+        (|run| run.header = true, "--header was true and is now false"),
+        (|run| run.partition_by = Some("field:0".into()), "--partition-by was field:0 and is now none"),
+        (|run| run.output = "other".into(), "--output was other and is now rows.txt"),
+        (|run| run.inputs[0].bytes = Some(299), "the size of in.txt was 299 bytes and is now 300 bytes"),
+        (|run| run.inputs[0].modified_ns = None, "the time of change of in.txt was no time and is now 2023-"),
+        (|run| run.inputs.clear(), "the number of inputs was 0 and is now 1"),
+    ];
+    for (change, text) in changes {
+        let mut earlier = header();
+        change(&mut earlier.run);
+        let error = resumed(&earlier).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains(text), "{error}");
+    }
+    let error = resumed(&header()).unwrap().on_task(task("2")).unwrap_err().to_string();
+    assert!(error.contains("the version of the task was 1 and is now 2"), "{error}");
+}
+
+fn lines(lines: &[&str]) -> Input {
+    Input::Records { records: Records::from_iter(lines), remaining_bytes: None }
+}
+
+#[test]
+fn nothing_is_run_before_the_input_is_known_to_be_the_same() {
+    let mut run = resumed(&header()).unwrap();
+    run.on_task(task("1")).unwrap();
+    assert!(matches!(run.on_input(lines(&["a\n"])), Ok(Admission::Wait)));
+    assert!(!run.has_begun());
+    let Ok(Admission::Begin(written, inputs)) = run.on_input(lines(&["b\n", "c\n"])) else {
+        panic!("the head is complete")
+    };
+    assert_eq!((*written, inputs.len()), (header(), 2));
+    assert!(matches!(run.on_input(lines(&["d\n"])), Ok(Admission::Pass(_))));
+
+    let mut run = resumed(&header()).unwrap();
+    let error = run.on_input(lines(&["a\n", "x\n"])).unwrap_err().to_string();
+    assert!(error.contains("the beginning of the input was"), "{error}");
+    let error = resumed(&header()).unwrap().on_input(Input::End).unwrap_err().to_string();
+    assert!(error.contains("and is now empty"), "{error}");
+}
+
+#[test]
+fn a_first_run_begins_with_its_first_input() {
+    let mut run = RunJournal::new(Path::new("j"), run_identity(), None).unwrap();
+    run.on_task(task("1")).unwrap();
+    let Ok(Admission::Begin(written, _)) = run.on_input(lines(&["a\n", "b\n"])) else { panic!("it begins") };
+    assert_eq!(*written, header());
+    let mut empty = RunJournal::new(Path::new("j"), run_identity(), None).unwrap();
+    empty.on_task(task("1")).unwrap();
+    let Ok(Admission::Begin(written, _)) = empty.on_input(Input::End) else { panic!("it begins, too") };
+    assert_eq!(written.head, StreamHead { bytes: 0, ..HeadProbe::new(None).head() });
+}
+
+/// The files of a run in a directory of their own.
+struct Files {
+    directory: TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { directory: TempDir::new().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A writer whose output is `output` and whose journal is in this directory.
+    fn writer(&self, output: &Path) -> (ResultWriter, WriteFailure) {
+        let (file, _) = JournalFile::open(&self.path("j")).unwrap();
+        let (target, again) = OutputTarget::with_journal(output).unwrap();
+        let pen = JournalPen::new(file, NamedFile { path: output.to_owned(), file: again }, None);
+        ResultWriter::start(target, Some(pen)).unwrap()
+    }
+
+    fn contents(&self) -> Contents {
+        entry::read(fs::File::open(self.path("j")).unwrap()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_them() {
+    let files = Files::new();
+    let rows = files.path("rows");
+    fs::write(&rows, "what some other run has left").unwrap();
+    let (mut writer, mut failure) = files.writer(&rows);
+    writer.begin(Box::new(header()), 0);
+    writer.write(vec!["a\n".into(), "b\n".into()]);
+    writer.checkpoint(checkpoint(0, 2, 2));
+    writer.write(vec!["rows that no checkpoint counts\n".into()]);
+    writer.finish(&mut failure).await.unwrap();
+    let Contents { header: Some(written), saved, .. } = files.contents() else { panic!("it has a header") };
+    assert_eq!((written, saved.earlier.done, saved.output_bytes), (header(), 2, 4));
+    assert!(fs::read_to_string(&rows).unwrap().starts_with("a\nb\nrows that"));
+
+    let (mut writer, mut failure) = files.writer(&rows);
+    writer.begin(Box::new(header()), saved.output_bytes);
+    writer.write(vec!["c\n".into()]);
+    writer.checkpoint(checkpoint(2, 1, 3));
+    writer.finish(&mut failure).await.unwrap();
+    assert_eq!(fs::read_to_string(&rows).unwrap(), "a\nb\nc\n");
+    assert_eq!(files.contents().saved.output_bytes, 6);
+}
+
+#[tokio::test]
+async fn nothing_is_changed_before_the_run_begins() {
+    let files = Files::new();
+    let rows = files.path("rows");
+    fs::write(&rows, "precious").unwrap();
+    let (mut writer, mut failure) = files.writer(&rows);
+    writer.finish(&mut failure).await.unwrap();
+    assert_eq!(fs::read_to_string(&rows).unwrap(), "precious");
+    assert_eq!((files.contents().header, files.contents().entries), (None, 0));
+}
+
+#[test]
+fn a_run_has_its_name_from_the_moment_its_journal_is_opened() {
+    let files = Files::new();
+    let (mut journal, contents) = JournalFile::open(&files.path("j")).unwrap();
+    let run = journal.run();
+    assert_eq!((contents.run, files.contents().run), (None, Some(run)));
+    journal.begin(&header()).unwrap();
+    journal.append(&checkpoint(0, 1, 1)).unwrap();
+    assert_eq!((files.contents().run, files.contents().entries), (Some(run), 2));
+    drop(journal);
+    assert_eq!(JournalFile::open(&files.path("j")).unwrap().0.run(), run);
+    let other = Files::new();
+    assert_ne!(JournalFile::open(&other.path("j")).unwrap().0.run(), run);
+}
+
+#[test]
+fn a_journal_of_the_first_version_is_told_from_a_damaged_one() {
+    let mut bytes = b"SGRIDJNL\x01\0\0\0\x10\0\0\0".to_vec();
+    bytes.extend((xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, 0) as u32).to_le_bytes());
+    assert!(matches!(entry::read(&bytes[..]), Err(Damage::OtherVersion(1))));
+}
+
+/// A pen over a full disk: whichever of its files is on it, the error names that one.
+fn pen_with(journal: JournalFile, output: &Path, failed: Option<&Path>) -> JournalPen {
+    let open = |path: &Path| NamedFile {
+        path: path.to_owned(),
+        file: fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap(),
+    };
+    JournalPen::new(journal, open(output), failed.map(open))
+}
+
+#[test]
+fn a_full_disk_is_told_with_the_name_of_its_file() {
+    let full = Path::new("/dev/full");
+    let mut file = fs::OpenOptions::new().write(true).open(full).unwrap();
+    assert_eq!(file.write(b"x").unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let files = Files::new();
+    let (journal, _) = JournalFile::open(&files.path("j")).unwrap();
+    // A device has no length to set, which shows that nothing is written where nothing can be gone on with.
+    let error = pen_with(journal, full, None).begin(&header(), 0).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write /dev/full: "), "{error}");
+    assert_eq!((files.contents().header, files.contents().entries), (None, 0));
+}
+
+#[tokio::test]
+async fn when_rows_cannot_be_written_no_checkpoint_counts_them() {
+    let files = Files::new();
+    let rows = files.path("rows");
+    let (journal, _) = JournalFile::open(&files.path("j")).unwrap();
+    let pen = pen_with(journal, &rows, None);
+    // The rows go to a full disk, and everything else would work.
+    let (mut writer, mut failure) =
+        ResultWriter::start(OutputTarget::new(Some(Path::new("/dev/full"))).unwrap(), Some(pen)).unwrap();
+    writer.begin(Box::new(header()), 0);
+    writer.write(vec!["a\n".into()]);
+    writer.checkpoint(checkpoint(0, 1, 1));
+    let error = writer.finish(&mut failure).await.unwrap_err();
+    let WriteError::Io { place, source } = &error else { panic!("{error}") };
+    assert_eq!((place.as_str(), source.kind()), ("/dev/full", std::io::ErrorKind::StorageFull));
+    assert_eq!(files.contents().entries, 1, "the header only");
+}

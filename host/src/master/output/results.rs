@@ -1,0 +1,232 @@
+//! Where the results of a run go: its rows, its failed records, and the journal that says how far both are.
+//! Knows nothing of slaves.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::failed_writer::{FailedFileError, FailedWriter};
+use super::journal::{Admission, Checkpoint, JournalError, RunJournal, Saved, TaskIdentity};
+use super::result_writer::{ResultWriter, WriteFailure};
+use super::write_error::WriteError;
+use crate::master::decisions::{DispatchState, FailedRecord};
+use crate::master::run_end::RunEnd;
+use crate::record::{Input, RecordReader};
+use crate::shutdown::Shutdown;
+
+/// Where results go.
+#[derive(Debug)]
+pub(crate) struct Results {
+    writer: ResultWriter,
+    failed: FailedWriter,
+    journal: Option<Journaled>,
+    /// The first line of the output, until it may be written.
+    first_line: Option<Bytes>,
+}
+
+/// A journal, and where it says that the files stand.
+#[derive(Debug)]
+struct Journaled {
+    run: RunJournal,
+    output_bytes: u64,
+    failed_bytes: u64,
+    /// Nothing is left to do.
+    complete: bool,
+}
+
+impl Results {
+    /// Without a journal.
+    pub(crate) fn new(writer: ResultWriter, failed: FailedWriter) -> Self {
+        Self { writer, failed, journal: None, first_line: None }
+    }
+
+    /// With a journal; the files are opened for it.
+    pub(crate) fn with_journal(
+        writer: ResultWriter,
+        failed: FailedWriter,
+        run: RunJournal,
+        saved: &Saved,
+    ) -> Self {
+        let Saved { output_bytes, failed_bytes, complete, .. } = *saved;
+        let journal = Some(Journaled { run, output_bytes, failed_bytes, complete });
+        Self { journal, ..Self::new(writer, failed) }
+    }
+
+    /// Whether an earlier run has finished everything.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.complete)
+    }
+
+    /// Whether the same command would go on from where this run stands.
+    pub(crate) fn can_be_resumed(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.run.has_begun() && !journal.complete)
+    }
+
+    /// Whether there is a journal.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// Whether there is room for more results.
+    pub(crate) fn has_room(&self) -> bool {
+        self.writer.has_room()
+    }
+
+    /// Waits until there can be room again.
+    pub(crate) async fn room(&self) {
+        self.writer.room().await;
+    }
+
+    /// The first node takes part: its task is the run's. `first_line` names the columns, if it should be
+    /// written.
+    pub(crate) fn on_task(&mut self, task: TaskIdentity, first_line: Option<Bytes>) -> Result<(), RunEnd> {
+        self.first_line = first_line;
+        match &mut self.journal {
+            Some(journal) => journal.run.on_task(task).map_err(RunEnd::from),
+            None => {
+                self.write_first_line();
+                Ok(())
+            }
+        }
+    }
+
+    /// Input has come. Returns what can be run now: with a journal, nothing is run or written before the
+    /// journal is known to be this run's.
+    pub(crate) fn admit(&mut self, input: Input) -> Result<Vec<Input>, RunEnd> {
+        let Some(journal) = &mut self.journal else { return Ok(vec![input]) };
+        match journal.run.on_input(input).map_err(RunEnd::from)? {
+            Admission::Wait => Ok(Vec::new()),
+            Admission::Pass(input) => Ok(vec![input]),
+            Admission::Begin(header, inputs) => {
+                let (output_bytes, failed_bytes) = (journal.output_bytes, journal.failed_bytes);
+                self.failed.go_on_from(failed_bytes).map_err(RunEnd::from)?;
+                self.writer.begin(header, output_bytes);
+                if output_bytes == 0 {
+                    self.write_first_line();
+                }
+                Ok(inputs)
+            }
+        }
+    }
+
+    /// The input is over. If the journal knows more records, it belongs to another input.
+    pub(crate) fn on_input_end(&self, state: &DispatchState) -> Result<(), RunEnd> {
+        let (next, known) = state.reached();
+        let Some(journal) = self.journal.as_ref().filter(|_| next < known) else { return Ok(()) };
+        let (earlier, now) = (format!("{known} at least"), next.to_string());
+        Err(journal.run.other_input("the number of records", earlier, now).into())
+    }
+
+    /// Takes rows. To be called while there is [room](Self::has_room).
+    pub(crate) fn write(&self, rows: Vec<Bytes>) {
+        self.writer.write(rows);
+    }
+
+    /// Takes a record that failed for good.
+    pub(crate) fn fail(&mut self, record: &FailedRecord) -> Result<(), RunEnd> {
+        self.failed.write(record).map_err(RunEnd::from)
+    }
+
+    /// Makes a checkpoint if it is time for one, and anything was finished. To be called between events.
+    pub(crate) fn checkpoint_if_due(
+        &mut self,
+        state: &mut DispatchState,
+        now: Instant,
+    ) -> Result<(), RunEnd> {
+        let is_due = self.journal.as_ref().is_some_and(|journal| journal.run.is_due(now));
+        if is_due
+            && !self.writer.is_at_checkpoint()
+            && self.checkpoint(state, false)?
+            && let Some(journal) = &mut self.journal
+        {
+            journal.run.on_checkpoint(now);
+        }
+        Ok(())
+    }
+
+    /// With nothing left to do: makes sure that the input is the one that the journal knows.
+    pub(crate) async fn confirm(&mut self, reader: &mut RecordReader, shutdown: &Shutdown) -> RunEnd {
+        let Some(journal) = &mut self.journal else { return RunEnd::Finished };
+        loop {
+            let input = tokio::select! {
+                signal = shutdown.first() => return RunEnd::Stopped(signal),
+                input = reader.recv() => input.unwrap_or(Input::End),
+            };
+            match journal.run.on_input(input) {
+                Ok(Admission::Wait) => {}
+                Ok(Admission::Pass(Input::Failed(error))) => return error.into(),
+                Ok(Admission::Begin(..) | Admission::Pass(_)) => return RunEnd::Finished,
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    /// Writes what waits, and the last checkpoint. Returns how the run ends after that.
+    pub(crate) async fn finish(
+        &mut self,
+        mut end: RunEnd,
+        state: &mut DispatchState,
+        failure: &mut WriteFailure,
+    ) -> RunEnd {
+        let failed = self.failed.finish();
+        let whole = failed.is_ok();
+        if let Err(error) = failed {
+            end = error.into();
+        }
+        // A writer that has failed has reported it, and a hard stop leaves a writer behind that may block for
+        // ever.
+        let left_behind = matches!(end, RunEnd::Stopped(_) | RunEnd::OutputClosed);
+        let resumable = self.can_be_resumed();
+        if left_behind || !(resumable || matches!(end, RunEnd::Finished | RunEnd::Drained(_))) {
+            return end;
+        }
+        if whole
+            && resumable
+            && let Err(error) = self.checkpoint(state, matches!(end, RunEnd::Finished))
+        {
+            end = error;
+        }
+        match self.writer.finish(failure).await {
+            Ok(()) => end,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Makes a checkpoint; `false` if there is nothing to count. Failed records are handed to the system
+    /// first, so that the checkpoint, which takes its turn behind the rows, counts nothing that is not
+    /// written.
+    fn checkpoint(&mut self, state: &mut DispatchState, complete: bool) -> Result<bool, RunEnd> {
+        let failed_bytes = self.failed.flush().map_err(RunEnd::from)?;
+        let Some(progress) = state.take_progress() else { return Ok(false) };
+        self.writer.checkpoint(Checkpoint::new(&progress, failed_bytes, complete));
+        Ok(true)
+    }
+
+    fn write_first_line(&mut self) {
+        if let Some(line) = self.first_line.take() {
+            self.writer.write(vec![line]);
+        }
+    }
+}
+
+impl From<WriteError> for RunEnd {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Closed => Self::OutputClosed,
+            error => Self::CannotGoOn(error.to_string()),
+        }
+    }
+}
+
+impl From<FailedFileError> for RunEnd {
+    fn from(error: FailedFileError) -> Self {
+        Self::CannotGoOn(error.to_string())
+    }
+}
+
+impl From<JournalError> for RunEnd {
+    /// An error that shows only while a run goes on always means that the journal is another run's.
+    fn from(error: JournalError) -> Self {
+        Self::OtherRun(error.to_string())
+    }
+}
