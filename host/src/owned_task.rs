@@ -1,5 +1,5 @@
-//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises one.
-//! What holds for a task that has ended holds for a thread, too.
+//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises
+//! one. What holds for a task that has ended holds for a thread, too.
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -28,8 +28,8 @@ impl<T: Send + 'static> OwnedTask<T> {
     }
 }
 
-/// What a task came to; `None` if it was cancelled. A task that panicked is a fault of ours: the process must not
-/// go on as if nothing had happened.
+/// What a task came to; `None` if it was cancelled. A task that panicked is a fault of ours: the process must
+/// not go on as if nothing had happened.
 ///
 /// # Panics
 /// If the task did.

@@ -1,8 +1,8 @@
 //! A buffer that fills at its back and hands on blocks of whole records at its front.
 //!
-//! No record is copied on its way, except that an unfinished one moves along when a new buffer begins. Memory is
-//! bounded: of a record that exceeds the limit only the beginning is kept; the rest is counted and dropped. No I/O
-//! here.
+//! No record is copied on its way, except that an unfinished one moves along when a new buffer begins. Memory
+//! is bounded: of a record that exceeds the limit only the beginning is kept; the rest is counted and
+//! dropped. No I/O here.
 
 use bytes::{Buf, Bytes, BytesMut};
 

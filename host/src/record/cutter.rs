@@ -1,7 +1,7 @@
 //! Finds where records end in a buffer that grows at its back and is emptied at its front.
 //!
-//! It remembers what it has looked at, so each byte is looked at once, however the input arrives. It must not know
-//! where bytes come from or what becomes of the records.
+//! It remembers what it has looked at, so each byte is looked at once, however the input arrives. It must not
+//! know where bytes come from or what becomes of the records.
 
 use super::ends::EndsBuilder;
 use super::format::Format;

@@ -1,8 +1,8 @@
-//! The table of ends, which travels beside the bytes of records: for each record the offset just past it, as a
-//! little-endian `u32`. No other file knows this layout.
+//! The table of ends, which travels beside the bytes of records: for each record the offset just past it, as
+//! a little-endian `u32`. No other file knows this layout.
 //!
-//! Ends are counted from a start that lies some bytes, the *base*, before the first byte of the records. So a part
-//! of a buffer shares the table of the whole.
+//! Ends are counted from a start that lies some bytes, the *base*, before the first byte of the records. So a
+//! part of a buffer shares the table of the whole.
 
 use std::ops::Range;
 

@@ -17,8 +17,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// user.
 const PIPE_BYTES: i32 = 1024 * 1024;
 
-/// How many files stay open from the start. The others are opened again in their turn, so that a run over thousands
-/// of files does not run out of descriptors.
+/// How many files stay open from the start. The others are opened again in their turn, so that a run over
+/// thousands of files does not run out of descriptors.
 const OPEN_FILES_MAX: usize = 128;
 
 /// What an input is called in messages.
@@ -172,8 +172,8 @@ impl InputSource {
         self.bytes_left
     }
 
-    /// Whether a read would return at once; with `may_wait`, waits until it would. The wait ends when the other end of
-    /// `stop` is closed. A regular file is always ready.
+    /// Whether a read would return at once; with `may_wait`, waits until it would. The wait ends when the
+    /// other end of `stop` is closed. A regular file is always ready.
     pub(super) fn poll(&self, stop: &PipeReader, may_wait: bool) -> Result<Readiness, ReadError> {
         let Some(file) = self.file.as_ref().filter(|_| !self.is_regular) else { return Ok(Readiness::Ready) };
         let timeout = if may_wait { PollTimeout::NONE } else { PollTimeout::ZERO };

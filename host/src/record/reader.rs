@@ -1,7 +1,7 @@
 //! Reads the input of a run on a thread of its own and hands on its records in blocks.
 //!
-//! The thread reads ahead by what the channel holds and no more: while nothing is received, it does not read. It must
-//! not know what becomes of the records.
+//! The thread reads ahead by what the channel holds and no more: while nothing is received, it does not read.
+//! It must not know what becomes of the records.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::thread::JoinHandle;
@@ -20,8 +20,8 @@ use crate::owned_task::join_thread;
 /// Blocks between the thread and the receiver: one to work on, and one that is ready when that is done.
 const BLOCKS_AHEAD_MAX: usize = 2;
 
-/// The longest record that any limit can allow: ends of records are counted in 32 bits, and the buffer can reach past
-/// the record by a block.
+/// The longest record that any limit can allow: ends of records are counted in 32 bits, and the buffer can
+/// reach past the record by a block.
 const RECORD_BYTES_CEILING: usize = 1 << 31;
 
 /// What the reader says about its input.
@@ -92,7 +92,8 @@ pub(crate) fn start(
     start_with(inputs, format, limits, None)
 }
 
-/// Starts to read `inputs`, which are failed-records files. The records that their lines hold come out, in the format [`FailedLines::FORMAT`].
+/// Starts to read `inputs`, which are failed-records files. The records that their lines hold come out, in
+/// the format [`FailedLines::FORMAT`].
 ///
 /// # Errors
 /// If the system refuses a thread or a pipe.

@@ -26,7 +26,7 @@ pub(crate) struct BoardReader {
 pub(crate) struct Snapshot {
     /// The item in the half.
     pub item: BatchId,
-    /// Parts of it that were already taken.
+    /// Parts of it that were already read.
     pub part: u64,
     /// Records of it that were handed to the task.
     pub begun: u64,
@@ -66,7 +66,7 @@ impl BoardReader {
         &self.file
     }
 
-    /// What is known of the item with that turn; `None` if the worker has not begun it.
+    /// What the half says of the item with that turn; `None` if the worker has not begun it.
     ///
     /// # Errors
     /// Those of the system.
@@ -108,10 +108,11 @@ impl BoardReader {
         self.read(half_at(turn) + ROWS_AT as u64, bytes as usize)
     }
 
-    /// The outcomes that count, and the rows up to the last one's end: what is left of a dead worker's item.
+    /// The outcomes that count, and the rows up to the end of the last one: what is left of a dead worker's
+    /// item.
     ///
     /// # Errors
-    /// Those of the system, or if an outcome is none.
+    /// Those of the system, or if an outcome is invalid.
     pub(crate) fn remains(&self, turn: u64, snapshot: &Snapshot) -> io::Result<(Bytes, Bytes)> {
         let outcomes = self.outcomes(turn, snapshot.outcomes)?;
         let end = match outcomes.last_chunk::<OUTCOME_BYTES>() {

@@ -96,8 +96,8 @@ impl BlockingReader {
         Ok(MoreInput { socket: self.socket.try_clone()? })
     }
 
-    /// The room to make for a frame that is partly there. It doubles as bytes arrive: a peer cannot make us take memory
-    /// by announcing a length.
+    /// The room to make for a frame that is partly there. It doubles as bytes arrive: a peer cannot make us
+    /// take memory by announcing a length.
     fn room_for(&self, lengths: Option<Lengths>) -> usize {
         let arrived = self.end - self.start;
         lengths.map_or(LENGTHS_BYTES, Lengths::frame_bytes).min(ROOM_BYTES_MIN.max(2 * arrived))
@@ -129,7 +129,8 @@ pub struct MoreInput {
 }
 
 impl MoreInput {
-    /// Whether the peer has sent something that was not yet read (for what was, see [`FrameRef::more_is_read`]).
+    /// Whether the peer has sent something that was not yet read (for what was, see
+    /// [`FrameRef::more_is_read`]).
     ///
     /// # Errors
     /// Those of the system.

@@ -1,4 +1,5 @@
-//! Frames in: cuts a byte stream into frames. A large frame has a buffer of its own, and no raw bytes are copied.
+//! Frames in: cuts a byte stream into frames. A large frame has a buffer of its own, and no raw bytes are
+//! copied.
 
 use bytes::BytesMut;
 use serde::de::DeserializeOwned;
@@ -8,7 +9,8 @@ use super::frame::{self, Frame, FrameError, FrameLimits, Lengths};
 
 /// Room for a read when nothing is known of the next frame.
 const ROOM_BYTES_MIN: usize = 16 * 1024;
-/// The most room that is made at once when a peer announces a length; a larger frame gets more as its bytes arrive.
+/// The most room that is made at once when a peer announces a length; a larger frame gets more as its bytes
+/// arrive.
 const ROOM_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads frames from a stream.

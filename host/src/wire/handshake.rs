@@ -47,7 +47,8 @@ where
     check(theirs)
 }
 
-/// Answers a peer whose preamble was read before: a slave that also takes lines waits to see what a peer speaks.
+/// Answers a peer whose preamble was read before: a slave that also takes lines waits to see what a peer
+/// speaks.
 ///
 /// # Errors
 /// If the peer does not speak this version of our protocol, or the connection fails.

@@ -1,6 +1,6 @@
 //! The wire form of Net::SimpleGrid: lines, some of which are commands, and what they mean.
-//! `docs/line-protocol.md` is the user's side of this file. It must not know where lines come from or what becomes of
-//! them.
+//! `docs/line-protocol.md` is the user's side of this file. It must not know where lines come from or what
+//! becomes of them.
 
 use super::handshake::{MAGIC, PREAMBLE_BYTES};
 
@@ -27,8 +27,8 @@ pub(crate) enum LineCommand {
     Done(bool),
     /// The scheduler for the lines that follow.
     Scheduler(LineScheduler),
-    /// An unknown scheduler, or a property of one: Net::SimpleGrid's own classes had no properties, and its users'
-    /// classes do not exist here.
+    /// An unknown scheduler, or a property of one: Net::SimpleGrid's own classes had no properties, and its
+    /// users' classes do not exist here.
     NoSuchScheduler {
         /// The command, and its value.
         text: String,
@@ -49,8 +49,8 @@ pub(crate) enum LineCommand {
 )]
 pub(crate) struct NoHash;
 
-/// Whether a connection that began with these bytes can still turn out to be a peer's of ours: as far as they go, they
-/// are our preamble.
+/// Whether a connection that began with these bytes can still turn out to be a peer's of ours: as far as they
+/// go, they are our preamble.
 pub(crate) fn may_be_preamble(bytes: &[u8]) -> bool {
     let seen = bytes.len().min(MAGIC.len());
     bytes.len() <= PREAMBLE_BYTES && bytes[..seen] == MAGIC[..seen]
@@ -93,8 +93,8 @@ pub(crate) fn split_hash(line: &[u8]) -> Result<(&[u8], &[u8]), NoHash> {
     Ok((hash, record))
 }
 
-/// Whether the value of the command `done` means yes: what Perl takes for true, after Net::SimpleGrid has looked for a
-/// “no” and a “yes” anywhere in the word.
+/// Whether the value of the command `done` means yes: what Perl takes for true, after Net::SimpleGrid has
+/// looked for a “no” and a “yes” anywhere in the word.
 pub(crate) fn is_yes(value: &str) -> bool {
     let word = value.to_lowercase();
     !(word.contains("no") || word.is_empty() || word == "0")

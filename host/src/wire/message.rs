@@ -37,7 +37,8 @@ pub enum MasterToSlave {
     Bye,
     /// The slave must end, after a drain.
     Shutdown,
-    /// The run asks nothing more of this slave: its sink must put away what it has. Only for slaves with a sink.
+    /// The run asks nothing more of this slave: its sink must put away what it has. Only for slaves with a
+    /// sink.
     Conclude {
         /// Nothing of this run will ever be run again, anywhere.
         run_is_over: bool,

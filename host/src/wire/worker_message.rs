@@ -1,5 +1,5 @@
-//! What a slave and its worker processes say to each other, over the socketpair. An *item* is a batch or a flush at a
-//! worker; it keeps the number that its master gave it, so that it can be followed through logs.
+//! What a slave and its worker processes say to each other, over the socketpair. An *item* is a batch or a
+//! flush at a worker; it keeps the number that its master gave it, so that it can be followed through logs.
 
 use std::path::PathBuf;
 
@@ -56,7 +56,8 @@ pub struct WorkerStart {
     pub manager_args: Vec<(String, String)>,
     /// What the process may use.
     pub limits: WorkerLimits,
-    /// Whether its rows must tell an empty text from NULL: the text is then a pair of quotes, NULL is nothing.
+    /// Whether its rows must tell an empty text from NULL: the text is then a pair of quotes, NULL is
+    /// nothing.
     pub marks_null: bool,
 }
 
@@ -113,8 +114,8 @@ pub struct ItemDone {
     pub outcomes: u32,
     /// How many bytes of rows and messages it holds.
     pub rows_bytes: u64,
-    /// Every record of the item is done, in order, in this one report; nothing else has happened, and no more was asked
-    /// for.
+    /// Every record of the item is done, in order, in this one report; nothing else has happened, and no
+    /// more was asked for.
     pub all_done: bool,
     /// The item is finished. Otherwise the worker waits until the slave has read this part.
     pub last: bool,
