@@ -19,7 +19,7 @@ pub(super) struct Ends(Bytes);
 #[derive(Debug, Default)]
 pub(super) struct EndsBuilder(BytesMut);
 
-/// The ends in a table, whoever made it. Bytes after the last whole end are ignored.
+/// The ends in a table of any origin. Bytes after the last whole end are ignored.
 #[inline]
 pub(super) fn iter(table: &[u8]) -> impl ExactSizeIterator<Item = u32> + '_ {
     table.as_chunks::<END_BYTES>().0.iter().map(|end| u32::from_le_bytes(*end))

@@ -163,7 +163,7 @@ impl Board {
         }
         // SAFETY: `rows + bytes.len() <= ROWS_MAX`, so the target lies in this half's rows, inside the
         // mapping; `bytes` is a live slice, and cannot overlap the mapping, of which no reference is given
-        // out. Another process may read there, but only after `settle` publishes the length.
+        // out. Another process can read there, but only after `settle` publishes the length.
         unsafe {
             let to = self.map.as_ptr().add(self.half + ROWS_AT + self.rows);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());

@@ -141,9 +141,10 @@ fn half_at(turn: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, BoardFull, Status};
     use super::*;
     use crate::limits::ROWS_BYTES_MAX;
+    use crate::scoreboard::board::{Board, BoardFull};
+    use crate::scoreboard::outcome::Status;
 
     fn outcome(board: &Board, index: u16, status: Status) -> Outcome {
         Outcome { end: board.rows_bytes() as u64, batch_low: 7, index, status }

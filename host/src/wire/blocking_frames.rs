@@ -156,7 +156,7 @@ fn read_some(socket: &mut UnixStream, buffer: &mut [u8]) -> std::io::Result<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::MasterToSlave;
+    use crate::wire::message::MasterToSlave;
 
     #[test]
     fn a_frame_tells_whether_another_was_read_with_it() {

@@ -186,7 +186,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::wire::FrameLimits;
+    use crate::wire::frame::FrameLimits;
 
     fn receiving(far: tokio::io::DuplexStream) -> ReceivingHalf<tokio::io::DuplexStream, MasterToSlave> {
         let (_, frames) = mpsc::channel::<Frame<SlaveToMaster>>(1);

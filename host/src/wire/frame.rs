@@ -1,4 +1,4 @@
-//! A frame: one message, and the two runs of raw bytes that may go with it.
+//! A frame: one message, and the two runs of raw bytes that can go with it.
 //!
 //! ```text
 //! | head bytes: u32 | table bytes: u32 | body bytes: u32 | head (postcard) | table | body |
@@ -144,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::{MasterToSlave, SlaveToMaster};
+    use crate::wire::message::{MasterToSlave, SlaveToMaster};
 
     fn whole(frame: &Frame<MasterToSlave>) -> BytesMut {
         let mut bytes = BytesMut::from(&encode_head(frame)[..]);

@@ -81,7 +81,8 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::wire::{FrameWriter, MasterToSlave};
+    use crate::wire::frame_writer::FrameWriter;
+    use crate::wire::message::MasterToSlave;
 
     #[tokio::test]
     async fn frames_of_all_sizes_pass_through_a_narrow_pipe() {

@@ -1,4 +1,5 @@
-//! The first eight bytes of a connection: who we are and which protocol we speak, before any message.
+//! The first eight bytes of a connection, before any message: they say that we are SimpleGrid, and which
+//! protocol we speak.
 
 use std::io;
 

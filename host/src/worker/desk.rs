@@ -25,7 +25,7 @@ pub(super) struct Desk {
     in_hand: Option<u16>,
     /// Where the rows end that already belong to a finished record.
     finished_rows: usize,
-    /// Whether there are other outcomes than «done, in order».
+    /// Whether there are other outcomes than “done, in order”.
     all_done: bool,
     /// What the task has already said of the record in hand: how it ends, and why.
     verdict: Option<CallStatus>,
@@ -36,7 +36,7 @@ pub(super) struct Desk {
     row: Vec<u8>,
 }
 
-/// A record's id across the boundary: never 0, which stands for «no record».
+/// A record's id across the boundary: never 0, which stands for “no record”.
 fn record_id(batch_low: u32, index: u16) -> u64 {
     1 + (u64::from(batch_low) << 16 | u64::from(index))
 }
@@ -94,7 +94,7 @@ impl Desk {
     #[cold]
     fn settle_unusual(&mut self, index: u16, status: CallStatus) {
         self.all_done = false;
-        // A record may be held and finished in one call: then it is finished.
+        // A record can be held and finished in one call: then it is finished.
         let status = if status == CallStatus::Held { self.verdict.unwrap_or(status) } else { status };
         let status = match status {
             CallStatus::Ok => Status::Done,
@@ -144,7 +144,7 @@ impl Desk {
         self.all_done = false;
     }
 
-    /// Whether every outcome since the item began is «done», in order.
+    /// Whether every outcome since the item began is “done”, in order.
     pub(super) fn is_all_done(&self) -> bool {
         self.all_done
     }

@@ -253,7 +253,7 @@ pub(crate) struct ProcessHandle {
 impl ProcessHandle {
     /// Kills it and the processes that it has started, as far as they still exist, and reaps it.
     pub(crate) async fn end(&mut self) -> WorkerEnd {
-        // The group is killed even if the worker is already dead: it may have left children behind. Its
+        // The group is killed even if the worker is already dead: it can have left children behind. Its
         // number cannot belong to another process yet, because the worker is not yet reaped.
         if let Some(pid) = self.child.id() {
             kill_group(pid, Signal::SIGKILL);
