@@ -1,7 +1,8 @@
-//! A buffer that is read into at its back and handed on, in blocks of whole records, at its front.
+//! A buffer that fills at its back and hands on blocks of whole records at its front.
 //!
-//! No record is copied on its way, except that an unfinished one moves along when a new buffer begins. It
-//! also bounds memory: what a record is longer than the limit is counted and dropped. No I/O here.
+//! No record is copied on its way, except that an unfinished one moves along when a new buffer begins. Memory
+//! is bounded: of a record that exceeds the limit only the beginning is kept; the rest is counted and
+//! dropped. No I/O here.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -11,7 +12,7 @@ use super::format::Format;
 use super::records::Records;
 use crate::limits::BATCH_RECORDS_MAX;
 
-/// Bytes kept of a record that is longer than a record may be: enough to recognise it in a report.
+/// Bytes kept of a record that exceeds the limit: enough to recognise it in a report.
 pub(super) const TOO_LONG_KEPT_BYTES: usize = 64 * 1024;
 
 /// A read into less room than this share of a block is not worth its system call.
@@ -47,7 +48,7 @@ pub struct Block {
 #[derive(Debug)]
 enum Overlong {
     No,
-    /// It lies behind the whole records in `bytes`.
+    /// It follows the whole records in `bytes`.
     Found,
     /// It is being dropped, as far as it has been read.
     Dropping(Dropped),
@@ -77,7 +78,7 @@ impl Block {
         }
     }
 
-    /// Where the next bytes of the input go; never empty. Say with `on_read` how many came.
+    /// Where the next bytes of the input go; never empty. Tell `on_read` how many came.
     pub fn room(&mut self) -> &mut [u8] {
         if !self.has_room() {
             self.move_to_a_new_buffer();
@@ -91,7 +92,7 @@ impl Block {
         self.scan();
     }
 
-    /// The input has ended, and with it the record that was not finished. Another input may follow.
+    /// The input has ended, and with it the unfinished record. Another input can follow.
     pub fn on_input_ended(&mut self) {
         match std::mem::replace(&mut self.overlong, Overlong::No) {
             Overlong::No => self.cutter.on_input_ended(self.filled, &mut self.ends),
@@ -210,7 +211,7 @@ impl Block {
         if bytes < self.filled {
             self.bytes.advance(bytes);
         }
-        // With nothing left behind them, the bytes need not move: the next ones overwrite them.
+        // If nothing is left behind them, the bytes need not move: the next ones overwrite them.
         self.filled -= bytes;
     }
 }

@@ -1,7 +1,7 @@
 //! Finds where records end in a buffer that grows at its back and is emptied at its front.
 //!
-//! It remembers what it has looked at, so every byte is looked at once however the input arrives. It must
-//! not know where bytes come from, nor what becomes of the records.
+//! It remembers what it has looked at, so each byte is looked at once, however the input arrives. It must not
+//! know where bytes come from or what becomes of the records.
 
 use super::ends::EndsBuilder;
 use super::format::Format;
@@ -36,7 +36,7 @@ enum Quotes {
 pub(super) enum Progress {
     /// All bytes of the buffer have been looked at.
     All,
-    /// The record at `record_start` is longer than a record may be, and nothing after its start was cut.
+    /// The record at `record_start` exceeds the limit, and nothing after its start was cut.
     TooLong,
 }
 

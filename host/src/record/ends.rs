@@ -1,8 +1,8 @@
-//! The table of ends, which travels beside the bytes of records: for each record the offset just past it, as a
-//! little-endian `u32`. No other file knows this layout.
+//! The table of ends, which travels beside the bytes of records: for each record the offset just past it, as
+//! a little-endian `u32`. No other file knows this layout.
 //!
-//! Ends are counted from a start that lies some bytes, the *base*, before the first byte of the records. So a part
-//! of a buffer shares the table of the whole.
+//! Ends are counted from a start that lies some bytes, the *base*, before the first byte of the records. So a
+//! part of a buffer shares the table of the whole.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub(super) struct Ends(Bytes);
 #[derive(Debug, Default)]
 pub(super) struct EndsBuilder(BytesMut);
 
-/// The ends in a table, whoever made it. Bytes after the last whole end are ignored.
+/// The ends in a table of any origin. Bytes after the last whole end are ignored.
 #[inline]
 pub(super) fn iter(table: &[u8]) -> impl ExactSizeIterator<Item = u32> + '_ {
     table.as_chunks::<END_BYTES>().0.iter().map(|end| u32::from_le_bytes(*end))

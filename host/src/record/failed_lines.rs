@@ -1,6 +1,6 @@
-//! Records that are lines of a failed-records file: each line is a JSON object that holds the record meant.
+//! Lines of a failed-records file: each is a JSON object that holds the record meant.
 //!
-//! They are turned into ordinary records here, so that neither workers nor the wire know of it. No I/O.
+//! They become ordinary records here, so neither workers nor the wire know of them. No I/O.
 //! `docs/failed-records.md` describes the lines; `master/failed_writer.rs` writes them.
 
 use std::borrow::Cow;
@@ -13,26 +13,26 @@ use serde::Deserialize;
 use super::format::Format;
 use super::records::{Records, RecordsBuilder};
 
-/// Bytes that JSON may need for one byte of a record: `\u0000`.
+/// Bytes that JSON can need for one byte of a record: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
 
-/// Bytes of a line that are not the record: a message of 8 KiB, escaped, the names of node and keys.
+/// Bytes of a line beside the record: a message of 8 KiB, escaped, the node's name, and the keys.
 const LINE_REST_BYTES: usize = 64 * 1024;
 
 /// Why a line cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
-    /// It is no line of a failed-records file.
-    #[error("record {number} of the input is no line of a failed-records file: {reason}")]
+    /// It is not a line of a failed-records file.
+    #[error("record {number} of the input is not a line of a failed-records file: {reason}")]
     NoFailedRecord {
-        /// Its place in the input, for people: from one.
+        /// Its place in the input, counted from one.
         number: u64,
         /// What is wrong with it.
         reason: String,
     },
     /// Only the beginning of the record was kept.
     #[error(
-        "the line holds only the beginning of this record, which was too long: take it from the first input"
+        "the line holds only the beginning of this record, which was too long: take the record from the original input"
     )]
     OnlyItsBeginning,
 }
@@ -42,13 +42,13 @@ pub(crate) enum Unusable {
 pub(crate) enum Decoded {
     /// Whole records.
     Records(Records),
-    /// A record that is longer than a record may be: its bytes, and how many there are with the terminator.
+    /// A record that exceeds the limit: its beginning, and how many bytes it has with its terminator.
     TooLong { record: Bytes, bytes: u64 },
     /// A line that cannot be run.
     Unusable { record: Bytes, why: Unusable },
 }
 
-/// What matters of a line.
+/// The parts of a line that matter here.
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
@@ -71,20 +71,20 @@ pub(crate) struct FailedLines {
 
 impl FailedLines {
     /// The format of what comes out. A zero byte is put behind each record, and a table says where records
-    /// end: so a record may hold anything, zero bytes and line breaks included.
+    /// end: so a record can hold anything, zero bytes and line breaks included.
     pub(crate) const FORMAT: Format = Format::Nul;
 
-    /// For records of up to so many bytes.
+    /// For records of up to `record_bytes_max` bytes, terminator included.
     pub(crate) fn new(record_bytes_max: usize) -> Self {
         Self { record_bytes_max, lines: 0, record: Vec::new() }
     }
 
-    /// Bytes of the longest line that may hold such a record.
+    /// Bytes of the longest line that can hold such a record.
     pub(crate) fn line_bytes_max(&self) -> usize {
         self.record_bytes_max.saturating_mul(JSON_BYTES_PER_BYTE).saturating_add(LINE_REST_BYTES)
     }
 
-    /// A line was dropped, because it was longer than that.
+    /// A line was dropped because it was longer than that.
     pub(crate) fn skip_line(&mut self) {
         self.lines += 1;
     }
@@ -123,7 +123,9 @@ impl FailedLines {
             Some("base64") => STANDARD
                 .decode_vec(meant.record.as_bytes(), &mut self.record)
                 .map_err(|error| unusable(format!("its record is not base64: {error}")))?,
-            Some(other) => return Err(unusable(format!("nobody knows the encoding {other:?}"))),
+            Some(other) => {
+                return Err(unusable(format!("the encoding {other:?} is unknown; only \"base64\" is known")));
+            }
         }
         if meant.reason.as_deref() == Some("too-long") {
             let record = Bytes::copy_from_slice(&self.record);
@@ -182,15 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_line_is_named_and_the_rest_goes_on() {
+    fn an_invalid_line_is_named_and_the_rest_goes_on() {
         let lines =
             ["plain", r#"{"seq":1}"#, r#"{"record":"x","encoding":"rot13"}"#, r#"{"record":"ok"}"#, ""];
         let decoded = decode(&lines, 100);
-        let no_line = |number| format!("record {number} of the input is no line of a failed-records file");
+        let no_line = |number| format!("record {number} of the input is not a line of a failed-records file");
         let expected = [
             format!("plain: {}: expected value at column 1", no_line(1)),
             format!(r#"{{"seq":1}}: {}: missing field `record` at column 9"#, no_line(2)),
-            format!(r#"{}: {}: nobody knows the encoding "rot13""#, lines[2], no_line(3)),
+            format!(
+                r#"{}: {}: the encoding "rot13" is unknown; only "base64" is known"#,
+                lines[2],
+                no_line(3)
+            ),
             r#""ok\0""#.to_owned(),
             format!(": {}: EOF while parsing a value at column 0", no_line(5)),
         ];

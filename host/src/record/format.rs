@@ -26,7 +26,7 @@ impl Format {
         }
     }
 
-    /// The record without its terminator. The last record of an input may have none.
+    /// The record without its terminator. The last record of an input can lack it.
     pub fn content(self, record: &[u8]) -> &[u8] {
         let Some(content) = record.strip_suffix(&[self.terminator()]) else {
             return record;

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// user.
 const PIPE_BYTES: i32 = 1024 * 1024;
 
-/// Files that stay open from the start. Those beyond are opened again in their turn, so that a run over
+/// How many files stay open from the start. The others are opened again in their turn, so that a run over
 /// thousands of files does not run out of descriptors.
 const OPEN_FILES_MAX: usize = 128;
 
@@ -30,7 +30,7 @@ pub(crate) enum InputName {
     File(PathBuf),
 }
 
-/// Why an input cannot be read. The first opens before a run, the second ends it.
+/// Why an input cannot be read. An error of opening comes before a run, one of reading ends it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     /// Missing, forbidden, or a directory.
@@ -58,11 +58,11 @@ pub(super) enum Readiness {
     Ready,
     /// Nothing yet.
     Nothing,
-    /// Nobody wants it any more.
+    /// The reader was told to stop.
     Stopped,
 }
 
-/// One input that exists and may be read.
+/// One input that exists and can be read.
 #[derive(Debug)]
 pub(crate) struct InputSource {
     name: InputName,
@@ -74,7 +74,7 @@ pub(crate) struct InputSource {
     stamp: Option<Stamp>,
 }
 
-/// By what a regular file is told from what it was before.
+/// What shows whether a regular file has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// Its size when it was opened.
@@ -87,7 +87,7 @@ impl InputSource {
     /// The input that `path` names; `-` is standard input.
     ///
     /// # Errors
-    /// If it does not exist, may not be read, or is a directory.
+    /// If it does not exist, cannot be opened, or is a directory.
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         if path == Path::new("-") {
             return Self::stdin();
@@ -110,7 +110,7 @@ impl InputSource {
         let mut inputs = Vec::with_capacity(paths.len());
         for (index, path) in paths.iter().enumerate() {
             let mut input = Self::open(path)?;
-            // Only a regular file may be opened twice: a pipe's writer would see us leave.
+            // Only a regular file can be opened twice: a pipe's writer would see us leave.
             if index >= OPEN_FILES_MAX && input.is_regular && input.name != InputName::Stdin {
                 input.file = None;
             }
@@ -172,8 +172,8 @@ impl InputSource {
         self.bytes_left
     }
 
-    /// Whether a read would return at once; with `may_wait`, waits for it. The other end of `stop` being
-    /// closed ends the wait. A regular file always has something to say.
+    /// Whether a read would return at once; with `may_wait`, waits until it would. The wait ends when the
+    /// other end of `stop` is closed. A regular file is always ready.
     pub(super) fn poll(&self, stop: &PipeReader, may_wait: bool) -> Result<Readiness, ReadError> {
         let Some(file) = self.file.as_ref().filter(|_| !self.is_regular) else { return Ok(Readiness::Ready) };
         let timeout = if may_wait { PollTimeout::NONE } else { PollTimeout::ZERO };
@@ -210,7 +210,7 @@ impl InputSource {
     }
 }
 
-/// Without blocking: a named pipe that nobody writes to yet is waited for later, where a stop is noticed.
+/// Does not block: a named pipe without a writer is waited for later, where a stop is noticed.
 fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
 }

@@ -1,8 +1,9 @@
 //! Records: how the input is cut into them, and how many of them travel in one buffer.
 //!
-//! In reading order: `format` (what a record is), `cutter` (where records end), `block` (a buffer that fills
-//! and is handed on in blocks), `failed_lines` (records that are lines of a failed-records file), `input`
-//! (files and standard input), `reader` (the thread that joins them).
+//! In reading order: `format` (what a record is), `ends` (the table that says where records end), `records`
+//! (many in one buffer), `raw_records` (the same, as a peer sent them), `cutter` (finds the ends), `block` (a
+//! buffer that fills and is handed on in blocks), `failed_lines` (records in lines of a failed-records file),
+//! `input` (files and standard input), `reader` (the thread that joins them).
 
 #[doc(hidden)]
 pub(crate) mod block;

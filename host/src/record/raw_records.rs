@@ -1,5 +1,5 @@
-//! Records as a peer sent them: bytes and a table of ends that can say anything. Pure, and total: for every table
-//! and any bytes each record is a part of those bytes, or known to be wrong.
+//! Records as a peer sent them: bytes and a table of ends that can say anything. Pure, and total: for every
+//! table and any bytes each record is a part of those bytes, or known to be wrong.
 
 use super::ends;
 

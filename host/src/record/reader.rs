@@ -1,7 +1,7 @@
 //! Reads the input of a run on a thread of its own and hands on its records in blocks.
 //!
-//! The thread reads ahead by what the channel holds and no more: whoever does not receive stops it from
-//! reading. It must not know what becomes of the records.
+//! The thread reads ahead by what the channel holds and no more: while nothing is received, it does not read.
+//! It must not know what becomes of the records.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::thread::JoinHandle;
@@ -17,10 +17,10 @@ use super::records::Records;
 use crate::limits::{BATCH_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::owned_task::join_thread;
 
-/// Blocks between the thread and whoever receives: one to work on, one that is ready when it is done.
+/// Blocks between the thread and the receiver: one to work on, and one that is ready when that is done.
 const BLOCKS_AHEAD_MAX: usize = 2;
 
-/// The longest record that any limit may allow: ends of records are counted in 32 bits, and the buffer may
+/// The longest record that any limit can allow: ends of records are counted in 32 bits, and the buffer can
 /// reach past the record by a block.
 const RECORD_BYTES_CEILING: usize = 1 << 31;
 
@@ -35,17 +35,17 @@ pub(crate) enum Input {
         /// Bytes of input after these records, if all that is left are regular files.
         remaining_bytes: Option<u64>,
     },
-    /// A record that is longer than a record may be. It counts as one record, at this place in the input.
+    /// A record that exceeds the limit. It counts as one record, at this place in the input.
     TooLong {
         /// Its first 64 KiB at most.
         record: Bytes,
-        /// All its bytes, terminator included.
+        /// How many bytes it has, terminator included.
         bytes: u64,
     },
     /// A line of a failed-records file that cannot be run. It counts as one record, at this place in the
     /// input.
     Unusable {
-        /// The line, or the beginning of a record of which there is no more.
+        /// The line, or the beginning of a record if the file has no more of it.
         record: Bytes,
         /// What is wrong with it.
         why: Unusable,
@@ -56,7 +56,7 @@ pub(crate) enum Input {
     Failed(ReadError),
 }
 
-/// How much may be in memory at once.
+/// How much can be in memory at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadLimits {
     /// Bytes of the longest record, terminator included. The command line allows 1 GiB.
@@ -92,7 +92,7 @@ pub(crate) fn start(
     start_with(inputs, format, limits, None)
 }
 
-/// Starts to read `inputs` whose lines are those of a failed-records file. The records of those come out, in
+/// Starts to read `inputs`, which are failed-records files. The records that their lines hold come out, in
 /// the format [`FailedLines::FORMAT`].
 ///
 /// # Errors
@@ -124,32 +124,32 @@ fn start_with(
 }
 
 impl RecordReader {
-    /// What someone else reads, and hands on as a reader does: everything up to an `End` or `Failed`.
+    /// A reader without a thread: another part of the program sends its events, up to an `End` or `Failed`.
     pub(crate) fn of_channel(events: mpsc::Receiver<Input>) -> Self {
         Self { events, stop: None, thread: None }
     }
 
-    /// The next event; `None` after the last one, or after a stop. Losing the future loses no event.
+    /// The next event; `None` after the last one, or after a stop. Dropping the future loses no event.
     ///
     /// # Panics
     /// If the thread panicked, with its panic: a run must not take that for the end of its input.
     pub(crate) async fn recv(&mut self) -> Option<Input> {
         let event = self.events.recv().await;
-        // After a stop there is nothing to learn from the thread, and it may have a moment to go.
+        // After a stop there is nothing to learn from the thread, and it can take a moment to end.
         if event.is_none() && self.stop.is_some() {
             self.join();
         }
         event
     }
 
-    /// Reads no more. What is already in the channel can still be received; whatever the thread holds
-    /// beyond that counts as never read.
+    /// Stops reading. What is already in the channel can still be received; what the thread holds beyond that
+    /// counts as never read.
     pub(crate) fn stop(&mut self) {
         self.events.close();
         self.stop = None;
     }
 
-    /// The thread has dropped its sender, which is the last thing that it does: this does not take long.
+    /// Waits for the thread, which does nothing after it has dropped its sender: this does not take long.
     fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
             join_thread(thread);
@@ -160,7 +160,7 @@ impl RecordReader {
 /// The thread's side.
 struct ReaderThread {
     block: Block,
-    /// There if records are lines that hold the records meant.
+    /// Set if the input is lines that hold the records meant.
     failed_lines: Option<FailedLines>,
     bytes_in_later_inputs: Option<u64>,
     sender: mpsc::Sender<Input>,
@@ -169,7 +169,7 @@ struct ReaderThread {
 
 /// Why reading ends before the inputs do.
 enum Halt {
-    /// Nobody wants the rest.
+    /// The receiver has stopped the reader, or is gone.
     Stopped,
     Failed(ReadError),
 }
@@ -190,7 +190,7 @@ impl ReaderThread {
                 Err(_) => return,
             },
         };
-        // A send that fails means that nobody waits for the end any more.
+        // A send that fails means that no one waits for the end any more.
         let _ = self.sender.blocking_send(last);
     }
 
@@ -224,7 +224,7 @@ impl ReaderThread {
         let has_pieces = self.block.has_pieces();
         let mut readiness = input.poll(&self.stopped, !has_pieces)?;
         if readiness == Readiness::Nothing && has_pieces {
-            // Whoever waits for these records should not wait for the next ones as well.
+            // These records must not wait for the next ones.
             self.hand_on(input.bytes_left())?;
             readiness = input.poll(&self.stopped, true)?;
         }
@@ -328,7 +328,7 @@ mod tests {
         start(InputSource::open_all(paths).unwrap(), Format::Lines, limits).unwrap()
     }
 
-    /// Waits until nobody can read what is written to `pipe`: until the reader's thread has gone.
+    /// Waits until `pipe` has no reader: until the reader's thread has ended.
     fn assert_is_abandoned(pipe: &PipeWriter) {
         let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
         let timeout = PollTimeout::try_from(DEADLINE).unwrap();
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_receiver_ends_a_reader_that_nobody_listens_to() {
+    fn dropping_the_receiver_ends_a_reader_that_waits_for_room() {
         let (mut pipe, reader) = start_pipe(Format::Lines, ReadLimits::default());
         let writer = std::thread::spawn(move || {
             let lines = b"line\n".repeat(1000);
@@ -468,7 +468,7 @@ mod tests {
         let reader = start_failed_lines(inputs, ReadLimits::default()).unwrap();
         let all = all(reader).await;
         assert_eq!((&all[0][..], &all[2][..]), (&b"a\nb\0"[..], &b"\0c\0"[..]));
-        assert!(all[1].starts_with(b"[record 2 of the input is no line"), "{all:?}");
+        assert!(all[1].starts_with(b"[record 2 of the input is not a line"), "{all:?}");
     }
 
     #[tokio::test]
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_named_pipe_is_waited_for_until_somebody_writes() {
+    async fn a_named_pipe_is_waited_for_until_it_has_a_writer() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("fifo");
         nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();

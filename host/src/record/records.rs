@@ -1,7 +1,7 @@
 //! Many records in one buffer, shared without a copy: bytes, and where each record ends.
 //!
-//! A record here includes its terminator, if it had one; `Format::content` takes it off. The ends are kept as they
-//! travel, so a batch is sent without being encoded again.
+//! A record here includes its terminator, if it had one; `Format::content` takes it off. The ends are kept as
+//! they travel, so a batch is sent without being encoded again.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use super::ends::{Ends, EndsBuilder};
 
 /// A run of records in one shared buffer.
 ///
-/// The ends are counted from a start that lies `base` bytes before the first byte of `data`, so a slice shares its
-/// parent's table.
+/// The ends are counted from a start that lies `base` bytes before the first byte of `data`, so a slice
+/// shares its parent's table.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Records {
     data: Bytes,
@@ -20,8 +20,8 @@ pub struct Records {
     base: u32,
 }
 
-/// Records in the three parts in which they travel: the first in the head of a frame, the others as its table and
-/// its body.
+/// Records in the three parts in which they travel: the first in the head of a frame, the others as its table
+/// and its body.
 #[derive(Debug)]
 pub(crate) struct Parts {
     /// Where the count of the ends starts, in bytes before the first byte of the records.
@@ -44,8 +44,8 @@ impl Records {
     /// Records that were taken apart before.
     ///
     /// # Panics
-    /// If the last end is not the length of the data: this is for parts of this program's own making. What a peer
-    /// sends is read as [`RawRecords`](super::RawRecords).
+    /// If the last end is not the length of the data: this is for parts of this program's own making. What a
+    /// peer sends is read as [`RawRecords`](super::RawRecords).
     pub(crate) fn of_parts(Parts { base, table, data }: Parts) -> Self {
         Self::with_base(data, Ends::of_bytes(table), base)
     }

@@ -16,7 +16,7 @@ use super::outcome::{OUTCOME_BYTES, Outcome};
 use crate::ids::BatchId;
 use crate::limits::ROWS_BYTES_SOFT;
 
-/// Why a scoreboard could not be mapped.
+/// Why a scoreboard cannot be mapped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BoardError {
     /// The file is not a scoreboard.
@@ -27,7 +27,7 @@ pub(crate) enum BoardError {
     Io(#[from] std::io::Error),
 }
 
-/// There is no room for that much output from one call.
+/// One call has written more than there is room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one call may emit at most {} MiB of rows", crate::limits::ROWS_BYTES_MAX >> 20)]
 pub(crate) struct BoardFull;
@@ -48,7 +48,7 @@ pub(crate) struct Board {
     outcomes: usize,
     /// Records of the item that have returned from the task.
     returned: u64,
-    /// Parts of the item that the slave has taken.
+    /// Parts of the item that the slave has read.
     part: u64,
     /// `rows` and `outcomes` when the last flush began.
     before_flush: (usize, usize),
@@ -83,7 +83,7 @@ impl Board {
         })
     }
 
-    /// Starts an item in the half that `turn` (the items before this one) gives it.
+    /// Starts an item in the half that is its by `turn`, the number of items before this one.
     pub(crate) fn start_item(&mut self, item: BatchId, turn: u64) {
         self.half = (turn % HALVES as u64) as usize * HALF_BYTES;
         self.word(TURN_AT).store(0, Ordering::Release);
@@ -95,7 +95,7 @@ impl Board {
         self.word(TURN_AT).store(turn + 1, Ordering::Release);
     }
 
-    /// Forgets what is in the half, because the slave has taken it. The item goes on.
+    /// Forgets what is in the half, because the slave has read it. The item goes on.
     pub(crate) fn start_part(&mut self) {
         self.part += 1;
         self.clear();
@@ -163,7 +163,7 @@ impl Board {
         }
         // SAFETY: `rows + bytes.len() <= ROWS_MAX`, so the target lies in this half's rows, inside the
         // mapping; `bytes` is a live slice, and cannot overlap the mapping, of which no reference is given
-        // out. Another process may read there, but only after `settle` publishes the length.
+        // out. Another process can read there, but only after `settle` publishes the length.
         unsafe {
             let to = self.map.as_ptr().add(self.half + ROWS_AT + self.rows);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
@@ -211,7 +211,7 @@ impl Board {
         *touched = (*touched).max(self.rows);
     }
 
-    /// Gives memory back that an unusually large output has taken.
+    /// Gives back the memory that an unusually large output has filled.
     fn give_back_memory(&mut self) {
         const KEEP: usize = (4 * ROWS_BYTES_SOFT).next_multiple_of(PAGE_BYTES);
         self.note_touched();
@@ -225,7 +225,7 @@ impl Board {
                 madvise(from, length, MmapAdvise::MADV_REMOVE)
             };
             if let Err(error) = freed {
-                tracing::debug!(%error, "memory of a large output is kept");
+                tracing::debug!(%error, "the memory of a large output could not be given back");
             }
         }
     }

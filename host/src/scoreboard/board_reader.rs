@@ -26,7 +26,7 @@ pub(crate) struct BoardReader {
 pub(crate) struct Snapshot {
     /// The item in the half.
     pub item: BatchId,
-    /// Parts of it that were already taken.
+    /// Parts of it that were already read.
     pub part: u64,
     /// Records of it that were handed to the task.
     pub begun: u64,
@@ -66,7 +66,7 @@ impl BoardReader {
         &self.file
     }
 
-    /// What is known of the item with that turn; `None` if the worker has not begun it.
+    /// What the half says of the item with that turn; `None` if the worker has not begun it.
     ///
     /// # Errors
     /// Those of the system.
@@ -108,10 +108,11 @@ impl BoardReader {
         self.read(half_at(turn) + ROWS_AT as u64, bytes as usize)
     }
 
-    /// The outcomes that count, and the rows up to the last one's end: what is left of a dead worker's item.
+    /// The outcomes that count, and the rows up to the end of the last one: what is left of a dead worker's
+    /// item.
     ///
     /// # Errors
-    /// Those of the system, or if an outcome is none.
+    /// Those of the system, or if an outcome is invalid.
     pub(crate) fn remains(&self, turn: u64, snapshot: &Snapshot) -> io::Result<(Bytes, Bytes)> {
         let outcomes = self.outcomes(turn, snapshot.outcomes)?;
         let end = match outcomes.last_chunk::<OUTCOME_BYTES>() {
@@ -140,9 +141,10 @@ fn half_at(turn: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, BoardFull, Status};
     use super::*;
     use crate::limits::ROWS_BYTES_MAX;
+    use crate::scoreboard::board::{Board, BoardFull};
+    use crate::scoreboard::outcome::Status;
 
     fn outcome(board: &Board, index: u16, status: Status) -> Outcome {
         Outcome { end: board.rows_bytes() as u64, batch_low: 7, index, status }

@@ -1,4 +1,4 @@
-//! Where everything lies in a scoreboard. Both sides are the same program, so this is no wire format.
+//! Where everything lies in a scoreboard. Both sides are the same program, so this is not a wire format.
 
 use super::outcome::OUTCOME_BYTES;
 use crate::limits::{
@@ -15,11 +15,11 @@ pub(super) const OUTCOMES_MAX: usize = (HELD_BATCHES_MAX + ITEMS_PER_WORKER_MAX)
 pub(super) const ROWS_MAX: usize = ROWS_BYTES_SOFT + ROWS_BYTES_MAX;
 
 /// How many items the worker had begun before the one in the half, plus one: a `u64`, written last, so that
-/// what is left of the item before in this half cannot be taken for this one.
+/// what is left of this half's previous item cannot be mistaken for this one.
 pub(super) const TURN_AT: usize = 0;
 /// The number of the item in the half: a `u64`.
 pub(super) const ITEM_AT: usize = 8;
-/// How many parts of the item the slave has already taken: a `u64`.
+/// How many parts of the item the slave has already read: a `u64`.
 pub(super) const PART_AT: usize = 16;
 /// How many records of the item were begun: a `u64`, written just before a record is handed to the task.
 pub(super) const BEGUN_AT: usize = 24;

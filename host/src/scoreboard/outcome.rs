@@ -119,7 +119,8 @@ impl Spans {
         Self { rows, start: 0 }
     }
 
-    /// The span of the next outcome, in the same memory; `None` if it ends before it starts, or after the rows.
+    /// The span of the next outcome, in the same memory; `None` if it ends before it starts, or after the
+    /// rows.
     pub(crate) fn next(&mut self, outcome: &Outcome) -> Option<Bytes> {
         let end =
             usize::try_from(outcome.end).ok().filter(|end| (self.start..=self.rows.len()).contains(end))?;

@@ -13,8 +13,8 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 pub(crate) struct Passed {
     /// The scoreboard's file.
     pub board: File,
-    /// One byte comes here each time that the slave has read a part of an item; an end of file says that
-    /// the slave is gone.
+    /// The receipt pipe: one byte comes each time that the slave has read a part of an item; its end says
+    /// that the slave is gone.
     pub receipts: PipeReader,
 }
 

@@ -1,5 +1,5 @@
-//! A batch and its frames: the one place where records become a frame of a master, and such a frame an item of a
-//! worker. It must not know how a table of ends looks: that is the business of `record/`.
+//! A batch and its frames: the one place where records become a frame of a master, and such a frame an item
+//! of a worker. It must not know the layout of a table of ends, which belongs to `record/`.
 
 use bytes::Bytes;
 

@@ -16,13 +16,13 @@ const ROOM_BYTES_MIN: usize = 512 * 1024;
 /// A frame that lies in the reader's buffer.
 #[derive(Debug)]
 pub struct FrameRef<'a, M> {
-    /// What is said.
+    /// The message.
     pub head: M,
     /// Its table.
     pub table: &'a [u8],
     /// Its body.
     pub body: &'a [u8],
-    /// Whether more than this frame was read: then the peer has sent something else, too.
+    /// Whether bytes after this frame were read, too: then the peer has sent more.
     pub more_is_read: bool,
 }
 
@@ -31,7 +31,7 @@ pub struct FrameRef<'a, M> {
 pub struct BlockingReader {
     socket: UnixStream,
     buffer: Vec<u8>,
-    /// What is read but not yet taken lies in `buffer[start..end]`.
+    /// What was read and not yet handed out lies in `buffer[start..end]`.
     start: usize,
     end: usize,
 }
@@ -88,7 +88,7 @@ impl BlockingReader {
         Ok(Some(FrameRef { head: postcard::from_bytes(head)?, table, body, more_is_read }))
     }
 
-    /// Something that can tell, while a frame is in hand, whether the peer has sent more.
+    /// What can tell, while a frame is in hand, whether the peer has sent more.
     ///
     /// # Errors
     /// Those of the system.
@@ -96,8 +96,8 @@ impl BlockingReader {
         Ok(MoreInput { socket: self.socket.try_clone()? })
     }
 
-    /// The room to make for a frame of which a part is there: it doubles as bytes arrive, and is not made on
-    /// a peer's word.
+    /// The room to make for a frame that is partly there. It doubles as bytes arrive: a peer cannot make us
+    /// take memory by announcing a length.
     fn room_for(&self, lengths: Option<Lengths>) -> usize {
         let arrived = self.end - self.start;
         lengths.map_or(LENGTHS_BYTES, Lengths::frame_bytes).min(ROOM_BYTES_MIN.max(2 * arrived))
@@ -129,7 +129,8 @@ pub struct MoreInput {
 }
 
 impl MoreInput {
-    /// Whether the peer has sent something that is not yet read (see [`FrameRef::more_is_read`] for what is).
+    /// Whether the peer has sent something that was not yet read (for what was, see
+    /// [`FrameRef::more_is_read`]).
     ///
     /// # Errors
     /// Those of the system.
@@ -155,7 +156,7 @@ fn read_some(socket: &mut UnixStream, buffer: &mut [u8]) -> std::io::Result<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::MasterToSlave;
+    use crate::wire::message::MasterToSlave;
 
     #[test]
     fn a_frame_tells_whether_another_was_read_with_it() {

@@ -15,20 +15,23 @@ use super::frame_writer::FrameWriter;
 use super::message::{MasterToSlave, SlaveToMaster};
 use crate::limits::{HEARTBEAT_EVERY, SILENCE_MAX};
 
+/// Pongs that wait to be sent. One that finds no room is dropped: others are on their way.
+const PONGS_WAITING_MAX: usize = 4;
+
 /// A sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beat {
-    /// To be answered.
+    /// To be answered with the same number.
     Ping(u64),
     /// An answer.
     Pong(u64),
 }
 
-/// Messages among which there are signs of life.
+/// Messages that include signs of life.
 pub(crate) trait Beats: Sized {
-    /// Makes one.
+    /// The message for a sign of life.
     fn of(beat: Beat) -> Self;
-    /// Whether this is one.
+    /// The sign of life that this message is, if it is one.
     fn beat(&self) -> Option<Beat>;
 }
 
@@ -58,7 +61,7 @@ beats!(MasterToSlave, SlaveToMaster);
 /// Why a peer is given up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PeerError {
-    /// Nothing was heard of it.
+    /// Nothing was heard from it.
     #[error("it has been silent for {} s", SILENCE_MAX.as_secs())]
     Silent,
     /// The connection, or what came over it, is broken.
@@ -75,20 +78,19 @@ pub(crate) enum Heard<M> {
     RoundTrip(Duration),
 }
 
-/// The two halves of a connection share what they must know of each other.
+/// Makes the two halves of a connection. They share what they must know of each other.
 pub(crate) fn halves<R, W, In, Out>(
     reader: FrameReader<R>,
     writer: FrameWriter<W>,
     frames: mpsc::Receiver<Frame<Out>>,
 ) -> (ReceivingHalf<R, In>, SendingHalf<W, Out>) {
-    // Pongs that find no room are not worth waiting for: others are on their way.
-    let (pongs, pongs_out) = mpsc::channel(4);
+    let (pongs, pongs_out) = mpsc::channel(PONGS_WAITING_MAX);
     let began = Instant::now();
     let receiving = ReceivingHalf { reader, pongs, began, message: PhantomData };
     (receiving, SendingHalf { writer, frames, pongs: pongs_out, began })
 }
 
-/// What the peer says.
+/// The half that receives.
 #[derive(Debug)]
 pub(crate) struct ReceivingHalf<R, In> {
     reader: FrameReader<R>,
@@ -122,7 +124,7 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned + Beats> ReceivingHalf<R, In> {
 }
 
 impl<R: AsyncRead + Unpin, In: DeserializeOwned> ReceivingHalf<R, In> {
-    /// The next frame. A large one may take its time on a slow line, as long as some of it comes.
+    /// The next frame. A large one can take long on a slow line, as long as bytes keep coming.
     async fn next_frame(&mut self) -> Result<Option<Frame<In>>, PeerError> {
         loop {
             let before = self.reader.bytes_read();
@@ -135,7 +137,7 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned> ReceivingHalf<R, In> {
     }
 }
 
-/// What we say.
+/// The half that sends.
 #[derive(Debug)]
 pub(crate) struct SendingHalf<W, Out> {
     writer: FrameWriter<W>,
@@ -184,7 +186,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::wire::FrameLimits;
+    use crate::wire::frame::FrameLimits;
 
     fn receiving(far: tokio::io::DuplexStream) -> ReceivingHalf<tokio::io::DuplexStream, MasterToSlave> {
         let (_, frames) = mpsc::channel::<Frame<SlaveToMaster>>(1);

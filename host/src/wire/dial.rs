@@ -1,4 +1,4 @@
-//! Going to a slave: connects and shakes hands, as a master or as an administrator.
+//! Connects to a slave and shakes hands, as a master or as an administrator.
 
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -24,13 +24,13 @@ pub(crate) enum ConnectError {
     /// It did not answer in time.
     #[error("{address} does not answer")]
     Silent {
-        /// Who.
+        /// Which slave.
         address: String,
     },
-    /// It is none of ours.
+    /// It does not speak our protocol.
     #[error("{address}: {source}")]
     Handshake {
-        /// Who.
+        /// Which slave.
         address: String,
         /// Why.
         source: HandshakeError,
@@ -38,31 +38,31 @@ pub(crate) enum ConnectError {
     /// It broke the protocol.
     #[error("{address}: {source}")]
     Frame {
-        /// Who.
+        /// Which slave.
         address: String,
         /// How.
         source: FrameError,
     },
-    /// It does not want to.
+    /// It refused.
     #[error("{address} does not take this run: {refusal}")]
     Refused {
-        /// Who.
+        /// Which slave.
         address: String,
         /// Why.
         refusal: Refusal,
     },
-    /// No slave has so many slots.
-    #[error("{address} says that it has {slots} slots: a slave has from 1 to {SLOTS_MAX}")]
+    /// It claims a number of slots that no slave can have.
+    #[error("{address} says that it has {slots} slots; a slave has 1 to {SLOTS_MAX}")]
     Slots {
-        /// Who.
+        /// Which slave.
         address: String,
         /// How many.
         slots: u16,
     },
-    /// It said something else than an answer.
-    #[error("{address} answered the hello with something else")]
+    /// It sent something other than an answer.
+    #[error("{address} answered the hello with an unexpected message")]
     NoAnswer {
-        /// Who.
+        /// Which slave.
         address: String,
     },
 }
@@ -70,7 +70,7 @@ pub(crate) enum ConnectError {
 /// A connection after the handshake.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// What the slave is; `None` for an administrator.
+    /// What the slave says about itself; `None` for an administrator.
     pub welcome: Option<Welcome>,
     /// What it says.
     pub reader: FrameReader<OwnedReadHalf>,

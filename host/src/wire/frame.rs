@@ -1,11 +1,11 @@
-//! A frame: one message, and the two runs of raw bytes that may go with it.
+//! A frame: one message, and the two runs of raw bytes that can go with it.
 //!
 //! ```text
 //! | head bytes: u32 | table bytes: u32 | body bytes: u32 | head (postcard) | table | body |
 //! ```
 //! All numbers are little-endian. A batch carries its table of ends and its records; a report carries its
 //! outcomes and its rows; other messages carry neither. Decoding is total: whatever the bytes are, the answer
-//! is a frame, «more bytes, please», or an error.
+//! is a frame, a request for more bytes, or an error.
 
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub(super) const LENGTHS_BYTES: usize = 12;
 /// A message with its raw bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame<M> {
-    /// What is said.
+    /// The message.
     pub head: M,
     /// Fixed-size entries that go with it (ends of records, outcomes).
     pub table: Bytes,
@@ -61,7 +61,7 @@ pub enum FrameError {
         /// What is allowed.
         max: usize,
     },
-    /// The head is no message.
+    /// The head is not a message.
     #[error("the peer sent a message that cannot be read ({0})")]
     BadMessage(#[from] postcard::Error),
     /// The connection ended inside a frame.
@@ -81,7 +81,7 @@ pub(super) struct Lengths {
 }
 
 impl Lengths {
-    /// Reads and judges the lengths; `None` if there are not enough bytes for them yet.
+    /// Reads and checks the lengths; `None` if there are not enough bytes for them yet.
     pub(super) fn read(bytes: &[u8], limits: FrameLimits) -> Result<Option<Self>, FrameError> {
         let Some((lengths, _)) = bytes.split_first_chunk::<LENGTHS_BYTES>() else { return Ok(None) };
         let number = |at: usize| {
@@ -144,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::{MasterToSlave, SlaveToMaster};
+    use crate::wire::message::{MasterToSlave, SlaveToMaster};
 
     fn whole(frame: &Frame<MasterToSlave>) -> BytesMut {
         let mut bytes = BytesMut::from(&encode_head(frame)[..]);

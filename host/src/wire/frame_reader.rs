@@ -1,4 +1,5 @@
-//! Frames in: reads a byte stream into frames, one buffer a large frame, without a copy of its raw bytes.
+//! Frames in: cuts a byte stream into frames. A large frame has a buffer of its own, and no raw bytes are
+//! copied.
 
 use bytes::BytesMut;
 use serde::de::DeserializeOwned;
@@ -8,7 +9,8 @@ use super::frame::{self, Frame, FrameError, FrameLimits, Lengths};
 
 /// Room for a read when nothing is known of the next frame.
 const ROOM_BYTES_MIN: usize = 16 * 1024;
-/// Room that is made at once on a peer's word; a larger frame gets more as its bytes arrive.
+/// The most room that is made at once when a peer announces a length; a larger frame gets more as its bytes
+/// arrive.
 const ROOM_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads frames from a stream.
@@ -24,7 +26,7 @@ pub struct FrameReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    /// Reads from `stream`, and refuses larger frames than `limits` allows.
+    /// Reads from `stream`, and refuses frames that are larger than `limits` allows.
     pub fn new(stream: R, limits: FrameLimits) -> Self {
         Self { stream, limits, buffer: BytesMut::new(), last_frame_bytes: 0, bytes_read: 0 }
     }
@@ -56,7 +58,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// Bytes that have come so far, those of half a frame included: a peer that sends is not silent.
+    /// Bytes that have come so far, those of an unfinished frame included: a peer that sends is not silent.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
@@ -79,7 +81,8 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::wire::{FrameWriter, MasterToSlave};
+    use crate::wire::frame_writer::FrameWriter;
+    use crate::wire::message::MasterToSlave;
 
     #[tokio::test]
     async fn frames_of_all_sizes_pass_through_a_narrow_pipe() {

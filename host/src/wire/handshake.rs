@@ -1,4 +1,5 @@
-//! The first eight bytes of a connection: who we are and which protocol we speak, before any message.
+//! The first eight bytes of a connection, before any message: they say that we are SimpleGrid, and which
+//! protocol we speak.
 
 use std::io;
 
@@ -7,21 +8,21 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// Bytes of a preamble.
 pub(crate) const PREAMBLE_BYTES: usize = 8;
 
-/// Seven letters, so that a port of something else is told apart at once.
+/// Seven letters, so that a peer that speaks something else is recognised at once.
 pub(super) const MAGIC: &[u8; 7] = b"SIMPLEG";
 
 /// The version of `docs/protocol.md`. Peers of another version are refused.
 const PROTOCOL_VERSION: u8 = 2;
 
-/// Why a peer is not one of ours.
+/// Why a peer is turned away.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
-    /// It spoke something else.
+    /// It speaks something else.
     #[error("the peer does not speak SimpleGrid's protocol")]
     NotSimpleGrid,
-    /// It is another version of ours.
+    /// It speaks another version of our protocol.
     #[error(
-        "the peer speaks version {theirs} of the protocol, this program version {PROTOCOL_VERSION}: run the same version of SimpleGrid on both sides"
+        "the peer speaks version {theirs} of the protocol and this program version {PROTOCOL_VERSION}: run the same version of SimpleGrid on both sides"
     )]
     OtherVersion {
         /// The peer's version.
@@ -32,10 +33,10 @@ pub(crate) enum HandshakeError {
     Io(#[from] io::Error),
 }
 
-/// Sends our preamble and judges the peer's.
+/// Sends our preamble and checks the peer's.
 ///
 /// # Errors
-/// If the peer is none of ours, or the connection fails.
+/// If the peer does not speak this version of our protocol, or the connection fails.
 pub(crate) async fn exchange_preambles<R, W>(reader: &mut R, writer: &mut W) -> Result<(), HandshakeError>
 where
     R: AsyncRead + Unpin,
@@ -44,19 +45,20 @@ where
     send_preamble(writer).await?;
     let mut theirs = [0; PREAMBLE_BYTES];
     reader.read_exact(&mut theirs).await?;
-    judge(theirs)
+    check(theirs)
 }
 
-/// Answers a peer whose preamble was read before: a slave that takes lines, too, waits to see who speaks.
+/// Answers a peer whose preamble was read before: a slave that also takes lines waits to see what a peer
+/// speaks.
 ///
 /// # Errors
-/// If the peer is none of ours, or the connection fails.
+/// If the peer does not speak this version of our protocol, or the connection fails.
 pub(crate) async fn answer_preamble<W: AsyncWrite + Unpin>(
     theirs: [u8; PREAMBLE_BYTES],
     writer: &mut W,
 ) -> Result<(), HandshakeError> {
     send_preamble(writer).await?;
-    judge(theirs)
+    check(theirs)
 }
 
 async fn send_preamble<W: AsyncWrite + Unpin>(writer: &mut W) -> io::Result<()> {
@@ -66,7 +68,7 @@ async fn send_preamble<W: AsyncWrite + Unpin>(writer: &mut W) -> io::Result<()> 
     writer.flush().await
 }
 
-fn judge(theirs: [u8; PREAMBLE_BYTES]) -> Result<(), HandshakeError> {
+fn check(theirs: [u8; PREAMBLE_BYTES]) -> Result<(), HandshakeError> {
     match theirs.split_last() {
         Some((&PROTOCOL_VERSION, magic)) if magic == MAGIC => Ok(()),
         Some((&theirs, magic)) if magic == MAGIC => Err(HandshakeError::OtherVersion { theirs }),

@@ -1,13 +1,13 @@
 //! The wire form of Net::SimpleGrid: lines, some of which are commands, and what they mean.
-//! `docs/line-protocol.md` is the user's side of this file. Where lines come from, and what becomes of them,
-//! it does not know.
+//! `docs/line-protocol.md` is the user's side of this file. It must not know where lines come from or what
+//! becomes of them.
 
 use super::handshake::{MAGIC, PREAMBLE_BYTES};
 
-/// Bytes of the hash that stands before each record of a partitioned run, filled up with blanks.
+/// Bytes of the hash that stands before each record of a partitioned run, padded with spaces.
 pub(crate) const HASH_PREFIX_BYTES: usize = 10;
 
-/// The package of the original's schedulers for slaves.
+/// The package of Net::SimpleGrid's schedulers for slaves.
 const SCHEDULER_PACKAGE: &str = "Net::SimpleGrid::ProcessScheduler::";
 
 /// Which worker of a slave gets which line.
@@ -20,15 +20,15 @@ pub(crate) enum LineScheduler {
     Partitioned,
 }
 
-/// What a line asks for that is no record.
+/// What a line asks for if it is not a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LineCommand {
     /// Whether the slave is to end when the client has gone.
     Done(bool),
     /// The scheduler for the lines that follow.
     Scheduler(LineScheduler),
-    /// A scheduler that there is not, or a property of one: the original's classes had none, and its users'
-    /// own are not here.
+    /// An unknown scheduler, or a property of one: Net::SimpleGrid's own classes had no properties, and its
+    /// users' classes do not exist here.
     NoSuchScheduler {
         /// The command, and its value.
         text: String,
@@ -45,12 +45,12 @@ pub(crate) enum LineCommand {
 /// Why a line of a partitioned run has no hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "it does not begin with a hash, a number that blanks fill up to {HASH_PREFIX_BYTES} characters, as every line must once its sender has chosen the partitioned scheduler"
+    "it does not begin with a hash (a number padded with spaces to {HASH_PREFIX_BYTES} characters), as every line must once its sender has chosen the partitioned scheduler"
 )]
 pub(crate) struct NoHash;
 
-/// Whether a connection that began like this may still turn out to be one of ours: all that there is of our
-/// preamble is right.
+/// Whether a connection that began with these bytes can still turn out to be a peer's of ours: as far as they
+/// go, they are our preamble.
 pub(crate) fn may_be_preamble(bytes: &[u8]) -> bool {
     let seen = bytes.len().min(MAGIC.len());
     bytes.len() <= PREAMBLE_BYTES && bytes[..seen] == MAGIC[..seen]
@@ -93,8 +93,8 @@ pub(crate) fn split_hash(line: &[u8]) -> Result<(&[u8], &[u8]), NoHash> {
     Ok((hash, record))
 }
 
-/// Whether the value of the command `done` says yes: what Perl takes for true, after the original's own look
-/// for a «no» and a «yes» anywhere in the word.
+/// Whether the value of the command `done` means yes: what Perl takes for true, after Net::SimpleGrid has
+/// looked for a “no” and a “yes” anywhere in the word.
 pub(crate) fn is_yes(value: &str) -> bool {
     let word = value.to_lowercase();
     !(word.contains("no") || word.is_empty() || word == "0")

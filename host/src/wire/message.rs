@@ -1,4 +1,4 @@
-//! What masters and slaves say to each other. `docs/protocol.md` tells when.
+//! What masters and slaves say to each other. `docs/protocol.md` says when.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::seq_ranges::SeqRanges;
 use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
 use crate::record::Format;
 
-/// From a master, or from whoever administers a slave.
+/// From a master or an administrator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MasterToSlave {
     /// The first message.
@@ -20,7 +20,7 @@ pub enum MasterToSlave {
     },
     /// Records for a slot; the table holds their ends, the body their bytes.
     Batch(BatchHead),
-    /// Asks a slot's task to finish what it holds, because the run ends.
+    /// Asks a slot's task to finish what it holds, because the run is about to end.
     Flush {
         /// A number from the same sequence as the batches'.
         batch: BatchId,
@@ -29,7 +29,7 @@ pub enum MasterToSlave {
         /// Which worker of that slot.
         epoch: Epoch,
     },
-    /// «I am alive»; to be answered with the same number.
+    /// A sign of life, to be answered with the same number.
     Ping(u64),
     /// The answer to a ping.
     Pong(u64),
@@ -37,7 +37,8 @@ pub enum MasterToSlave {
     Bye,
     /// The slave must end, after a drain.
     Shutdown,
-    /// The run gets no more from this slave: its sink must put away what it has. Only for slaves with a sink.
+    /// The run asks nothing more of this slave: its sink must put away what it has. Only for slaves with a
+    /// sink.
     Conclude {
         /// Nothing of this run will ever be run again, anywhere.
         run_is_over: bool,
@@ -46,7 +47,7 @@ pub enum MasterToSlave {
     },
 }
 
-/// Who connects.
+/// What a peer says first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// What it wants.
@@ -66,7 +67,7 @@ pub enum Role {
         format: Format,
         /// Milliseconds that one record may take; overrides the slave's own limit.
         record_timeout_ms: Option<u64>,
-        /// The run, by a name that it keeps when it goes on after a crash.
+        /// The run, by a name that it keeps when it is resumed after a crash.
         run: RunId,
     },
     /// To give a command. Always let in.
@@ -80,7 +81,7 @@ pub struct BatchHead {
     pub batch: BatchId,
     /// Where it goes.
     pub slot: SlotIndex,
-    /// The worker it is meant for: if that one is gone, the batch is void.
+    /// The worker it is meant for; if that worker is gone, the batch is void.
     pub epoch: Epoch,
     /// Where the count of its ends starts (see [`RawRecords`](crate::record::RawRecords)).
     pub base: u32,
@@ -106,7 +107,7 @@ pub enum SlaveToMaster {
     },
     /// What became of records; the table holds outcomes, the body rows and messages.
     Report(ReportHead),
-    /// A worker is gone. All that its slot had in flight and is in no report was not finished.
+    /// A worker is gone. What its slot had in flight and no report has mentioned was not finished.
     SlotLost(SlotLost),
     /// The slave was asked to end: it finishes what it has, and takes no new batches.
     Draining,
@@ -115,7 +116,7 @@ pub enum SlaveToMaster {
         /// Why.
         message: String,
     },
-    /// «I am alive»; to be answered with the same number.
+    /// A sign of life, to be answered with the same number.
     Ping(u64),
     /// The answer to a ping.
     Pong(u64),
@@ -130,7 +131,7 @@ pub enum SlaveToMaster {
     },
 }
 
-/// What a slave is.
+/// What a slave says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The task it runs.
@@ -143,14 +144,14 @@ pub struct Welcome {
     pub slots: u16,
     /// The version of its program, for the log.
     pub program: String,
-    /// Where it puts rows; none if they go to the master.
+    /// Where it puts rows; `None` if they go to the master.
     pub sink: Option<SinkPlace>,
 }
 
 /// Where a slave puts rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkPlace {
-    /// What people call it. Two slaves of one run must have the same.
+    /// Its name, for people. Two slaves of one run must have the same.
     pub name: String,
     /// Whether it has files, which can be harvested.
     pub has_files: bool,
@@ -168,7 +169,7 @@ pub enum Refusal {
     /// It is about to end.
     #[error("it is shutting down")]
     Draining,
-    /// The first message was none.
+    /// The first message was not a hello.
     #[error("the first message was not a hello")]
     NoHello,
 }
@@ -182,7 +183,7 @@ pub struct ReportHead {
     pub epoch: Epoch,
     /// The batch (or flush) that was in hand.
     pub batch: BatchId,
-    /// Nothing but «every record of the batch is done, in order»: the table is empty.
+    /// Every record of the batch is done, in order, and there is nothing else to say: the table is empty.
     pub all_done: bool,
     /// The batch is finished, and its credit returns. Otherwise more reports of it follow.
     pub last: bool,
@@ -217,12 +218,12 @@ pub struct Blame {
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LossKind {
-    /// It crashed or left by itself.
+    /// It crashed or exited by itself.
     Crash,
     /// It was killed because a record took too long.
     Timeout,
     /// It was replaced because its task panicked; the outcome of the guilty record is in a report.
     Panic,
-    /// It was crashed by its task's flush; no single record is to blame.
+    /// It crashed in its task's flush; no single record is to blame.
     Flush,
 }

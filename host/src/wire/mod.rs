@@ -1,6 +1,6 @@
-//! What travels between processes: frames, the messages in them, and who says what to whom.
+//! What travels between processes: frames, the messages in them, and who sends which.
 //!
-//! The only place that knows bytes on a socket. `docs/protocol.md` is the specification.
+//! The only place that knows the bytes on a socket. `docs/protocol.md` is the specification.
 
 mod batch;
 mod blocking_frames;

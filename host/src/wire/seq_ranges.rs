@@ -16,7 +16,7 @@ impl SeqRanges {
         ranges
     }
 
-    /// Each record's number; `None` if these are not the numbers of so many records.
+    /// Each record's number; `None` if these are the numbers of more or fewer records.
     pub fn expand(&self, records: usize) -> Option<BatchSeqs> {
         let mut total = 0_u64;
         for (_, length) in &self.0 {
@@ -75,7 +75,7 @@ pub enum BatchSeqs {
 }
 
 impl BatchSeqs {
-    /// The number of a record; `None` if the batch has no such record that is known.
+    /// The number of a record; `None` if it is not known.
     pub fn get(&self, index: u16) -> Option<u64> {
         match self {
             Self::From(first) => first.checked_add(index.into()),
@@ -86,8 +86,9 @@ impl BatchSeqs {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     proptest! {
         #[test]

@@ -1,5 +1,5 @@
-//! What a slave and its worker processes say to each other, over the socketpair. An item is a batch or a
-//! flush at a worker; it has the number that its master gave it, so that it can be followed through logs.
+//! What a slave and its worker processes say to each other, over the socketpair. An *item* is a batch or a
+//! flush at a worker; it keeps the number that its master gave it, so that it can be followed through logs.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub enum HostToWorker {
     Start(WorkerStart),
     /// Calls the task's `prepare`: the first of a node's workers is asked, before any other starts.
     Prepare,
-    /// Creates the task: from now on items may come.
+    /// Creates the task. Items can come from now on.
     Create,
     /// A new run begins.
     Begin {
@@ -39,7 +39,7 @@ pub enum HostToWorker {
         /// Whether no more input will come.
         last: bool,
     },
-    /// End, after the items before this message.
+    /// Ends the worker, after the items before this message.
     Stop,
 }
 
@@ -48,19 +48,20 @@ pub enum HostToWorker {
 pub struct WorkerStart {
     /// The library.
     pub library: PathBuf,
-    /// The task in it; empty means «the only one».
+    /// The task in it; empty for the only one.
     pub task: String,
     /// The task's arguments.
     pub task_args: Vec<(String, String)>,
-    /// Arguments of the slave that the task gets where it has an argument of that name.
+    /// Arguments of the slave. The task gets those that it has an argument of that name for.
     pub manager_args: Vec<(String, String)>,
-    /// What the process may take.
+    /// What the process may use.
     pub limits: WorkerLimits,
-    /// Whether its rows must tell an empty text from NULL: the one is quoted, the other is nothing.
+    /// Whether its rows must tell an empty text from NULL: the text is then a pair of quotes, NULL is
+    /// nothing.
     pub marks_null: bool,
 }
 
-/// What a worker process may take of the machine.
+/// What a worker process may use of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WorkerLimits {
     /// Bytes of heap and private mappings.
@@ -79,13 +80,13 @@ pub enum WorkerToHost {
         /// See `plugin::Manifest`.
         manifest: String,
     },
-    /// `prepare` is through.
+    /// `prepare` has succeeded.
     Prepared,
     /// The task exists.
     Created,
     /// The library or its task refuses to start. Final.
     Unusable {
-        /// One line for whoever named the library.
+        /// One line for the user who named the library.
         message: String,
     },
     /// An item, or a part of it, is in the scoreboard.
@@ -109,14 +110,14 @@ pub enum WorkerToHost {
 pub struct ItemDone {
     /// The item.
     pub item: BatchId,
-    /// Outcomes there.
+    /// How many outcomes it holds.
     pub outcomes: u32,
-    /// Bytes of rows and messages there.
+    /// How many bytes of rows and messages it holds.
     pub rows_bytes: u64,
-    /// Every record of the item is done, in order, in this one report, and nothing else happened; and nobody
-    /// wants to know more.
+    /// Every record of the item is done, in order, in this one report; nothing else has happened, and no
+    /// more was asked for.
     pub all_done: bool,
-    /// The item is finished. Otherwise the worker waits until the slave has taken this part.
+    /// The item is finished. Otherwise the worker waits until the slave has read this part.
     pub last: bool,
     /// Records that the task holds now.
     pub held: u32,

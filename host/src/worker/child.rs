@@ -16,13 +16,16 @@ use crate::plugin::{CallError, LoadedPlugin, OutputKind, TaskManifest};
 use crate::scoreboard::{self, Board};
 use crate::wire::{BlockingReader, BlockingWriter, HostToWorker, WorkerStart, WorkerToHost};
 
+/// Bytes of the largest manifest: it travels in the head of a frame, and no sensible library needs as much.
+const MANIFEST_BYTES_MAX: usize = HEADER_BYTES_MAX / 2;
+
 /// Serves the slave at standard input until it says stop or is gone.
 ///
 /// # Errors
 /// If the process was not started by a slave, or the slave breaks the protocol.
 pub(crate) fn run() -> anyhow::Result<()> {
     super::log_line::init();
-    let stopping = mind_signals()?;
+    let stopping = handle_signals()?;
     let socket = take_socket()?;
     watchdog::start(&socket)?;
     let passed = scoreboard::receive(&socket)?;
@@ -57,7 +60,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
                     Ok(task) => {
                         output.send(WorkerToHost::Created)?;
                         match serve_loop::serve(input, output, task, passed.receipts) {
-                            // Nobody is left who could want to know.
+                            // No one is left to be told.
                             Err(error) if error.is_slave_gone() => Ok(()),
                             served => Ok(served?),
                         }
@@ -71,8 +74,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
 }
 
-/// A terminal's Ctrl-C and a hang-up are its slave's to judge; a termination only tells the task to hurry.
-fn mind_signals() -> io::Result<Arc<AtomicBool>> {
+/// What Ctrl-C in a terminal and a hang-up mean is for the slave to decide; TERM only tells the task to
+/// hurry.
+fn handle_signals() -> io::Result<Arc<AtomicBool>> {
     let ignored = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, ignored.clone())?;
     signal_hook::flag::register(SIGHUP, ignored)?;
@@ -94,17 +98,17 @@ fn take_socket() -> io::Result<UnixStream> {
 fn receive_start(input: &mut BlockingReader) -> Result<Option<WorkerStart>, WorkerError> {
     match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
         Some(HostToWorker::Start(start)) => Ok(Some(start)),
-        Some(_) => Err(WorkerError::Protocol("something before its start")),
+        Some(_) => Err(WorkerError::Protocol("something before the start message")),
         None => Ok(None),
     }
 }
 
 fn send_manifest(output: &mut BlockingWriter, plugin: &LoadedPlugin) -> anyhow::Result<()> {
     let manifest = serde_json::to_string(plugin.manifest())?;
-    if manifest.len() > HEADER_BYTES_MAX / 2 {
+    if manifest.len() > MANIFEST_BYTES_MAX {
         return refuse(
             output,
-            format!("its manifest has {} bytes, which no sensible library needs", manifest.len()),
+            format!("its manifest has {} bytes; at most {MANIFEST_BYTES_MAX} are allowed", manifest.len()),
         );
     }
     Ok(output.send(WorkerToHost::Loaded { manifest })?)
@@ -114,12 +118,12 @@ fn refuse(output: &mut BlockingWriter, message: String) -> anyhow::Result<()> {
     Ok(output.send(WorkerToHost::Unusable { message })?)
 }
 
-/// What a task says knows nothing of the file it is in, which the user must find.
+/// Refuses with what a task said. It does not know which file it is in, and the user must.
 fn refuse_task(output: &mut BlockingWriter, start: &WorkerStart, error: &CallError) -> anyhow::Result<()> {
     refuse(output, format!("{}: {error}", start.library.display()))
 }
 
-/// The task's own arguments, and those of the slave that it has a name for. Its own win.
+/// The task's own arguments, and those of the slave's that it has an argument of that name for. Its own win.
 fn arguments(start: &WorkerStart, task: &TaskManifest) -> Vec<(String, String)> {
     let wanted = |name: &str| {
         task.args.iter().any(|arg| arg.name == name) && !start.task_args.iter().any(|(own, _)| own == name)

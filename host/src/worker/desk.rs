@@ -1,5 +1,5 @@
-//! What a task sees of its host: takes the rows and outcomes of a call and puts them into the scoreboard. It
-//! must not know sockets.
+//! What a task sees of its host: it takes the rows and outcomes of a call and puts them into the scoreboard.
+//! It must not know sockets.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,15 +17,15 @@ pub(super) struct Desk {
     pub(super) held: Held,
     /// Rows are lines as they are, not CSV.
     raw: bool,
-    /// An empty text is told from NULL in every row.
+    /// Every row tells an empty text from NULL.
     marks_null: bool,
     /// The item in hand.
     item: BatchId,
-    /// The record in hand, if a record is.
+    /// The record in hand, if there is one.
     in_hand: Option<u16>,
     /// Where the rows end that already belong to a finished record.
     finished_rows: usize,
-    /// Whether there are other outcomes than «done, in order».
+    /// Whether there are other outcomes than “done, in order”.
     all_done: bool,
     /// What the task has already said of the record in hand: how it ends, and why.
     verdict: Option<CallStatus>,
@@ -36,7 +36,7 @@ pub(super) struct Desk {
     row: Vec<u8>,
 }
 
-/// A record's id across the boundary: never 0, which stands for «no record».
+/// A record's id across the boundary: never 0, which stands for “no record”.
 fn record_id(batch_low: u32, index: u16) -> u64 {
     1 + (u64::from(batch_low) << 16 | u64::from(index))
 }
@@ -94,7 +94,7 @@ impl Desk {
     #[cold]
     fn settle_unusual(&mut self, index: u16, status: CallStatus) {
         self.all_done = false;
-        // A record may be held and finished in one call: then it is finished.
+        // A record can be held and finished in one call: then it is finished.
         let status = if status == CallStatus::Held { self.verdict.unwrap_or(status) } else { status };
         let status = match status {
             CallStatus::Ok => Status::Done,
@@ -137,14 +137,14 @@ impl Desk {
         String::from_utf8_lossy(&std::mem::take(&mut self.message)).into_owned()
     }
 
-    /// The slave has what was there so far.
+    /// The slave has read what was there so far.
     pub(super) fn forget_reported(&mut self) {
         self.board.start_part();
         self.finished_rows = 0;
         self.all_done = false;
     }
 
-    /// Whether every outcome since the item began is «done», in order.
+    /// Whether every outcome since the item began is “done”, in order.
     pub(super) fn is_all_done(&self) -> bool {
         self.all_done
     }
@@ -166,7 +166,7 @@ impl Desk {
         self.board.drop_rows_after(self.finished_rows);
         let message = &message[..message.len().min(MESSAGE_BYTES_MAX)];
         if self.board.write(message).is_err() {
-            tracing::warn!("the message of a failed record is left out: the scoreboard is full");
+            tracing::warn!("a failed record's message is left out: the scoreboard is full");
         }
     }
 
@@ -190,7 +190,7 @@ impl Desk {
         self.push(batch_low, index, status);
     }
 
-    /// What the task is told of a row: one that does not fit is the record's fault.
+    /// What the task is told about a row. If it does not fit, that is the record's fault.
     #[inline]
     fn accepted(&self, written: Result<(), BoardFull>) -> CallStatus {
         if written.is_ok() { CallStatus::Ok } else { CallStatus::Reject }
@@ -235,8 +235,8 @@ impl TaskHost for Desk {
     }
 }
 
-/// One row as CSV (RFC 4180, lines end with LF), or as a line if the task is a raw one.
-/// An empty text that could be taken for something else has quotes: for an empty line if it is alone, and for
+/// One row as CSV (RFC 4180, lines end with LF), or as a line if the task writes raw lines.
+/// An empty text has quotes where it could be mistaken: for an empty line if it is the only cell, and for
 /// NULL if that matters.
 fn csv_row(cells: Cells<'_>, raw: bool, marks_null: bool, row: &mut Vec<u8>) {
     let marks_empty = marks_null || cells.iter().len() == 1;

@@ -11,10 +11,10 @@ pub(super) enum WorkerError {
     /// The socket or the scoreboard failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The slave sent something that is no message.
+    /// The slave sent something that is not a message.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The scoreboard is none.
+    /// What was passed is not a scoreboard.
     #[error(transparent)]
     Board(#[from] scoreboard::BoardError),
     /// The slave broke the protocol.
@@ -23,7 +23,7 @@ pub(super) enum WorkerError {
 }
 
 impl WorkerError {
-    /// Whether the slave went, maybe in the middle of a frame.
+    /// Whether the slave is gone, perhaps in the middle of a frame.
     pub(super) fn is_slave_gone(&self) -> bool {
         let error = match self {
             Self::Frame(FrameError::Truncated) => return true,

@@ -1,4 +1,4 @@
-//! What tells workers apart, for people.
+//! The names of workers, for people.
 
 /// What a worker is called in `ps` and in the log.
 #[derive(Debug, Clone)]
@@ -7,6 +7,6 @@ pub(crate) struct WorkerLabel {
     pub node: String,
     /// Its place there; `None` for a process that only prepares or looks.
     pub slot: Option<u16>,
-    /// What it runs.
+    /// The task that it runs.
     pub task: String,
 }

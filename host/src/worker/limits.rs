@@ -1,10 +1,10 @@
-//! What a worker process may take of the machine. Set by the process itself, before it loads anything.
+//! What a worker process may use of the machine. Set by the process itself, before it loads anything.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::wire::WorkerLimits;
 
-/// Sets the limits. They hold for whatever the plugin starts, too.
+/// Sets the limits. They also hold for the processes that the plugin starts.
 ///
 /// # Errors
 /// If the system refuses: more was asked for than this process may have.

@@ -1,5 +1,5 @@
-//! How a worker's log reaches its slave: lines on standard error, with a mark before those that come from
-//! the log and not from a plugin that prints.
+//! How a worker's log reaches its slave: as lines on standard error. Those that come from the log, and not
+//! from a plugin that prints, begin with a mark.
 
 use std::fmt;
 
@@ -73,7 +73,7 @@ fn log_line(line: &[u8], label: &WorkerLabel) {
     }
 }
 
-/// The level and the text of a worker's line. What a plugin prints by itself is information.
+/// The level and the text of a worker's line. What a plugin prints itself is information.
 fn split(line: &[u8]) -> (Level, &[u8]) {
     match line {
         [MARK, level, text @ ..] => (level_of(*level), text),

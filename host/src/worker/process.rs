@@ -24,13 +24,15 @@ use crate::wire::{
     Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, WorkerStart, WorkerToHost,
 };
 
-/// How long a worker that was told to stop may take before it is killed.
+/// How long a worker that was told to stop has before it is killed. It has no records then: only a library
+/// that hangs takes longer.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// How long a dead worker's last words may take to reach the log.
+/// How long a dead worker's last words have to reach the log. They are in the pipe already; only a process
+/// that the worker left behind can keep it open.
 const LAST_WORDS_GRACE: Duration = Duration::from_millis(200);
 
-/// Why a library cannot be used. One line for whoever named it.
+/// Why a library cannot be used. One line for the user who named it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LaunchError {
     /// The process could not be started.
@@ -49,11 +51,11 @@ pub(crate) enum LaunchError {
         /// How it ended.
         end: WorkerEnd,
     },
-    /// It was ended while it started.
-    #[error("it was ended while it started")]
+    /// It was ended while it was starting.
+    #[error("the worker was ended while it was starting")]
     Ended,
-    /// It said something that does not belong there.
-    #[error("a worker process broke its protocol: {0}")]
+    /// It sent something unexpected.
+    #[error("a worker process broke the protocol: {0}")]
     Protocol(String),
 }
 
@@ -70,19 +72,19 @@ impl WorkerEnd {
 
 impl std::fmt::Display for WorkerEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(status) = self.0 else { return f.write_str("ended, no one knows how") };
+        let Some(status) = self.0 else { return f.write_str("ended in an unknown way") };
         match (status.signal(), status.code()) {
             (Some(signal), _) => match Signal::try_from(signal) {
                 Ok(name) => write!(f, "was ended by signal {name}"),
                 Err(_) => write!(f, "was ended by signal {signal}"),
             },
-            (None, Some(code)) => write!(f, "left with exit status {code}"),
+            (None, Some(code)) => write!(f, "ended with exit status {code}"),
             (None, None) => write!(f, "ended: {status}"),
         }
     }
 }
 
-/// A worker process and the three ways to it.
+/// A worker process and the ways to it.
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     /// What it says.
@@ -91,15 +93,15 @@ pub(crate) struct WorkerProcess {
     pub output: FrameWriter<OwnedWriteHalf>,
     /// What it has done.
     pub board: BoardReader,
-    /// One byte here says that a part of an item was read.
+    /// The receipt pipe: one byte in it says that a part of an item was read.
     pub receipts: PipeWriter,
     /// The process itself.
     pub handle: ProcessHandle,
 }
 
 impl WorkerProcess {
-    /// Starts a process that waits to be told what to load. `label` is what `ps` shows of it, and what the
-    /// log says before each line that it prints.
+    /// Starts a process that waits to be told what to load. `label` is what `ps` shows, and what the log says
+    /// beside each line that it prints.
     ///
     /// # Errors
     /// Those of the system.
@@ -123,19 +125,20 @@ impl WorkerProcess {
         })
     }
 
-    /// Starts a process, has it load a library and create the task. If `ended` comes first, the process is ended.
+    /// Starts a process, has it load a library and create the task. If `kill` comes first, the process is
+    /// killed.
     ///
     /// # Errors
     /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
     pub(crate) async fn start(
         label: &WorkerLabel,
         start: &WorkerStart,
-        ended: impl Future<Output = ()>,
+        kill: impl Future<Output = ()>,
     ) -> Result<Self, LaunchError> {
         let mut process = Self::spawn(label)?;
         let created = tokio::select! {
             created = process.load_and_create(start) => Some(created),
-            () = ended => None,
+            () = kill => None,
         };
         match created {
             Some(created) => created.map(|()| process),
@@ -206,7 +209,7 @@ impl WorkerProcess {
         doing: &'static str,
         read: impl FnOnce(WorkerToHost) -> Result<T, LaunchError>,
     ) -> Result<T, LaunchError> {
-        // A dead worker cannot be told anything, but what it said before may still wait to be read.
+        // A dead worker cannot be told anything, but what it said before can still wait to be read.
         let told = self.tell(message).await;
         let answer = match self.input.next::<WorkerToHost>().await {
             Ok(Some(Frame { head: WorkerToHost::Unusable { message }, .. })) => {
@@ -248,9 +251,9 @@ pub(crate) struct ProcessHandle {
 }
 
 impl ProcessHandle {
-    /// Kills it and all that it has started, if there is still something, and reaps it.
+    /// Kills it and the processes that it has started, as far as they still exist, and reaps it.
     pub(crate) async fn end(&mut self) -> WorkerEnd {
-        // The group is killed even if the worker is already dead: it may have left children behind. Its
+        // The group is killed even if the worker is already dead: it can have left children behind. Its
         // number cannot belong to another process yet, because the worker is not yet reaped.
         if let Some(pid) = self.child.id() {
             kill_group(pid, Signal::SIGKILL);
@@ -258,7 +261,7 @@ impl ProcessHandle {
         self.reap().await
     }
 
-    /// Tells its task that it should make haste. The worker goes on (see `child.rs`).
+    /// Tells its task to hurry. The worker goes on (see `child.rs`).
     pub(crate) fn terminate(&self) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid
@@ -280,9 +283,9 @@ impl ProcessHandle {
     }
 }
 
-/// Sends a signal to a worker and to all that it has started.
+/// Sends a signal to a worker and to the processes that it has started.
 fn kill_group(pid: u32, signal: Signal) {
-    // A group that is already gone is what we want.
+    // If the group is already gone, that is what we want.
     if let Err(error) = killpg(Pid::from_raw(pid as i32), signal) {
         tracing::trace!(pid, %error, "the process group is gone");
     }
@@ -307,21 +310,21 @@ fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Comma
     if let Some(slot) = label.slot {
         command.args(["--slot", &slot.to_string()]);
     }
-    // Our own settings may hold addresses and passwords, and are no business of a plugin.
+    // Our own settings can hold addresses and passwords, which a plugin must not see.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SIMPLEGRID_") {
             command.env_remove(name);
         }
     }
     command.stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)));
-    // What a plugin prints is no result: it goes to the log, whichever way it was printed.
+    // What a plugin prints is not a result: it goes to the log, whichever way it was printed.
     command.stdout(Stdio::null()).stderr(Stdio::piped());
-    // A group of its own: a terminal's Ctrl-C is for the slave to judge, and what a plugin leaves behind
-    // can be killed with it.
+    // A group of its own: what Ctrl-C in a terminal means is for the slave to decide, and processes that a
+    // plugin leaves behind can be killed with the worker.
     command.process_group(0).kill_on_drop(true);
     command
 }
 
 fn unexpected(message: &WorkerToHost) -> LaunchError {
-    LaunchError::Protocol(format!("it said {message:?} when it was asked something else"))
+    LaunchError::Protocol(format!("it sent {message:?}, which is not the answer that was expected"))
 }

@@ -1,5 +1,5 @@
 //! The life of a worker: an item comes in, its records go through the task, and the scoreboard is handed
-//! over. Blocking and alone: nothing here knows of other workers.
+//! over. All of it blocks, and nothing here knows of other workers.
 
 use std::io::{PipeReader, Read};
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::wire::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     On,
-    /// The task is spoiled or finished with: this process must end.
+    /// The task is spoiled, or no longer needed: this process must end.
     Leave,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn serve(
             HostToWorker::Flush { item, last } => worker.run_flush(item, last)?,
             HostToWorker::Stop => Flow::Leave,
             HostToWorker::Start(_) | HostToWorker::Prepare | HostToWorker::Create => {
-                return Err(WorkerError::Protocol("a start after the start"));
+                return Err(WorkerError::Protocol("a second start message"));
             }
         };
         if flow == Flow::Leave {
@@ -88,7 +88,7 @@ impl Worker {
         self.start_item(item);
         self.with_row_ends = with_row_ends;
         for (index, record) in records.iter().enumerate() {
-            let record = record.ok_or(WorkerError::Protocol("a batch whose ends are wrong"))?;
+            let record = record.ok_or(WorkerError::Protocol("a batch with a wrong table of ends"))?;
             let index =
                 u16::try_from(index).map_err(|_| WorkerError::Protocol("too many records in a batch"))?;
             let status = self.run_record(index, record);
@@ -121,7 +121,8 @@ impl Worker {
         self.flush(last, 0)
     }
 
-    /// A task is asked to finish what it holds when its window is full, or when there is nothing else to do.
+    /// Whether to ask the task to finish what it holds: when its window is full, or when there is nothing
+    /// else to do.
     fn should_flush(&mut self, more_is_read: bool) -> Result<bool, WorkerError> {
         let held = &self.task.host().held;
         if held.records() == 0 {
@@ -142,11 +143,11 @@ impl Worker {
         self.hand_over(true, records)?;
         match held {
             (records @ 1.., _) if last => self.fatal(format!(
-                "records ({records}) are still held after the task's last flush: it must finish them then"
+                "records still held after the task's last flush: {records}; it must finish them all"
             )),
             (records, HELD_BATCHES_MAX..) => self.fatal(format!(
-                "records ({records}) of {HELD_BATCHES_MAX} batches are held after the task's flush, which finished \
-                 too few: a task may hold no more"
+                "records still held after the task's flush: {records}, of {HELD_BATCHES_MAX} batches; a task can hold \
+                 no more than that, so its flush must finish some"
             )),
             _ => Ok(Flow::On),
         }

@@ -1,5 +1,5 @@
-//! Ends a worker whose slave is gone, even if its task never returns: a thread that waits for the other end
-//! of the socket to close, and then kills the process with all that it has started.
+//! Ends a worker whose slave is gone, even if its task never returns: a thread waits for the other end of the
+//! socket to close, and then kills the process with all that it has started.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,7 +18,7 @@ pub(super) fn start(socket: &UnixStream) -> io::Result<()> {
     let socket = socket.try_clone()?;
     std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
         wait_for_hang_up(&socket);
-        // Whatever the task is at, nobody will ever ask for it. There is nobody to tell of an error, either.
+        // No one will ever ask for what the task is doing, and no one is left to be told of an error.
         let _ = killpg(getpgrp(), Signal::SIGKILL);
     })?;
     Ok(())

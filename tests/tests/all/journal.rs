@@ -319,7 +319,7 @@ fn records_that_failed_can_be_run_again_from_their_file() {
     let still = FailedRecord::all(&grid.read("still"));
     let words: Vec<_> = still.iter().map(|failed| (failed.seq, failed.reason.as_str())).collect();
     assert_eq!(words, [(3, "rejected"), (4, "too-long")]);
-    assert!(still[0].message.contains("record 4 of the input is no line"), "{:?}", still[0]);
+    assert!(still[0].message.contains("record 4 of the input is not a line"), "{:?}", still[0]);
     assert!(still[1].message.contains("only the beginning"), "{:?}", still[1]);
     again.expect_counts(5, 3, 2);
 }

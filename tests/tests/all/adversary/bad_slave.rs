@@ -42,7 +42,7 @@ const BADNESSES: [Badness; 17] = [
     ),
     ("no slots", |peer| welcome(peer, 0), "0 slots"),
     ("too many slots", |peer| welcome(peer, u16::MAX), "65535 slots"),
-    ("no answer", |peer| say(peer, SlaveToMaster::Draining), "answered the hello with something else"),
+    ("no answer", |peer| say(peer, SlaveToMaster::Draining), "answered the hello with an unexpected message"),
     ("busy and gone", |peer| say(peer, SlaveToMaster::Refused(Refusal::NoHello)), "does not take this run"),
     ("garbage", send_garbage, "announced a frame"),
     ("a batch it never got", report_unknown_batch, "reports on batch 4242, which it does not have"),
