@@ -1,5 +1,5 @@
-//! One connection of a slave, from its first byte to its end. Past the door, a master and a client with lines each
-//! get a session of their kind.
+//! One connection of a slave, from its first byte to its end. Past the door, a master and a client with lines
+//! each get a session of their kind.
 
 use std::sync::Arc;
 

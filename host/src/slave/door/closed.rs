@@ -4,7 +4,8 @@ use super::waiting_room::GUESTS_MAX;
 use crate::limits::SILENCE_MAX;
 use crate::wire::{FrameError, HandshakeError, Refusal};
 
-/// Bytes of a reservation's name. Ours have about forty; the name is repeated to other masters, and in the log.
+/// Bytes of a reservation's name. Ours have about forty; the name is repeated to other masters, and in the
+/// log.
 pub(super) const RESERVATION_BYTES_MAX: usize = 256;
 
 /// Why a connection was closed.

@@ -1,5 +1,5 @@
-//! The way to a pool, and its life as its owner sees it: it gets ready, works for one master at a time, and is
-//! stopped or killed. Every wait for a pool is written here, and nowhere else.
+//! The way to a pool, and its life as its owner sees it: it gets ready, works for one master at a time, and
+//! is stopped or killed. Every wait for a pool is written here, and nowhere else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,8 +140,8 @@ impl PoolHandle {
         std::future::pending().await
     }
 
-    /// Gives it to a master. What the master must be told goes to `out`, and the reason to `close` if its link
-    /// must be closed.
+    /// Gives it to a master. What the master must be told goes to `out`, and the reason to `close` if its
+    /// link must be closed.
     ///
     /// # Errors
     /// If the pool is gone.
