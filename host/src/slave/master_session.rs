@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     drop(through_sink);
     pool.detach().await;
     if matches!(end, SessionEnd::Bye | SessionEnd::Shutdown) {
-        // The master may not wait for the answer.
+        // The master may have left without waiting for the answer.
         let _ = out.send(SlaveToMaster::Bye.into()).await;
     }
     end

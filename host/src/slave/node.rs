@@ -252,7 +252,7 @@ impl SlaveNode<'_> {
 
     /// Waits for the sessions to end, for a while. What is in flight after that is abandoned.
     async fn drain(&mut self, mut sessions: JoinSet<()>, why: &Why) {
-        // If the row's task is gone, no one can reserve the slave anyway.
+        // If the row's task is gone, there is no row to keep.
         let _ = self.row.send(RowEvent::Draining).await;
         self.pool.hurry().await;
         let patience = if matches!(why, Why::Failed(_)) { FAREWELL_MAX } else { self.config.drain_timeout };

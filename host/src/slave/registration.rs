@@ -124,7 +124,7 @@ impl Registration {
                 }
             }
             RowEvent::Draining => match self.registry.begin_cleanup(self.key()).await {
-                // The user has disabled the row already.
+                // The row was disabled already.
                 Err(RegistryError::NotAllowed { .. }) => {}
                 result => {
                     self.note(result);

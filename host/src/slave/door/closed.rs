@@ -11,7 +11,7 @@ pub(super) const RESERVATION_BYTES_MAX: usize = 256;
 /// Why a connection was closed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Closed {
-    /// It did not speak in time.
+    /// It did not say who it is in time.
     #[error("it did not say who it is within {} s", SILENCE_MAX.as_secs())]
     Silent,
     /// It does not speak our protocol, or not this version of it.
@@ -20,7 +20,7 @@ pub(crate) enum Closed {
     /// It broke the protocol.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// It broke.
+    /// The connection broke.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// It was told no.
