@@ -1,5 +1,5 @@
-//! Master and slave in one process, without a registry and ports: for `simplegrid run`, and for what clients of
-//! Net::SimpleGrid send to a slave. The only place that uses both.
+//! Master and slave in one process, without a registry and ports: for `simplegrid run`, and for what clients
+//! of Net::SimpleGrid send to a slave. The only place that uses both.
 
 mod line_runs;
 mod link;
@@ -21,7 +21,8 @@ use crate::sink::{self, SinkUrl};
 use crate::slave::{self, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
 use link::{LocalLink, NODE_NAME};
 
-/// How long workers may take to end once the run is over. They have nothing left to do but to drop their tasks.
+/// How long workers may take to end once the run is over. They have nothing left to do but to drop their
+/// tasks.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// How long killed workers may take to be reaped: the user waits for the prompt, and nothing depends on them

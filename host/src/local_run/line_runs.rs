@@ -1,5 +1,5 @@
-//! Lines that clients of Net::SimpleGrid send to a slave are a run of their own inside it: a master's dispatcher
-//! works over a link to the slave's own pool, with batches, retries and all the rest.
+//! Lines that clients of Net::SimpleGrid send to a slave are a run of their own inside it: a master's
+//! dispatcher works over a link to the slave's own pool, with batches, retries and all the rest.
 
 use std::pin::Pin;
 
@@ -67,8 +67,8 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
     }
 }
 
-/// Separates where files of a sink are to be delivered (`-i scpto=DEST`) from the other commands. The last one
-/// counts, as on a command line.
+/// Separates where files of a sink are to be delivered (`-i scpto=DEST`) from the other commands. The last
+/// one counts, as on a command line.
 fn take_harvest(commands: Vec<(String, String)>) -> (Option<String>, Vec<(String, String)>) {
     let is_harvest = |(name, _): &(String, String)| HARVEST.contains(&name.as_str());
     let (harvests, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_harvest);

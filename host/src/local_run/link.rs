@@ -27,8 +27,8 @@ pub(super) struct LocalLink {
     pub events: mpsc::Sender<LinkEvent>,
 }
 
-/// Carries frames until the run is over, or its workers can no longer be used. The session gets what `listening`
-/// makes of the master's frames.
+/// Carries frames until the run is over, or its workers can no longer be used. The session gets what
+/// `listening` makes of the master's frames.
 pub(super) async fn carry<I: Incoming>(
     link: LocalLink,
     listening: impl FnOnce(mpsc::Receiver<Frame<MasterToSlave>>) -> I,

@@ -1,5 +1,5 @@
-//! Administrative commands (`-i NAME=VALUE`) that a slave is given by masters, administrators and clients with
-//! lines.
+//! Administrative commands (`-i NAME=VALUE`) that a slave is given by masters, administrators and clients
+//! with lines.
 
 use super::log_budget::LogBudget;
 

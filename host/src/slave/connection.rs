@@ -1,5 +1,5 @@
-//! One connection of a slave, from its first byte to its end. Past the door, a master and a client with lines each
-//! get a session of their kind.
+//! One connection of a slave, from its first byte to its end. Past the door, a master and a client with lines
+//! each get a session of their kind.
 
 use std::sync::Arc;
 
@@ -45,6 +45,7 @@ pub(super) async fn serve(
 
 async fn serve_master(master: Admitted<'_>, door: &Door) {
     let Admitted { run, reservation, reader, writer, guard } = master;
+    // If the row's task is gone, the slave is ending.
     let _ = door.row.send(RowEvent::Occupied).await;
     let is_logged = door.log.sessions.allows_one();
     if is_logged {
@@ -58,7 +59,6 @@ async fn serve_master(master: Admitted<'_>, door: &Door) {
         door.order_end(EndOrder::Asked);
     }
     drop(guard);
-    // If the row's task is gone, the slave is ending.
     let _ = door.row.send(RowEvent::Free(Reservation::from_text(reservation))).await;
 }
 

@@ -1,4 +1,5 @@
-//! A slave's side of a link, once the peer is known to be a master: work goes to the pool, and reports go back.
+//! A slave's side of a link, once the peer is known to be a master: work goes to the pool, and reports go
+//! back.
 
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
@@ -12,8 +13,8 @@ use crate::wire::{
     Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes, worker_item,
 };
 
-/// Messages that may wait to go through a sink: enough for the next commit. More wait in the pool's outbox, which
-/// is bounded by bytes.
+/// Messages that may wait to go through a sink: enough for the next commit. More wait in the pool's outbox,
+/// which is bounded by bytes.
 const FRAMES_TO_SINK: usize = 8;
 
 /// Where a session's frames come from: a connection, or a master in the same process.
@@ -88,13 +89,14 @@ pub(crate) async fn serve(
     drop(through_sink);
     pool.detach().await;
     if matches!(end, SessionEnd::Bye | SessionEnd::Shutdown) {
-        // The master may not wait for the answer.
+        // The master may have left without waiting for the answer.
         let _ = out.send(SlaveToMaster::Bye.into()).await;
     }
     end
 }
 
-/// Passes on what the pool says, through the sink. Never returns if there is no sink, or if everything was said.
+/// Passes on what the pool says, through the sink. Never returns if there is no sink, or if everything was
+/// said.
 async fn pass_on(
     session: Option<&SinkSession>,
     from_pool: &mut mpsc::Receiver<Frame<SlaveToMaster>>,

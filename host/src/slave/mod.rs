@@ -1,8 +1,9 @@
 //! A slave: owns worker processes and serves one master at a time.
 //!
-//! In the order of a record's way: the `door` lets a master in, `master_session` takes what it sends, and the `pool`
-//! gives it to a worker. Clients of Net::SimpleGrid come through the same door to a session of `lines`. A
-//! `connection` goes through these from its first byte to its end, and `node` is the life of the whole slave.
+//! In the order of a record's way: the `door` lets a master in, `master_session` takes what it sends, and the
+//! `pool` gives it to a worker. Clients of Net::SimpleGrid come through the same door to a session of
+//! `lines`. A `connection` goes through these from its first byte to its end, and `node` is the life of the
+//! whole slave.
 
 mod admin_command;
 mod connection;
@@ -27,8 +28,8 @@ pub(crate) use sink_store::open_sink;
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;
 
-/// Runs a slave until it is told to end, or cannot go on. `line_runner` runs what clients of Net::SimpleGrid send,
-/// if the slave takes lines.
+/// Runs a slave until it is told to end, or cannot go on. `line_runner` runs what clients of Net::SimpleGrid
+/// send, if the slave takes lines.
 ///
 /// # Errors
 /// If it cannot begin, or had to give up.

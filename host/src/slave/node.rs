@@ -27,8 +27,8 @@ use crate::wire::Welcome;
 /// How long a slave that has failed waits for its master to hear of it: there is no work left to wait for.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// How long killed workers may take to be reaped. Only those that hang in the kernel take longer, and they are
-/// reported.
+/// How long killed workers may take to be reaped. Only those that hang in the kernel take longer, and they
+/// are reported.
 const REAP_MAX: Duration = Duration::from_secs(5);
 
 /// How long no connection is accepted after one could not be: descriptors may be short, and the next one that
@@ -157,8 +157,8 @@ struct SlaveNode<'a> {
     pool: PoolHandle,
     row: mpsc::Sender<RowEvent>,
     tasks: JoinSet<()>,
-    /// Once the slave drains: until when sessions may finish what is in flight, and until when its workers may
-    /// end by themselves after that.
+    /// Once the slave drains: until when sessions may finish what is in flight, and until when its workers
+    /// may end by themselves after that.
     drain_deadline: tokio::time::Instant,
 }
 
@@ -197,8 +197,9 @@ impl SlaveNode<'_> {
         );
         if takes_lines && !listen.is_loopback() {
             tracing::warn!(
-                "--line-protocol on {listen}: anyone who can reach this port can run records and end this slave, because \
-                 clients with lines do not say who they are; use it only on networks that you trust"
+                "--line-protocol on {listen}: anyone who can reach this port can run records and end this \
+                 slave, because clients with lines do not say who they are; use it only on networks that you \
+                 trust"
             );
         }
     }
@@ -251,7 +252,7 @@ impl SlaveNode<'_> {
 
     /// Waits for the sessions to end, for a while. What is in flight after that is abandoned.
     async fn drain(&mut self, mut sessions: JoinSet<()>, why: &Why) {
-        // If the row's task is gone, no one can reserve the slave anyway.
+        // If the row's task is gone, there is no row to keep.
         let _ = self.row.send(RowEvent::Draining).await;
         self.pool.hurry().await;
         let patience = if matches!(why, Why::Failed(_)) { FAREWELL_MAX } else { self.config.drain_timeout };

@@ -1,5 +1,5 @@
-//! What happens once per node, before any worker starts: the library is found, loaded in a process of its own,
-//! and its task prepared there.
+//! What happens once per node, before any worker starts: the library is found, loaded in a process of its
+//! own, and its task prepared there.
 
 use std::path::PathBuf;
 

@@ -10,8 +10,8 @@ use crate::registry::{Announcement, Node, NodeKey, NodeState, Registry, Registry
 /// How often the row is refreshed: much more often than the silence after which a slave counts as dead.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a slave that ends waits for the master of Net::SimpleGrid that has its row, and that may be about to
-/// enable it.
+/// How long a slave that ends waits for the master of Net::SimpleGrid that has its row, and that may be about
+/// to enable it.
 const OVERWRITE_MAX: Duration = Duration::from_secs(2);
 
 /// How often it looks at the row meanwhile.
@@ -23,7 +23,8 @@ const BEATS_WITHOUT_CLIENT: u32 = 3;
 /// What the row is told.
 #[derive(Debug)]
 pub(super) enum RowEvent {
-    /// Figures for the next beat, and how many clients with lines are connected, if the slave takes lines at all.
+    /// Figures for the next beat, and how many clients with lines are connected, if the slave takes lines at
+    /// all.
     Stats(Stats, Option<usize>),
     /// A master has taken the slave.
     Occupied,
@@ -123,7 +124,7 @@ impl Registration {
                 }
             }
             RowEvent::Draining => match self.registry.begin_cleanup(self.key()).await {
-                // The user has disabled the row already.
+                // The row was disabled already.
                 Err(RegistryError::NotAllowed { .. }) => {}
                 result => {
                     self.note(result);
@@ -157,8 +158,8 @@ impl Registration {
         }
     }
 
-    /// A master of Net::SimpleGrid connects before it reserves, and stays connected. If it was killed, the row
-    /// stays reserved, without a lease; whether to free it is for the user to decide.
+    /// A master of Net::SimpleGrid connects before it reserves, and stays connected. If it was killed, the
+    /// row stays reserved, without a lease; whether to free it is for the user to decide.
     fn watch_reservation_of_net_simplegrid(&mut self, node: &Node) {
         let is_missing = node.state == NodeState::Reserved
             && is_held_by_net_simplegrid(node)
@@ -174,8 +175,8 @@ impl Registration {
             tracing::warn!("this slave is reserved by «{holder:.100}», but its client is gone: {release}");
         } else {
             tracing::warn!(
-                "this slave is reserved by «{holder:.100}», a master of Net::SimpleGrid, but does not take lines: start \
-                 it with --line-protocol; {release}"
+                "this slave is reserved by «{holder:.100}», a master of Net::SimpleGrid, but does not take lines: \
+                 start it with --line-protocol; {release}"
             );
         }
     }
@@ -202,8 +203,9 @@ impl Registration {
         }
     }
 
-    /// A master of Net::SimpleGrid that tells a slave to end enables its row right afterwards, without looking at
-    /// it (`Manager.pm`, `releaseNodes`). Masters would then connect to a slave that has ended.
+    /// A master of Net::SimpleGrid that tells a slave to end enables its row right afterwards, without
+    /// looking at it (`Manager.pm`, `releaseNodes`). Masters would then connect to a slave that has
+    /// ended.
     async fn retire_again_if_enabled(&mut self) {
         let deadline = tokio::time::Instant::now() + OVERWRITE_MAX;
         while tokio::time::Instant::now() < deadline {
@@ -258,7 +260,8 @@ fn is_dead_here(announcement: &Announcement, pid: u32) -> bool {
     here && (nix::sys::signal::kill(process, None) == Err(nix::errno::Errno::ESRCH) || is_unreaped(pid))
 }
 
-/// Whether the process has ended but was not reaped by its parent yet: its number lives on until then (proc(5)).
+/// Whether the process has ended but was not reaped by its parent yet: its number lives on until then
+/// (proc(5)).
 fn is_unreaped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in brackets can contain anything, even a bracket; what follows it cannot.

@@ -337,7 +337,7 @@ fn lines_are_refused_unless_they_are_asked_for() {
 fn listening_beyond_this_machine_is_warned_about() {
     let grid = Grid::new();
     let slave = Slave::start(echo_call(&grid).args("--listen 0.0.0.0"));
-    slave.wait_for_stderr("warning: --line-protocol on 0.0.0.0: whoever can reach this port");
+    slave.wait_for_stderr("warning: --line-protocol on 0.0.0.0: anyone who can reach this port");
     let local = echo(&grid);
     assert!(!local.stderr().contains("--line-protocol on"));
 }

@@ -4,13 +4,14 @@ use super::waiting_room::GUESTS_MAX;
 use crate::limits::SILENCE_MAX;
 use crate::wire::{FrameError, HandshakeError, Refusal};
 
-/// Bytes of a reservation's name. Ours have about forty; the name is repeated to other masters, and in the log.
+/// Bytes of a reservation's name. Ours have about forty; the name is repeated to other masters, and in the
+/// log.
 pub(super) const RESERVATION_BYTES_MAX: usize = 256;
 
 /// Why a connection was closed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Closed {
-    /// It did not speak in time.
+    /// It did not say who it is in time.
     #[error("it did not say who it is within {} s", SILENCE_MAX.as_secs())]
     Silent,
     /// It does not speak our protocol, or not this version of it.
@@ -19,7 +20,7 @@ pub(crate) enum Closed {
     /// It broke the protocol.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// It broke.
+    /// The connection broke.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// It was told no.

@@ -1,5 +1,5 @@
-//! Which protocol a connection speaks, if the slave takes two: the first bytes tell. Nothing is sent before that,
-//! because a client of Net::SimpleGrid never reads.
+//! Which protocol a connection speaks, if the slave takes two: the first bytes tell. Nothing is sent before
+//! that, because a client of Net::SimpleGrid never reads.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! Clients that send lines and wait for their turn: they are served one after the other, in the order in which
-//! they ask, as Net::SimpleGrid serves them.
+//! Clients that send lines and wait for their turn: they are served one after the other, in the order in
+//! which they ask, as Net::SimpleGrid serves them.
 
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 

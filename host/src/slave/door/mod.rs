@@ -1,7 +1,8 @@
 //! The door of a slave: where connections come in, which protocol they speak, and which of them may stay.
 //!
-//! `port` accepts them; `waiting_room` bounds how many have not got further; `admission` finds out who is there,
-//! and lets one master in at a time (`occupancy`). What masters and clients do inside is not known here.
+//! `port` accepts them; `waiting_room` bounds how many have not got further; `admission` finds out who is
+//! there, and lets one master in at a time (`occupancy`). What masters and clients do inside is not known
+//! here.
 
 mod admission;
 mod closed;

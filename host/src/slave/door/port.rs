@@ -42,8 +42,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts the next connection, but not before that time. Cancel safe: a connection that was not accepted waits
-/// in the system.
+/// Accepts the next connection, but not before that time. Cancel safe: a connection that was not accepted
+/// waits in the system.
 ///
 /// # Errors
 /// Those of the system.

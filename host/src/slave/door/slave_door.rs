@@ -13,11 +13,11 @@ use crate::wire::Welcome;
 pub(crate) enum EndOrder {
     /// A peer that may do so has asked for it.
     Asked,
-    /// It cannot do what it is there for.
+    /// It cannot do its work any more, and why.
     CannotGoOn(String),
 }
 
-/// The door, as those who stand in it see it.
+/// One for each slave, shared by its connections.
 #[derive(Debug)]
 pub(crate) struct Door {
     /// What masters are told.

@@ -1,5 +1,5 @@
-//! The connections that are not, or not yet, a master's or a client's with lines. Their number is bounded, and the
-//! oldest makes room for the newest.
+//! The connections that are not, or not yet, a master's or a client's with lines. Their number is bounded,
+//! and the oldest makes room for the newest.
 //!
 //! To accept no more until one leaves by itself would be worse: a peer with many idle connections would keep
 //! everyone else out.
@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 /// descriptors.
 pub(crate) const GUESTS_MAX: usize = 128;
 
-/// How long a guest may stay, however many wait outside: an honest one is through within a round trip or two, and
-/// the system can keep more than a second's worth of new ones waiting.
+/// How long a guest may stay, however many wait outside: an honest one is through within a round trip or two,
+/// and the system can keep more than a second's worth of new ones waiting.
 const STAY_MIN: Duration = Duration::from_millis(100);
 
 /// Tells a connection that it must make room.

@@ -1,5 +1,5 @@
-//! A connection that speaks Net::SimpleGrid's wire form: it cuts what comes into records and commands, and sends
-//! nothing. It does not know what becomes of the records.
+//! A connection that speaks Net::SimpleGrid's wire form: it cuts what comes into records and commands, and
+//! sends nothing. It does not know what becomes of the records.
 
 use std::io;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::record::block::{Block, Piece};
 use crate::record::{Format, Records};
 use crate::wire::LineCommand;
 
-/// When, and how often, a silent client is asked whether it is still there before it counts as gone: its machine
-/// may have vanished, and others wait for their turn. (The client itself may be silent for as long as it likes; its
-/// system answers.)
+/// When, and how often, a silent client is asked whether it is still there before it counts as gone: its
+/// machine may have vanished, and others wait for their turn. (The client itself may be silent for as long as
+/// it likes; its system answers.)
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVES_MAX: u32 = 3;
 
-/// Bytes after which a line counts as long: no command is that long, so a session that only waits for a record
-/// need not take the rest into memory.
+/// Bytes after which a line counts as long: no command is that long, so a session that only waits for a
+/// record need not take the rest into memory.
 const LONG_LINE_BYTES: u64 = 64 * 1024;
 
 /// What comes from a client.

@@ -1,5 +1,5 @@
-//! What a slave has for clients that send lines: a queue to wait in, and something that runs their records. How
-//! lines are run is not known here: that takes a master, which a slave does not know.
+//! What a slave has for clients that send lines: a queue to wait in, and something that runs their records.
+//! How lines are run is not known here: that takes a master, which a slave does not know.
 
 use std::pin::Pin;
 
@@ -11,7 +11,8 @@ use crate::slave::door::LineQueue;
 use crate::slave::pool::PoolHandle;
 use crate::wire::{LineScheduler, Welcome};
 
-/// Blocks of lines between the connection and the run: one to work on, and one that is ready when the first is done.
+/// Blocks of lines between the connection and the run: one to work on, and one that is ready when the first
+/// is done.
 pub(crate) const BLOCKS_AHEAD_MAX: usize = 2;
 
 /// Something that runs lines, and does all for them that a master of ours does for its records.

@@ -1,5 +1,5 @@
-//! One client that sends lines, from its first line to its last. When its first record comes, it waits for its
-//! turn, and then has the slave to itself, as a master has.
+//! One client that sends lines, from its first line to its last. When its first record comes, it waits for
+//! its turn, and then has the slave to itself, as a master has.
 //!
 //! **Invariant:** nothing is ever said to the client.
 
@@ -89,8 +89,8 @@ impl<'a> LineSession<'a> {
             for (name, value) in std::mem::take(&mut self.commands) {
                 admin_command::note(&name, &value, &self.door.log.sessions);
             }
-            // A client that only gives commands need not wait until a master of ours is done: that one is told
-            // that the slave drains. But what other clients have sent before comes first.
+            // A client that only gives commands need not wait until a master of ours is done: that one is
+            // told that the slave drains. But what other clients have sent before comes first.
             if self.is_done
                 && let Some(_turn) = self.turn().await
             {

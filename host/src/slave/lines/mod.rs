@@ -1,5 +1,5 @@
-//! Clients of Net::SimpleGrid, which send lines: `line_client` cuts what comes from one, and `line_session` has
-//! it run by what `line_service` offers.
+//! Clients of Net::SimpleGrid, which send lines: `line_client` cuts what comes from one, and `line_session`
+//! has it run by what `line_service` offers.
 
 mod line_client;
 mod line_service;

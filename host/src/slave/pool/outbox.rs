@@ -40,8 +40,8 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Sends the oldest frame. Cancel safe: a frame leaves the outbox only when there is room for it in `out`.
-    /// Only for an outbox that is not empty.
+    /// Sends the oldest frame. Cancel safe: a frame leaves the outbox only when there is room for it in
+    /// `out`. Only for an outbox that is not empty.
     ///
     /// # Errors
     /// If no one reads `out` any more.

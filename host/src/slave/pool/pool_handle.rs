@@ -1,5 +1,5 @@
-//! The way to a pool, and its life as its owner sees it: it gets ready, works for one master at a time, and is
-//! stopped or killed. Every wait for a pool is written here, and nowhere else.
+//! The way to a pool, and its life as its owner sees it: it gets ready, works for one master at a time, and
+//! is stopped or killed. Every wait for a pool is written here, and nowhere else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,8 +140,8 @@ impl PoolHandle {
         std::future::pending().await
     }
 
-    /// Gives it to a master. What the master must be told goes to `out`, and the reason to `close` if its link
-    /// must be closed.
+    /// Gives it to a master. What the master must be told goes to `out`, and the reason to `close` if its
+    /// link must be closed.
     ///
     /// # Errors
     /// If the pool is gone.
@@ -214,5 +214,69 @@ impl PoolHandle {
 
     async fn tell(&self, command: PoolCommand) -> Result<(), PoolGone> {
         self.commands.send(command).await.map_err(|_| PoolGone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A handle, what it says to its pool, and how the pool seems to be.
+    fn pool() -> (PoolHandle, mpsc::Receiver<PoolCommand>, watch::Sender<PoolStatus>) {
+        let (commands, inbox) = mpsc::channel(8);
+        let (status, status_out) = watch::channel(PoolStatus::Starting);
+        (PoolHandle::new(commands, status_out, Arc::default(), None), inbox, status)
+    }
+
+    fn patience() -> StopPatience {
+        let finish_by = Instant::now() + Duration::from_secs(30);
+        StopPatience { finish_by, reap_max: Duration::from_secs(5) }
+    }
+
+    #[tokio::test]
+    async fn a_pool_gets_ready_or_says_why_it_does_not() {
+        let (handle, _inbox, status) = pool();
+        status.send_replace(PoolStatus::Ready);
+        assert!(handle.ready().await.is_ok());
+        status.send_replace(PoolStatus::Failed { message: "no library".into() });
+        assert_eq!(handle.ready().await.unwrap_err().to_string(), "no library");
+        assert_eq!(handle.failed().await, "no library");
+        let (handle, _inbox, status) = pool();
+        drop(status);
+        assert_eq!(handle.ready().await.unwrap_err().to_string(), "the workers' pool is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_that_end_in_time_are_not_killed() {
+        let (handle, mut inbox, status) = pool();
+        let ending = async {
+            assert!(matches!(inbox.recv().await, Some(PoolCommand::Stop)));
+            tokio::time::sleep(Duration::from_secs(29)).await;
+            status.send_replace(PoolStatus::Stopped);
+        };
+        let (has_stopped, ()) = tokio::join!(handle.stop(patience(), std::future::pending::<()>()), ending);
+        assert!(has_stopped && inbox.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_that_do_not_end_in_time_are_killed_and_those_that_stay_are_left() {
+        let (handle, mut inbox, _status) = pool();
+        let began = Instant::now();
+        assert!(!handle.stop(patience(), std::future::pending::<()>()).await, "they are not reaped");
+        assert_eq!(began.elapsed().as_secs(), 35);
+        assert!(matches!(inbox.recv().await, Some(PoolCommand::Stop)));
+        assert!(matches!(inbox.recv().await, Some(PoolCommand::Kill)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_are_killed_at_once_when_the_wait_is_cut_short() {
+        let (handle, mut inbox, status) = pool();
+        let began = Instant::now();
+        let ending = async {
+            while !matches!(inbox.recv().await, Some(PoolCommand::Kill)) {}
+            status.send_replace(PoolStatus::Stopped);
+        };
+        let (has_stopped, ()) = tokio::join!(handle.stop(patience(), std::future::ready(())), ending);
+        assert!(has_stopped && began.elapsed() < Duration::from_secs(1));
     }
 }

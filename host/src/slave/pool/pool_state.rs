@@ -16,11 +16,12 @@ use crate::ids::{BatchId, Epoch, SlotIndex};
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::wire::{Frame, HostToWorker, ItemDone, ReportHead, SlaveToMaster, SlotLost};
 
-/// Starts in succession that may fail before the slave gives up: a worker that dies without a record in hand, and
-/// that no one has killed, dies of itself, and will do so again.
+/// Starts in succession that may fail before the slave gives up: a worker that dies without a record in hand,
+/// and that no one has killed, dies of itself, and will do so again.
 const START_FAILURES_MAX: u32 = 5;
 
-/// Items that a slot can have beside its batches: a flush that the master wants, and one that the slave wants.
+/// Items that a slot can have beside its batches: a flush that the master wants, and one that the slave
+/// wants.
 const OWN_ITEMS_MAX: usize = 2;
 
 /// Pause before the second start in succession; it doubles for each further one.
@@ -114,8 +115,8 @@ impl PoolState {
         begins.chain(ups).collect()
     }
 
-    /// The master is gone. Workers that still have something of its run are replaced: a task cannot be made to
-    /// forget what it holds.
+    /// The master is gone. Workers that still have something of its run are replaced: a task cannot be made
+    /// to forget what it holds.
     pub(super) fn on_detach(&mut self) -> Vec<PoolAction> {
         self.attached = false;
         let mut actions = Vec::new();
@@ -134,8 +135,8 @@ impl PoolState {
     /// The master sends work for a slot.
     pub(super) fn on_work(&mut self, id: WorkerId, item: Frame<HostToWorker>) -> Vec<PoolAction> {
         let Some(slot) = self.slots.get_mut(usize::from(id.slot.0)) else { return Vec::new() };
-        // What was meant for an earlier worker is void: the master knows, or will soon learn, that this worker
-        // is lost.
+        // What was meant for an earlier worker is void: the master knows, or will soon learn, that this
+        // worker is lost.
         if slot.epoch != id.epoch || slot.phase != Phase::Ready || !self.attached {
             return Vec::new();
         }

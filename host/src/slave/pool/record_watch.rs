@@ -3,8 +3,8 @@
 //! Pure: no I/O, no clock, no tokio.
 //!
 //! The worker stores no time: reading the clock for each record would cost as much as a small record itself.
-//! Its slave looks now and then, and counts from when it first saw the record, so a limit is kept to within one
-//! look.
+//! Its slave looks now and then, and counts from when it first saw the record, so a limit is kept to within
+//! one look.
 
 use std::time::{Duration, Instant};
 

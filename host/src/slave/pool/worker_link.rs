@@ -245,7 +245,7 @@ fn autopsy(board: &BoardReader, hand: &Hand) -> Lost {
         Ok(Some(snapshot)) => snapshot,
         Ok(None) => return lost,
         Err(error) => {
-            tracing::error!(%error, "the scoreboard of a dead worker cannot be read; what it had finished is run again");
+            log_unreadable(&error);
             return lost;
         }
     };
@@ -257,10 +257,12 @@ fn autopsy(board: &BoardReader, hand: &Hand) -> Lost {
     if snapshot.part == part {
         match board.remains(turn, &snapshot) {
             Ok((outcomes, rows)) => lost.remains = Some((snapshot.item, outcomes, rows)),
-            Err(error) => {
-                tracing::error!(%error, "the scoreboard of a dead worker cannot be read; what it had finished is run again")
-            }
+            Err(error) => log_unreadable(&error),
         }
     }
     lost
+}
+
+fn log_unreadable(error: &std::io::Error) {
+    tracing::error!(%error, "the scoreboard of a dead worker cannot be read; what it had finished is run again");
 }

@@ -1,5 +1,5 @@
-//! The actor that owns a slave's workers: it takes work from the session, gives it to worker links, and passes on
-//! what they report. `pool_state.rs` decides; this performs.
+//! The actor that owns a slave's workers: it takes work from the session, gives it to worker links, and
+//! passes on what they report. `pool_state.rs` decides; this performs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,6 +32,12 @@ const ITEMS_CHANNEL: usize = ITEMS_PER_WORKER_MAX + 2;
 /// Room for what is done to a worker's process: it is told to hurry, once, and killed.
 const STEERING_CHANNEL: usize = 4;
 
+/// Commands that may wait beside work: a master comes and goes, and the slave ends.
+const OTHER_COMMANDS: usize = 16;
+
+/// Events that may wait beside one for each worker, so that a worker seldom waits for the pool.
+const EVENTS_AHEAD: usize = 16;
+
 /// What the pool must know.
 #[derive(Debug, Clone)]
 pub(crate) struct PoolConfig {
@@ -53,10 +59,10 @@ pub(crate) fn start_pool(
     sink: Option<SinkHandle>,
     tasks: &mut JoinSet<()>,
 ) -> PoolHandle {
-    let room = usize::from(config.slots) * (BATCHES_PER_SLOT_MAX + 1) + 16;
-    let (commands, inbox) = mpsc::channel(room);
+    let slots = usize::from(config.slots);
+    let (commands, inbox) = mpsc::channel(slots * (BATCHES_PER_SLOT_MAX + 1) + OTHER_COMMANDS);
     let (status, status_out) = watch::channel(PoolStatus::Starting);
-    let (events_in, events) = mpsc::channel(usize::from(config.slots) + 16);
+    let (events_in, events) = mpsc::channel(slots + EVENTS_AHEAD);
     let counters = Arc::new(Counters::default());
     let (state, actions) = PoolState::new(config.slots, Instant::now());
     let pool = Pool {
