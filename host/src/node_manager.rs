@@ -37,7 +37,7 @@ async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
         NodeVerb::Shutdown => shut_down(&registry, &key).await,
         NodeVerb::Prune { silent_for } => {
             for key in registry.prune(silent_for).await? {
-                eprintln!("simplegrid: {key} is removed");
+                eprintln!("simplegrid: {key} has been removed");
             }
             Ok(ExitStatus::Done)
         }

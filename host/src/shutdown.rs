@@ -23,7 +23,7 @@ pub(crate) enum StopSignal {
 
 impl StopSignal {
     /// The signal's number on Linux (signal(7)).
-    pub(crate) fn number(self) -> u8 {
+    fn number(self) -> u8 {
         match self {
             Self::Hangup => 1,
             Self::Interrupt => 2,
@@ -91,13 +91,6 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// A handle that only sees the signals of its trigger: for tests, and for runs inside a process that
-    /// listens already.
-    pub(crate) fn by_hand() -> (ShutdownTrigger, Self) {
-        let (sender, received) = watch::channel(Received::default());
-        (ShutdownTrigger(sender), Self { received, _listener: None })
-    }
-
     /// Waits until the program is asked to stop: nothing new should begin.
     pub(crate) async fn first(&self) -> StopSignal {
         self.wait(|received| received.first).await
@@ -106,6 +99,12 @@ impl Shutdown {
     /// Waits until the program is asked a second time: what is still running should be abandoned.
     pub(crate) async fn second(&self) -> StopSignal {
         self.wait(|received| received.second).await
+    }
+
+    /// A handle that sees the signals of its trigger.
+    fn by_hand() -> (ShutdownTrigger, Self) {
+        let (sender, received) = watch::channel(Received::default());
+        (ShutdownTrigger(sender), Self { received, _listener: None })
     }
 
     /// Waits for ever if no signal can come any more.
@@ -122,11 +121,11 @@ impl Shutdown {
 
 /// Sends signals to a handle made [by hand](Shutdown::by_hand).
 #[derive(Debug)]
-pub(crate) struct ShutdownTrigger(watch::Sender<Received>);
+struct ShutdownTrigger(watch::Sender<Received>);
 
 impl ShutdownTrigger {
     /// Has the same effect as the signal itself.
-    pub(crate) fn signal(&self, signal: StopSignal) {
+    fn signal(&self, signal: StopSignal) {
         self.0.send_if_modified(|received| match received {
             Received { first: None, .. } => {
                 tracing::info!(

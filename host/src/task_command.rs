@@ -1,6 +1,5 @@
 //! `simplegrid task`: what a plugin contains, and which plugins can be named without a path.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +46,7 @@ async fn load(library: &Path) -> Result<Manifest, LaunchError> {
 
 async fn list(task_path: &[PathBuf]) -> anyhow::Result<ExitStatus> {
     let mut text = String::new();
-    for (name, library) in plugin::all(task_path).into_iter().collect::<BTreeMap<_, _>>() {
+    for (name, library) in plugin::all(task_path) {
         match load(&library).await {
             Ok(manifest) => {
                 let tasks: Vec<_> = manifest.tasks.iter().map(|task| task.name.as_str()).collect();

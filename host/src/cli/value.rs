@@ -1,14 +1,15 @@
-//! How the words after a flag are read: durations, sizes, NAME=VALUE, and the short lists of choices.
+//! How the value of a flag is read: durations, sizes, NAME=VALUE, and the short lists of choices.
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-/// Bytes that `--max-record-bytes` may allow. A buffer of records counts its bytes in 32 bits, and a record
+/// The largest value of `--max-record-bytes`. A buffer of records counts its bytes in 32 bits, and a record
 /// is in memory several times on its way.
 const RECORD_BYTES_LIMIT: usize = 1 << 30;
 
-/// Memory without which a worker cannot even start.
+/// The least memory with which a worker can start, and some room for its task: without a plugin, it needs about
+/// 8 MiB.
 const MEMORY_MIN: u64 = 16 << 20;
 
 /// A name and its value, as in `--task-arg lower=true`.
@@ -70,13 +71,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; write it like 500ms, 30s or 2m, or as a number of seconds"))
 }
 
-/// A duration that is not zero, for what happens again and again.
+/// A duration that is not zero, for things that are repeated.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() { Err("it must be longer than zero".into()) } else { Ok(duration) }
 }
 
-/// A number of bytes, at least one and at most `RECORD_BYTES_LIMIT`. As GNU's tools have it, `k`, `M` and
+/// A number of bytes, at least one and at most `RECORD_BYTES_LIMIT`. As in GNU's tools, `k`, `M` and
 /// `G` (and `KiB`, `MiB`, `GiB`) are powers of 1024, `kB`, `MB` and `GB` powers of 1000.
 pub(super) fn record_bytes(text: &str) -> Result<usize, String> {
     let bytes = size(text)?;
@@ -87,7 +88,7 @@ pub(super) fn record_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-/// The memory of a process: a worker without a plugin needs about 8 MiB.
+/// A number of bytes for the memory of a worker, at least `MEMORY_MIN`.
 pub(super) fn memory_bytes(text: &str) -> Result<u64, String> {
     let bytes = size(text)? as u64;
     if bytes >= MEMORY_MIN { Ok(bytes) } else { Err(format!("it must be at least {} MiB", MEMORY_MIN >> 20)) }

@@ -49,7 +49,7 @@ impl Environment {
     ///
     /// # Errors
     /// If it is not valid UTF-8.
-    pub(crate) fn text(&self, variable: &str) -> Result<Option<&str>, ConfigError> {
+    pub(super) fn text(&self, variable: &str) -> Result<Option<&str>, ConfigError> {
         match self.variables.get(variable).filter(|value| !value.is_empty()) {
             None => Ok(None),
             Some(value) => {
@@ -104,7 +104,7 @@ impl Environment {
 #[cfg(test)]
 impl Environment {
     /// Surroundings with these variables, on the machine `here` with four cores.
-    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+    pub(super) fn of(variables: &[(&str, &str)]) -> Self {
         Self {
             variables: variables.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect(),
             program: Some("/opt/grid/simplegrid".into()),

@@ -12,7 +12,7 @@ const SCHEDULER_CLASSES: [&str; 2] = ["Net::SimpleGrid::Scheduler::", "Net::Simp
 const TASK_CLASSES: &str = "Net::SimpleGrid::Task::";
 
 /// The last value that was given for a name: Net::SimpleGrid kept them in a hash.
-pub(crate) fn value<'a>(args: &'a [Pair], name: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(args: &'a [Pair], name: &str) -> Option<&'a str> {
     args.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 

@@ -7,7 +7,7 @@ const SECRET_NAMES: [&str; 4] = ["password", "passwd", "secret", "token"];
 const MASK: &str = "***";
 
 /// The text, in which the password of every URL and the value of everything called a password are masked.
-pub(crate) fn without_secrets(text: &str) -> String {
+pub(super) fn without_secrets(text: &str) -> String {
     mask_named(&mask_userinfo(text))
 }
 

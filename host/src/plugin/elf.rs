@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_library_is_named() {
+    fn what_is_not_a_library_is_named() {
         let text = checked(b"#!/bin/sh\necho hello\n").unwrap_err().to_string();
         assert!(text.ends_with("is not a shared library: it is a text file"), "{text}");
         let empty = checked(b"").unwrap_err().to_string();

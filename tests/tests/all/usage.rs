@@ -1,4 +1,4 @@
-//! What the user did wrong is said in one line, with status 2, before anything runs.
+//! Mistakes of the user are named in one line, with status 2, before anything runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn every_command_has_a_help() {
 }
 
 #[test]
-fn help_for_a_reader_that_is_gone_is_no_error() {
+fn help_whose_reader_is_gone_is_not_an_error() {
     let grid = Grid::new();
     let help = grid.simplegrid().args("run --help").head(1).finish();
     assert_eq!(help.stderr, "");
@@ -55,7 +55,7 @@ enum Loading {
 
 impl Loading {
     const ALL: [Self; 3] = [Self::Run, Self::Slave, Self::Inspect];
-    /// Those that make the task, too.
+    /// The commands that also create the task.
     const RUNNING: [Self; 2] = [Self::Run, Self::Slave];
 
     fn call<'g>(self, grid: &'g Grid, task: &str) -> Call<'g> {
@@ -67,7 +67,7 @@ impl Loading {
     }
 }
 
-/// Checks that one line says what is wrong with which task.
+/// Checks that one line says what is wrong, and with which task.
 #[track_caller]
 fn expect_one_error(finished: Finished, expected: &[&str]) {
     let finished = finished.expect(2);
@@ -79,7 +79,7 @@ fn expect_one_error(finished: Finished, expected: &[&str]) {
     assert!(finished.stdout.is_empty());
 }
 
-/// Checks what each command says of a library that cannot be loaded.
+/// Checks what each command says about a library that cannot be loaded.
 #[track_caller]
 fn expect_unloadable(grid: &Grid, library: &Path, reason: &str) {
     let task = library.display().to_string();
@@ -109,20 +109,20 @@ fn an_unknown_name_says_where_it_was_looked_for() {
 }
 
 #[test]
-fn a_directory_is_no_library() {
+fn a_directory_is_not_a_library() {
     let grid = Grid::new();
     expect_unloadable(&grid, &grid.path("home"), "is a directory");
 }
 
 #[test]
-fn a_text_is_no_library() {
+fn a_text_is_not_a_library() {
     let grid = Grid::new();
     let text = grid.write("libtext.so", "#!/bin/sh\necho no\n");
     expect_unloadable(&grid, &text, "is not a shared library");
 }
 
 #[test]
-fn an_empty_file_is_no_library() {
+fn an_empty_file_is_not_a_library() {
     let grid = Grid::new();
     let empty = grid.write("libempty.so", "");
     expect_unloadable(&grid, &empty, "is not a shared library");
@@ -140,7 +140,7 @@ fn a_truncated_library_is_recognised() {
 
 #[test]
 fn a_library_for_another_machine_is_recognised() {
-    /// Where an ELF header names the machine, and a machine that nobody tests on: 68000 (elf.h).
+    /// Where an ELF header names the machine, and a machine on which no test runs: 68000 (elf.h).
     const MACHINE_AT: usize = 18;
     const M68K: u8 = 4;
     let grid = Grid::new();
@@ -161,7 +161,7 @@ fn compiled(grid: &Grid, name: &str, source: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn a_library_that_is_no_plugin_is_recognised() {
+fn a_library_that_is_not_a_plugin_is_recognised() {
     let grid = Grid::new();
     let Some(library) = compiled(&grid, "libplain.so", "int answer(void) { return 42; }\n") else { return };
     expect_unloadable(&grid, &library, "is not a SimpleGrid plugin");
@@ -176,7 +176,7 @@ fn a_library_that_misses_a_symbol_is_recognised() {
 }
 
 #[test]
-fn a_library_that_crashes_while_it_loads_takes_only_its_worker_along() {
+fn a_library_that_crashes_while_it_loads_only_ends_its_worker() {
     let grid = Grid::new();
     for (what, reason) in
         [("abort()", "SIGABRT"), ("*(volatile int *)0 = 1", "SIGSEGV"), ("_exit(7)", "status 7")]
@@ -209,7 +209,7 @@ fn wrong_arguments_of_a_task_are_named() {
 }
 
 #[test]
-fn a_task_that_cannot_be_made_says_why() {
+fn a_task_that_cannot_be_created_says_why() {
     let grid = Grid::new();
     for (value, reason) in [("fail", "told to fail in new"), ("panic", "told to panic in new")] {
         expect_one_error(grid.run("hostile").task_arg("new", value).input("a\n").finish(), &[reason]);
@@ -227,7 +227,7 @@ fn a_node_that_cannot_be_prepared_says_why() {
 }
 
 #[test]
-fn inspect_shows_what_a_library_has() {
+fn inspect_shows_what_a_library_contains() {
     let grid = Grid::new();
     let shown = grid.simplegrid().args("task inspect email-domain").finish().expect(0).text();
     for text in ["task email-domain", "lower", "address", "domain", "partitioner by-email-domain"] {
@@ -255,7 +255,7 @@ fn a_wrong_value_in_the_environment_is_named() {
 }
 
 #[test]
-fn a_partitioner_that_is_none_is_named() {
+fn an_unknown_partitioner_is_named() {
     let grid = Grid::new();
     for (by, named) in [
         ("field:x", "field:x"),

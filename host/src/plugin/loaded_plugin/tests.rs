@@ -165,7 +165,7 @@ fn a_bad_manifest_is_refused() {
 }
 
 #[test]
-fn a_library_that_is_no_plugin_is_refused() {
+fn a_library_that_is_not_a_plugin_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let source = directory.path().join("other.c");
     std::fs::write(&source, "int answer(void) { return 42; }\n").unwrap();
