@@ -19,8 +19,8 @@ EXAMPLES:
   simplegrid node-manager prune
       Removes the rows of slaves that have not been seen for a day.";
 
-/// How long a slave must have been silent before `prune` removes its row, unless `--silent-for` says otherwise. A
-/// slave that runs is seen every few seconds, and one that is off for a night keeps its row.
+/// How long a slave must have been silent before `prune` removes its row, unless `--silent-for` says
+/// otherwise. A slave that runs is seen every few seconds, and one that is off for a night keeps its row.
 const SILENT_FOR: &str = "1d";
 
 /// What may follow `simplegrid node-manager`.

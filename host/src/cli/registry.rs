@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::value::{self, Pair};
 
-/// Where the registry is.
 // The flags are global for the node manager, which takes them before and after its verb; the other commands
 // have nothing below them.
+/// Where the registry is.
 #[derive(Debug, Args)]
 pub(crate) struct RegistryFlags {
     /// Uses this registry, in which slaves offer themselves and masters find them: a SQLite file,

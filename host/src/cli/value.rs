@@ -8,8 +8,8 @@ use clap::ValueEnum;
 /// is in memory several times on its way.
 const RECORD_BYTES_LIMIT: usize = 1 << 30;
 
-/// The least memory with which a worker can start, and some room for its task: without a plugin, it needs about
-/// 8 MiB.
+/// The least memory with which a worker can start, and some room for its task: without a plugin, it needs
+/// about 8 MiB.
 const MEMORY_MIN: u64 = 16 << 20;
 
 /// A name and its value, as in `--task-arg lower=true`.

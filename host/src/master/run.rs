@@ -1,7 +1,7 @@
 //! A run from the user's settings to the exit status, over whatever links there are.
 
 use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -92,7 +92,7 @@ pub(crate) async fn run_records(
         report.sinks.delivered.iter().for_each(|delivered| eprintln!("simplegrid: {delivered}"));
         say_how_to_go_on(&report, was_complete);
     }
-    let summary = Summary::new(&report, began.elapsed().max(Duration::from_nanos(1)));
+    let summary = Summary::new(&report, began.elapsed());
     if let Some(path) = &settings.summary_json {
         summary.write(path)?;
     }

@@ -1,7 +1,7 @@
 //! A run whose records another part of this process reads, and whose rows go to standard output: what a slave
 //! does with lines that do not come from a master. What the run has to say goes to the log.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -64,6 +64,6 @@ pub(crate) async fn run_stream(
     let report = dispatcher::run(plan, events, shutdown).await;
     report.sinks.delivered.iter().for_each(|delivered| tracing::info!("{delivered}"));
     report.sinks.problems.iter().for_each(|problem| tracing::error!("{problem}"));
-    let summary = Summary::new(&report, began.elapsed().max(Duration::from_nanos(1)));
+    let summary = Summary::new(&report, began.elapsed());
     Ok(StreamedEnd { end: report.end, summary })
 }

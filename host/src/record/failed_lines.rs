@@ -1,7 +1,7 @@
 //! Lines of a failed-records file: each is a JSON object that holds the record meant.
 //!
 //! They become ordinary records here, so neither workers nor the wire know of them. No I/O.
-//! `docs/failed-records.md` describes the lines; `master/failed_writer.rs` writes them.
+//! `docs/failed-records.md` describes the lines; `master/output/failed_writer.rs` writes them.
 
 use std::borrow::Cow;
 

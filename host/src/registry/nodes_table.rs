@@ -21,8 +21,8 @@ use super::value::Value;
 /// The most rows that one statement names: few enough that every database still finds them by their key.
 const ROWS_MAX: usize = 100;
 
-/// The nodes that are reserved first: those that are alive and free. Slaves of Net::SimpleGrid itself are never
-/// among them: they show no sign of life, and do not speak our protocol.
+/// The nodes that are reserved first: those that are alive and free. Slaves of Net::SimpleGrid itself are
+/// never among them: they show no sign of life, and do not speak our protocol.
 const FREE: &str = "state = 'enabled' AND last_seen >= ?";
 
 /// The nodes that are reserved next: those whose master let its lease run out.

@@ -8,7 +8,6 @@ mod finding;
 mod source_file;
 mod style;
 mod tasks;
-mod temporary;
 mod uses;
 
 use std::collections::BTreeSet;

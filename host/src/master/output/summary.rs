@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::exit_code::ExitStatus;
 use crate::master::run_end::{RunEnd, RunReport};
 
+/// The shortest time that a run counts as having taken: the rate is divided by it.
+const ELAPSED_MIN: Duration = Duration::from_nanos(1);
+
 /// What is left to say when a run is over.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
@@ -32,7 +35,7 @@ impl Summary {
     /// Sums a run up.
     pub(crate) fn new(report: &RunReport, elapsed: Duration) -> Self {
         let counts = report.counts;
-        let seconds = elapsed.as_secs_f64();
+        let seconds = elapsed.max(ELAPSED_MIN).as_secs_f64();
         Self {
             read: counts.read,
             done: counts.done,

@@ -26,7 +26,7 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// A SQLite file and, most of the time, a connection to it.
 #[derive(Debug)]
-pub(in crate::registry) struct FileBackend {
+pub(crate) struct FileBackend {
     file: SqliteFile,
     session: Option<SqliteSession>,
 }

@@ -27,7 +27,7 @@ const OPEN_PAUSE: Duration = Duration::from_secs(2);
 
 /// A server and, most of the time, a session on it.
 #[derive(Debug)]
-pub(in crate::registry) struct ServerBackend<S> {
+pub(crate) struct ServerBackend<S> {
     server: Server,
     session: Option<S>,
 }

@@ -32,7 +32,7 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// A connection to MySQL or MariaDB.
-pub(in crate::registry) struct MysqlSession {
+pub(crate) struct MysqlSession {
     server: Server,
     connection: Conn,
 }

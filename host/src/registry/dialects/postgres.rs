@@ -26,7 +26,7 @@ type Cause = Box<dyn std::error::Error + Sync + Send>;
 
 /// A connection to PostgreSQL.
 #[derive(Debug)]
-pub(in crate::registry) struct PostgresSession {
+pub(crate) struct PostgresSession {
     server: Server,
     connection: PostgresConnection,
 }

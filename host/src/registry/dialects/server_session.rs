@@ -14,7 +14,7 @@ pub(super) const LOCK_WAIT_SECONDS: u32 = 4;
 pub(super) const IDLE_SECONDS: u32 = 10;
 
 /// A session on a server.
-pub(in crate::registry) trait ServerSession: SqlSession {
+pub(crate) trait ServerSession: SqlSession {
     /// Connects, and sets the session up. The tables are left as they are.
     fn connect(server: &Server) -> impl Future<Output = Result<Self, BackendError>> + Send;
 }

@@ -20,7 +20,7 @@ const DIALECT: Dialect =
 
 /// A SQLite file, and how it is used.
 #[derive(Debug, Clone)]
-pub(in crate::registry) struct SqliteFile {
+pub(crate) struct SqliteFile {
     /// Where it is.
     pub path: PathBuf,
     /// Whether to create its directory if it is missing.
@@ -31,7 +31,7 @@ pub(in crate::registry) struct SqliteFile {
 
 /// A connection to a SQLite file.
 #[derive(Debug)]
-pub(in crate::registry) struct SqliteSession {
+pub(crate) struct SqliteSession {
     file: SqliteFile,
     connection: Connection,
     id: FileId,
@@ -46,7 +46,7 @@ struct FileId {
 
 impl SqliteFile {
     /// Opens the file, or creates it. The tables are left as they are.
-    pub(in crate::registry) fn connect(&self) -> Result<SqliteSession, SqliteError> {
+    pub(crate) fn connect(&self) -> Result<SqliteSession, SqliteError> {
         if self.creates_directory {
             self.create_directory()?;
         }
@@ -95,7 +95,7 @@ impl SqliteFile {
 impl SqliteSession {
     /// Whether the path still leads to the file that is open: an operation on a deleted file would succeed,
     /// and no one would see it.
-    pub(in crate::registry) fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         FileId::of(&self.file.path) == Some(self.id)
     }
 

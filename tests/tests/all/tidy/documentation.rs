@@ -104,7 +104,6 @@ fn links_in_the_documentation_lead_somewhere() {
     let pages = Page::all();
     assert!(pages.iter().any(|page| page.links().count() > 0), "no page has links: this test checks nothing");
     expect_none(
-        "links",
         "Name the file from the page's own folder, and a heading as GitHub does: lower case, hyphens for blanks, no \
          other marks.",
         pages.iter().flat_map(Page::broken_links),
@@ -146,11 +145,7 @@ fn files_named_in_the_documentation_exist() {
             .map(|(line, word)| Finding::new(&page.path, line, format!("there is no {word}")))
             .collect::<Vec<_>>()
     };
-    expect_none(
-        "files in the documentation",
-        "The file was moved or renamed: write its new name.",
-        Page::all().iter().flat_map(lacking),
-    );
+    expect_none("The file was moved or renamed: write its new name.", Page::all().iter().flat_map(lacking));
 }
 
 #[test]
@@ -173,11 +168,7 @@ fn files_named_in_comments_exist() {
             .map(|(line, word)| Finding::new(&page.path, line, format!("there is no {word}")))
             .collect::<Vec<_>>()
     };
-    expect_none(
-        "files in comments",
-        "The file was moved or renamed: write its new name.",
-        workspace().iter().flat_map(lacking),
-    );
+    expect_none("The file was moved or renamed: write its new name.", workspace().iter().flat_map(lacking));
 }
 
 /// The tests with whole grids by their names, such as `losses::a_slave_that_is_killed_costs_nothing`, and
@@ -227,7 +218,6 @@ fn tests_named_in_the_documentation_exist() {
     let named = pages.iter().flat_map(Page::quoted).filter(|(_, word)| of_grids.contains(*word)).count();
     assert!(named > 20, "the pages name {named} tests: this test checks nothing");
     expect_none(
-        "tests in the documentation",
         "The test was moved or renamed: write its new name, `file::test`.",
         pages.iter().flat_map(|page| missing_tests(page, &of_grids, &all)),
     );

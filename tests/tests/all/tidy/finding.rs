@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Display};
 
-use super::temporary::TEMPORARY;
-
 /// A place that breaks a rule.
 #[derive(Debug, Clone)]
 pub(super) struct Finding {
@@ -27,12 +25,9 @@ impl Display for Finding {
     }
 }
 
-/// Fails if a rule is broken anywhere: shows where, and says how to mend it. `rule` is its name in the list
-/// of temporary exceptions.
+/// Fails if a rule is broken anywhere: shows where, and says how to mend it.
 #[track_caller]
-pub(super) fn expect_none(rule: &str, mend: &str, found: impl IntoIterator<Item = Finding>) {
-    let is_known = |found: &Finding| TEMPORARY.contains(&(rule, &found.path));
-    let wrong: Vec<_> =
-        found.into_iter().filter(|found| !is_known(found)).map(|found| found.to_string()).collect();
+pub(super) fn expect_none(mend: &str, found: impl IntoIterator<Item = Finding>) {
+    let wrong: Vec<_> = found.into_iter().map(|found| found.to_string()).collect();
     assert!(wrong.is_empty(), "{}\n\n{mend}\n", wrong.join("\n"));
 }

@@ -30,7 +30,6 @@ fn wide_comments(file: &SourceFile) -> Vec<Finding> {
 #[test]
 fn comments_are_no_wider_than_the_code() {
     expect_none(
-        "comment width",
         "A comment has at most 110 columns, as code has: break the line.",
         workspace().iter().flat_map(wide_comments),
     );
@@ -68,7 +67,6 @@ fn odd_imports(file: &SourceFile) -> Vec<Finding> {
 #[test]
 fn each_module_is_imported_by_one_line() {
     expect_none(
-        "imports",
         "Write one `use` for each module, with one pair of braces at most: `use a::b::{C, D};`. A glob is for \
          `use super::*;` in tests.",
         workspace().iter().flat_map(odd_imports),
@@ -102,7 +100,6 @@ fn disorder(file: &SourceFile) -> Option<Finding> {
 #[test]
 fn imports_are_in_order() {
     expect_none(
-        "order of imports",
         "First the standard library, then other crates, then `super` and `crate`, with a blank line between them.",
         workspace().iter().filter_map(disorder),
     );
@@ -115,7 +112,6 @@ fn there_are_three_kinds_of_visibility() {
         lines.map(|(number, line)| Finding::new(&file.path, number, line.trim())).collect::<Vec<_>>()
     };
     expect_none(
-        "visibility",
         "Write `pub(super)` if only the parent's folder needs it, `pub(crate)` otherwise; `pub` is for other crates.",
         workspace().iter().flat_map(narrow),
     );
@@ -148,7 +144,6 @@ fn undocumented(file: &SourceFile) -> Vec<Finding> {
 #[test]
 fn what_other_modules_use_is_documented() {
     expect_none(
-        "documentation",
         "Write a `///` comment before the item: what it is, and its units and errors if it has any. (rustc's \
          `missing_docs` sees only what other crates see.)",
         host().iter().flat_map(undocumented),

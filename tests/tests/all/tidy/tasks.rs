@@ -19,7 +19,6 @@ fn lines_with(word: &str) -> Vec<Finding> {
 #[test]
 fn every_task_has_an_owner() {
     expect_none(
-        "tokio::spawn",
         "A detached task outlives its owner and hides its panic. One task is an `OwnedTask` (owned_task.rs), several \
          are a `JoinSet` in their owner.",
         lines_with("tokio::spawn("),
@@ -30,7 +29,6 @@ fn every_task_has_an_owner() {
 fn panics_are_passed_on_in_one_place() {
     assert!(host().iter().any(|file| file.path == OWNER), "{OWNER} has another name now");
     expect_none(
-        "resume_unwind",
         "`owned_task::outcome` passes on the panic of a task that was joined.",
         lines_with("resume_unwind"),
     );
@@ -64,7 +62,6 @@ fn has_bare_duration(code: &str) -> bool {
 #[test]
 fn every_duration_has_a_name_and_a_reason() {
     expect_none(
-        "durations",
         "Make it a constant with a name and a `///` comment that gives the reason for the value.",
         host().iter().flat_map(bare_durations),
     );
