@@ -290,7 +290,7 @@ impl DispatchState {
         self.slots.set_round_trip(node, measured);
     }
 
-    /// Time passes: records that waited for another attempt may be due.
+    /// Time passes: records that wait for another attempt can be due now.
     pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
         self.settle(Vec::new(), now)
     }

@@ -305,7 +305,7 @@ impl Slots {
         self.places.contains_key(&id)
     }
 
-    /// Whether any other slot than this one may ever take a batch.
+    /// Whether any slot other than this one can ever take a batch.
     pub(super) fn has_other(&self, id: SlotId) -> bool {
         self.slots.iter().any(|(other, slot)| *other != id && slot.up && !self.is_draining(other.node))
     }

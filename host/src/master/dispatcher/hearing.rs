@@ -120,7 +120,7 @@ impl Dispatcher {
     }
 }
 
-/// Cuts a message from a slave: a peer that is not one of our slaves may send a mebibyte at once.
+/// Cuts a message from a slave: a peer that is not one of our slaves can send a mebibyte at once.
 pub(super) fn shorten(message: &mut String) {
     let end = (0..=MESSAGE_BYTES_MAX.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
     message.truncate(end.unwrap_or(0));

@@ -52,3 +52,33 @@ impl Peer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> (Peer, mpsc::Receiver<Frame<MasterToSlave>>, oneshot::Receiver<String>) {
+        let (out, frames) = mpsc::channel(1);
+        let (hang_up, hung_up) = oneshot::channel();
+        (Peer::new("n0:1".to_owned(), out, hang_up, None), frames, hung_up)
+    }
+
+    #[test]
+    fn a_closed_link_ends_after_what_was_said_and_is_sent_nothing_more() {
+        let (mut peer, mut frames, mut hung_up) = peer();
+        peer.send(MasterToSlave::Bye.into());
+        peer.close();
+        peer.send(MasterToSlave::Shutdown.into());
+        let last = frames.try_recv().map(|frame| frame.head);
+        assert!(matches!(last, Ok(MasterToSlave::Bye)), "{last:?}");
+        assert!(matches!(frames.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+        assert!(hung_up.try_recv().is_err(), "its answer is still wanted");
+    }
+
+    #[test]
+    fn a_slave_that_does_not_read_is_hung_up_on_once() {
+        let (mut peer, _frames, mut hung_up) = peer();
+        (0..3).for_each(|_| peer.send(MasterToSlave::Bye.into()));
+        assert_eq!(hung_up.try_recv().as_deref(), Ok("it does not read what it is sent"));
+    }
+}

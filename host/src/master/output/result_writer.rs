@@ -1,4 +1,4 @@
-//! Writes rows to standard output or a file, on a thread of its own, because either may block. With a
+//! Writes rows to standard output or a file, on a thread of its own, because either can block. With a
 //! journal, the thread also writes the checkpoints, so that each comes after the rows that it counts.
 
 use std::io::{self, BufWriter, Write};
@@ -21,7 +21,7 @@ const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Lots that may wait: about one for each event of the dispatcher. Their bytes have a limit of their own.
 const LOTS_MAX: usize = 1024;
 
-/// Lots that one event may bring: the header of a journal, that of the output, rows, and a checkpoint.
+/// Lots that one event can bring: the header of a journal, that of the output, rows, and a checkpoint.
 const LOTS_PER_EVENT_MAX: usize = 4;
 
 /// Larger pieces are written as they are, smaller ones are gathered first: a system call costs as much as

@@ -173,7 +173,7 @@ impl Results {
         if let Err(error) = failed {
             end = error.into();
         }
-        // A writer that has failed has reported it, and a hard stop leaves a writer behind that may block for
+        // A writer that has failed has reported it, and a hard stop leaves a writer behind that can block for
         // ever.
         let left_behind = matches!(end, RunEnd::Stopped(_) | RunEnd::OutputClosed);
         let resumable = self.can_be_resumed();

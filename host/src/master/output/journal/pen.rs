@@ -1,5 +1,5 @@
 //! Writes checkpoints, and makes sure before each that the files hold what it claims. The thread that writes
-//! rows does this, because it may wait for disks.
+//! rows does this, because it can wait for disks.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
