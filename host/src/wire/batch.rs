@@ -13,17 +13,17 @@ use crate::record::{Parts, Records};
 /// Records for a slot, with what the slave is told about them.
 #[derive(Debug)]
 pub struct Batch {
-    /// See [`BatchHead`], as for all that follows.
+    /// Its number in this run.
     pub batch: BatchId,
     /// Where it goes.
     pub slot: SlotIndex,
-    /// The worker it is meant for.
+    /// The worker it is meant for; if that worker is gone, the batch is void.
     pub epoch: Epoch,
     /// The records, terminators included.
     pub records: Records,
-    /// Whether its report must say where each record's rows end.
+    /// Whether its report must say where each record's rows end, even if all are done.
     pub with_row_ends: bool,
-    /// The numbers of its records.
+    /// The numbers of its records in the run's input, if the slave has a sink; else nothing.
     pub seqs: SeqRanges,
 }
 

@@ -54,14 +54,6 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         self.stream.flush().await
     }
 
-    /// Tells the peer that nothing more will come.
-    ///
-    /// # Errors
-    /// Those of the stream.
-    pub async fn close(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await
-    }
-
     fn forget(&mut self, mut written: usize) {
         while let Some(piece) = self.pieces.front_mut() {
             if written < piece.len() {
