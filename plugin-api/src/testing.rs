@@ -27,6 +27,10 @@
 //! assert_eq!(grid.lines(), [b"hello"]);
 //! ```
 
+pub(crate) mod heard;
+
+pub use heard::{Finished, Logged};
+
 use crate::glue::TaskEntry;
 use crate::glue::test_host::{TestTask, take_logs, test_key};
 use crate::{Partitioner, Status, Task};
@@ -37,28 +41,6 @@ pub struct TestGrid {
     task: TestTask,
     records: u64,
     last: Status,
-}
-
-/// What a task said about a record, or, as record 0, about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// The record's number; 0 for the task itself.
-    pub record: u64,
-    /// How it ended.
-    pub status: Status,
-    /// Why, unless it is done.
-    pub message: String,
-}
-
-/// One message of a task's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logged {
-    /// 1 error, 2 warning, 3 info, 4 debug, 5 trace.
-    pub level: u32,
-    /// The module that wrote it.
-    pub target: String,
-    /// The message, with its fields.
-    pub message: String,
 }
 
 impl TestGrid {

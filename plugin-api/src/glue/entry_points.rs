@@ -5,12 +5,13 @@ use std::ffi::c_void;
 use abi_stable::prefix_type::PrefixTypeTrait;
 
 use super::guard::guard;
+use super::host_text::utf8;
 use super::library::find_task;
 use super::live_task::{ErasedTask, State, report};
 use super::task_entry::TaskEntry;
 use super::{HostCalls, Library, partition};
 use crate::abi::{ABI, Bytes, Host, PARTITION_V1, Pair, Plugin, PluginRef};
-use crate::{Error, Result, bridge, manifest};
+use crate::{Result, bridge, manifest};
 
 /// The table of a library, for its root module.
 pub fn root<L: Library>() -> PluginRef {
@@ -138,14 +139,4 @@ unsafe fn pairs<'a>(args: *const Pair, n: usize) -> Result<Vec<(&'a str, &'a str
             unsafe { Ok((utf8(pair.key, "an argument's name")?, utf8(pair.value, "an argument")?)) }
         })
         .collect()
-}
-
-/// Text that the host passes.
-///
-/// # Safety
-/// It must live during `'a`.
-pub(super) unsafe fn utf8<'a>(bytes: Bytes, what: &str) -> Result<&'a str> {
-    // SAFETY: the caller promises it.
-    let bytes = unsafe { bytes.get() }.unwrap_or_default();
-    std::str::from_utf8(bytes).map_err(|cause| Error::fatal(format_args!("{what} is not UTF-8: {cause}")))
 }

@@ -9,6 +9,7 @@
 mod entry_points;
 mod guard;
 mod host_calls;
+mod host_text;
 mod library;
 mod live_task;
 mod partition;

@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 
-use super::entry_points::utf8;
 use super::guard::guard;
+use super::host_text::utf8;
 use super::live_task::report;
 use super::{HostCalls, Library};
 use crate::abi::{Bytes, Host, PartitionV1, PutKey};

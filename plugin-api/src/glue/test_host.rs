@@ -8,7 +8,7 @@ use super::partition::key_of;
 use super::{HostCalls, TaskEntry};
 use crate::abi::{self, Bytes, Host};
 use crate::fields::Splitter;
-use crate::testing::{Finished, Logged};
+use crate::testing::heard::{Finished, Logged};
 use crate::{Partitioner, Status};
 
 /// What the callbacks were told.

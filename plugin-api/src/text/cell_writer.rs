@@ -1,31 +1,28 @@
 //! One value as a text cell.
 
 use std::fmt;
-use std::io::Write;
 
 use serde::Serialize;
 use serde::ser::{Impossible, Serializer};
 
+use super::TextError;
+use super::row_buffer::RowBuffer;
 use super::serde_calls::{compounds_are_refused, refused};
-use super::{RowCells, TextError};
 
 /// Appends one cell to a row.
 pub(super) struct CellWriter<'a> {
-    pub(super) row: &'a mut RowCells,
+    pub(super) row: &'a mut RowBuffer,
 }
 
 impl CellWriter<'_> {
     #[inline]
     fn bytes(self, bytes: &[u8]) -> Result<(), TextError> {
-        self.row.bytes.extend_from_slice(bytes);
-        self.row.ends.push(Some(self.row.bytes.len()));
+        self.row.cell(bytes);
         Ok(())
     }
 
     fn display(self, value: impl fmt::Display) -> Result<(), TextError> {
-        write!(self.row.bytes, "{value}").map_err(TextError::new)?;
-        self.row.ends.push(Some(self.row.bytes.len()));
-        Ok(())
+        self.row.displayed(value).map_err(TextError::new)
     }
 }
 
@@ -85,7 +82,7 @@ impl Serializer for CellWriter<'_> {
     }
 
     fn serialize_none(self) -> Result<(), TextError> {
-        self.row.ends.push(None);
+        self.row.null();
         Ok(())
     }
 

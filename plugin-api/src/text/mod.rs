@@ -6,6 +6,7 @@ mod arguments;
 mod cell_writer;
 mod error;
 mod record_fields;
+mod row_buffer;
 mod row_cells;
 pub(crate) mod serde_calls;
 mod value;

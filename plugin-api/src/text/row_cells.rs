@@ -5,26 +5,23 @@ use serde::ser::{Impossible, SerializeStruct, Serializer};
 
 use super::TextError;
 use super::cell_writer::CellWriter;
+use super::row_buffer::RowBuffer;
 use super::serde_calls::{compounds_are_refused, refused};
 use crate::abi::Bytes;
 
 /// The cells of one row at a time, in buffers that are used again.
 #[derive(Debug, Default)]
 pub(crate) struct RowCells {
-    /// The bytes of all cells, without anything between them.
-    pub(super) bytes: Vec<u8>,
-    /// Where each cell ends in `bytes`; `None` for NULL.
-    pub(super) ends: Vec<Option<usize>>,
-    /// The cells in the form that the host takes. Written last, because `bytes` moves while it grows.
+    row: RowBuffer,
+    /// The cells in the form that the host takes. Written last, because the buffer moves while it grows.
     cells: Vec<Bytes>,
 }
 
 impl RowCells {
     /// The cells of `row`. They are valid until the next call.
     pub(crate) fn encode<T: Serialize>(&mut self, row: &T) -> Result<&[Bytes], TextError> {
-        self.bytes.clear();
-        self.ends.clear();
-        row.serialize(RowWriter { row: self })?;
+        self.row.clear();
+        row.serialize(RowWriter { row: &mut self.row })?;
         self.point();
         Ok(&self.cells)
     }
@@ -32,10 +29,10 @@ impl RowCells {
     fn point(&mut self) {
         self.cells.clear();
         let mut start = 0;
-        for end in &self.ends {
+        for end in &self.row.ends {
             self.cells.push(match *end {
                 None => Bytes::NULL,
-                Some(end) => Bytes::of(&self.bytes[std::mem::replace(&mut start, end)..end]),
+                Some(end) => Bytes::of(&self.row.bytes[std::mem::replace(&mut start, end)..end]),
             });
         }
     }
@@ -43,12 +40,12 @@ impl RowCells {
 
 /// Takes a row's struct, and nothing else.
 struct RowWriter<'a> {
-    row: &'a mut RowCells,
+    row: &'a mut RowBuffer,
 }
 
 /// Takes the fields of that struct.
 struct RowFields<'a> {
-    row: &'a mut RowCells,
+    row: &'a mut RowBuffer,
 }
 
 impl SerializeStruct for RowFields<'_> {
@@ -68,7 +65,7 @@ impl SerializeStruct for RowFields<'_> {
 
     /// A field that `skip_serializing_if` leaves out keeps its column.
     fn skip_field(&mut self, _name: &'static str) -> Result<(), TextError> {
-        self.row.ends.push(None);
+        self.row.null();
         Ok(())
     }
 
@@ -165,10 +162,10 @@ mod tests {
     fn texts(cells: &RowCells) -> Vec<Option<String>> {
         let mut start = 0;
         let text = |end: usize, start: &mut usize| {
-            let bytes = &cells.bytes[std::mem::replace(start, end)..end];
+            let bytes = &cells.row.bytes[std::mem::replace(start, end)..end];
             String::from_utf8(bytes.to_vec()).unwrap()
         };
-        cells.ends.iter().map(|end| end.map(|end| text(end, &mut start))).collect()
+        cells.row.ends.iter().map(|end| end.map(|end| text(end, &mut start))).collect()
     }
 
     #[test]
