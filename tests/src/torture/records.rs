@@ -58,7 +58,7 @@ pub enum Poison {
 
 impl Poison {
     /// Every kind that needs no time limit.
-    pub const QUICK: [Self; 9] = [
+    const QUICK: [Self; 9] = [
         Self::Panic,
         Self::Abort,
         Self::Segv,
