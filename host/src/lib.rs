@@ -37,14 +37,14 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use config::{Command, Environment, Invocation, LoadError};
+use config::{Command, Environment, Invocation, InvocationError};
 use exit_code::{ExitStatus, UsageError};
 
 /// The whole program: reads the command line, does what it says, and returns the exit status.
 pub fn main_impl() -> ExitCode {
     match config::load(env::args_os(), &Environment::of_this_process()) {
         Ok(invocation) => start(invocation).into(),
-        Err(LoadError::CommandLine(help_or_error)) => {
+        Err(InvocationError::CommandLine(help_or_error)) => {
             // Help goes to stdout; nothing is lost if that is closed already.
             let _ = help_or_error.print();
             if help_or_error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }

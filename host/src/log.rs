@@ -41,7 +41,7 @@ pub(crate) fn init(settings: &LogSettings) -> Result<(), LogError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter(settings)?)
         .with_ansi(settings.colour)
-        .event_format(Line { role: settings.role, time: settings.time })
+        .event_format(LogLine { role: settings.role, time: settings.time })
         .with_writer(io::stderr)
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -63,12 +63,12 @@ fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
 }
 
 /// `simplegrid slave: warning: message key=value`, with the time in front if a slave writes to a file.
-struct Line {
+struct LogLine {
     role: &'static str,
     time: bool,
 }
 
-impl<S> FormatEvent<S, DefaultFields> for Line
+impl<S> FormatEvent<S, DefaultFields> for LogLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -139,7 +139,7 @@ mod tests {
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter(settings).unwrap())
             .with_ansi(settings.colour)
-            .event_format(Line { role: settings.role, time: settings.time })
+            .event_format(LogLine { role: settings.role, time: settings.time })
             .with_writer(move || written.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, say);

@@ -9,7 +9,7 @@ use crate::sink::{DestinationError, SinkUrlError};
 
 /// Why the command line could not be turned into settings.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LoadError {
+pub(crate) enum InvocationError {
     /// clap's own message, which is also how help and version are printed.
     #[error(transparent)]
     CommandLine(#[from] clap::Error),

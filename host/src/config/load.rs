@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, FromArgMatches};
 
 use super::environment::Environment;
-use super::error::{ConfigError, LoadError};
+use super::error::{ConfigError, InvocationError};
 use super::file::ConfigFile;
 use super::flags;
 use super::given::Given;
@@ -28,7 +28,7 @@ use crate::cli::{self, Cli, CliCommand};
 pub(crate) fn load(
     words: impl IntoIterator<Item = OsString>,
     environment: &Environment,
-) -> Result<Invocation, LoadError> {
+) -> Result<Invocation, InvocationError> {
     let words: Vec<OsString> = words.into_iter().collect();
     let defaults = ConfigFile::built_in()?;
     let root = layers::with_defaults(cli::command(), &defaults)?;

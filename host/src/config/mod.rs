@@ -32,7 +32,7 @@ mod tests;
 mod worker_limits;
 
 pub(crate) use environment::Environment;
-pub(crate) use error::LoadError;
+pub(crate) use error::InvocationError;
 pub(crate) use invocation::{Command, Invocation, LogSettings};
 pub(crate) use load::load;
 pub(crate) use master::MasterConfig;

@@ -6,7 +6,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::cutter::{Cutter, Progress};
+use super::cutter::{Cut, Cutter};
 use super::ends::EndsBuilder;
 use super::format::Format;
 use super::records::Records;
@@ -162,7 +162,7 @@ impl Block {
     fn scan(&mut self) {
         match &mut self.overlong {
             Overlong::No => {
-                if self.cutter.cut(&self.bytes[..self.filled], &mut self.ends) == Progress::TooLong {
+                if self.cutter.cut(&self.bytes[..self.filled], &mut self.ends) == Cut::TooLong {
                     self.overlong = Overlong::Found;
                 }
             }

@@ -33,7 +33,7 @@ enum Quotes {
 
 /// How far a cut went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum Cut {
     /// All bytes of the buffer have been looked at.
     All,
     /// The record at `record_start` exceeds the limit, and nothing after its start was cut.
@@ -48,7 +48,7 @@ impl Cutter {
 
     /// Looks at the bytes that are new in `buffer` and appends to `ends` the offset just past each record
     /// that ends in them. The buffer must be shorter than 4 GiB.
-    pub(super) fn cut(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Progress {
+    pub(super) fn cut(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Cut {
         let progress = match self.format {
             Format::Lines | Format::Nul => self.cut_at_terminators(buffer, ends),
             Format::Csv if self.is_free_of_quotes(buffer) => {
@@ -58,12 +58,12 @@ impl Cutter {
             Format::Csv => self.cut_around_quotes(buffer, ends),
         };
         let is_too_long = buffer.len() - self.record_start > self.record_bytes_max;
-        if progress == Progress::TooLong || is_too_long {
+        if progress == Cut::TooLong || is_too_long {
             self.scanned = self.record_start;
-            return Progress::TooLong;
+            return Cut::TooLong;
         }
         self.scanned = buffer.len();
-        Progress::All
+        Cut::All
     }
 
     /// Where in the buffer the unfinished record begins: the end of the last whole one.
@@ -97,17 +97,17 @@ impl Cutter {
         self.quotes != Quotes::Inside && !fresh.is_empty() && memchr::memchr(b'"', fresh).is_none()
     }
 
-    fn cut_at_terminators(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Progress {
+    fn cut_at_terminators(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Cut {
         let start = self.scanned;
         for at in memchr::memchr_iter(self.format.terminator(), &buffer[start..]) {
-            if self.end_record(start + at + 1, ends) == Progress::TooLong {
-                return Progress::TooLong;
+            if self.end_record(start + at + 1, ends) == Cut::TooLong {
+                return Cut::TooLong;
             }
         }
-        Progress::All
+        Cut::All
     }
 
-    fn cut_around_quotes(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Progress {
+    fn cut_around_quotes(&mut self, buffer: &[u8], ends: &mut EndsBuilder) -> Cut {
         let mut at = self.scanned;
         while at < buffer.len() {
             let rest = &buffer[at..];
@@ -127,13 +127,13 @@ impl Cutter {
                     at += found + 1;
                     if rest[found] == b'"' {
                         self.on_quote_outside(&buffer[self.record_start..at - 1]);
-                    } else if self.end_record(at, ends) == Progress::TooLong {
-                        return Progress::TooLong;
+                    } else if self.end_record(at, ends) == Cut::TooLong {
+                        return Cut::TooLong;
                     }
                 }
             }
         }
-        Progress::All
+        Cut::All
     }
 
     /// A quote opens quotes only at the start of a field; elsewhere it is text. `before` is the record up to
@@ -144,13 +144,13 @@ impl Cutter {
         }
     }
 
-    fn end_record(&mut self, end: usize, ends: &mut EndsBuilder) -> Progress {
+    fn end_record(&mut self, end: usize, ends: &mut EndsBuilder) -> Cut {
         if end - self.record_start > self.record_bytes_max {
-            return Progress::TooLong;
+            return Cut::TooLong;
         }
         self.record_start = end;
         ends.push(end);
-        Progress::All
+        Cut::All
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
             buffer.extend_from_slice(&input[seen..stop]);
             seen = stop;
             let mut ends = EndsBuilder::default();
-            assert_eq!(cutter.cut(&buffer, &mut ends), Progress::All);
+            assert_eq!(cutter.cut(&buffer, &mut ends), Cut::All);
             if seen == input.len() {
                 cutter.on_input_ended(buffer.len(), &mut ends);
             }
@@ -240,7 +240,7 @@ mod tests {
         for (format, input) in [(Format::Lines, &b"aaa\nbbbb\nc\n"[..]), csv] {
             let mut cutter = Cutter::new(format, 4);
             let mut ends = EndsBuilder::default();
-            assert_eq!(cutter.cut(input, &mut ends), Progress::TooLong);
+            assert_eq!(cutter.cut(input, &mut ends), Cut::TooLong);
             assert_eq!((cutter.record_start(), &ends.take().into_bytes()[..]), (4, &[4, 0, 0, 0][..]));
         }
     }

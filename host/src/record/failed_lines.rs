@@ -50,7 +50,7 @@ pub(crate) enum Decoded {
 
 /// The parts of a line that matter here.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct ParsedLine<'a> {
     #[serde(borrow)]
     record: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -116,7 +116,8 @@ impl FailedLines {
             let why = Unusable::NoFailedRecord { number: self.lines, reason };
             Decoded::Unusable { record: Bytes::copy_from_slice(line), why }
         };
-        let meant: Line<'_> = serde_json::from_slice(line).map_err(|error| unusable(without_line(&error)))?;
+        let meant: ParsedLine<'_> =
+            serde_json::from_slice(line).map_err(|error| unusable(without_line(&error)))?;
         self.record.clear();
         match meant.encoding.as_deref() {
             None => self.record.extend_from_slice(meant.record.as_bytes()),

@@ -9,7 +9,7 @@ use super::clock::Clock;
 use super::error::RegistryError;
 use super::moves::Move;
 use super::node::{Node, NodeKey};
-use super::queue::Queue;
+use super::queue::RequestQueue;
 use super::request::{Answer, Change, Request, Wish};
 use super::reservation::Reservation;
 use super::url::RegistryUrl;
@@ -24,7 +24,7 @@ use super::url::RegistryUrl;
 /// [`release_reservation`]: Registry::release_reservation
 #[derive(Debug, Clone)]
 pub struct Registry {
-    queue: Queue,
+    queue: RequestQueue,
     clock: Clock,
 }
 
@@ -42,7 +42,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::open`].
     pub async fn open_with_clock(url: &RegistryUrl, clock: Clock) -> Result<Self, RegistryError> {
-        Ok(Self { queue: Queue::start(Backend::open(url).await?), clock })
+        Ok(Self { queue: RequestQueue::start(Backend::open(url).await?), clock })
     }
 
     /// The time now, as the registry counts it, in unix seconds: to compare with a node's times.

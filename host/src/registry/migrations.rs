@@ -21,7 +21,7 @@ pub(super) async fn migrate(session: &mut impl SqlSession) -> Result<(), Backend
 }
 
 /// A statement that is still to be executed, and whether the registry needs it.
-struct Step {
+struct MigrationStep {
     sql: String,
     is_needed: bool,
 }
@@ -29,7 +29,7 @@ struct Step {
 /// Makes everything that is missing. It is looked for again, now that no other program can make it at the
 /// same time.
 async fn complete(session: &mut impl SqlSession) -> Result<(), BackendError> {
-    for Step { sql, is_needed } in missing(session).await? {
+    for MigrationStep { sql, is_needed } in missing(session).await? {
         let Err(error) = session.say(&sql).await else { continue };
         match error.forbidden() {
             Some(words) if is_needed => {
@@ -49,7 +49,7 @@ async fn complete(session: &mut impl SqlSession) -> Result<(), BackendError> {
 
 /// The statements that are still to be executed, in this order. What the registry can do without comes last,
 /// since a user may lack the right.
-async fn missing(session: &mut impl SqlSession) -> Result<Vec<Step>, BackendError> {
+async fn missing(session: &mut impl SqlSession) -> Result<Vec<MigrationStep>, BackendError> {
     let version = session.noted_version().await?;
     if let Some(found) = version.filter(|found| *found > VERSION) {
         return Err(BackendError::Newer { place: session.place(), found, known: VERSION });
@@ -60,7 +60,7 @@ async fn missing(session: &mut impl SqlSession) -> Result<Vec<Step>, BackendErro
         steps.extend(missing_of(table, &found, session)?);
     }
     if version.is_none() {
-        steps.push(Step { sql: session.note_version(VERSION), is_needed: false });
+        steps.push(MigrationStep { sql: session.note_version(VERSION), is_needed: false });
     }
     steps.sort_by_key(|step| !step.is_needed);
     Ok(steps)
@@ -71,7 +71,7 @@ fn missing_of(
     table: &Table,
     found: &FoundTable,
     session: &impl SqlSession,
-) -> Result<Vec<Step>, BackendError> {
+) -> Result<Vec<MigrationStep>, BackendError> {
     let mut needed = Vec::new();
     if found.columns.is_empty() {
         needed.push(table.create(session.dialect()));
@@ -82,9 +82,9 @@ fn missing_of(
     if !found.has_transactions {
         needed.push(format!("ALTER TABLE {} ENGINE = InnoDB", table.name));
     }
-    let mut steps: Vec<_> = needed.into_iter().map(|sql| Step { sql, is_needed: true }).collect();
+    let mut steps: Vec<_> = needed.into_iter().map(|sql| MigrationStep { sql, is_needed: true }).collect();
     if !found.has_index {
-        steps.push(Step { sql: table.create_index(session.dialect()), is_needed: false });
+        steps.push(MigrationStep { sql: table.create_index(session.dialect()), is_needed: false });
     }
     Ok(steps)
 }

@@ -16,20 +16,20 @@ const WAITING_MAX: usize = 64;
 
 /// The way to the database. Requests are served as long as a clone of this is left.
 #[derive(Debug, Clone)]
-pub(super) struct Queue {
-    asked: mpsc::Sender<Asked>,
+pub(super) struct RequestQueue {
+    asked: mpsc::Sender<QueuedRequest>,
     serving: Arc<Mutex<OwnedTask<()>>>,
 }
 
 /// A request on its way.
 #[derive(Debug)]
-struct Asked {
+struct QueuedRequest {
     request: Request,
     now: i64,
     answer: oneshot::Sender<Result<Answer, RegistryError>>,
 }
 
-impl Queue {
+impl RequestQueue {
     /// Starts to serve requests with this database.
     pub(super) fn start(backend: Backend) -> Self {
         let (asked, waiting) = mpsc::channel(WAITING_MAX);
@@ -43,7 +43,7 @@ impl Queue {
     /// If the task that serves the requests did.
     pub(super) async fn ask(&self, request: Request, now: i64) -> Result<Answer, RegistryError> {
         let (answer, answered) = oneshot::channel();
-        if self.asked.send(Asked { request, now, answer }).await.is_ok()
+        if self.asked.send(QueuedRequest { request, now, answer }).await.is_ok()
             && let Ok(result) = answered.await
         {
             return result;
@@ -53,8 +53,8 @@ impl Queue {
     }
 }
 
-async fn serve(mut backend: Backend, mut waiting: mpsc::Receiver<Asked>) {
-    while let Some(Asked { request, now, answer }) = waiting.recv().await {
+async fn serve(mut backend: Backend, mut waiting: mpsc::Receiver<QueuedRequest>) {
+    while let Some(QueuedRequest { request, now, answer }) = waiting.recv().await {
         let result = backend.perform(request, now).await;
         // The caller may have stopped waiting.
         let _ = answer.send(result);

@@ -68,7 +68,7 @@ fn a_named_file_wins_over_the_usual_one_and_must_be_there() {
 fn a_wrong_file_stops_neither_help_nor_workers() {
     let user = User::new().with_file("this is not TOML");
     for words in [&["slave", "--help"][..], &["--help"], &["--version"], &["help", "run"]] {
-        let Err(LoadError::CommandLine(help)) = user.load(words) else { panic!("help was asked for") };
+        let Err(InvocationError::CommandLine(help)) = user.load(words) else { panic!("help was asked for") };
         assert!(!help.use_stderr());
     }
     assert!(user.load(&["worker", "--slot", "0", "--task", "echo"]).is_ok());

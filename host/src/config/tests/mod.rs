@@ -44,7 +44,7 @@ impl User {
         self.home.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn load(&self, words: &[&str]) -> Result<Invocation, LoadError> {
+    fn load(&self, words: &[&str]) -> Result<Invocation, InvocationError> {
         let variables: Vec<(&str, &str)> =
             self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let words = std::iter::once("simplegrid").chain(words.iter().copied()).map(OsString::from);
@@ -90,8 +90,8 @@ impl User {
     fn error(&self, words: &[&str]) -> String {
         let error = self.load(words).expect_err("this is wrong");
         let text = match error {
-            LoadError::CommandLine(error) => error.render().to_string(),
-            LoadError::Config(error) => format!("{:#}", anyhow::Error::from(error)),
+            InvocationError::CommandLine(error) => error.render().to_string(),
+            InvocationError::Config(error) => format!("{:#}", anyhow::Error::from(error)),
         };
         text.replace(self.home.path().to_str().unwrap(), "~")
     }

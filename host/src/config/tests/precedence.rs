@@ -80,7 +80,7 @@ fn the_defaults_are_those_of_net_simplegrid_where_it_had_them() {
 #[test]
 fn without_a_home_a_registry_must_be_named() {
     let load = |words: &[&str]| load(words.iter().map(OsString::from), &Environment::of(&[]));
-    assert!(matches!(load(&["simplegrid", "master"]), Err(LoadError::Config(ConfigError::NoRegistry))));
+    assert!(matches!(load(&["simplegrid", "master"]), Err(InvocationError::Config(ConfigError::NoRegistry))));
     assert!(load(&["simplegrid", "master", "--registry", "sqlite:/g.db"]).is_ok());
     assert!(load(&["simplegrid", "run", "-t", "echo"]).is_ok());
 }

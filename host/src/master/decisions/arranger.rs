@@ -42,18 +42,18 @@ pub(super) struct Arranger {
 /// What waits for an older record.
 #[derive(Debug)]
 enum Waiting {
-    Piece(Piece),
+    Piece(RowsPiece),
     Strand(Strand),
 }
 
 /// The rows of some records that follow each other.
 #[derive(Debug)]
-struct Piece {
+struct RowsPiece {
     records: u64,
     rows: Vec<Bytes>,
 }
 
-impl Piece {
+impl RowsPiece {
     /// The memory that it takes, with what it costs beside its rows.
     fn cost(&self) -> usize {
         PIECE_BYTES + self.rows.iter().map(Bytes::len).sum::<usize>()
@@ -87,7 +87,7 @@ impl Arranger {
         let mut arranger = Self::new(keep_order);
         if keep_order {
             for (first, records) in earlier.iter() {
-                let piece = Piece { records, rows: Vec::new() };
+                let piece = RowsPiece { records, rows: Vec::new() };
                 arranger.wait(first, piece);
             }
             arranger.release();
@@ -114,7 +114,7 @@ impl Arranger {
                 // None of their rows wait, so none can be lost. This is so for every record that failed.
                 self.note(first, records as u64);
             }
-            self.wait(first, Piece { records: records as u64, rows });
+            self.wait(first, RowsPiece { records: records as u64, rows });
         }
     }
 
@@ -174,7 +174,7 @@ impl Arranger {
         }
     }
 
-    fn release_piece(&mut self, piece: Piece) {
+    fn release_piece(&mut self, piece: RowsPiece) {
         self.waiting_bytes -= piece.cost();
         // Without rows they were noted when they were finished.
         if !piece.rows.is_empty() {
@@ -196,7 +196,7 @@ impl Arranger {
         }
     }
 
-    fn wait(&mut self, first: Seq, piece: Piece) {
+    fn wait(&mut self, first: Seq, piece: RowsPiece) {
         self.waiting_bytes += piece.cost();
         self.waiting.insert(first, Waiting::Piece(piece));
     }

@@ -33,7 +33,7 @@ pub struct Counts {
 
 /// What was finished since this was last asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct RunProgress {
     /// The records; their rows were handed out.
     pub newly: RangeSet,
     /// Records that are done, of all that were ever told as finished.
@@ -128,22 +128,22 @@ impl Books {
 
     /// What was finished since the last call, if anything was. It can be relied on as soon as the rows that
     /// were handed out are written. To be called only between events.
-    pub(super) fn take_progress(&mut self) -> Option<Progress> {
+    pub(super) fn take_progress(&mut self) -> Option<RunProgress> {
         let newly = self.arranger.take_finished();
         if newly.is_empty() { None } else { Some(self.progress(newly)) }
     }
 
     /// All that is finished, at the end of a run.
-    pub(super) fn last_progress(&mut self) -> Progress {
+    pub(super) fn last_progress(&mut self) -> RunProgress {
         let newly = self.arranger.take_finished();
         self.progress(newly)
     }
 
-    fn progress(&mut self, newly: RangeSet) -> Progress {
+    fn progress(&mut self, newly: RangeSet) -> RunProgress {
         self.told += newly.len();
         // A record that has failed has no rows to wait for, so all of them are among those that were told.
         let Counts { failed, retried, .. } = self.counts;
-        Progress { newly, done: self.told - failed, failed, retried }
+        RunProgress { newly, done: self.told - failed, failed, retried }
     }
 
     /// Whether the rows of a batch must be told apart: its records do not follow each other, and order

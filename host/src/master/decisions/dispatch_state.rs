@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::action::Action;
 use super::attempt::Verdict;
-use super::books::{Books, Counts, Progress, Reported};
+use super::books::{Books, Counts, Reported, RunProgress};
 use super::earlier::Earlier;
 use super::failure::{FailedRecord, Place, Reason};
 use super::partition::{KeyOf, Partition};
@@ -84,7 +84,7 @@ impl DispatchState {
 
     /// What was finished since the last call, if anything was; at the end of a run, in any case. It can be
     /// relied on once the rows that were handed out so far are written. For runs that can be resumed.
-    pub fn take_progress(&mut self) -> Option<Progress> {
+    pub fn take_progress(&mut self) -> Option<RunProgress> {
         if self.finished { Some(self.books.last_progress()) } else { self.books.take_progress() }
     }
 

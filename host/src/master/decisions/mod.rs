@@ -28,7 +28,7 @@ pub use action::Action;
 pub use dispatch_state::{DispatchState, RunRules};
 pub use partition::KeyOf;
 
-pub(super) use books::{Counts, Progress};
+pub(super) use books::{Counts, RunProgress};
 pub(super) use earlier::Earlier;
 pub(super) use failure::{FailedRecord, Reason};
 pub(super) use range_set::RangeSet;

@@ -30,7 +30,7 @@ pub trait KeyOf: Send {
 
 /// What waits for one slot.
 #[derive(Debug, Default)]
-struct Queue {
+struct SlotQueue {
     /// Records that came back; they are older than all others.
     again: VecDeque<Again>,
     /// Records that were cut off a full builder, and their numbers.
@@ -66,7 +66,7 @@ pub(super) struct Partition {
     /// in two workers at once, and stay in the order of the input.
     joining: Vec<Joining>,
     rendezvous: Option<Rendezvous>,
-    queues: BTreeMap<SlotId, Queue>,
+    queues: BTreeMap<SlotId, SlotQueue>,
     queued_bytes: usize,
     queued_records: u64,
     key: Vec<u8>,
@@ -199,7 +199,7 @@ impl Partition {
     fn redistribute(&mut self) {
         let queues = std::mem::take(&mut self.queues);
         (self.queued_bytes, self.queued_records) = (0, 0);
-        let mut all: Vec<Again> = queues.into_values().flat_map(Queue::into_all).collect();
+        let mut all: Vec<Again> = queues.into_values().flat_map(SlotQueue::into_all).collect();
         all.sort_by_key(|again| again.seq);
         let members = self.members.iter().map(|(slot, identity)| (*slot, *identity));
         self.rendezvous = if self.members.is_empty() { None } else { Some(Rendezvous::new(members)) };
@@ -215,7 +215,7 @@ impl Partition {
     }
 }
 
-impl Queue {
+impl SlotQueue {
     fn is_empty(&self) -> bool {
         self.again.is_empty() && self.ready.is_empty() && self.filling.is_empty()
     }

@@ -19,7 +19,7 @@ const SHOWN_BYTES_MAX: usize = 200;
 
 /// One line of the file. `docs/failed-records.md` describes it.
 #[derive(Serialize)]
-struct Line<'a> {
+struct FailedRecordLine<'a> {
     seq: u64,
     record: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,7 +153,7 @@ impl FailedWriter {
             Some(place) => (Some(place.node.as_str()), Some(place.slot.0)),
             None => (None, None),
         };
-        let line = Line {
+        let line = FailedRecordLine {
             seq: failed.seq.0,
             record,
             encoding,

@@ -45,7 +45,7 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct WorkerSlot {
     epoch: Epoch,
     phase: Phase,
     /// Items that wait here because the worker has as many as it may have.
@@ -58,7 +58,7 @@ struct Slot {
     start_failures: u32,
 }
 
-impl Slot {
+impl WorkerSlot {
     fn is_busy(&self) -> bool {
         self.at_worker > 0 || self.held > 0 || !self.queue.is_empty()
     }
@@ -73,7 +73,7 @@ impl Slot {
 /// The state of a slave's workers.
 #[derive(Debug)]
 pub(super) struct PoolState {
-    slots: Vec<Slot>,
+    slots: Vec<WorkerSlot>,
     /// Whether the pool works for a master.
     attached: bool,
     stopping: bool,
@@ -82,7 +82,7 @@ pub(super) struct PoolState {
 impl PoolState {
     /// A pool with that many slots, and the actions that start it.
     pub(super) fn new(slots: u16, now: Instant) -> (Self, Vec<PoolAction>) {
-        let slot = || Slot {
+        let slot = || WorkerSlot {
             epoch: Epoch::default(),
             phase: Phase::Starting,
             queue: VecDeque::new(),
@@ -355,7 +355,7 @@ impl PoolState {
     }
 
     /// The slot of a worker, if that worker still has it.
-    fn slot_of(&mut self, id: WorkerId) -> Option<&mut Slot> {
+    fn slot_of(&mut self, id: WorkerId) -> Option<&mut WorkerSlot> {
         self.slots.get_mut(usize::from(id.slot.0)).filter(|slot| slot.epoch == id.epoch)
     }
 

@@ -1,5 +1,7 @@
 //! How the code looks where rustfmt and clippy have no opinion: comments, imports, visibility.
 
+use std::collections::BTreeMap;
+
 use super::finding::{Finding, expect_none};
 use super::source_file::SourceFile;
 use super::uses::Use;
@@ -193,4 +195,31 @@ mod tests {
             0
         );
     }
+}
+
+/// The name of the type that a line declares at the top of its file.
+fn declared_type(line: &str) -> Option<&str> {
+    let words = line.trim_start_matches("pub").trim_start_matches("(crate)").trim_start_matches("(super)");
+    let mut words = words.split_whitespace();
+    let is_type = matches!(words.next(), Some("struct" | "enum" | "trait" | "type"));
+    let name = words.next()?.split(['<', '(', ':', ';', '{', '=']).next()?;
+    (is_type && !line.starts_with(' ')).then_some(name)
+}
+
+#[test]
+fn no_two_types_of_the_program_share_a_name() {
+    let mut files_of: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    for file in host() {
+        for (number, line) in file.code() {
+            if let Some(name) = declared_type(line) {
+                let finding = Finding::new(&file.path, number, name);
+                files_of.entry(name.to_owned()).or_default().push(finding);
+            }
+        }
+    }
+    assert!(files_of.len() > 100, "no types are found: this test checks nothing");
+    expect_none(
+        "One word for each idea, and one idea for each word: the type that came later, or means less, says more.",
+        files_of.into_values().filter(|all| all.len() > 1).flatten(),
+    );
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Seq;
-use crate::master::decisions::{Progress, RangeSet};
+use crate::master::decisions::{RangeSet, RunProgress};
 
 /// How far a run was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +28,14 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     /// A checkpoint at which the failed-records file has so many bytes. The bytes of the output are not known
     /// yet.
-    pub(crate) fn new(progress: &Progress, failed_bytes: u64, complete: bool) -> Self {
+    pub(crate) fn new(progress: &RunProgress, failed_bytes: u64, complete: bool) -> Self {
         let mut at = 0;
         let ranges = progress.newly.iter().map(|(first, records)| {
             let gap = first.0 - std::mem::replace(&mut at, first.0 + records);
             (gap, records)
         });
         let ranges = ranges.collect();
-        let Progress { done, failed, retried, .. } = *progress;
+        let RunProgress { done, failed, retried, .. } = *progress;
         Self { ranges, done, failed, retried, output_bytes: 0, failed_bytes, complete }
     }
 

@@ -14,7 +14,7 @@ use super::journal_file::JournalFile;
 use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
 use crate::ids::{RunId, Seq};
-use crate::master::decisions::{Earlier, Progress, RangeSet};
+use crate::master::decisions::{Earlier, RangeSet, RunProgress};
 use crate::master::output::output_target::OutputTarget;
 use crate::master::output::result_writer::{ResultWriter, WriteFailure};
 use crate::master::output::write_error::WriteError;
@@ -56,7 +56,7 @@ fn header() -> Header {
 fn checkpoint(first: u64, records: u64, done: u64) -> Checkpoint {
     let mut newly = RangeSet::default();
     newly.insert(Seq(first), records);
-    Checkpoint::new(&Progress { newly, done, failed: 0, retried: 0 }, 0, false).with_output_bytes(done * 2)
+    Checkpoint::new(&RunProgress { newly, done, failed: 0, retried: 0 }, 0, false).with_output_bytes(done * 2)
 }
 
 /// A journal with so many checkpoints of ten records, and where its entries end.
@@ -138,11 +138,11 @@ proptest! {
             newly.insert(Seq(first), records);
         }
         let failed = failed.min(newly.len());
-        let progress = Progress { done: newly.len() - failed, newly, failed, retried: 3 };
+        let progress = RunProgress { done: newly.len() - failed, newly, failed, retried: 3 };
         let checkpoint = Checkpoint::new(&progress, 7, true).with_output_bytes(99);
         let mut bytes = entry::encode_header(RUN, &header()).unwrap();
         bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
-        let Progress { newly: finished, done, failed, retried } = progress;
+        let RunProgress { newly: finished, done, failed, retried } = progress;
         let earlier = Earlier { finished, done, failed, retried };
         let saved = Saved { earlier, output_bytes: 99, failed_bytes: 7, complete: true };
         prop_assert_eq!(entry::read(&bytes[..]).unwrap().saved, saved);
