@@ -16,6 +16,7 @@ use crate::config::LocalRunConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::RunId;
 use crate::master::{self, Ending, LINK_EVENTS, TaskIdentity};
+use crate::owned_task;
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
 use crate::slave::{self, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
@@ -75,7 +76,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let ending = Ending { shutdown_slaves: false, begins: None, harvest: None };
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
     // A session that is cut off must not ask anything more of the sink.
-    links.shutdown().await;
+    owned_task::cancel_all(&mut links).await;
     let patience = StopPatience { finish_by: Instant::now() + STOP_MAX, reap_max: REAP_MAX };
     // Workers that are not reaped by then end on their own: they were killed.
     let _ = pool.stop(patience, shutdown.second()).await;
@@ -83,7 +84,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         // Files are completed, no matter how the run has ended.
         sink.end_session().await;
     }
-    tasks.shutdown().await;
+    owned_task::cancel_all(&mut tasks).await;
     status
 }
 

@@ -28,6 +28,17 @@ impl<T: Send + 'static> OwnedTask<T> {
     }
 }
 
+/// Cancels all tasks of a set, and waits until they have ended.
+///
+/// # Panics
+/// If one of them did.
+pub(crate) async fn cancel_all<T: 'static>(tasks: &mut JoinSet<T>) {
+    tasks.abort_all();
+    while let Some(ended) = tasks.join_next().await {
+        outcome(ended);
+    }
+}
+
 /// What a task came to; `None` if it was cancelled. A task that panicked is a fault of ours: the process must
 /// not go on as if nothing had happened.
 ///

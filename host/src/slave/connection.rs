@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
-use super::door::{self, Admitted, Closed, Door, EndOrder, Inside, MakeRoom};
+use super::door::{self, Admitted, Closed, Door, EndOrder, Guest, Inside};
 use super::lines::{self, LineClient, LineService};
 use super::master_session::{self, SessionEnd};
 use super::pool::RunRequest;
@@ -22,15 +22,11 @@ const FRAMES_MAX: usize = 8;
 
 /// Serves one connection to its end. Until it is a master's or sends lines, it may have to make room for
 /// others. `lines` is there if clients with lines are served, too.
-pub(super) async fn serve(
-    stream: TcpStream,
-    door: Arc<Door>,
-    lines: Option<Arc<LineService>>,
-    make_room: MakeRoom,
-) {
+pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, lines: Option<Arc<LineService>>, guest: Guest) {
     let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
+    let Guest { make_room, has_spoken } = guest;
     let inside = tokio::select! {
-        inside = door::let_in(stream, &door, lines.is_some()) => inside,
+        inside = door::let_in(stream, &door, lines.is_some(), &has_spoken) => inside,
         Ok(()) = make_room => Err(Closed::MadeRoom),
     };
     match (inside, lines) {

@@ -18,7 +18,7 @@ use super::registration::{Registration, RowEvent};
 use super::sink_store::open_sink;
 use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
-use crate::owned_task::outcome;
+use crate::owned_task::{cancel_all, outcome};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
@@ -220,8 +220,8 @@ impl SlaveNode<'_> {
             tokio::select! {
                 accepted = door::accept(&listener, waiting_room.closed_until(Instant::now())) => match accepted {
                     Ok(stream) => {
-                        let make_room = waiting_room.enter(Instant::now());
-                        sessions.spawn(connection::serve(stream, door.clone(), lines.clone(), make_room));
+                        let guest = waiting_room.enter(Instant::now());
+                        sessions.spawn(connection::serve(stream, door.clone(), lines.clone(), guest));
                     }
                     Err(error) => {
                         tracing::warn!("a connection could not be accepted: {error}");
@@ -269,7 +269,7 @@ impl SlaveNode<'_> {
             }
             _ = self.shutdown.second() => {}
         }
-        sessions.shutdown().await;
+        cancel_all(&mut sessions).await;
     }
 
     /// Workers, row, report: the order of every end.

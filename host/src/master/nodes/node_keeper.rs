@@ -295,7 +295,7 @@ impl Keeping {
 
     /// Gives every row back, also those whose links have not ended.
     async fn give_back(mut self) {
-        self.jobs.shutdown().await;
+        owned_task::cancel_all(&mut self.jobs).await;
         let released = self.keeper.registry.release_reservation(&self.keeper.reservation).await;
         self.note_registry(released, "release the nodes");
     }

@@ -9,6 +9,7 @@ use super::closed::{Closed, RESERVATION_BYTES_MAX};
 use super::first_bytes::{self, Caller};
 use super::occupancy::Occupied;
 use super::slave_door::{Door, EndOrder};
+use super::waiting_room::HasSpoken;
 use crate::limits::SILENCE_MAX;
 use crate::slave::admin_command;
 use crate::slave::pool::RunRequest;
@@ -43,34 +44,37 @@ pub(crate) enum Inside<'a> {
     Empty,
 }
 
-/// Finds out what kind of peer it is. `takes_lines` says whether clients with lines are let in, too.
+/// Finds out what kind of peer it is. `takes_lines` says whether clients with lines are let in, too;
+/// `has_spoken` is noted when it turns out to speak our protocol.
 ///
 /// # Errors
 /// Why the connection is closed.
-pub(crate) async fn let_in(
+pub(crate) async fn let_in<'d>(
     mut stream: TcpStream,
-    door: &Door,
+    door: &'d Door,
     takes_lines: bool,
-) -> Result<Inside<'_>, Closed> {
+    has_spoken: &HasSpoken,
+) -> Result<Inside<'d>, Closed> {
     if !takes_lines {
-        return let_in_ours(stream, None, door).await;
+        return let_in_ours(stream, None, door, has_spoken).await;
     }
     match first_bytes::read(&mut stream).await? {
         Caller::Gone => Ok(Inside::Empty),
-        Caller::Ours(preamble) => let_in_ours(stream, Some(preamble), door).await,
+        Caller::Ours(preamble) => let_in_ours(stream, Some(preamble), door, has_spoken).await,
         Caller::Lines(beginning) => Ok(Inside::Lines(stream, beginning)),
     }
 }
 
 /// Shakes hands. An administrator is served here; a master is returned.
-async fn let_in_ours(
+async fn let_in_ours<'d>(
     stream: TcpStream,
     preamble: Option<[u8; PREAMBLE_BYTES]>,
-    door: &Door,
-) -> Result<Inside<'_>, Closed> {
+    door: &'d Door,
+    has_spoken: &HasSpoken,
+) -> Result<Inside<'d>, Closed> {
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
-    let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write, preamble));
+    let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write, preamble, has_spoken));
     let (mut reader, mut writer, hello) = handshake.await.map_err(|_| Closed::Silent)??;
     match hello.role {
         Role::Administrator => {
@@ -102,11 +106,13 @@ async fn shake_hands(
     mut read: OwnedReadHalf,
     mut write: OwnedWriteHalf,
     preamble: Option<[u8; PREAMBLE_BYTES]>,
+    has_spoken: &HasSpoken,
 ) -> Result<(FrameReader<OwnedReadHalf>, FrameWriter<OwnedWriteHalf>, Hello), Closed> {
     match preamble {
         Some(theirs) => answer_preamble(theirs, &mut write).await?,
         None => exchange_preambles(&mut read, &mut write).await?,
     }
+    has_spoken.note();
     let mut reader = FrameReader::new(read, FrameLimits::HANDSHAKE);
     let mut writer = FrameWriter::new(write);
     match reader.next::<MasterToSlave>().await? {

@@ -20,4 +20,4 @@ pub(super) use line_queue::{LINE_CLIENTS_MAX, LineQueue};
 pub(super) use occupancy::Occupied;
 pub(super) use port::{accept, open};
 pub(super) use slave_door::{Door, EndOrder};
-pub(super) use waiting_room::{MakeRoom, WaitingRoom};
+pub(super) use waiting_room::{Guest, WaitingRoom};

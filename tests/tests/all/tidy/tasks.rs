@@ -32,6 +32,10 @@ fn panics_are_passed_on_in_one_place() {
         "`owned_task::outcome` passes on the panic of a task that was joined.",
         lines_with("resume_unwind"),
     );
+    expect_none(
+        "`JoinSet::shutdown` drops the panics of its tasks; `owned_task::cancel_all` does not.",
+        lines_with("s.shutdown().await"),
+    );
 }
 
 /// Durations that stand bare in the code of a file, outside a constant.
