@@ -12,7 +12,7 @@ pub struct RawRecords<'a> {
 }
 
 impl<'a> RawRecords<'a> {
-    /// Records in the three parts in which they travel (see [`Parts`](super::Parts)).
+    /// Records in the three parts in which they travel (see `Parts`).
     pub fn new(base: u32, table: &'a [u8], data: &'a [u8]) -> Self {
         Self { base, table, data }
     }
