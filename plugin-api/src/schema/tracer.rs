@@ -4,8 +4,8 @@ use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::field::{Field, Kind};
 use super::sample::SAMPLES;
-use super::{Field, Kind};
 use crate::text::TextError;
 use crate::text::serde_calls::{newtypes_are_looked_through, unit_structs_are_units};
 
