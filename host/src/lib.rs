@@ -9,6 +9,7 @@ mod exit_code;
 mod log;
 mod owned_task;
 mod shutdown;
+mod stderr;
 mod stdout;
 
 mod local_run;
@@ -34,7 +35,6 @@ mod limits;
 pub mod internals;
 
 use std::env;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use config::{Command, Environment, Invocation, InvocationError};
@@ -42,6 +42,12 @@ use exit_code::{ExitStatus, UsageError};
 
 /// The whole program: reads the command line, does what it says, and returns the exit status.
 pub fn main_impl() -> ExitCode {
+    let status = obey();
+    stderr::flush();
+    status
+}
+
+fn obey() -> ExitCode {
     match config::load(env::args_os(), &Environment::of_this_process()) {
         Ok(invocation) => start(invocation).into(),
         Err(InvocationError::CommandLine(help_or_error)) => {
@@ -81,7 +87,6 @@ fn run(command: Command) -> Result<ExitStatus, anyhow::Error> {
 
 /// Tells the user what went wrong, with every cause, in one line.
 fn failed(error: &anyhow::Error, status: ExitStatus) -> ExitStatus {
-    // If stderr is closed, there is no one left to tell.
-    let _ = writeln!(io::stderr(), "simplegrid: error: {error:#}");
+    stderr::say_last(format_args!("error: {error:#}"));
     status
 }

@@ -1,8 +1,8 @@
 //! What the program says on stderr while it runs: one short line per event, for people. It never writes to
 //! stdout, which belongs to the results.
 
+use std::fmt;
 use std::time::SystemTime;
-use std::{fmt, io};
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogSettings;
+use crate::stderr::StderrPiece;
 
 /// Bright red and yellow stand out on dark and on light terminals.
 const RED: &str = "\x1b[1;31m";
@@ -42,7 +43,7 @@ pub(crate) fn init(settings: &LogSettings) -> Result<(), LogError> {
         .with_env_filter(filter(settings)?)
         .with_ansi(settings.colour)
         .event_format(LogLine { role: settings.role, time: settings.time })
-        .with_writer(io::stderr)
+        .with_writer(StderrPiece::default)
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(())
@@ -111,6 +112,7 @@ fn write_level(writer: &mut Writer<'_>, level: Level) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::{Arc, Mutex};
 
     use super::*;

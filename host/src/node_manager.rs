@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::config::{NodeManagerConfig, NodeVerb};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Node, NodeKey, NodeState, Registry};
-use crate::stdout;
 use crate::wire::{self, MasterToSlave};
+use crate::{stderr, stdout};
 
 /// How long the node manager waits for a slave to end: twice the usual time to drain.
 const END_MAX: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
         NodeVerb::Shutdown => shut_down(&registry, &key).await,
         NodeVerb::Prune { silent_for } => {
             for key in registry.prune(silent_for).await? {
-                eprintln!("simplegrid: {key} has been removed");
+                stderr::say_last(format_args!("{key} has been removed"));
             }
             Ok(ExitStatus::Done)
         }
@@ -50,7 +50,7 @@ async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
 }
 
 fn say(node: &Node) -> anyhow::Result<ExitStatus> {
-    eprintln!("simplegrid: {} is {}", node.key, node.state.as_str());
+    stderr::say_last(format_args!("{} is {}", node.key, node.state.as_str()));
     Ok(ExitStatus::Done)
 }
 
@@ -67,7 +67,7 @@ async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitSta
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             _ => {
-                eprintln!("simplegrid: {key} has ended");
+                stderr::say_last(format_args!("{key} has ended"));
                 return Ok(ExitStatus::Done);
             }
         }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::config::TaskCommand;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::plugin::{self, Argument, Column, Manifest, OutputKind, TaskManifest};
-use crate::stdout;
 use crate::wire::{WorkerLimits, WorkerStart};
 use crate::worker::{self, LaunchError};
+use crate::{stderr, stdout};
 
 /// Shows one plugin, or lists all that can be named without a path.
 ///
@@ -52,12 +52,12 @@ async fn list(task_path: &[PathBuf]) -> anyhow::Result<ExitStatus> {
                 let tasks: Vec<_> = manifest.tasks.iter().map(|task| task.name.as_str()).collect();
                 let _ = writeln!(text, "{name}  {}  {}", tasks.join(", "), library.display());
             }
-            Err(error) => eprintln!("simplegrid: {name}: {error}"),
+            Err(error) => stderr::say_last(format_args!("{name}: {error}")),
         }
     }
     if text.is_empty() {
-        eprintln!(
-            "simplegrid: no plugins were found; put libraries beside the program, or name their directory in SIMPLEGRID_TASK_PATH"
+        stderr::say_last(
+            "no plugins were found; put libraries beside the program, or name their directory in SIMPLEGRID_TASK_PATH",
         );
     }
     stdout::print(&text)

@@ -20,6 +20,7 @@ use crate::ids::RunId;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::record::{Format, InputSource, ReadLimits, RecordReader};
 use crate::shutdown::Shutdown;
+use crate::stderr;
 use crate::wire::Role;
 
 /// Events of links that may wait for the dispatcher: enough that links seldom wait for each other.
@@ -83,13 +84,13 @@ pub(crate) async fn run_records(
     let was_complete = plan.results.is_complete();
     let report = dispatcher::run(plan, events, shutdown).await;
     if let RunEnd::CannotGoOn(message) | RunEnd::NoNode(message) | RunEnd::OtherRun(message) = &report.end {
-        eprintln!("simplegrid: error: {message}");
+        stderr::say_last(format_args!("error: {message}"));
     }
     for problem in &report.sinks.problems {
-        eprintln!("simplegrid: error: {problem}");
+        stderr::say_last(format_args!("error: {problem}"));
     }
     if !settings.quiet {
-        report.sinks.delivered.iter().for_each(|delivered| eprintln!("simplegrid: {delivered}"));
+        report.sinks.delivered.iter().for_each(stderr::say_last);
         say_how_to_go_on(&report, was_complete);
     }
     let summary = Summary::new(&report, began.elapsed());
@@ -97,7 +98,7 @@ pub(crate) async fn run_records(
         summary.write(path)?;
     }
     if !settings.quiet && !matches!(report.end, RunEnd::OutputClosed) {
-        eprintln!("simplegrid: {summary}");
+        stderr::say_last(summary);
     }
     Ok(output::exit_status(&report))
 }
@@ -106,9 +107,9 @@ pub(crate) async fn run_records(
 fn say_how_to_go_on(report: &RunReport, was_complete: bool) {
     let ended_early = matches!(report.end, RunEnd::Drained(_) | RunEnd::Stopped(_) | RunEnd::CannotGoOn(_));
     if report.can_be_resumed && ended_early {
-        eprintln!("simplegrid: run the same command again to go on from here");
+        stderr::say_last("run the same command again to go on from here");
     } else if was_complete && matches!(report.end, RunEnd::Finished) {
-        eprintln!("simplegrid: nothing is left to do: the journal says that every record is finished");
+        stderr::say_last("nothing is left to do: the journal says that every record is finished");
     }
 }
 

@@ -132,6 +132,21 @@ fn libraries_are_loaded_in_one_place() {
 }
 
 #[test]
+fn stderr_is_written_in_one_place() {
+    let asks_only = |line: &str| {
+        ["is_terminal", "terminal_size", "dup2_stdout", "use_stderr()"].iter().any(|word| line.contains(word))
+    };
+    let files: Vec<_> = host().into_iter().filter(|file| file.path != "host/src/stderr.rs").collect();
+    let found = lines_with(&files, &["eprint", "stderr()"]);
+    let wrong: Vec<_> = found.into_iter().map(|(_, line)| line).filter(|line| !asks_only(line)).collect();
+    assert!(
+        wrong.is_empty(),
+        "`stderr::say` does not wait for a reader that has stopped:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
 fn surroundings_are_looked_at_in_one_place() {
     let words = ["env::var", "env::args", "env::current", "env::temp_dir", "use std::env"];
     expect_only_in(&words, "`config`", |file| {

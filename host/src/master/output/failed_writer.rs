@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::master::decisions::FailedRecord;
 use crate::record::Format;
+use crate::stderr;
 
 /// Failures that are shown when there is no file for them: enough to see what goes wrong.
 const SHOWN_MAX: u64 = 10;
@@ -181,7 +182,7 @@ impl FailedWriter {
             let more = self.shown - SHOWN_MAX;
             match self.shown_in {
                 ShownIn::Stderr => {
-                    eprintln!("simplegrid: {more} more records failed; --failed FILE keeps all of them");
+                    stderr::say(format_args!("{more} more records failed; --failed FILE keeps all of them"));
                 }
                 ShownIn::Log => tracing::warn!("… and {more} more records failed"),
             }
@@ -210,7 +211,7 @@ impl FailedWriter {
         let (number, word, message) = (failed.seq.0 + 1, failed.reason.word(), &failed.message);
         let line = format!("record {number} failed, {word}: {message}{times}: {shown:?}{more}");
         match self.shown_in {
-            ShownIn::Stderr => eprintln!("simplegrid: {line}"),
+            ShownIn::Stderr => stderr::say(line),
             ShownIn::Log => tracing::warn!("{line}"),
         }
     }
