@@ -78,6 +78,11 @@ impl Sent {
         self.open - self.held
     }
 
+    /// Whether its worker has not got through it yet, as far as was reported.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.unreturned() > 0
+    }
+
     /// The number of the first record, if the others follow it and nothing is known of any yet.
     pub(super) fn untouched_from(&self) -> Option<Seq> {
         match (&self.seqs, &self.states) {
