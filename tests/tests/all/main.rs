@@ -26,6 +26,7 @@ mod registry_servers;
 mod run;
 mod signals;
 mod sinks;
+mod standstill;
 mod tidy;
 mod torture;
 mod usage;

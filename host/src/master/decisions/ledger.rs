@@ -276,6 +276,13 @@ impl Ledger {
         blame.is_some_and(is_open) || batches.filter_map(|id| self.batches.get(id)).any(|sent| sent.held > 0)
     }
 
+    /// The batch that has been at a worker for longest, or is held if there is none; and how many slots have
+    /// records beside that one. Looks at all batches.
+    pub(super) fn oldest(&self) -> Option<(&Sent, usize)> {
+        let oldest = self.batches.iter().min_by_key(|(id, sent)| (!sent.is_under_way(), id.0));
+        oldest.map(|(_, sent)| (sent, self.by_slot.len() - 1))
+    }
+
     /// Whether nothing is in flight and nothing held.
     pub(super) fn is_empty(&self) -> bool {
         self.batches.is_empty()

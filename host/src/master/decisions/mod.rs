@@ -22,6 +22,7 @@ mod range_set;
 mod retry_queue;
 mod slot;
 mod slots;
+mod standstill;
 mod strand;
 
 pub use action::Action;
@@ -32,3 +33,4 @@ pub(super) use books::{Counts, RunProgress};
 pub(super) use earlier::Earlier;
 pub(super) use failure::{FailedRecord, Reason};
 pub(super) use range_set::RangeSet;
+pub(super) use standstill::{Standstill, WaitsFor};

@@ -1,6 +1,7 @@
 //! The slots of a run: which of them can take a batch, and which one is next. Pure.
 
 mod kept_node;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

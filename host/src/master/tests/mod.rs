@@ -5,3 +5,4 @@ mod lost_nodes;
 mod random_runs;
 mod rules;
 mod test_run;
+mod waiting;
