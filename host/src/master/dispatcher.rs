@@ -16,13 +16,14 @@ use tokio::time::MissedTickBehavior;
 use farewell::Farewell;
 use peer::Peer;
 
-use super::decisions::{Action, DispatchState, Reason, Standstill};
+use super::decisions::{Action, DispatchState, Reason};
 use super::nodes::LinkEvent;
 use super::output::{ProgressLine, Results, WriteFailure};
 use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::NodeId;
 use crate::record::{Input, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
+use crate::standstill::Standstill;
 use crate::wire::{Batch, Frame, MasterToSlave};
 
 /// How often the run is told that time passes: a retry that is due is noticed within this time.

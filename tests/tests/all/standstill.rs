@@ -52,3 +52,14 @@ fn a_run_that_waits_for_input_says_nothing() {
     let idle = idle.finish().expect(0);
     assert!(!idle.stderr.contains("nothing has ended"), "{}", idle.stderr);
 }
+
+#[test]
+fn a_slave_whose_workers_end_nothing_says_so_in_its_log() {
+    let grid = Grid::new();
+    let slave = grid.noting_slave();
+    let mut master = grid.master().start();
+    master.write(format!("{}\n", grid.gate("gate")));
+    slave.wait_for_stderr("warning: nothing has ended for 10s: workers are busy slot=");
+    grid.open_gate("gate");
+    master.finish().expect(0);
+}

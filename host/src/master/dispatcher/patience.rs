@@ -1,4 +1,4 @@
-//! A run in which nothing ends says what it waits for. `decisions/standstill.rs` decides when; this says it.
+//! A run in which nothing ends says what it waits for. `standstill.rs` decides when; this says it.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 use super::{Dispatcher, RunPlan, TICK};
-use crate::master::decisions::{Standstill, WaitsFor};
+use crate::master::decisions::WaitsFor;
 use crate::master::run_end::RunEnd;
+use crate::standstill::Standstill;
 
 impl Dispatcher {
     /// Says what the run waits for, if nothing has ended for a while.

@@ -3,7 +3,7 @@
 use super::DispatchState;
 use crate::master::decisions::books::Counts;
 use crate::master::decisions::ledger::Sent;
-use crate::master::decisions::standstill::WaitsFor;
+use crate::master::decisions::waits_for::WaitsFor;
 
 impl DispatchState {
     /// How many executions have ended, as far as they are counted: while this stays the same, nothing ends.
