@@ -30,6 +30,7 @@ mod wire;
 
 mod ids;
 mod limits;
+mod standstill;
 
 #[doc(hidden)]
 pub mod internals;

@@ -4,6 +4,7 @@
 mod farewell;
 mod hearing;
 mod leave;
+mod patience;
 mod peer;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::NodeId;
 use crate::record::{Input, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
+use crate::standstill::Standstill;
 use crate::wire::{Batch, Frame, MasterToSlave};
 
 /// How often the run is told that time passes: a retry that is due is noticed within this time.
@@ -55,6 +57,7 @@ struct Dispatcher {
     /// Input that was read and has no place yet. It is read all the same, because it may be the end.
     next_input: Option<Input>,
     farewell: Farewell,
+    standstill: Standstill,
     nodes_used: usize,
     nodes_lost: usize,
     /// Why the last node was lost: what the user needs to know if no other takes its place.
@@ -72,6 +75,7 @@ pub(super) async fn run(
         peers: HashMap::new(),
         next_input: None,
         farewell: Farewell::default(),
+        standstill: Standstill::new(Instant::now()),
         nodes_used: 0,
         nodes_lost: 0,
         last_loss: None,
@@ -155,11 +159,6 @@ impl Dispatcher {
         RunReport { end, counts, nodes_used, nodes_lost, can_be_resumed, sinks }
     }
 
-    async fn finish_results(&mut self, end: RunEnd) -> RunEnd {
-        let RunPlan { results, state, write_failure, .. } = &mut self.plan;
-        results.finish(end, state, write_failure).await
-    }
-
     fn wants_input(&self) -> bool {
         self.next_input.is_none() && !self.plan.state.input_has_ended()
     }
@@ -172,8 +171,10 @@ impl Dispatcher {
     }
 
     fn on_tick(&mut self) -> Step {
+        let now = Instant::now();
         self.plan.progress.show(&self.plan.state.counts());
-        let actions = self.plan.state.on_tick(Instant::now());
+        self.say_if_nothing_ends(now);
+        let actions = self.plan.state.on_tick(now);
         self.perform(actions)
     }
 

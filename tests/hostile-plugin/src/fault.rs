@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
-use std::{hint, thread};
+use std::{fs, hint, thread};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{Signal, kill, raise};
+use nix::unistd::getppid;
 use simplegrid_plugin_api::{Error, Line, Output, Result};
 
 /// Address space of a worker that allocates for ever: far more than a task needs beside its scoreboard, and
@@ -27,6 +28,8 @@ pub(crate) enum Fault<'a> {
     Segv,
     /// `exit0`: ends the process as if all were well.
     Exit,
+    /// `kill-slave`: kills the process that its worker belongs to.
+    KillSlave,
     /// `hang`: never returns.
     Hang,
     /// `oom`: allocates until there is no more memory.
@@ -72,6 +75,7 @@ impl<'a> Fault<'a> {
             ("abort", _) => Self::Abort,
             ("segv", _) => Self::Segv,
             ("exit0", _) => Self::Exit,
+            ("kill-slave", _) => Self::KillSlave,
             ("hang", _) => Self::Hang,
             ("oom", _) => Self::Oom,
             ("huge", Some(bytes)) => Self::Huge(bytes as usize),
@@ -98,6 +102,7 @@ impl<'a> Fault<'a> {
             Self::Abort => process::abort(),
             Self::Segv => segv(),
             Self::Exit => process::exit(0),
+            Self::KillSlave => kill_slave(),
             Self::Hang => hang(),
             Self::Oom => allocate_for_ever(),
             Self::Huge(bytes) => output.line(&vec![b'x'; bytes]),
@@ -139,6 +144,17 @@ fn segv() -> ! {
         // It cannot fail: the signal exists.
         let _ = raise(Signal::SIGSEGV);
     }
+}
+
+/// A worker whose slave is gone already has another parent, which must live.
+fn kill_slave() -> ! {
+    let parent = getppid();
+    let program = |process: String| fs::read_link(format!("/proc/{process}/exe")).ok();
+    if program(parent.to_string()).is_some_and(|exe| Some(exe) == program("self".to_owned())) {
+        // If it has just ended, that is what is wanted.
+        let _ = kill(parent, Signal::SIGKILL);
+    }
+    process::abort()
 }
 
 /// Fills memory; never returns.

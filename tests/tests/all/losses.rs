@@ -154,6 +154,31 @@ fn late_answers_of_a_slave_that_was_given_up_are_dropped() {
 }
 
 #[test]
+fn a_record_that_kills_its_slave_condemns_no_other() {
+    let grid = Grid::new();
+    let mut slave = grid.noting_slave();
+    let input = format!("{}kill-slave\n{}", numbered("sleep 1 ", 600), numbered("sleep 1 b", 600));
+    let master = grid.master().args("--reallocate-every 200ms --wait-nodes 40s").path("--failed", "failed");
+    let mut master = master.input(&input).start();
+    wait::until("the run ends", || {
+        if !slave.is_running() && master.is_running() {
+            slave = grid.noting_slave();
+        }
+        !master.is_running()
+    });
+    let master = master.wait().expect(1).expect_counts(1201, 1200, 1);
+    let [guilty] = &grid.failed("failed")[..] else { panic!("{}", master.stderr) };
+    assert_eq!((guilty.reason.as_str(), guilty.record.as_str()), ("lost", "kill-slave"), "{guilty:?}");
+    let executions = grid.side_log("log").count("kill-slave");
+    assert_eq!(guilty.attempts as usize, executions, "{guilty:?}");
+    let mut rows: Vec<_> = master.text().lines().map(str::to_owned).collect();
+    rows.sort();
+    let mut expected: Vec<_> = input.lines().filter(|line| *line != "kill-slave").collect();
+    expected.sort();
+    assert!(rows == expected, "a row is missing, or comes twice");
+}
+
+#[test]
 fn a_slave_that_was_killed_can_be_started_again() {
     let grid = Grid::new();
     let slave = grid.slave("echo");

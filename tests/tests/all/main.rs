@@ -27,6 +27,7 @@ mod run;
 mod signals;
 mod sinks;
 mod stalled;
+mod standstill;
 mod tidy;
 mod torture;
 mod usage;

@@ -5,9 +5,20 @@ use bytes::Bytes;
 use super::failure::{FailedRecord, Place, Reason};
 use crate::ids::{Seq, SlotId};
 
-/// Losses with a worker or a node that one record may suffer before it is given up: a record that brings
-/// whole nodes down must not go round for ever.
+/// Losses with a worker that one record may suffer before it is given up: something about it kills those that
+/// hold it.
 const LOSSES_MAX: u32 = 10;
+
+/// Losses with a node after which a record is a suspect: once is bad luck, and twice may be more.
+const NODE_LOSSES_OF_SUSPECTS: u32 = 2;
+/// Losses with a node that a suspect may suffer, although nothing else was there, before it is given up. One
+/// would do if nodes were lost only because of records. They are also killed from outside, and a record that
+/// runs for hours can be there each time.
+const NODE_LOSSES_ALONE_MAX: u32 = 2;
+
+/// Records that travel together once they were lost with a node: so few that hardly any are suspects if it
+/// happens again, and enough that the others are soon through.
+const LOST_TOGETHER_MAX: usize = 16;
 
 /// How often a record was tried, and what went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,17 +27,37 @@ pub(super) struct Tries {
     pub attempts: u32,
     /// Attempts that failed because of the record itself: `--retries` bounds these.
     pub faults: u32,
-    /// Attempts that were lost with a node, or with a worker that died on none of its records.
+    /// Attempts that were lost with a worker that died on none of its records.
     pub losses: u32,
+    /// Attempts that may have begun, and were lost with a node.
+    pub node_losses: u32,
     /// How often it was held when a task crashed in `flush`.
     pub flush_crashes: u32,
 }
 
 impl Tries {
-    /// Whether it was held more than once when a task crashed in `flush`: the next time it must be alone at
-    /// its worker, to be cleared or convicted.
+    /// Whether it must be alone at its worker, to be cleared or convicted: it was held more than once when a
+    /// task crashed in `flush`, or it may bring nodes down.
     pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect_of_flush() || self.needs_node()
+    }
+
+    fn is_suspect_of_flush(&self) -> bool {
         self.flush_crashes > 1
+    }
+
+    /// Whether it must be alone at its whole node, because it may be what brings nodes down.
+    pub(super) fn needs_node(&self) -> bool {
+        self.node_losses >= NODE_LOSSES_OF_SUSPECTS
+    }
+
+    /// How many records may be in a batch with it, itself included.
+    pub(super) fn batch_records_max(&self) -> usize {
+        match self.node_losses {
+            _ if self.is_suspect() => 1,
+            0 => usize::MAX,
+            _ => LOST_TOGETHER_MAX,
+        }
     }
 }
 
@@ -100,7 +131,7 @@ impl Attempt {
     /// It was held when the task crashed in `flush`, which blames no record. A record that this happens to a
     /// second time must be alone the third time; one that was alone is convicted.
     pub(super) fn lost_in_flush(self, message: String, place: Option<Place>, retries: u32) -> Verdict {
-        if self.tries.is_suspect() {
+        if self.tries.is_suspect_of_flush() {
             return self.blamed(Reason::Crash, message, place, retries);
         }
         let Tries { attempts, flush_crashes, .. } = self.tries;
@@ -110,19 +141,29 @@ impl Attempt {
 
     /// It was held when its worker died on no record and in no `flush`: killed from outside, or by a thread
     /// of its own task.
-    pub(super) fn lost_with_worker(self, message: &str, place: Option<Place>) -> Verdict {
-        self.lost("worker", message, place)
-    }
-
-    /// Its node is gone.
-    pub(super) fn lost_with_node(self, reason: &str, place: Option<Place>) -> Verdict {
-        self.lost("node", reason, place)
-    }
-
-    fn lost(self, with: &str, reason: &str, place: Option<Place>) -> Verdict {
+    pub(super) fn lost_with_worker(self, reason: &str, place: Option<Place>) -> Verdict {
         let tries = Tries { attempts: self.tries.attempts + 1, losses: self.tries.losses + 1, ..self.tries };
-        if tries.losses > LOSSES_MAX {
-            let message = format!("it was lost {} times, last because of its {with}: {reason}", tries.losses);
+        let message =
+            format!("it was held {} times when its worker was lost, last because {reason}", tries.losses);
+        self.lost(tries, tries.losses > LOSSES_MAX, message, place)
+    }
+
+    /// Its node is gone, and it may have begun there. From the second time on it must have a node of its own;
+    /// a record that loses its nodes even then is given up.
+    pub(super) fn lost_with_node(self, reason: &str, place: Option<Place>) -> Verdict {
+        let Tries { attempts, node_losses, .. } = self.tries;
+        let tries = Tries { attempts: attempts + 1, node_losses: node_losses + 1, ..self.tries };
+        let alone = tries.node_losses.saturating_sub(NODE_LOSSES_OF_SUSPECTS);
+        let message = format!(
+            "it was in flight {} times when its node was lost, the last {alone} times as the only record there; the \
+             last node was lost because: {reason}",
+            tries.node_losses
+        );
+        self.lost(tries, alone > NODE_LOSSES_ALONE_MAX, message, place)
+    }
+
+    fn lost(self, tries: Tries, too_often: bool, message: String, place: Option<Place>) -> Verdict {
+        if too_often {
             return Verdict::Failed(self.failed(Reason::Lost, message, tries.attempts, place));
         }
         Verdict::Again(Again { not_on: None, ..self.again(tries) })
@@ -190,15 +231,22 @@ mod tests {
             panic!("something about it kills its workers");
         };
         assert_eq!((failed.reason, failed.attempts), (Reason::Lost, LOSSES_MAX + 1));
-        assert_eq!(failed.message, "it was lost 11 times, last because of its worker: SIGKILL");
+        assert_eq!(failed.message, "it was held 11 times when its worker was lost, last because SIGKILL");
     }
 
     #[test]
-    fn a_record_whose_nodes_die_again_and_again_is_given_up() {
+    fn a_record_whose_nodes_die_twice_must_be_alone_and_is_given_up_after_three_more() {
         let mut tries = Tries::default();
-        for _ in 0..LOSSES_MAX {
-            tries = next(attempt(tries).lost_with_node("silent", None));
+        for alone in [false, false, true, true] {
+            assert_eq!(tries.needs_node(), alone);
+            tries = next(attempt(tries).lost_with_node("it was silent", None));
         }
-        assert!(matches!(attempt(tries).lost_with_node("silent", None), Verdict::Failed(_)));
+        let Verdict::Failed(failed) = attempt(tries).lost_with_node("it was silent", None) else {
+            panic!("no other record can have brought these nodes down");
+        };
+        assert_eq!((failed.reason, failed.attempts), (Reason::Lost, 5));
+        let said = "it was in flight 5 times when its node was lost, the last 3 times as the only record there; the \
+                    last node was lost because: it was silent";
+        assert_eq!(failed.message, said);
     }
 }

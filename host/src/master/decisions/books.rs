@@ -4,14 +4,14 @@
 use bytes::Bytes;
 
 use super::arranger::Arranger;
-use super::attempt::{Attempt, Verdict};
+use super::attempt::Verdict;
 use super::earlier::Earlier;
 use super::failure::{FailedRecord, Place, Reason};
 use super::ledger::{Ledger, Sent};
 use super::range_set::RangeSet;
 use super::strand::Strand;
 use crate::ids::{BatchId, Seq, SlotId};
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{ITEMS_PER_WORKER_MAX, MESSAGE_BYTES_MAX};
 use crate::record::Records;
 use crate::scoreboard::{Outcome, Spans, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};
@@ -237,12 +237,24 @@ impl Books {
         verdicts
     }
 
-    /// A node is gone: what one of its slots had not finished comes back.
+    /// A node is gone: what one of its slots had not finished comes back. Only the oldest batches were at its
+    /// worker, so of those behind them no record can be what brought the node down.
     pub(super) fn on_node_lost(&mut self, slot: SlotId, place: Option<&Place>, reason: &str) -> Vec<Verdict> {
-        let sent = self.ledger.remove_slot(slot);
-        let attempts =
-            sent.iter().flat_map(|(_, sent)| sent.unfinished().map(|(index, _)| sent.attempt(index)));
-        attempts.map(|attempt: Attempt| attempt.lost_with_node(reason, place.cloned())).collect()
+        let mut verdicts = Vec::new();
+        let mut batches_before = 0;
+        for (_, sent) in self.ledger.remove_slot(slot) {
+            let was_at_worker = batches_before < ITEMS_PER_WORKER_MAX;
+            batches_before += usize::from(sent.is_under_way());
+            for (index, held) in sent.unfinished() {
+                let attempt = sent.attempt(index);
+                verdicts.push(if held || was_at_worker {
+                    attempt.lost_with_node(reason, place.cloned())
+                } else {
+                    attempt.returned()
+                });
+            }
+        }
+        verdicts
     }
 
     /// The whole batch is done.

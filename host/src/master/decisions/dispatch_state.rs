@@ -7,6 +7,7 @@
 mod conduct;
 mod end;
 mod fill;
+mod waits;
 
 use std::time::{Duration, Instant};
 

@@ -78,6 +78,11 @@ impl Sent {
         self.open - self.held
     }
 
+    /// Whether its worker has not got through it yet, as far as was reported.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.unreturned() > 0
+    }
+
     /// The number of the first record, if the others follow it and nothing is known of any yet.
     pub(super) fn untouched_from(&self) -> Option<Seq> {
         match (&self.seqs, &self.states) {
@@ -269,6 +274,13 @@ impl Ledger {
         };
         let batches = self.by_slot.get(&slot).into_iter().flatten();
         blame.is_some_and(is_open) || batches.filter_map(|id| self.batches.get(id)).any(|sent| sent.held > 0)
+    }
+
+    /// The batch that has been at a worker for longest, or is held if there is none; and how many slots have
+    /// records beside that one. Looks at all batches.
+    pub(super) fn oldest(&self) -> Option<(&Sent, usize)> {
+        let oldest = self.batches.iter().min_by_key(|(id, sent)| (!sent.is_under_way(), id.0));
+        oldest.map(|(_, sent)| (sent, self.by_slot.len() - 1))
     }
 
     /// Whether nothing is in flight and nothing held.

@@ -23,6 +23,7 @@ mod retry_queue;
 mod slot;
 mod slots;
 mod strand;
+mod waits_for;
 
 pub use action::Action;
 pub use dispatch_state::{DispatchState, RunRules};
@@ -32,3 +33,4 @@ pub(super) use books::{Counts, RunProgress};
 pub(super) use earlier::Earlier;
 pub(super) use failure::{FailedRecord, Reason};
 pub(super) use range_set::RangeSet;
+pub(super) use waits_for::WaitsFor;

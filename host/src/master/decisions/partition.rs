@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::attempt::Again;
 use super::failure::{FailedRecord, Reason};
 use super::ledger::Seqs;
+use super::retry_queue::take_batch;
 use crate::ids::{NodeId, Seq, SlotId, SlotIndex};
 use crate::record::{Format, Records, RecordsBuilder};
 use crate::schedule::{Rendezvous, node_identity};
@@ -162,6 +163,12 @@ impl Partition {
         queue.again.insert(at, again);
     }
 
+    /// Whether the next record for a slot must be alone at its node.
+    pub(super) fn needs_node(&self, slot: SlotId) -> bool {
+        let first = self.queues.get(&slot).and_then(|queue| queue.again.front());
+        first.is_some_and(|again| again.tries.needs_node())
+    }
+
     /// Takes the next records for a slot. A record that must be alone waits until the slot `is_empty`.
     pub(super) fn take(
         &mut self,
@@ -222,7 +229,7 @@ impl SlotQueue {
 
     fn take(&mut self, records_max: usize, bytes_max: usize) -> Portion {
         if !self.again.is_empty() {
-            return Portion::Again(self.take_again(records_max, bytes_max));
+            return Portion::Again(take_batch(&mut self.again, |_| true, records_max, bytes_max));
         }
         if self.ready.is_empty() {
             self.ready = self.filling.take();
@@ -231,24 +238,6 @@ impl SlotQueue {
         let records = self.ready.split_off_front(records_max, bytes_max);
         let seqs = self.ready_seqs.drain(..records.len()).collect();
         Portion::Fresh(records, Seqs::Each(seqs))
-    }
-
-    fn take_again(&mut self, records_max: usize, bytes_max: usize) -> Vec<Again> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while let Some(again) = self.again.front() {
-            bytes += again.record.len();
-            let full = batch.len() >= records_max || bytes > bytes_max || again.tries.is_suspect();
-            if full && !batch.is_empty() {
-                break;
-            }
-            let alone = again.tries.is_suspect();
-            batch.extend(self.again.pop_front());
-            if alone {
-                break;
-            }
-        }
-        batch
     }
 
     fn into_all(mut self) -> Vec<Again> {

@@ -23,6 +23,8 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) struct RetryQueue {
     /// Those that may be sent at once.
     ready: VecDeque<Again>,
+    /// Those of them that need a node of their own: the others do not wait behind them.
+    for_a_node: VecDeque<Again>,
     /// Those that must wait, by when they may be sent.
     later: BTreeMap<(Instant, Seq), Again>,
     bytes: usize,
@@ -32,7 +34,7 @@ impl RetryQueue {
     /// Adds a record that may be sent at once: it was returned through no fault of its own.
     pub(super) fn push_ready(&mut self, again: Again) {
         self.bytes += again.record.len();
-        self.ready.push_back(again);
+        self.make_ready(again);
     }
 
     /// Adds a record that failed, to be tried after a pause that grows with its faults.
@@ -43,7 +45,7 @@ impl RetryQueue {
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.ready.len() + self.later.len()
+        self.ready.len() + self.for_a_node.len() + self.later.len()
     }
 
     /// Whether so many wait that no more should be read.
@@ -56,19 +58,44 @@ impl RetryQueue {
         self.len() == 0
     }
 
-    /// The next record that may be sent now.
+    /// The next record that may be sent now, of those that need no node of their own.
     pub(super) fn peek(&mut self, now: Instant) -> Option<&Again> {
-        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
-            self.ready.push_back(entry.remove());
-        }
+        self.ripen(now);
         self.ready.front()
     }
 
+    /// Whether a record that may be sent now needs a node of its own.
+    pub(super) fn has_any_for_a_node(&mut self, now: Instant) -> bool {
+        self.ripen(now);
+        !self.for_a_node.is_empty()
+    }
+
+    /// Takes the next record that needs a node of its own.
+    pub(super) fn take_for_a_node(&mut self) -> Option<Again> {
+        let again = self.for_a_node.pop_front()?;
+        self.bytes -= again.record.len();
+        Some(again)
+    }
+
     /// Takes all records that may be sent now.
-    pub(super) fn take_all_ready(&mut self) -> Vec<Again> {
-        let ready: Vec<Again> = std::mem::take(&mut self.ready).into();
+    pub(super) fn take_all_ready(&mut self, now: Instant) -> Vec<Again> {
+        self.ripen(now);
+        let ready: Vec<Again> = self.ready.drain(..).chain(self.for_a_node.drain(..)).collect();
         self.bytes -= ready.iter().map(|again| again.record.len()).sum::<usize>();
         ready
+    }
+
+    /// Pauses end.
+    fn ripen(&mut self, now: Instant) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            let again = entry.remove();
+            self.make_ready(again);
+        }
+    }
+
+    fn make_ready(&mut self, again: Again) {
+        let queue = if again.tries.needs_node() { &mut self.for_a_node } else { &mut self.ready };
+        queue.push_back(again);
     }
 
     /// Takes the next records that may be sent now to `slot`, as one batch.
@@ -80,23 +107,30 @@ impl RetryQueue {
         bytes_max: usize,
     ) -> Vec<Again> {
         let fits = |again: &Again| any_slot || again.not_on != Some(slot);
-        let mut batch: Vec<Again> = Vec::new();
-        let mut bytes = 0;
-        while let Some(again) = self.ready.front().filter(|again| fits(again)) {
-            bytes += again.record.len();
-            let room = batch.len() < records_max && bytes <= bytes_max && !again.tries.is_suspect();
-            if !batch.is_empty() && !room {
-                break;
-            }
-            let alone = again.tries.is_suspect();
-            self.bytes -= again.record.len();
-            batch.extend(self.ready.pop_front());
-            if alone {
-                break;
-            }
-        }
+        let batch = take_batch(&mut self.ready, fits, records_max, bytes_max);
+        self.bytes -= batch.iter().map(|again| again.record.len()).sum::<usize>();
         batch
     }
+}
+
+/// Takes the first records of a queue that may travel together, as one batch; at least one, if it fits.
+pub(super) fn take_batch(
+    queue: &mut VecDeque<Again>,
+    fits: impl Fn(&Again) -> bool,
+    mut records_max: usize,
+    bytes_max: usize,
+) -> Vec<Again> {
+    let mut batch: Vec<Again> = Vec::new();
+    let mut bytes = 0;
+    while let Some(again) = queue.front().filter(|again| fits(again)) {
+        bytes += again.record.len();
+        records_max = records_max.min(again.tries.batch_records_max());
+        if !batch.is_empty() && (batch.len() >= records_max || bytes > bytes_max) {
+            break;
+        }
+        batch.extend(queue.pop_front());
+    }
+    batch
 }
 
 /// 0.1 s, doubling, and between half and all of that: records that failed together do not come back together.
@@ -150,8 +184,7 @@ mod tests {
             queue.push_after_pause(Again { record: large.clone(), ..again(seq, 1) }, now);
         }
         assert!(queue.is_full());
-        queue.peek(now + PAUSE_MAX);
-        assert_eq!(queue.take_all_ready().len(), 2);
+        assert_eq!(queue.take_all_ready(now + PAUSE_MAX).len(), 2);
         assert!(!queue.is_full());
     }
 
@@ -165,5 +198,17 @@ mod tests {
         }
         let sizes: Vec<_> = (0..4).map(|_| queue.take(THERE, false, 10, 1000).len()).collect();
         assert_eq!(sizes, [2, 1, 2, 0]);
+    }
+
+    #[test]
+    fn records_that_were_lost_with_a_node_travel_in_small_groups() {
+        let mut queue = RetryQueue::default();
+        for seq in 0..100 {
+            let mut record = again(seq, 0);
+            record.tries.node_losses = u32::from((20..60).contains(&seq));
+            queue.push_ready(record);
+        }
+        let sizes: Vec<_> = (0..6).map(|_| queue.take(THERE, false, 1000, 1000).len()).collect();
+        assert_eq!(sizes, [20, 16, 16, 16, 32, 0]);
     }
 }

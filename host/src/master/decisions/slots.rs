@@ -1,5 +1,8 @@
 //! The slots of a run: which of them can take a batch, and which one is next. Pure.
 
+mod kept_node;
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -36,6 +39,15 @@ struct NodeSlots {
     vain_losses: u32,
 }
 
+/// The node that is kept free for a record that must be alone there.
+#[derive(Debug, Clone, Copy)]
+struct KeptNode {
+    /// Where the record goes.
+    slot: SlotId,
+    /// Whether it is there already.
+    has_record: bool,
+}
+
 /// All slots of a run.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
@@ -55,6 +67,8 @@ pub(super) struct Slots {
     unflushed: usize,
     /// The slot that is kept free for a record that must be alone.
     clearing: Option<SlotId>,
+    /// At most one: the other nodes go on.
+    kept_node: Option<KeptNode>,
     /// Slots that can take batches now or later.
     usable: usize,
     draining: usize,
@@ -86,6 +100,7 @@ impl Slots {
             None => {}
         }
         self.clearing = self.clearing.filter(|slot| slot.node != id);
+        self.release_node_if(|kept| kept.slot.node == id);
     }
 
     /// The slots of a node.
@@ -128,6 +143,7 @@ impl Slots {
     pub(super) fn set_down(&mut self, id: SlotId) {
         self.update(id, |slot| *slot = slot.without_worker());
         self.clearing = self.clearing.filter(|slot| *slot != id);
+        self.release_node_if(|kept| kept.slot == id);
     }
 
     /// The node finishes what it has, and gets no more.
@@ -137,6 +153,7 @@ impl Slots {
         self.usable -= usize::from(node.slots);
         self.draining += 1;
         self.clearing = self.clearing.filter(|slot| slot.node != id);
+        self.release_node_if(|kept| kept.slot.node == id);
         for slot in self.of_node(id) {
             self.rank(slot);
         }
@@ -225,6 +242,7 @@ impl Slots {
             slot.has_records = !empty;
             slot.reserved &= !empty || clearing;
         });
+        self.release_node_if(|kept| empty && kept.has_record && kept.slot == id);
     }
 
     /// An empty slot, for a record that must be alone. If there is none, one slot gets nothing new until it
@@ -232,6 +250,9 @@ impl Slots {
     pub(super) fn clear_one(&mut self) -> Option<SlotId> {
         let id = self.clearing.or_else(|| self.best(None))?;
         self.clearing = Some(id);
+        if self.is_kept(id.node) {
+            return None;
+        }
         let empty = self.update(id, |slot| {
             slot.reserved = true;
             slot.up && !slot.has_records
@@ -287,6 +308,7 @@ impl Slots {
         assert!(due.eq(&self.flush_due), "the slots that want to be flushed are those that are noted");
         let unflushed = self.slots.keys().filter(|slot| !self.is_flushed(**slot)).count();
         assert_eq!(self.unflushed, unflushed, "slots that are not flushed are counted");
+        assert!(self.keeps_its_word(), "a record that must be alone at its node is alone there");
     }
 
     /// The slot that should get the next batch: the one with the fewest batches, but not `avoided`.
@@ -361,7 +383,7 @@ impl Slots {
             self.free.remove(&(in_flight, turn, id));
         }
         let Some(slot) = self.slots.get(&id) else { return };
-        let is_open = slot.is_open() && !self.is_draining(id.node);
+        let is_open = slot.is_open() && !self.is_draining(id.node) && !self.is_kept(id.node);
         let in_flight = slot.in_flight.len();
         if is_open && in_flight < self.window(id) {
             self.turns += 1;

@@ -2,7 +2,10 @@
 //!
 //! Pure: no I/O, no clock, no tokio.
 
+use std::time::Duration;
+
 use super::worker_event::WorkerId;
+use crate::ids::SlotIndex;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster};
 
 /// One thing that the pool must do next. Actions are performed in the order in which they are decided.
@@ -25,6 +28,15 @@ pub(super) enum PoolAction {
     },
     /// Tell the master.
     Report(Frame<SlaveToMaster>),
+    /// Say that nothing has ended for so long.
+    SayStandstill {
+        /// How long.
+        still: Duration,
+        /// The first slot that has something to do.
+        slot: SlotIndex,
+        /// How many others have, too.
+        others: usize,
+    },
     /// The slave cannot go on.
     GiveUp {
         /// Why.

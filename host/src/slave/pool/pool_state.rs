@@ -5,6 +5,8 @@
 //! **Invariant:** no worker has more than `ITEMS_PER_WORKER_MAX` items; nothing is sent to the master about a
 //! batch after its slot was reported lost (`sanity_check`).
 
+mod stands_still;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use super::pool_action::PoolAction;
 use super::worker_event::{Lost, WorkerId};
 use crate::ids::{BatchId, Epoch, SlotIndex};
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
+use crate::standstill::Standstill;
 use crate::wire::{Frame, HostToWorker, ItemDone, ReportHead, SlaveToMaster, SlotLost};
 
 /// Starts in succession that may fail before the slave gives up: a worker that dies without a record in hand,
@@ -77,6 +80,9 @@ pub(super) struct PoolState {
     /// Whether the pool works for a master.
     attached: bool,
     stopping: bool,
+    /// Items, parts of items and workers that have ended.
+    ended: u64,
+    standstill: Standstill,
 }
 
 impl PoolState {
@@ -91,7 +97,13 @@ impl PoolState {
             idle_since: now,
             start_failures: 0,
         };
-        let state = Self { slots: (0..slots).map(|_| slot()).collect(), attached: false, stopping: false };
+        let state = Self {
+            slots: (0..slots).map(|_| slot()).collect(),
+            attached: false,
+            stopping: false,
+            ended: 0,
+            standstill: Standstill::new(now),
+        };
         let spawns = state.ids().map(PoolAction::Spawn).collect();
         (state, spawns)
     }
@@ -189,6 +201,7 @@ impl PoolState {
         now: Instant,
     ) -> Vec<PoolAction> {
         let attached = self.attached;
+        self.ended += 1;
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.held = done.held;
         slot.idle_since = now;
@@ -217,6 +230,7 @@ impl PoolState {
     /// A worker is gone.
     pub(super) fn on_lost(&mut self, id: WorkerId, lost: Lost, now: Instant) -> Vec<PoolAction> {
         let attached = self.attached;
+        self.ended += 1;
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         let died_of_itself = !slot.is_busy() && slot.phase == Phase::Ready && !lost.was_killed;
         let mut actions = Vec::new();
@@ -259,6 +273,7 @@ impl PoolState {
                 _ => {}
             }
         }
+        actions.extend(self.stands_still(now));
         actions
     }
 

@@ -17,6 +17,7 @@ use super::pool_handle::{PoolCommand, PoolHandle, PoolStatus};
 use super::pool_state::PoolState;
 use super::worker_event::{Steering, WorkerEvent, WorkerId};
 use super::worker_link::{self, LinkSettings};
+use crate::ids::SlotIndex;
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::owned_task::outcome;
 use crate::sink::SinkHandle;
@@ -255,11 +256,25 @@ impl Pool {
                         self.outbox.push(frame);
                     }
                 }
+                PoolAction::SayStandstill { still, slot, others } => self.say_standstill(still, slot, others),
                 PoolAction::GiveUp { message } => self.give_up(message),
             }
         }
         if cfg!(debug_assertions) {
             self.state.sanity_check();
+        }
+    }
+
+    /// In a local run the master says it, and which record it is.
+    fn say_standstill(&self, still: Duration, slot: SlotIndex, others: usize) {
+        if !self.config.logs_losses {
+            return;
+        }
+        let still = humantime::format_duration(still);
+        if self.outbox.has_room() {
+            tracing::warn!(%slot, others, "nothing has ended for {still}: workers are busy");
+        } else {
+            tracing::warn!("nothing has ended for {still}: reports wait for the master, or for the sink");
         }
     }
 

@@ -23,7 +23,7 @@ impl DispatchState {
     }
 
     /// Asks tasks to finish what they hold, where nothing else is under way.
-    fn flush(&mut self, slots: &[SlotId], actions: &mut Vec<Action>) {
+    pub(super) fn flush(&mut self, slots: &[SlotId], actions: &mut Vec<Action>) {
         for slot in slots {
             if self.slots.wants_flush(*slot) {
                 let batch = self.books.ledger.new_id();

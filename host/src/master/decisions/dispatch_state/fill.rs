@@ -21,16 +21,19 @@ impl DispatchState {
         if self.partition.is_some() {
             self.fill_partitioned(now, actions);
         } else {
+            while self.send_to_own_node(now, actions) {}
             while self.send_retry(now, actions) {}
             while self.send_fresh(actions) {}
         }
+        let holding = self.slots.holding_at_kept_node();
+        self.flush(&holding, actions);
     }
 
     /// Sends a record, or some, for another attempt: to another slot than before, if there is one.
     fn send_retry(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
         let Some(again) = self.retries.peek(now) else { return false };
         if again.tries.is_suspect() {
-            return self.send_alone(now, actions);
+            return self.send_alone(actions);
         }
         let avoided = again.not_on.filter(|slot| self.slots.has_other(*slot));
         let Some(slot) = self.slots.best(avoided) else { return false };
@@ -40,10 +43,20 @@ impl DispatchState {
         true
     }
 
+    /// Sends a suspect to a node that has nothing else, and gets nothing else meanwhile.
+    fn send_to_own_node(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
+        if !self.retries.has_any_for_a_node(now) {
+            return false;
+        }
+        let Some(slot) = self.slots.clear_node(None) else { return false };
+        let suspect = self.retries.take_for_a_node();
+        self.send(Sent::again(slot, suspect.into_iter().collect()), actions);
+        true
+    }
+
     /// Sends a suspect to a worker that has nothing else, and gets nothing else meanwhile.
-    fn send_alone(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
+    fn send_alone(&mut self, actions: &mut Vec<Action>) -> bool {
         let Some(slot) = self.slots.clear_one() else { return false };
-        debug_assert!(self.retries.peek(now).is_some());
         let batch = self.retries.take(slot, true, 1, BATCH_BYTES_MAX);
         self.send(Sent::again(slot, batch), actions);
         true
@@ -63,16 +76,17 @@ impl DispatchState {
 
     fn fill_partitioned(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let Some(partition) = &mut self.partition else { return };
-        while self.retries.peek(now).is_some() {
-            // In a partitioned run a record goes where its key says, again and again.
-            self.retries.take_all_ready().into_iter().for_each(|again| partition.push_again(again));
-        }
+        // In a partitioned run a record goes where its key says, again and again.
+        self.retries.take_all_ready(now).into_iter().for_each(|again| partition.push_again(again));
         if self.books.ledger.only_holds() {
             partition.admit();
         }
         let mut batches = Vec::new();
         for slot in partition.slots_to_fill() {
-            while self.slots.is_free(slot) {
+            while self.slots.is_free(slot) || partition.needs_node(slot) {
+                if partition.needs_node(slot) && self.slots.clear_node(Some(slot)).is_none() {
+                    break;
+                }
                 let (empty, records_max) = (self.slots.is_empty_slot(slot), self.slots.batch_records(slot));
                 let sent = match partition.take(slot, empty, records_max, BATCH_BYTES_MAX) {
                     None => break,

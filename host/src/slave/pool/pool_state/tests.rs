@@ -204,3 +204,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pool_whose_workers_end_nothing_says_so_and_an_idle_one_does_not() {
+    let start = Instant::now();
+    let mut pool = attached(3, start);
+    let said = |pool: &mut PoolState, seconds: std::ops::Range<u32>| -> Vec<_> {
+        let ticks =
+            (seconds.start * 2..seconds.end * 2).map(|half| start + Duration::from_millis(500) * half);
+        ticks.flat_map(|now| pool.on_tick(now)).collect()
+    };
+    assert_eq!(said(&mut pool, 0..30), []);
+    pool.on_work(id(1, 0), batch(0));
+    pool.on_work(id(2, 0), batch(1));
+    let still = Duration::from_secs(10);
+    let first = PoolAction::SayStandstill { still, slot: SlotIndex(1), others: 1 };
+    assert_eq!(said(&mut pool, 30..45), [first]);
+    pool.on_done(id(1, 0), &done(0, 0), Bytes::new(), Bytes::new(), start + Duration::from_secs(45));
+    let next = PoolAction::SayStandstill { still, slot: SlotIndex(2), others: 0 };
+    assert_eq!(said(&mut pool, 45..60), [next]);
+}
