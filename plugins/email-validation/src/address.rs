@@ -124,7 +124,7 @@ impl Domain {
             let literal = literal(text).ok_or_else(|| AddressError::Literal(text.to_owned()))?;
             return Ok(Self::Literal(literal));
         }
-        if text.is_ascii() {
+        if text.is_ascii() && !has_encoded_label(text) {
             check_name(text)?;
             return Ok(Self::Name(text.to_ascii_lowercase()));
         }
@@ -194,6 +194,11 @@ fn is_letter_beyond_ascii(c: char) -> bool {
     !c.is_ascii() && !c.is_control() && !c.is_whitespace()
 }
 
+/// Whether a label claims to stand for international letters (RFC 5890, 2.3.1).
+fn has_encoded_label(name: &str) -> bool {
+    name.split('.').any(|label| label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--")))
+}
+
 /// Checks a name in ASCII: labels of letters, digits and hyphens, with dots between them.
 fn check_name(name: &str) -> Result<(), AddressError> {
     if let Some(wrong) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !".-".contains(*c)) {
@@ -252,6 +257,10 @@ mod tests {
             ("joe@[ipv6:::1]", "joe@[IPv6:::1]"),
             ("joe@münchen.de", "joe@xn--mnchen-3ya.de"),
             ("joe@BÜCHER.example", "joe@xn--bcher-kva.example"),
+            ("joe@XN--MNCHEN-3ya.de", "joe@xn--mnchen-3ya.de"),
+            ("joe@faß.de", "joe@xn--fa-hia.de"),
+            ("joe@ｍünchen。de", "joe@xn--mnchen-3ya.de"),
+            ("joe_smith@example.com", "joe_smith@example.com"),
             ("jörg@example.com", "jörg@example.com"),
             ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
             (r#""jörg x"@example.com"#, r#""jörg x"@example.com"#),
@@ -291,6 +300,12 @@ mod tests {
             ("\"jo\u{0}e\"@example.com", AddressError::QuotedCharacter('\u{0}')),
             ("joe@a@b.example", AddressError::DomainCharacter('@')),
             ("joe@exa_mple.com", AddressError::DomainCharacter('_')),
+            ("joe@_dmarc.example.com", AddressError::DomainCharacter('_')),
+            ("(comment)joe@example.com", AddressError::LocalCharacter('(')),
+            ("joe@example.com(comment)", AddressError::DomainCharacter('(')),
+            ("joe@(comment)example.com", AddressError::DomainCharacter('(')),
+            ("joe@xn--a.de", AddressError::NotInDns),
+            ("joe@xn--.de", AddressError::NotInDns),
             ("joe@example.com ", AddressError::DomainCharacter(' ')),
             ("joe@.example.com", AddressError::DomainDots),
             ("joe@example.com.", AddressError::DomainDots),

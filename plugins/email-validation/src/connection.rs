@@ -47,6 +47,12 @@ impl ConnectionError {
             _ => false,
         }
     }
+
+    /// Whether the server has sent us away, politely (421) or not, without saying anything about what was
+    /// asked.
+    pub(crate) fn is_dismissal(&self) -> bool {
+        matches!(self, Self::Closed | Self::Goodbye(_) | Self::Broken(_))
+    }
 }
 
 impl Connection {

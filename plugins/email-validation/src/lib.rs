@@ -5,7 +5,8 @@
 //! (`postman.rs`, `session.rs`, `verdict.rs`)? The answers give a score, as in Net::SimpleGrid's
 //! EmailValidationTask.
 //!
-//! A record always has a row, unless it is unknown whether its domain takes mail: then it is tried again.
+//! A record always has a row, with two exceptions, in which it is tried again: it is unknown whether its
+//! domain takes mail, or the mail hosts have no time for us now.
 
 mod address;
 mod arguments;
@@ -120,6 +121,10 @@ impl EmailValidation {
             Some(Verdict::Exists) => Ok((VALID + EXISTS, None)),
             Some(Verdict::NoSuchUser(reply)) => Ok((VALID - 1, Some(reply))),
             Some(Verdict::NotTold(why)) => Ok((VALID, Some(why))),
+            Some(Verdict::NotNow(why)) => {
+                self.unask(&address);
+                Err(Error::retry(why))
+            }
             None => Err(Error::retry("the worker was told to stop before the mail server had answered")),
         }
     }
@@ -133,6 +138,13 @@ impl EmailValidation {
             self.asked.insert(&domain, asked + 1);
         }
         asked < limit
+    }
+
+    /// Takes back a conversation that did not come about.
+    fn unask(&mut self, address: &Address) {
+        if let Some(asked) = self.asked.get(&address.domain().to_string()) {
+            *asked = asked.saturating_sub(1);
+        }
     }
 }
 

@@ -19,12 +19,18 @@ const SESSIONS_MAX: usize = 4;
 /// How many addresses of one host are tried. Large hosts have dozens, and one will do.
 const ADDRESSES_MAX: usize = 4;
 
-/// How long a host is left alone after it made us wait for a connection or a greeting. Otherwise each address
-/// of a dead domain would take a timeout.
+/// How long a host is left alone after it made us wait for a connection, a greeting or an answer. Otherwise
+/// each address of a dead domain would take a timeout.
 const SILENT_HOST_REST: Duration = Duration::from_secs(60);
 
-/// How many silent hosts are remembered. A worker must not grow with its input.
-const SILENT_HOSTS_MAX: usize = 10_000;
+/// How long a host is left alone after it sent us away. The time doubles with each time in succession.
+const BUSY_HOST_REST: Duration = Duration::from_secs(1);
+
+/// The longest time for which a host is left alone that sends us away again and again.
+const BUSY_HOST_REST_MAX: Duration = Duration::from_secs(60);
+
+/// How many hosts that need a rest are remembered. A worker must not grow with its input.
+const RESTS_MAX: usize = 10_000;
 
 /// How many connections to a host are opened for one address. If one breaks off in the middle, the next one
 /// may not.
@@ -37,13 +43,31 @@ pub(crate) struct Postman {
     port: u16,
     /// By the name of the host; the session that was used last comes last.
     sessions: Vec<(String, Session)>,
-    silent: Memory<(Instant, String)>,
+    rests: Memory<Rest>,
+}
+
+/// A host that is left alone for a while.
+#[derive(Debug)]
+struct Rest {
+    until: Instant,
+    no_answer: NoAnswer,
+    /// How often it has sent us away in succession.
+    dismissals: u32,
+}
+
+/// Why one host did not answer, as the end of a sentence about it.
+#[derive(Debug, Clone)]
+enum NoAnswer {
+    /// It cannot be asked, and another try soon would not help.
+    Unknown(String),
+    /// It sent us away, so it may answer later.
+    Busy(String),
 }
 
 impl Postman {
     /// A postman without connections.
     pub(crate) fn new(manners: Manners, port: u16) -> Self {
-        Self { manners, port, sessions: Vec::new(), silent: Memory::of(SILENT_HOSTS_MAX) }
+        Self { manners, port, sessions: Vec::new(), rests: Memory::of(RESTS_MAX) }
     }
 
     /// Asks until a host knows, no host is left, or the time is over. `None` if `is_stopping` became true
@@ -57,6 +81,7 @@ impl Postman {
         is_stopping: &dyn Fn() -> bool,
     ) -> Option<Verdict> {
         let mut why = "there was no time to ask".to_owned();
+        let mut busy = None;
         for host in hosts {
             if Instant::now() >= until {
                 break;
@@ -66,13 +91,12 @@ impl Postman {
             }
             match self.ask_host(names, host, address, until) {
                 Ok(verdict) => return Some(verdict),
-                Err(reason) => {
-                    debug!(host = host.name, "{reason}");
-                    why = format!("mail host {} {reason}", host.name);
-                }
+                Err(NoAnswer::Unknown(reason)) => why = format!("mail host {} {reason}", host.name),
+                Err(NoAnswer::Busy(reason)) => busy = Some(format!("mail host {} {reason}", host.name)),
             }
+            debug!(host = host.name, busy, "did not answer: {why}");
         }
-        Some(Verdict::NotTold(why))
+        Some(busy.map_or(Verdict::NotTold(why), Verdict::NotNow))
     }
 
     /// Says goodbye to all hosts.
@@ -82,14 +106,14 @@ impl Postman {
         }
     }
 
-    /// What one host says, or why another one must be asked.
+    /// What one host says, or why another one must be asked. A host that did not say anything gets a rest.
     fn ask_host(
         &mut self,
         names: &Names,
         host: &MailHost,
         address: &Address,
         until: Instant,
-    ) -> Result<Verdict, String> {
+    ) -> Result<Verdict, NoAnswer> {
         let mut new_connections = 0;
         loop {
             let mut session = match self.take(&host.name) {
@@ -104,47 +128,76 @@ impl Postman {
                 self.keep(&host.name, session);
             }
             match answer {
-                Answer::Verdict(verdict) => return Ok(verdict),
-                Answer::AskAnother(reply) => return Err(format!("says: {reply}")),
+                Answer::Verdict(verdict) => {
+                    self.rests.remove(&host.name);
+                    return Ok(verdict);
+                }
+                Answer::AskAnother(reply) => return Err(NoAnswer::Unknown(format!("says: {reply}"))),
                 // A second try would only make us wait again.
-                Answer::Broken(error) if error.is_silence() => return Err(error.to_string()),
+                Answer::Broken(error) if error.is_silence() => {
+                    return Err(self.rest_silent(&host.name, error.to_string(), until));
+                }
                 Answer::Broken(error) if new_connections >= NEW_CONNECTIONS_MAX => {
-                    return Err(error.to_string());
+                    return Err(match error.is_dismissal() {
+                        true => self.rest_busy(&host.name, error.to_string()),
+                        false => NoAnswer::Unknown(error.to_string()),
+                    });
                 }
                 Answer::Broken(error) => debug!(host = host.name, "{error}"),
             }
         }
     }
 
-    fn open(&mut self, names: &Names, host: &MailHost, until: Instant) -> Result<Session, String> {
-        if let Some((since, why)) = self.silent.get(&host.name) {
-            if since.elapsed() < SILENT_HOST_REST {
-                return Err(why.clone());
-            }
-            self.silent.remove(&host.name);
+    fn open(&mut self, names: &Names, host: &MailHost, until: Instant) -> Result<Session, NoAnswer> {
+        if let Some(rest) = self.rests.get(&host.name)
+            && Instant::now() < rest.until
+        {
+            return Err(rest.no_answer.clone());
         }
         let addresses = match &host.addresses {
             Some(addresses) => addresses.clone(),
-            None => {
-                names.addresses_by(&host.name, until).map_err(|error| format!("has no address: {error}"))?
-            }
+            None => names
+                .addresses_by(&host.name, until)
+                .map_err(|error| NoAnswer::Unknown(format!("has no address: {error}")))?,
         };
         let mut why = "has no address".to_owned();
-        let mut is_silent = true;
+        let (mut is_silent, mut is_busy) = (true, false);
         for address in addresses.into_iter().take(ADDRESSES_MAX) {
             match Session::open(SocketAddr::new(address, self.port), &self.manners, until) {
                 Ok(session) => return Ok(session),
                 Err(error) => {
                     is_silent &= error.is_silence();
+                    is_busy |= error.is_dismissal();
                     why = describe(address.to_string().as_str(), &error);
                 }
             }
         }
-        // If the time ran out, that is not the host's fault.
-        if is_silent && Instant::now() < until {
-            self.silent.insert(&host.name, (Instant::now(), why.clone()));
+        Err(match (is_busy, is_silent) {
+            (true, _) => self.rest_busy(&host.name, why),
+            (false, true) => self.rest_silent(&host.name, why, until),
+            (false, false) => NoAnswer::Unknown(why),
+        })
+    }
+
+    /// Leaves a host alone that made us wait for nothing. If the address's time ran out, that is not the
+    /// host's fault.
+    fn rest_silent(&mut self, host: &str, why: String, until: Instant) -> NoAnswer {
+        let no_answer = NoAnswer::Unknown(why);
+        let now = Instant::now();
+        if now < until {
+            let until = now + SILENT_HOST_REST;
+            self.rests.insert(host, Rest { until, no_answer: no_answer.clone(), dismissals: 0 });
         }
-        Err(why)
+        no_answer
+    }
+
+    /// Leaves a host alone that sent us away, longer each time.
+    fn rest_busy(&mut self, host: &str, why: String) -> NoAnswer {
+        let before = self.rests.get(host).map_or(0, |rest| rest.dismissals);
+        let no_answer = NoAnswer::Busy(why);
+        let until = Instant::now() + busy_rest(before);
+        self.rests.insert(host, Rest { until, no_answer: no_answer.clone(), dismissals: before + 1 });
+        no_answer
     }
 
     fn take(&mut self, host: &str) -> Option<Session> {
@@ -168,4 +221,20 @@ impl Drop for Postman {
 
 fn describe(address: &str, error: &SessionError) -> String {
     format!("({address}) {error}")
+}
+
+/// How long a host is left alone that has sent us away, and had done so this often before.
+fn busy_rest(before: u32) -> Duration {
+    BUSY_HOST_REST.saturating_mul(2_u32.saturating_pow(before)).min(BUSY_HOST_REST_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_host_is_left_alone_longer_each_time_but_not_for_ever() {
+        let seconds = [0, 1, 2, 5, 6, 1000, u32::MAX].map(|before| busy_rest(before).as_secs());
+        assert_eq!(seconds, [1, 2, 4, 32, 60, 60, 60]);
+    }
 }

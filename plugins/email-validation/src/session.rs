@@ -45,6 +45,11 @@ impl SessionError {
     pub(crate) fn is_silence(&self) -> bool {
         matches!(self, Self::Connection(error) if error.is_silence())
     }
+
+    /// Whether the server sent us away before we could ask.
+    pub(crate) fn is_dismissal(&self) -> bool {
+        matches!(self, Self::Connection(error) if error.is_dismissal())
+    }
 }
 
 /// The result of asking about a user.
