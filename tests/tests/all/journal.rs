@@ -129,13 +129,31 @@ fn expect_whole(grid: &Grid, input: &str, what: &str) {
     assert_eq!(failed, [30, 62, 94, 126], "{what}");
 }
 
+/// Where the header of a journal ends, as `docs/journal.md` says.
+fn header_end(journal: &[u8]) -> usize {
+    let payload = u32::from_le_bytes(journal[28..32].try_into().expect("it has four bytes"));
+    36 + 12 + payload as usize
+}
+
 #[test]
-fn a_journal_cut_anywhere_is_good_for_what_is_left_of_it() {
+fn a_journal_cut_anywhere_is_good_for_what_is_left_of_it_or_refused_if_that_is_no_header() {
     let grid = Grid::new();
     let input = killed_run(&grid);
     let [journal, rows, failed] = ["journal", "rows", "failed"].map(|name| grid.read(name));
-    for cut in (0..journal.len()).step_by(7) {
-        run_with_journal(&grid, &journal[..cut], &rows, &failed).expect(1).expect_counts(128, 124, 4);
+    let header_end = header_end(&journal);
+    let places = (0..header_end).step_by(19).chain((header_end..journal.len()).step_by(7));
+    for cut in places {
+        let run = || run_with_journal(&grid, &journal[..cut], &rows, &failed);
+        if (1..header_end).contains(&cut) {
+            let run = run().expect(2);
+            assert!(run.errors()[0].contains("ends within its header: it was cut short"), "{}", run.stderr);
+            assert!(
+                grid.read("rows") == rows && grid.read("journal") == journal[..cut],
+                "files were changed"
+            );
+            continue;
+        }
+        run().expect(1).expect_counts(128, 124, 4);
         expect_whole(&grid, &input, &format!("cut at {cut} of {}", journal.len()));
     }
 }

@@ -1,8 +1,9 @@
 //! The bytes of a journal. `docs/journal.md` specifies them. Pure; any bytes give an answer or an error.
 //!
 //! A preamble says which format it is and guards the length of the header; entries follow, each with a
-//! checksum. The first entry is the header, all others are checkpoints. The first entry that is not whole,
-//! and whatever follows it, is not part of the journal: it is a write that was cut off, or bits have flipped.
+//! checksum. The first entry is the header, all others are checkpoints. The first checkpoint that is not
+//! whole, and whatever follows it, is not part of the journal: it is a write that was cut off, or bits have
+//! flipped. A header that is claimed must be whole, because its run may have put rows into a sink.
 
 use std::io::{self, Read};
 
@@ -20,7 +21,7 @@ use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
 const MAGIC: &[u8; 8] = b"SGRIDJNL";
 
 /// The version of this format.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Magic, version, the run, length of the header, and the low half of the xxh3 of those.
 const PREAMBLE_BYTES: usize = 8 + 4 + 16 + 4 + 4;
@@ -66,6 +67,9 @@ pub(super) enum Damage {
     /// It was written by another version.
     #[error("it has version {0}")]
     OtherVersion(u32),
+    /// It ends after so many bytes, before the end of its header.
+    #[error("it ends within its header, after {0} bytes")]
+    CutShort(u64),
     /// The header is there, and its checksum is wrong.
     #[error("its header is damaged")]
     Header,
@@ -74,12 +78,11 @@ pub(super) enum Damage {
     Io(#[from] io::Error),
 }
 
-/// The bytes with which a journal begins.
-pub(super) fn encode_header(run: RunId, header: &Header) -> io::Result<Vec<u8>> {
+/// The bytes with which a journal begins: the preamble that claims a header, and the header, which must be on
+/// the disk before it is claimed.
+pub(super) fn encode_header(run: RunId, header: &Header) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let entry = encode_entry(header, 0)?;
-    let mut bytes = encode_preamble(run, entry.len() - FRAME_BYTES);
-    bytes.extend(entry);
-    Ok(bytes)
+    Ok((encode_preamble(run, entry.len() - FRAME_BYTES), entry))
 }
 
 /// The bytes of a journal whose run has a name, and nothing else yet.
@@ -117,7 +120,7 @@ pub(super) fn encode_entry(entry: &impl Serialize, index: u64) -> io::Result<Vec
 /// Reads a journal up to the end of its last whole entry.
 ///
 /// # Errors
-/// If it is not a journal, its header is damaged, or it cannot be read.
+/// If it is not a journal, its header is damaged or cut short, or it cannot be read.
 pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     let mut not_begun =
         Contents { run: None, header: None, saved: Saved::default(), intact_bytes: 0, entries: 0 };
@@ -127,7 +130,7 @@ pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
         return Ok(not_begun);
     }
     let header = match read_payload(&mut journal, 0, Some(header_bytes))? {
-        Payload::Missing => return Ok(not_begun),
+        Payload::Missing(bytes) => return Err(Damage::CutShort(PREAMBLE_BYTES as u64 + bytes)),
         Payload::Whole(payload) => postcard::from_bytes(&payload).ok(),
         Payload::Damaged => None,
     };
@@ -145,10 +148,13 @@ pub(super) fn read(mut journal: impl Read) -> Result<Contents, Damage> {
     Ok(contents)
 }
 
-/// The run, and the length of the header, which is 0 while there is none; `None` if the journal ends before
-/// it says them.
+/// The run, and the length of the header, which is 0 while there is none; `None` if the journal is empty.
 fn read_preamble(journal: &mut impl Read) -> Result<Option<(RunId, usize)>, Damage> {
     let preamble = read_up_to(journal, PREAMBLE_BYTES)?;
+    // Zeros alone are a new file whose length has reached the disk before its bytes, when the power failed.
+    if preamble.iter().all(|byte| *byte == 0) && read_up_to(journal, 1)?.is_empty() {
+        return Ok(None);
+    }
     let magic = &preamble[..preamble.len().min(MAGIC.len())];
     if !MAGIC.starts_with(magic) {
         return Err(Damage::NotAJournal);
@@ -157,7 +163,7 @@ fn read_preamble(journal: &mut impl Read) -> Result<Option<(RunId, usize)>, Dama
         return Err(Damage::OtherVersion(1));
     }
     if preamble.len() < PREAMBLE_BYTES {
-        return Ok(None);
+        return Err(Damage::CutShort(preamble.len() as u64));
     }
     let number = |at: usize| u32::from_le_bytes(preamble[at..at + 4].try_into().expect("it has four bytes"));
     let (version, header_bytes, sum) = (number(8), number(28), number(32));
@@ -180,8 +186,8 @@ fn is_of_the_first_version(preamble: &[u8]) -> bool {
 
 /// What comes next in a journal.
 enum Payload {
-    /// It ends within the entry, or before it.
-    Missing,
+    /// It ends within the entry, after so many bytes of it, or before it.
+    Missing(u64),
     /// The entry is not what was written.
     Damaged,
     Whole(Vec<u8>),
@@ -191,7 +197,7 @@ enum Payload {
 fn read_payload(journal: &mut impl Read, index: u64, expected: Option<usize>) -> io::Result<Payload> {
     let frame = read_up_to(journal, FRAME_BYTES)?;
     if frame.len() < FRAME_BYTES {
-        return Ok(Payload::Missing);
+        return Ok(Payload::Missing(frame.len() as u64));
     }
     let length = u32::from_le_bytes(frame[..4].try_into().expect("it has four bytes")) as usize;
     let sum = u64::from_le_bytes(frame[4..].try_into().expect("it has eight bytes"));
@@ -200,7 +206,7 @@ fn read_payload(journal: &mut impl Read, index: u64, expected: Option<usize>) ->
     }
     let payload = read_up_to(journal, length)?;
     Ok(if payload.len() < length {
-        Payload::Missing
+        Payload::Missing((FRAME_BYTES + payload.len()) as u64)
     } else if xxh3_64_with_seed(&payload, index) == sum {
         Payload::Whole(payload)
     } else {

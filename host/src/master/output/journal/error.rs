@@ -74,6 +74,18 @@ pub(crate) enum JournalError {
         /// The journal.
         path: PathBuf,
     },
+    /// It ends before its header does, so it does not say what its run has done.
+    #[error(
+        "the journal {} has only {bytes} bytes and ends within its header: it was cut short, so it does not say \
+         what its run has done; restore the whole file, or delete the journal and the output to start over (rows \
+         that are in a sink by now stay there)", path.display()
+    )]
+    CutShort {
+        /// The journal.
+        path: PathBuf,
+        /// How many bytes are left of it.
+        bytes: u64,
+    },
     /// It belongs to another run.
     #[error(
         "the journal {} belongs to another run: {difference}; run the same command with the same input, or \
@@ -111,6 +123,7 @@ impl JournalError {
             | Self::NotAJournal { .. }
             | Self::OtherVersion { .. }
             | Self::HeaderDamaged { .. }
+            | Self::CutShort { .. }
             | Self::OtherRun { .. } => true,
             Self::Read { .. } | Self::InUse { .. } | Self::FileShorter { .. } => false,
         }

@@ -31,7 +31,7 @@ impl JournalFile {
     /// been put into a database under a name must be found again.
     ///
     /// # Errors
-    /// If it is in use, not a journal, damaged at its beginning, or cannot be read and written.
+    /// If it is in use, not a journal, damaged or cut short at its beginning, or cannot be read and written.
     pub(crate) fn open(path: &Path) -> Result<(Self, Contents), JournalError> {
         let failed = |source| JournalError::Open { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
@@ -52,7 +52,8 @@ impl JournalFile {
 
     fn name_run(file: &File) -> io::Result<RunId> {
         let run = RunId::random()?;
-        // Anything in it is a beginning that was cut off.
+        // Anything in it is zeros. So few bytes are written all at once or not at all, so a process that is
+        // killed here leaves an empty file or a whole name.
         file.set_len(0)?;
         file.write_all_at(&entry::encode_name(run), 0)?;
         file.sync_all()?;
@@ -74,13 +75,25 @@ impl JournalFile {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn begin(&mut self, header: &Header) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.intact_bytes))?;
         if self.entries == 0 {
-            // This overwrites the name with itself, so it is whole at every moment.
-            self.append_bytes(&entry::encode_header(self.run, header)?)?;
+            self.write_header(header)?;
         }
         self.file.set_len(self.intact_bytes)?;
+        self.file.seek(SeekFrom::Start(self.intact_bytes))?;
         self.file.sync_all()
+    }
+
+    /// Writes the header behind the name, and claims it when it is on the disk. The claim overwrites the name
+    /// with itself and is a few bytes within one sector, so it is there at once or not at all: at every
+    /// moment, the journal is one whose run has not begun, or one with a whole header.
+    fn write_header(&mut self, header: &Header) -> io::Result<()> {
+        let (claim, header) = entry::encode_header(self.run, header)?;
+        self.file.write_all_at(&header, claim.len() as u64)?;
+        self.file.sync_all()?;
+        self.file.write_all_at(&claim, 0)?;
+        self.intact_bytes = (claim.len() + header.len()) as u64;
+        self.entries = 1;
+        Ok(())
     }
 
     /// Appends a checkpoint; it is on the disk when this returns.
@@ -105,6 +118,7 @@ fn of_damage(damage: Damage, path: &Path) -> JournalError {
     match damage {
         Damage::NotAJournal => JournalError::NotAJournal { path },
         Damage::OtherVersion(version) => JournalError::OtherVersion { path, version, known: VERSION },
+        Damage::CutShort(bytes) => JournalError::CutShort { path, bytes },
         Damage::Header => JournalError::HeaderDamaged { path },
         Damage::Io(source) => JournalError::Read { path, source },
     }

@@ -59,9 +59,15 @@ fn checkpoint(first: u64, records: u64, done: u64) -> Checkpoint {
     Checkpoint::new(&RunProgress { newly, done, failed: 0, retried: 0 }, 0, false).with_output_bytes(done * 2)
 }
 
+/// A journal whose run has begun.
+fn begun() -> Vec<u8> {
+    let (claim, header) = entry::encode_header(RUN, &header()).unwrap();
+    [claim, header].concat()
+}
+
 /// A journal with so many checkpoints of ten records, and where its entries end.
 fn journal(checkpoints: u64) -> (Vec<u8>, Vec<usize>) {
-    let mut bytes = entry::encode_header(RUN, &header()).unwrap();
+    let mut bytes = begun();
     let mut ends = vec![bytes.len()];
     for index in 0..checkpoints {
         let checkpoint = checkpoint(index * 10, 10, (index + 1) * 10);
@@ -92,14 +98,46 @@ fn five() -> &'static (Vec<u8>, Vec<usize>) {
 }
 
 #[test]
-fn a_journal_cut_at_any_byte_is_its_whole_entries() {
+fn a_journal_cut_at_any_byte_is_its_whole_entries_or_refused_if_its_header_is_not_whole() {
     let (bytes, ends) = five();
-    for cut in 0..=bytes.len() {
-        let contents = entry::read(&bytes[..cut]).unwrap();
-        match ends.iter().filter(|end| **end <= cut).count() {
-            0 => assert_eq!((contents.header, contents.intact_bytes), (None, 0), "a run that had not begun"),
-            entries => assert_eq!(contents, expected(entries, ends)),
+    for cut in 1..=bytes.len() {
+        match (ends.iter().filter(|end| **end <= cut).count(), entry::read(&bytes[..cut])) {
+            (0, result) => assert!(
+                matches!(result, Err(Damage::CutShort(bytes)) if bytes == cut as u64),
+                "cut at {cut}: {result:?}"
+            ),
+            (entries, result) => assert_eq!(result.unwrap(), expected(entries, ends)),
         }
+    }
+}
+
+#[test]
+fn a_crash_at_any_moment_before_the_run_begins_leaves_a_journal_that_can_be_used() {
+    let name = entry::encode_name(RUN);
+    let (claim, header) = entry::encode_header(RUN, &header()).unwrap();
+    assert_eq!(claim.len(), name.len(), "the claim takes the name's place");
+    // The file may have its length before it has its bytes; and the header is there before it is claimed.
+    let mut moments = vec![(Vec::new(), None), (vec![0; name.len()], None), (name.clone(), Some(RUN))];
+    moments.extend((1..=header.len()).map(|cut| ([&name[..], &header[..cut]].concat(), Some(RUN))));
+    moments.extend((1..=header.len()).map(|cut| ([&name[..], &vec![0; cut]].concat(), Some(RUN))));
+    for (bytes, run) in moments {
+        let contents = entry::read(&bytes[..]).unwrap();
+        assert_eq!((contents.run, contents.header, contents.intact_bytes), (run, None, 0), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_cut_short_in_its_header_is_left_alone_and_says_what_to_do() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("j");
+    let (bytes, ends) = five();
+    for cut in [1, 20, 36, 40, ends[0] - 1] {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let error = JournalFile::open(&path).unwrap_err();
+        let text = error.to_string();
+        assert!(error.is_usage() && text.contains(&format!("has only {cut} bytes")), "{text}");
+        assert!(text.contains("delete the journal and the output to start over"), "{text}");
+        assert_eq!(fs::read(&path).unwrap(), bytes[..cut]);
     }
 }
 
@@ -140,7 +178,7 @@ proptest! {
         let failed = failed.min(newly.len());
         let progress = RunProgress { done: newly.len() - failed, newly, failed, retried: 3 };
         let checkpoint = Checkpoint::new(&progress, 7, true).with_output_bytes(99);
-        let mut bytes = entry::encode_header(RUN, &header()).unwrap();
+        let mut bytes = begun();
         bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
         let RunProgress { newly: finished, done, failed, retried } = progress;
         let earlier = Earlier { finished, done, failed, retried };
@@ -169,7 +207,13 @@ fn a_journal_of_another_version_or_none_at_all_is_left_alone() {
         assert!(error.is_usage() && error.to_string().contains(word), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
-    assert!(matches!(entry::read(&b"SGRID"[..]), Ok(Contents { header: None, .. })));
+    let mut second = entry::encode_name(RUN)[..32].to_vec();
+    second[8] = 2;
+    second.extend((xxhash_rust::xxh3::xxh3_64_with_seed(&second, 0) as u32).to_le_bytes());
+    fs::write(&path, &second).unwrap();
+    let error = JournalFile::open(&path).unwrap_err();
+    assert!(error.is_usage() && error.to_string().contains("has version 2"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), second);
 }
 
 #[test]
