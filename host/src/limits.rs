@@ -65,3 +65,7 @@ pub(crate) const JOURNAL_HEAD_BYTES: u64 = 64 * 1024;
 /// Bytes of one entry of a journal. A range of finished records takes about four bytes, and the
 /// records between ranges are in memory, so no run comes near this; only a damaged length exceeds it.
 pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// How long a worker that has an item, and no record in hand, may take to begin the next record. It takes
+/// microseconds, unless the process is stopped or stuck.
+pub(crate) const BEGIN_MAX: Duration = Duration::from_secs(10);

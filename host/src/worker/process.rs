@@ -4,13 +4,18 @@
 //! locks that a fork would leave locked.
 
 use std::io::{self, PipeWriter};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid, getpgrp};
+use rustix::process::{PidfdFlags, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
@@ -31,6 +36,13 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long a dead worker's last words have to reach the log. They are in the pipe already; only a process
 /// that the worker left behind can keep it open.
 const LAST_WORDS_GRACE: Duration = Duration::from_millis(200);
+
+/// How long a dead worker's last reports have to be read. They are in the socket already, and its end comes
+/// behind them; only a process that the worker left behind can keep the socket open.
+const LAST_REPORTS_GRACE: Duration = Duration::from_millis(200);
+
+/// How long a killed worker may take to end. Only one that hangs in the kernel takes longer.
+const REAP_MAX: Duration = Duration::from_secs(10);
 
 /// Why a library cannot be used. One line for the user who named it.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +125,7 @@ impl WorkerProcess {
         let mut child = command(label, theirs).spawn()?;
         let stderr = child.stderr.take().expect("its standard error is piped");
         let log = Some(OwnedTask::spawn(log_lines(stderr, label.clone())));
+        let death = watched(pidfd(&child)?)?;
         ours.set_nonblocking(true)?;
         let (read, write) = UnixStream::from_std(ours)?.into_split();
         let input = FrameReader::new(read, FrameLimits::SESSION);
@@ -121,7 +134,7 @@ impl WorkerProcess {
             output: FrameWriter::new(write),
             board,
             receipts,
-            handle: ProcessHandle { child, log },
+            handle: ProcessHandle { child, death, log, slot: label.slot },
         })
     }
 
@@ -211,7 +224,7 @@ impl WorkerProcess {
     ) -> Result<T, LaunchError> {
         // A dead worker cannot be told anything, but what it said before can still wait to be read.
         let told = self.tell(message).await;
-        let answer = match self.input.next::<WorkerToHost>().await {
+        let answer = match self.handle.hear(&mut self.input).await {
             Ok(Some(Frame { head: WorkerToHost::Unusable { message }, .. })) => {
                 Err(LaunchError::Unusable(message))
             }
@@ -232,63 +245,123 @@ impl WorkerProcess {
 
     /// Asks it to stop after what it has, and waits; kills it if that takes too long.
     pub(crate) async fn stop(mut self) -> WorkerEnd {
-        if self.tell(HostToWorker::Stop).await.is_err() {
-            return self.handle.end().await;
+        let stopped = async {
+            if self.tell(HostToWorker::Stop).await.is_ok() {
+                self.handle.death().await;
+            }
+        };
+        if tokio::time::timeout(STOP_GRACE, stopped).await.is_err() {
+            tracing::debug!("a worker that was told to stop did not, and is killed");
         }
-        match tokio::time::timeout(STOP_GRACE, self.handle.child.wait()).await {
-            Ok(_) => self.handle.reap().await,
-            Err(_) => self.handle.end().await,
-        }
+        self.handle.end().await
     }
 }
 
-/// A worker as a process: to be killed and reaped.
+/// A worker as a process: to be watched, killed and reaped.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
     child: Child,
+    /// Readable once the process is dead. Its socket does not tell: a process that it has started can hold
+    /// that open.
+    death: AsyncFd<OwnedFd>,
     /// Logs what it prints; `None` once the process was reaped.
     log: Option<OwnedTask<()>>,
+    slot: Option<u16>,
 }
 
 impl ProcessHandle {
+    /// Waits until it is dead, and does not reap it. Cancel safe.
+    pub(crate) async fn death(&self) {
+        if let Err(error) = self.death.readable().await {
+            tracing::error!(%error, "a worker's process cannot be watched");
+            std::future::pending().await
+        }
+    }
+
+    /// The next thing that it says; `None` once it is dead and everything that it said was read, even if the
+    /// socket is still open.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) async fn hear(
+        &self,
+        input: &mut FrameReader<OwnedReadHalf>,
+    ) -> Result<Option<Frame<WorkerToHost>>, FrameError> {
+        let mut next = pin!(input.next());
+        tokio::select! {
+            biased;
+            frame = &mut next => return frame,
+            () = self.death() => {}
+        }
+        tokio::time::timeout(LAST_REPORTS_GRACE, next).await.unwrap_or(Ok(None))
+    }
+
     /// Kills it and the processes that it has started, as far as they still exist, and reaps it.
     pub(crate) async fn end(&mut self) -> WorkerEnd {
         // The group is killed even if the worker is already dead: it can have left children behind. Its
         // number cannot belong to another process yet, because the worker is not yet reaped.
-        if let Some(pid) = self.child.id() {
-            kill_group(pid, Signal::SIGKILL);
+        if let Some(pid) = self.pid() {
+            kill_all_of(pid);
         }
         self.reap().await
     }
 
     /// Tells its task to hurry. The worker goes on (see `child.rs`).
     pub(crate) fn terminate(&self) {
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
-        if let Some(pid) = pid
-            && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGTERM)
+        if let Some(pid) = self.pid()
+            && let Err(error) = kill(pid, Signal::SIGTERM)
         {
-            tracing::trace!(pid, %error, "the worker is gone");
+            tracing::trace!(%pid, %error, "the worker is gone");
         }
     }
 
-    /// Waits until it has ended, and its last words are in the log.
+    /// Its number; `None` once it was reaped.
+    fn pid(&self) -> Option<Pid> {
+        self.child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw)
+    }
+
+    /// Waits until it has ended, and its last words are in the log. One that cannot be killed is left.
     async fn reap(&mut self) -> WorkerEnd {
-        let end = WorkerEnd(self.child.wait().await.ok());
+        let Ok(status) = tokio::time::timeout(REAP_MAX, self.child.wait()).await else {
+            let (slot, pid) = (self.slot, self.child.id());
+            tracing::error!(
+                slot,
+                pid,
+                "a worker was killed, but has not ended; it hangs in the kernel, and is left"
+            );
+            return WorkerEnd(None);
+        };
         if let Some(log) = &mut self.log {
             // A process that it left behind can keep its standard error open: that one is not waited for.
             let _ = tokio::time::timeout(LAST_WORDS_GRACE, log.join()).await;
         }
         self.log = None;
-        end
+        WorkerEnd(status.ok())
     }
 }
 
-/// Sends a signal to a worker and to the processes that it has started.
-fn kill_group(pid: u32, signal: Signal) {
-    // If the group is already gone, that is what we want.
-    if let Err(error) = killpg(Pid::from_raw(pid as i32), signal) {
-        tracing::trace!(pid, %error, "the process group is gone");
-    }
+/// A descriptor that says when a child is dead.
+fn pidfd(child: &Child) -> io::Result<OwnedFd> {
+    let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
+    let pid = pid.ok_or_else(|| io::Error::other("a worker was reaped before it was watched"))?;
+    Ok(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
+}
+
+/// Watches a descriptor until it is readable. An `OwnedFd` stays open for as long as it is registered, which
+/// is what the deprecated function leaves to its caller; the one that replaces it is unsafe.
+#[expect(deprecated, reason = "the function in its place is unsafe, and an OwnedFd keeps its promise")]
+fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
+}
+
+/// Kills a worker, the group that it was given, and the group that it has moved to, if that is not ours.
+fn kill_all_of(pid: Pid) {
+    let moved_to = getpgid(Some(pid)).ok().filter(|group| *group != pid && *group != getpgrp());
+    let group = killpg(pid, Signal::SIGKILL);
+    let other_group = moved_to.map(|group| killpg(group, Signal::SIGKILL));
+    // What is already gone is as we want it.
+    let process = kill(pid, Signal::SIGKILL);
+    tracing::trace!(%pid, ?group, ?other_group, ?process, "a worker is killed");
 }
 
 /// Starts a process only to learn what is in a library.

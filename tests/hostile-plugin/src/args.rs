@@ -17,6 +17,8 @@ pub struct Args {
     pub new: Option<Spoiled>,
     /// `prepare=fail|panic|hang`.
     pub prepare: Option<Spoiled>,
+    /// `drop=panic|hang`.
+    pub drop: Option<Spoiled>,
 }
 
 /// What `flush` does if records are held.

@@ -1,13 +1,16 @@
 //! What a record asks for: its first word, and an argument after a space.
 
+use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 use std::{fs, hint, thread};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, raise};
-use nix::unistd::getppid;
+use nix::unistd::{Pid, getppid, setpgid};
 use simplegrid_plugin_api::{Error, Line, Output, Result};
 
 /// Address space of a worker that allocates for ever: far more than a task needs beside its scoreboard, and
@@ -42,6 +45,10 @@ pub(crate) enum Fault<'a> {
     Stderr(&'a str),
     /// `child`: leaves a process behind.
     Child,
+    /// `orphan`: dies, and leaves a process behind that has all of its descriptors, in a session of its own.
+    Orphan,
+    /// `flee`: moves into the process group of a child, and never returns.
+    Flee,
     /// `reject`
     Reject,
     /// `retry`
@@ -82,6 +89,8 @@ impl<'a> Fault<'a> {
             ("stdout", _) => Self::Stdout(rest),
             ("stderr", _) => Self::Stderr(rest),
             ("child", _) => Self::Child,
+            ("orphan", _) => Self::Orphan,
+            ("flee", _) => Self::Flee,
             ("reject", _) => Self::Reject,
             ("retry", _) => Self::Retry,
             ("retry-once", _) => Self::RetryOnce,
@@ -115,6 +124,14 @@ impl<'a> Fault<'a> {
                 output.line(b"printed")
             }
             Self::Child => output.line(leave_child()?.to_string().as_bytes()),
+            Self::Orphan => {
+                leave_heir()?;
+                process::abort()
+            }
+            Self::Flee => {
+                flee()?;
+                hang()
+            }
             Self::Reject => Err(Error::reject("told to reject")),
             Self::Retry => Err(Error::retry("told to retry")),
             Self::Fatal => Err(Error::fatal("told to be fatal")),
@@ -182,4 +199,32 @@ pub(crate) fn leave_child() -> Result<u32> {
     let mut command = Command::new("sleep");
     let child = command.arg("600").stdin(Stdio::null()).spawn()?;
     Ok(child.id())
+}
+
+/// Starts a process in a session of its own that inherits everything this one has open. What was to be closed
+/// in new programs is no longer.
+fn leave_heir() -> Result {
+    for entry in std::fs::read_dir("/proc/self/fd")?.flatten() {
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // The descriptor of the directory itself is closed by now, and has nothing to inherit.
+        let _ = inherit(number);
+    }
+    Command::new("setsid").args(["sleep", "600"]).stdin(Stdio::null()).spawn()?;
+    Ok(())
+}
+
+fn inherit(descriptor: i32) -> nix::Result<()> {
+    // SAFETY: nothing is read or written, and the flag of a descriptor that is closed cannot be changed.
+    #[allow(unsafe_code)]
+    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty())).map(drop)
+}
+
+/// Leaves the process group that its slave knows.
+fn flee() -> Result {
+    let mut command = Command::new("sleep");
+    let child = command.arg("600").stdin(Stdio::null()).process_group(0).spawn()?;
+    setpgid(Pid::from_raw(0), Pid::from_raw(child.id() as i32)).map_err(Error::reject)
 }

@@ -21,6 +21,7 @@ use tagged::Tagged;
 #[derive(Debug)]
 pub struct Hostile {
     flush: Flush,
+    drop: Option<Spoiled>,
     log: Option<SideLog>,
     held: Vec<(Held, Vec<u8>)>,
     /// Held and never finished: the next flush aborts because of these.
@@ -39,6 +40,7 @@ impl Task for Hostile {
         spoil(args.new, "new")?;
         Ok(Self {
             flush: args.flush,
+            drop: args.drop,
             log: args.side_log.map(SideLog::at),
             held: Vec::new(),
             deadly: Vec::new(),
@@ -80,6 +82,13 @@ impl Task for Hostile {
             Flush::Hang if !self.held.is_empty() => Fault::Hang.happen(output),
             Flush::Panic | Flush::Abort | Flush::Hang => Ok(()),
         }
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        // An error has no way out of here.
+        let _ = spoil(self.drop, "drop");
     }
 }
 

@@ -8,6 +8,7 @@ mod grid;
 mod hygiene;
 mod journal;
 mod line_protocol;
+mod liveness;
 mod losses;
 mod mail;
 mod mended;

@@ -1,14 +1,17 @@
-//! How long the record in a worker's hand has been there, judged by what the scoreboard says.
+//! How long the record in a worker's hand has been there, and how long a worker that could begin a record has
+//! begun none, judged by what the scoreboard says.
 //!
 //! Pure: no I/O, no clock, no tokio.
 //!
 //! The worker stores no time: reading the clock for each record would cost as much as a small record itself.
 //! Its slave looks now and then, and counts from when it first saw the record, so a limit is kept to within
-//! one look.
+//! one look. Time in which the slave itself did not run (it was stopped, or the machine slept) shows as a
+//! look that comes late, and is not counted.
 
 use std::time::{Duration, Instant};
 
 use crate::ids::BatchId;
+use crate::limits::BEGIN_MAX;
 use crate::scoreboard::Snapshot;
 
 /// A record without a limit that runs longer than this is named in the log, once.
@@ -22,6 +25,10 @@ const LOOK_EVERY_MIN: Duration = Duration::from_millis(2);
 
 /// The longest time between two looks: a second more or less does not matter to limits that are so long.
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
+
+/// How many look intervals a look counts at most: it may be a little late, and the time of a longer delay is
+/// one in which the slave did not run.
+const LATE_LOOKS_MAX: u32 = 2;
 
 /// What to do about the record in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +44,43 @@ pub(super) enum TimeVerdict {
     },
     /// Its worker must be killed.
     Overdue,
+    /// There is none, though its worker has had an item for long: the worker must be killed.
+    NotBegun,
+}
+
+/// What the worker has before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// An item whose next record it could begin.
+    Record,
+    /// Nothing, or what it has waits for its slave.
+    Nothing,
 }
 
 /// Watches one worker.
 #[derive(Debug)]
 pub(super) struct RecordWatch {
     limit: Option<Duration>,
-    seen: Option<(u64, BatchId, u64)>,
-    since: Instant,
+    seen: Option<Seen>,
+    /// How long that has been seen.
+    age: Duration,
+    last_look: Instant,
     named: bool,
+}
+
+/// What a look has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// A record or a flush in hand: the turn, its batch, and which of its records it is.
+    InHand(u64, BatchId, u64),
+    /// No record, though one could begin: the turn, and how far the scoreboard has got.
+    NoneBegun(u64, Option<(BatchId, u64, u64)>),
 }
 
 impl RecordWatch {
     /// Watches with that limit.
     pub(super) fn new(limit: Option<Duration>, now: Instant) -> Self {
-        Self { limit, seen: None, since: now, named: false }
+        Self { limit, seen: None, age: Duration::ZERO, last_look: now, named: false }
     }
 
     /// Sets another limit. A master's limit has precedence over its slave's.
@@ -66,21 +95,39 @@ impl RecordWatch {
     }
 
     /// Judges what the scoreboard says of the item with that turn.
-    pub(super) fn on_look(&mut self, turn: u64, snapshot: Option<&Snapshot>, now: Instant) -> TimeVerdict {
+    pub(super) fn on_look(
+        &mut self,
+        turn: u64,
+        snapshot: Option<&Snapshot>,
+        expected: Expected,
+        now: Instant,
+    ) -> TimeVerdict {
+        let passed = now.duration_since(self.last_look).min(self.look_every() * LATE_LOOKS_MAX);
+        self.last_look = now;
         let in_hand = snapshot.filter(|snapshot| snapshot.flushing || snapshot.in_hand().is_some());
-        let Some(snapshot) = in_hand else {
-            self.seen = None;
-            return TimeVerdict::Fine;
+        let seen = match (in_hand, expected) {
+            (Some(here), _) => Some(Seen::InHand(turn, here.item, here.begun + u64::from(here.flushing))),
+            (None, Expected::Record) => {
+                Some(Seen::NoneBegun(turn, snapshot.map(|here| (here.item, here.part, here.begun))))
+            }
+            (None, Expected::Nothing) => None,
         };
-        let place = (turn, snapshot.item, snapshot.begun + u64::from(snapshot.flushing));
-        if self.seen != Some(place) {
-            (self.seen, self.since, self.named) = (Some(place), now, false);
+        if seen.is_none() || self.seen != seen {
+            (self.seen, self.age, self.named) = (seen, Duration::ZERO, false);
             return TimeVerdict::Fine;
         }
-        let age = now.duration_since(self.since);
+        self.age += passed;
+        match in_hand {
+            Some(snapshot) => self.judge_record(snapshot),
+            None if self.age >= BEGIN_MAX => TimeVerdict::NotBegun,
+            None => TimeVerdict::Fine,
+        }
+    }
+
+    fn judge_record(&mut self, snapshot: &Snapshot) -> TimeVerdict {
         match self.limit {
-            Some(limit) if age >= limit => TimeVerdict::Overdue,
-            None if age >= SLOW_RECORD && !self.named => {
+            Some(limit) if self.age >= limit => TimeVerdict::Overdue,
+            None if self.age >= SLOW_RECORD && !self.named => {
                 self.named = true;
                 let index = if snapshot.flushing { None } else { snapshot.in_hand() };
                 TimeVerdict::Slow { batch: snapshot.item, index }
@@ -98,27 +145,67 @@ mod tests {
         Snapshot { item: BatchId(1), part: 0, begun, returned: begun - 1, outcomes: 0, flushing: false }
     }
 
+    /// Looks at a worker every `step` until a look finds something, for `until` at most; says after which
+    /// time.
+    fn watched(
+        watch: &mut RecordWatch,
+        start: Instant,
+        snapshot: Option<&Snapshot>,
+        expected: Expected,
+        until: Duration,
+    ) -> Option<(Duration, TimeVerdict)> {
+        let step = watch.look_every();
+        (0..).map(|look| step * look).take_while(|at| *at <= until).find_map(|at| {
+            let verdict = watch.on_look(0, snapshot, expected, start + at);
+            (verdict != TimeVerdict::Fine).then_some((at, verdict))
+        })
+    }
+
+    const LIMIT: Duration = Duration::from_millis(100);
+
     #[test]
     fn only_a_record_that_stays_is_overdue() {
         let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        let mut watch = RecordWatch::new(Some(Duration::from_millis(100)), start);
-        assert_eq!(watch.on_look(0, Some(&in_hand(1)), at(0)), TimeVerdict::Fine);
-        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(90)), TimeVerdict::Fine);
-        assert_eq!(watch.on_look(0, Some(&in_hand(2)), at(180)), TimeVerdict::Fine);
-        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(200)), TimeVerdict::Fine, "the next item");
-        assert_eq!(watch.on_look(1, None, at(310)), TimeVerdict::Fine, "nothing in hand");
-        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(311)), TimeVerdict::Fine);
-        assert_eq!(watch.on_look(1, Some(&in_hand(2)), at(411)), TimeVerdict::Overdue);
+        let mut watch = RecordWatch::new(Some(LIMIT), start);
+        for (number, turn) in [(1, 0), (2, 0), (2, 1), (3, 1)] {
+            let at = start + (LIMIT - LOOK_EVERY_MIN) * number as u32;
+            assert_eq!(watch.on_look(turn, Some(&in_hand(number)), Expected::Record, at), TimeVerdict::Fine);
+        }
+        let mut watch = RecordWatch::new(Some(LIMIT), start);
+        let overdue = watched(&mut watch, start, Some(&in_hand(2)), Expected::Record, 2 * LIMIT);
+        assert_eq!(overdue, Some((LIMIT, TimeVerdict::Overdue)));
+    }
+
+    #[test]
+    fn time_without_a_look_is_not_counted() {
+        let start = Instant::now();
+        let mut watch = RecordWatch::new(Some(LIMIT), start);
+        watch.on_look(0, Some(&in_hand(1)), Expected::Record, start);
+        let late = watch.on_look(0, Some(&in_hand(1)), Expected::Record, start + 50 * LIMIT);
+        assert_eq!(late, TimeVerdict::Fine, "the slave was stopped meanwhile");
     }
 
     #[test]
     fn without_a_limit_a_slow_record_is_named_once() {
         let start = Instant::now();
         let mut watch = RecordWatch::new(None, start);
-        watch.on_look(0, Some(&in_hand(3)), start);
         let named = TimeVerdict::Slow { batch: BatchId(1), index: Some(2) };
-        assert_eq!(watch.on_look(0, Some(&in_hand(3)), start + SLOW_RECORD), named);
-        assert_eq!(watch.on_look(0, Some(&in_hand(3)), start + 2 * SLOW_RECORD), TimeVerdict::Fine);
+        let slow = watched(&mut watch, start, Some(&in_hand(3)), Expected::Record, 2 * SLOW_RECORD);
+        assert_eq!(slow, Some((SLOW_RECORD, named)));
+        let later = start + SLOW_RECORD;
+        assert_eq!(watched(&mut watch, later, Some(&in_hand(3)), Expected::Record, 2 * SLOW_RECORD), None);
+    }
+
+    #[test]
+    fn a_worker_that_could_begin_and_does_not_is_found() {
+        let start = Instant::now();
+        let between = Snapshot { returned: 3, ..in_hand(3) };
+        for snapshot in [None, Some(&between)] {
+            let mut watch = RecordWatch::new(None, start);
+            let found = watched(&mut watch, start, snapshot, Expected::Record, 2 * BEGIN_MAX);
+            assert_eq!(found, Some((BEGIN_MAX, TimeVerdict::NotBegun)));
+            let mut watch = RecordWatch::new(None, start);
+            assert_eq!(watched(&mut watch, start, snapshot, Expected::Nothing, 2 * BEGIN_MAX), None);
+        }
     }
 }

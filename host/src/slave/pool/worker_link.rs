@@ -9,8 +9,9 @@ use bytes::Bytes;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
-use super::record_watch::{RecordWatch, TimeVerdict};
+use super::record_watch::{Expected, RecordWatch, TimeVerdict};
 use super::worker_event::{Lost, Steering, WorkerEvent, WorkerId};
+use crate::limits::BEGIN_MAX;
 use crate::scoreboard::BoardReader;
 use crate::wire::{
     Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, WorkerStart,
@@ -53,10 +54,11 @@ pub(super) async fn run(
 
 /// Why serving ended.
 enum Ended {
-    /// Its socket closed, or it broke the protocol.
+    /// It is dead, its socket closed, or it broke the protocol.
     Gone(Option<String>),
     Killed,
     Overdue,
+    NotBegun,
 }
 
 /// How far the worker is: items that it has handed over whole, and parts of the one in hand.
@@ -64,7 +66,19 @@ enum Ended {
 struct Hand {
     turn: AtomicU64,
     part: AtomicU64,
+    /// Items that were written to it.
+    fed: AtomicU64,
+    /// What it has handed over is being passed on: it may be waiting for its receipt.
+    is_taking: AtomicBool,
     told_to_stop: AtomicBool,
+}
+
+impl Hand {
+    /// What it has before it.
+    fn expected(&self) -> Expected {
+        let has_item = self.fed.load(Relaxed) > self.turn.load(Relaxed);
+        if has_item && !self.is_taking.load(Relaxed) { Expected::Record } else { Expected::Nothing }
+    }
 }
 
 async fn serve(
@@ -78,6 +92,7 @@ async fn serve(
     let hand = Hand::default();
     let mut reading = ReportReader {
         input,
+        process: &handle,
         board: &board,
         receipts,
         settings: &settings,
@@ -91,16 +106,23 @@ async fn serve(
         ended = keep_watch(&board, &settings, &hand) => ended,
         ended = steer(steering, &handle) => ended,
     };
+    let leaving = reading.leaving.take();
     let end = handle.end().await;
     let mut lost = autopsy(&board, &hand);
     lost.was_killed = end.is_kill();
     lost.was_expected = matches!(ended, Ended::Killed) || hand.told_to_stop.load(Relaxed);
-    match (ended, reading.leaving.take()) {
+    match (ended, leaving) {
         (_, Some((kind, message))) => (lost.kind, lost.message, lost.blame) = (kind, message, None),
         (Ended::Overdue, _) => {
             lost.kind = LossKind::Timeout;
             let limit = settings.record_timeout.borrow().unwrap_or_default();
             lost.message = format!("it took longer than the limit of {}", humantime::format_duration(limit));
+        }
+        (Ended::NotBegun, _) => {
+            // One that begins just now was not begun when it was judged, and is not to blame.
+            lost.blame = None;
+            let limit = humantime::format_duration(BEGIN_MAX);
+            lost.message = format!("it had records and began none for {limit}");
         }
         (Ended::Killed, _) => "its slave ended it".clone_into(&mut lost.message),
         (Ended::Gone(Some(broken)), _) => lost.message = broken,
@@ -112,6 +134,7 @@ async fn serve(
 /// Reads what the worker reports, until it reports nothing more.
 struct ReportReader<'a> {
     input: FrameReader<OwnedReadHalf>,
+    process: &'a ProcessHandle,
     board: &'a BoardReader,
     receipts: PipeWriter,
     settings: &'a LinkSettings,
@@ -123,7 +146,7 @@ struct ReportReader<'a> {
 impl ReportReader<'_> {
     async fn run(&mut self) -> Ended {
         loop {
-            let message = match self.input.next::<WorkerToHost>().await {
+            let message = match self.process.hear(&mut self.input).await {
                 Ok(Some(frame)) => frame.head,
                 // It does not matter whether a worker dies in the middle of a message or between two.
                 Ok(None) | Err(FrameError::Truncated | FrameError::Io(_)) => return Ended::Gone(None),
@@ -131,7 +154,10 @@ impl ReportReader<'_> {
             };
             match message {
                 WorkerToHost::Done(done) => {
-                    if let Err(error) = self.take(done).await {
+                    self.hand.is_taking.store(true, Relaxed);
+                    let taken = self.take(done).await;
+                    self.hand.is_taking.store(false, Relaxed);
+                    if let Err(error) = taken {
                         return Ended::Gone(Some(format!("its scoreboard cannot be read: {error}")));
                     }
                 }
@@ -182,12 +208,20 @@ async fn feed(
         let item = items.recv().await;
         let closed = item.is_none();
         hand.told_to_stop.store(closed, Relaxed);
+        if item.as_ref().is_some_and(is_item) {
+            hand.fed.fetch_add(1, Relaxed);
+        }
         output.push(&item.unwrap_or_else(|| HostToWorker::Stop.into()));
         // If a worker cannot be written to, the reading side is about to find it dead.
         if output.flush().await.is_err() || closed {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Whether the worker will report that it is done with this.
+fn is_item(frame: &Frame<HostToWorker>) -> bool {
+    matches!(frame.head, HostToWorker::Batch { .. } | HostToWorker::Flush { .. })
 }
 
 /// Waits until the worker is to be killed, or the pool is gone. While it starts, there is no task to hurry.
@@ -203,7 +237,8 @@ async fn steer(mut steering: mpsc::Receiver<Steering>, process: &ProcessHandle) 
     Ended::Killed
 }
 
-/// Looks at the record in hand now and then. Returns when it is overdue.
+/// Looks at the record in hand now and then. Returns when it is overdue, or when there should be one and is
+/// none.
 async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -> Ended {
     let mut watch = RecordWatch::new(None, Instant::now());
     let mut limit = settings.record_timeout.clone();
@@ -218,9 +253,10 @@ async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -
             Ok(snapshot) => snapshot,
             Err(error) => return Ended::Gone(Some(format!("its scoreboard cannot be read: {error}"))),
         };
-        match watch.on_look(turn, snapshot.as_ref(), Instant::now()) {
+        match watch.on_look(turn, snapshot.as_ref(), hand.expected(), Instant::now()) {
             TimeVerdict::Fine => {}
             TimeVerdict::Overdue => return Ended::Overdue,
+            TimeVerdict::NotBegun => return Ended::NotBegun,
             TimeVerdict::Slow { batch, index } => {
                 let WorkerId { slot, .. } = settings.id;
                 let record = index.map_or_else(|| "a flush".to_owned(), |index| format!("record {index}"));
