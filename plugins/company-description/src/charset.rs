@@ -11,7 +11,10 @@ use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use crate::meta;
 
 /// A page must declare its encoding within this many bytes (HTML, 4.2.5.4).
-const BEGINNING_BYTES: u64 = 1024;
+const BEGINNING_BYTES: usize = 1024;
+
+/// The most bytes of a byte order mark: those of UTF-8.
+const MARK_BYTES_MAX: usize = 3;
 
 /// How many bytes are decoded at once.
 const CHUNK_BYTES: usize = 8 * 1024;
@@ -22,10 +25,9 @@ pub(crate) fn with_utf8(
     content_type: Option<&str>,
     look: impl Fn(&mut dyn Read) -> io::Result<Option<String>>,
 ) -> io::Result<Option<String>> {
-    let mut beginning = Vec::new();
-    page.by_ref().take(BEGINNING_BYTES).read_to_end(&mut beginning)?;
-    let encoding = choose(&beginning, content_type);
-    let page = Cursor::new(beginning).chain(page);
+    let Beginning { bytes, encoding, end } = Beginning::read(&mut page, content_type);
+    // An end with an error is not an error of the bytes before it: the description may be among them.
+    let page = Cursor::new(bytes).chain(Ending(end)).chain(page);
     if let Some(encoding) = encoding {
         return look(&mut Utf8Reader::new(page, encoding));
     }
@@ -37,6 +39,47 @@ pub(crate) fn with_utf8(
             look(&mut Utf8Reader::new(copy.as_slice(), WINDOWS_1252))
         }
         found => Ok(found),
+    }
+}
+
+/// What has to be known of a page before it can be decoded.
+struct Beginning {
+    bytes: Vec<u8>,
+    /// The encoding, if there is any sign of it.
+    encoding: Option<&'static Encoding>,
+    /// What ended the page before the beginning was complete.
+    end: Option<io::Error>,
+}
+
+impl Beginning {
+    /// Reads until the encoding is clear, but no further than a page may declare it: the rest may never come.
+    fn read(mut page: impl Read, content_type: Option<&str>) -> Self {
+        let mut bytes = Vec::new();
+        let mut buffer = [0; BEGINNING_BYTES];
+        let end = loop {
+            match page.read(&mut buffer[bytes.len()..]) {
+                Ok(0) => break None,
+                Ok(length) => bytes.extend_from_slice(&buffer[bytes.len()..][..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Some(error),
+            }
+            // With fewer bytes, a byte order mark may still become complete and have the first word.
+            if bytes.len() >= MARK_BYTES_MAX
+                && let Some(encoding) = choose(&bytes, content_type)
+            {
+                return Self { bytes, encoding: Some(encoding), end: None };
+            }
+        };
+        Self { encoding: choose(&bytes, content_type), bytes, end }
+    }
+}
+
+/// A reader of nothing, which fails once if there is an error.
+struct Ending(Option<io::Error>);
+
+impl Read for Ending {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 

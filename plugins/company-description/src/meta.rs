@@ -41,12 +41,32 @@ pub(crate) fn charset_of(content_type: &str) -> Option<String> {
     values.next().filter(|charset| !charset.is_empty())
 }
 
-/// What `look` finds in the first meta tag in which it finds something.
+/// A page that ends where reading fails, so that the tags before that place are still found.
+struct Readable<R> {
+    page: R,
+    error: Option<io::Error>,
+}
+
+impl<R: Read> Read for Readable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.error.is_some() {
+            return Ok(0);
+        }
+        self.page.read(buffer).or_else(|error| {
+            self.error = Some(error);
+            Ok(0)
+        })
+    }
+}
+
+/// What `look` finds in the first meta tag in which it finds something. An error of the page counts only if
+/// nothing was found before it.
 fn find<T>(page: impl Read, look: impl Fn(&StartTag<()>) -> Option<T>) -> io::Result<Option<T>> {
     let mut emitter = DefaultEmitter::default();
     emitter.naively_switch_states(true);
     let mut templates = 0_usize;
-    for token in Tokenizer::new_with_emitter(IoReader::new(page), emitter) {
+    let mut page = Readable { page, error: None };
+    for token in Tokenizer::new_with_emitter(IoReader::new(&mut page), emitter) {
         match token? {
             Token::StartTag(tag) => match tag.name.as_slice() {
                 b"template" => templates += 1,
@@ -63,7 +83,7 @@ fn find<T>(page: impl Read, look: impl Fn(&StartTag<()>) -> Option<T>) -> io::Re
             _ => {}
         }
     }
-    Ok(None)
+    page.error.map_or(Ok(None), Err)
 }
 
 /// The value of an attribute. Its entities are decoded already.

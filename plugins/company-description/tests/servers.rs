@@ -265,6 +265,63 @@ fn a_server_that_takes_for_ever_is_not_waited_for() {
     Fetching::with(&[("timeout", "500ms"), ("redirects", "1000")]).failure(&round.url("/"), Status::Retry);
 }
 
+/// A page that stalls after these bytes, in the middle of its body.
+fn stalled(content_type: &str, beginning: impl AsRef<[u8]>) -> Reply {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: 90000\r\n\r\n");
+    let hour = Duration::from_secs(60 * 60);
+    Reply::Drip([head.as_bytes(), beginning.as_ref()].concat(), b"x".into(), hour)
+}
+
+/// A page that breaks off after these bytes, in the middle of its body.
+fn broken(headers: &str, beginning: impl AsRef<[u8]>) -> Reply {
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{headers}Content-Length: 90000\r\n\r\n");
+    Reply::Bytes([head.as_bytes(), beginning.as_ref()].concat())
+}
+
+#[test]
+fn a_description_that_has_come_counts_even_if_the_rest_of_the_page_stalls() {
+    for content_type in ["text/html", "text/html; charset=utf-8"] {
+        let server = server(stalled(content_type, PAGE));
+        for timeout in ["read-timeout", "timeout"] {
+            let mut task = Fetching::with(&[(timeout, "500ms")]);
+            assert_eq!(task.description(&server.url("/")), "We make things.", "{content_type} {timeout}");
+        }
+    }
+    let windows = b"<meta name=description content='K\xe4se \x80'>";
+    let server = server(stalled("text/html", windows));
+    assert_eq!(Fetching::with(&[("read-timeout", "500ms")]).description(&server.url("/")), "Käse €");
+}
+
+#[test]
+fn a_description_that_has_come_counts_even_if_the_rest_of_the_page_breaks_off() {
+    assert_eq!(description(broken("", PAGE)), "We make things.");
+    assert_eq!(description(broken("", format!("<meta charset=utf-8>{PAGE}"))), "We make things.");
+    // The rest can be text that compresses badly.
+    let noise: Vec<u8> =
+        (0..20_000_u32).map(|n| b'a' + (n.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
+    let whole = gzip(&[PAGE.as_bytes(), &noise].concat());
+    assert_eq!(
+        description(broken("Content-Encoding: gzip\r\n", &whole[..whole.len() / 2])),
+        "We make things."
+    );
+    // A page that has said nothing yet may say it the next time.
+    Fetching::new().failure(&server(broken("", "<html><head><title>x</title>")).url("/"), Status::Retry);
+}
+
+#[test]
+fn a_page_whose_encoding_is_known_is_not_waited_for_after_its_description() {
+    let begun = std::time::Instant::now();
+    let minute = [("read-timeout", "1m"), ("timeout", "1m")];
+    for (content_type, beginning) in
+        [("text/html; charset=utf-8", String::new()), ("text/html", "<meta charset=utf-8>".to_owned())]
+    {
+        let server = server(stalled(content_type, beginning + PAGE));
+        assert_eq!(Fetching::with(&minute).description(&server.url("/")), "We make things.");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
 #[test]
 fn private_addresses_must_be_allowed() {
     let server = server(Reply::html(PAGE));
