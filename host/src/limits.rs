@@ -62,6 +62,10 @@ pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// than the reader hands over at once.
 pub(crate) const JOURNAL_HEAD_BYTES: u64 = 64 * 1024;
 
+/// Bytes of the end of a file that a checkpoint vouches for: enough that an editor's change near the end is
+/// noticed, and little to keep in memory and to read when a run continues.
+pub(crate) const JOURNAL_TAIL_BYTES: usize = 64 * 1024;
+
 /// Bytes of one entry of a journal. A range of finished records takes about four bytes, and the
 /// records between ranges are in memory, so no run comes near this; only a damaged length exceeds it.
 pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;

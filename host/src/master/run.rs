@@ -170,15 +170,15 @@ fn start_reader(settings: &RunSettings, inputs: Vec<InputSource>) -> std::io::Re
 fn results(settings: &RunSettings, journal: Option<Opened>) -> anyhow::Result<(Results, WriteFailure)> {
     let format = Format::from(settings.format);
     let (path, failed_path) = (settings.output.as_deref(), settings.failed.as_deref());
-    let Some((path, Opened { file, run, saved })) = path.zip(journal) else {
+    let Some((path, Opened { file, run, saved, output: tail, failed_file })) = path.zip(journal) else {
         let (writer, write_failure) = ResultWriter::start(OutputTarget::new(path)?, None)?;
         return Ok((Results::new(writer, FailedWriter::new(failed_path, format)?), write_failure));
     };
     let (target, output) = OutputTarget::with_journal(path)?;
     let failed = FailedWriter::with_journal(failed_path, format)?;
-    let failed_file = failed.share()?.map(|(path, file)| NamedFile { path, file });
+    let shared = failed.share()?.map(|(path, file)| NamedFile { path, file });
     let output = NamedFile { path: path.to_owned(), file: output };
-    let pen = JournalPen::new(file, output, failed_file);
+    let pen = JournalPen::new(file, output, tail, shared);
     let (writer, write_failure) = ResultWriter::start(target, Some(pen))?;
-    Ok((Results::with_journal(writer, failed, run, &saved), write_failure))
+    Ok((Results::with_journal(writer, failed, run, failed_file, &saved), write_failure))
 }

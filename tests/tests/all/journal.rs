@@ -263,6 +263,34 @@ fn an_output_that_was_cut_since_is_refused() {
 }
 
 #[test]
+fn an_output_or_failed_records_that_were_edited_since_are_refused() {
+    let grid = Grid::new();
+    grid.write("input", slow_records());
+    let call = || with_files(grid.run("hostile"), "-k");
+    let run = call().start();
+    wait::until("records have failed", || !grid.read("failed").is_empty());
+    run.signal(Signal::SIGTERM);
+    run.wait().expect(143);
+    for file in ["rows", "failed"] {
+        let before = grid.read(file);
+        let mut edited = before.clone();
+        let last = before.len() - 2;
+        edited[last] ^= 1;
+        grid.write(file, &edited);
+        let run = call().finish().expect(4);
+        assert!(run.errors()[0].contains(&format!("{file} was changed: its first ")), "{}", run.stderr);
+        assert!(
+            run.errors()[0].contains("put the file back as it was, or delete the journal"),
+            "{}",
+            run.stderr
+        );
+        assert!(grid.read(file) == edited, "the file was changed");
+        grid.write(file, &before);
+    }
+    expect_as_without_kills(&grid, call().finish(), true);
+}
+
+#[test]
 fn a_signal_lets_a_run_write_how_far_it_is() {
     let grid = Grid::new();
     grid.write("input", slow_records());

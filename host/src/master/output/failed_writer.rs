@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use serde::Serialize;
 
+use super::journal::{FileMark, Tail};
 use crate::master::decisions::FailedRecord;
 use crate::record::Format;
 use crate::stderr;
@@ -62,8 +63,8 @@ enum ShownIn {
 struct FailedFile {
     path: PathBuf,
     out: BufWriter<File>,
-    /// Bytes that were written or wait in the buffer.
-    bytes: u64,
+    /// How it ends, with what waits in the buffer.
+    tail: Tail,
     /// One line.
     line: Vec<u8>,
 }
@@ -95,7 +96,7 @@ impl FailedWriter {
             Ok(file) => Ok(FailedFile {
                 path: path.to_owned(),
                 out: BufWriter::new(file),
-                bytes: 0,
+                tail: Tail::default(),
                 line: Vec::new(),
             }),
             Err(source) => Err(FailedFileError { path: path.to_owned(), source }),
@@ -115,25 +116,30 @@ impl FailedWriter {
         }
     }
 
-    /// Cuts the file to its first `bytes` bytes, and goes on there.
+    /// Cuts the file to what counts of it, and goes on there.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn go_on_from(&mut self, bytes: u64) -> Result<(), FailedFileError> {
+    pub(crate) fn go_on_from(&mut self, tail: Tail) -> Result<(), FailedFileError> {
         self.attempt(|file| {
-            file.bytes = bytes;
+            let bytes = tail.bytes();
+            file.tail = tail;
             file.out.get_ref().set_len(bytes)?;
             file.out.seek(SeekFrom::Start(bytes)).map(drop)
         })
     }
 
-    /// Hands everything to the system, and says how many bytes the file has then.
+    /// Hands everything to the system.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn flush(&mut self) -> Result<u64, FailedFileError> {
-        self.attempt(|file| file.out.flush())?;
-        Ok(self.file.as_ref().map_or(0, |file| file.bytes))
+    pub(crate) fn flush(&mut self) -> Result<(), FailedFileError> {
+        self.attempt(|file| file.out.flush())
+    }
+
+    /// How the file stands, once it was [flushed](Self::flush).
+    pub(crate) fn mark(&self) -> FileMark {
+        self.file.as_ref().map_or_else(FileMark::default, |file| file.tail.mark())
     }
 
     /// Reports one record.
@@ -168,7 +174,7 @@ impl FailedWriter {
             file.line.clear();
             serde_json::to_writer(&mut file.line, &line)?;
             file.line.push(b'\n');
-            file.bytes += file.line.len() as u64;
+            file.tail.push(&file.line);
             file.out.write_all(&file.line)
         })
     }

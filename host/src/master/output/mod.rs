@@ -13,7 +13,7 @@ mod write_error;
 pub(super) use failed_writer::FailedWriter;
 pub(crate) use journal::TaskIdentity;
 #[cfg(test)]
-pub(super) use journal::{Checkpoint, Saved};
+pub(super) use journal::{Checkpoint, FileMark, Saved};
 pub(super) use journal::{JournalPen, NamedFile, Opened, open as open_journal};
 pub(super) use output_target::OutputTarget;
 pub(super) use progress::ProgressLine;

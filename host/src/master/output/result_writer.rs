@@ -33,9 +33,9 @@ const BUFFER_BYTES: usize = 256 * 1024;
 enum Lot {
     /// Write rows.
     Rows(Vec<Bytes>),
-    /// Begin the output at this length, and the journal with this header.
-    Begin(Box<Header>, u64),
-    /// Write down how far the run is. The length of the output is filled in.
+    /// Begin the output, and the journal with this header.
+    Begin(Box<Header>),
+    /// Write down how far the run is. How the output stands is filled in.
     Checkpoint(Checkpoint),
 }
 
@@ -82,7 +82,7 @@ impl ResultWriter {
         let (report, failure) = oneshot::channel();
         let backlog = Arc::new(Backlog::default());
         let output = BufWriter::with_capacity(BUFFER_BYTES, target.stream);
-        let writing = Writing { name: target.name, output, bytes: 0, pen, backlog: backlog.clone() };
+        let writing = Writing { name: target.name, output, pen, backlog: backlog.clone() };
         let thread = std::thread::Builder::new()
             .name("results".to_owned())
             .spawn(move || {
@@ -113,9 +113,9 @@ impl ResultWriter {
         self.hand_over(Lot::Rows(rows));
     }
 
-    /// Begins to write where the output has that length, with that header of the journal.
-    pub(crate) fn begin(&self, header: Box<Header>, output_bytes: u64) {
-        self.hand_over(Lot::Begin(header, output_bytes));
+    /// Begins to write where the journal says that the output stands, with that header of the journal.
+    pub(crate) fn begin(&self, header: Box<Header>) {
+        self.hand_over(Lot::Begin(header));
     }
 
     /// Whether a checkpoint is still on its way to the disk. Another would only wait behind it.
@@ -157,8 +157,6 @@ impl ResultWriter {
 struct Writing {
     name: String,
     output: BufWriter<OutputStream>,
-    /// Bytes of the output, those in the buffer included.
-    bytes: u64,
     pen: Option<JournalPen>,
     backlog: Arc<Backlog>,
 }
@@ -186,26 +184,24 @@ impl Writing {
     fn on_lot(&mut self, lot: Lot) -> Result<(), WriteError> {
         match (lot, &mut self.pen) {
             (Lot::Rows(lot), _) => lot.iter().try_for_each(|rows| self.write(rows)),
-            (Lot::Begin(header, output_bytes), Some(pen)) => {
-                self.bytes = output_bytes;
-                pen.begin(&header, output_bytes)
-            }
+            (Lot::Begin(header), Some(pen)) => pen.begin(&header),
             (Lot::Checkpoint(checkpoint), Some(_)) => self.checkpoint(checkpoint),
-            (Lot::Begin(..) | Lot::Checkpoint(_), None) => Ok(()),
+            (Lot::Begin(_) | Lot::Checkpoint(_), None) => Ok(()),
         }
     }
 
     fn write(&mut self, rows: &Bytes) -> Result<(), WriteError> {
         self.output.write_all(rows).map_err(|source| write_error(&self.name, source))?;
-        self.bytes += rows.len() as u64;
+        if let Some(pen) = &mut self.pen {
+            pen.on_rows(rows);
+        }
         self.backlog.bytes.fetch_sub(rows.len(), Relaxed);
         Ok(())
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), WriteError> {
         self.flush()?;
-        let checkpoint = checkpoint.with_output_bytes(self.bytes);
-        let written = self.pen.as_mut().map_or(Ok(()), |pen| pen.checkpoint(&checkpoint));
+        let written = self.pen.as_mut().map_or(Ok(()), |pen| pen.checkpoint(checkpoint));
         self.backlog.checkpoint.store(false, Relaxed);
         written
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::failed_writer::{FailedFileError, FailedWriter};
-use super::journal::{Admission, Checkpoint, JournalError, RunJournal, Saved, TaskIdentity};
+use super::journal::{Admission, Checkpoint, JournalError, RunJournal, Saved, Tail, TaskIdentity};
 use super::result_writer::{ResultWriter, WriteFailure};
 use super::write_error::WriteError;
 use crate::master::decisions::{DispatchState, FailedRecord};
@@ -24,12 +24,13 @@ pub(crate) struct Results {
     first_line: Option<Bytes>,
 }
 
-/// A journal, and where it says that the files stand.
+/// A journal, and how it says that the files stand.
 #[derive(Debug)]
 struct Journaled {
     run: RunJournal,
     output_bytes: u64,
-    failed_bytes: u64,
+    /// Until the run begins.
+    failed_file: Tail,
     /// Nothing is left to do.
     complete: bool,
 }
@@ -40,15 +41,16 @@ impl Results {
         Self { writer, failed, journal: None, first_line: None }
     }
 
-    /// With a journal; the files are opened for it.
+    /// With a journal; the files are opened for it. `failed_file` is how the failed-records file ends.
     pub(crate) fn with_journal(
         writer: ResultWriter,
         failed: FailedWriter,
         run: RunJournal,
+        failed_file: Tail,
         saved: &Saved,
     ) -> Self {
-        let Saved { output_bytes, failed_bytes, complete, .. } = *saved;
-        let journal = Some(Journaled { run, output_bytes, failed_bytes, complete });
+        let Saved { output, complete, .. } = *saved;
+        let journal = Some(Journaled { run, output_bytes: output.bytes, failed_file, complete });
         Self { journal, ..Self::new(writer, failed) }
     }
 
@@ -98,10 +100,9 @@ impl Results {
             Admission::Wait => Ok(Vec::new()),
             Admission::Pass(input) => Ok(vec![input]),
             Admission::Begin(header, inputs) => {
-                let (output_bytes, failed_bytes) = (journal.output_bytes, journal.failed_bytes);
-                self.failed.go_on_from(failed_bytes).map_err(RunEnd::from)?;
-                self.writer.begin(header, output_bytes);
-                if output_bytes == 0 {
+                self.failed.go_on_from(std::mem::take(&mut journal.failed_file)).map_err(RunEnd::from)?;
+                self.writer.begin(header);
+                if journal.output_bytes == 0 {
                     self.write_first_line();
                 }
                 Ok(inputs)
@@ -196,9 +197,9 @@ impl Results {
     /// first, so that the checkpoint, which takes its turn behind the rows, counts nothing that is not
     /// written.
     fn checkpoint(&mut self, state: &mut DispatchState, complete: bool) -> Result<bool, RunEnd> {
-        let failed_bytes = self.failed.flush().map_err(RunEnd::from)?;
+        self.failed.flush().map_err(RunEnd::from)?;
         let Some(progress) = state.take_progress() else { return Ok(false) };
-        self.writer.checkpoint(Checkpoint::new(&progress, failed_bytes, complete));
+        self.writer.checkpoint(Checkpoint::new(&progress, self.failed.mark(), complete));
         Ok(true)
     }
 

@@ -10,7 +10,7 @@ use proptest::test_runner::TestRng;
 use super::test_run::{SentBatch, TestRun, by_first_letter, in_order, rules, slot};
 use crate::ids::{BatchId, Epoch, SlotId};
 use crate::master::decisions::{Earlier, FailedRecord, RunRules};
-use crate::master::output::{Checkpoint, Saved};
+use crate::master::output::{Checkpoint, FileMark, Saved};
 use crate::scoreboard::Status;
 use crate::wire::LossKind;
 
@@ -62,8 +62,9 @@ impl RandomRun {
         let Some(progress) = self.run.state.take_progress() else { return };
         files.rows += &self.run.take_written();
         files.failed.append(&mut self.run.failed);
-        let checkpoint = Checkpoint::new(&progress, files.failed.len() as u64, self.run.finished);
-        let whole = files.journal.add(&checkpoint.with_output_bytes(files.rows.len() as u64));
+        let mark = |bytes: usize| FileMark { bytes: bytes as u64, tail: 0 };
+        let checkpoint = Checkpoint::new(&progress, mark(files.failed.len()), self.run.finished);
+        let whole = files.journal.add(&checkpoint.with_output(mark(files.rows.len())));
         assert!(whole, "a checkpoint adds up: {progress:?} after {:?}", files.journal);
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tail::FileMark;
 use crate::ids::Seq;
 use crate::master::decisions::{RangeSet, RunProgress};
 
@@ -17,18 +18,17 @@ pub(crate) struct Checkpoint {
     pub failed: u64,
     /// Executions after a record's first.
     pub retried: u64,
-    /// Bytes of the output: all rows of finished records, and no others.
-    pub output_bytes: u64,
-    /// Bytes of the failed-records file.
-    pub failed_bytes: u64,
+    /// The output: all rows of finished records, and no others.
+    pub output: FileMark,
+    /// The failed-records file.
+    pub failed_file: FileMark,
     /// Nothing is left to do.
     pub complete: bool,
 }
 
 impl Checkpoint {
-    /// A checkpoint at which the failed-records file has so many bytes. The bytes of the output are not known
-    /// yet.
-    pub(crate) fn new(progress: &RunProgress, failed_bytes: u64, complete: bool) -> Self {
+    /// A checkpoint at which the failed-records file stands so. How the output stands is not known yet.
+    pub(crate) fn new(progress: &RunProgress, failed_file: FileMark, complete: bool) -> Self {
         let mut at = 0;
         let ranges = progress.newly.iter().map(|(first, records)| {
             let gap = first.0 - std::mem::replace(&mut at, first.0 + records);
@@ -36,12 +36,12 @@ impl Checkpoint {
         });
         let ranges = ranges.collect();
         let RunProgress { done, failed, retried, .. } = *progress;
-        Self { ranges, done, failed, retried, output_bytes: 0, failed_bytes, complete }
+        Self { ranges, done, failed, retried, output: FileMark::default(), failed_file, complete }
     }
 
-    /// The same, with the bytes that the output has.
-    pub(crate) fn with_output_bytes(self, output_bytes: u64) -> Self {
-        Self { output_bytes, ..self }
+    /// The same, with an output that stands so.
+    pub(crate) fn with_output(self, output: FileMark) -> Self {
+        Self { output, ..self }
     }
 
     /// The records that were finished since the last checkpoint; `None` if their numbers are impossible.

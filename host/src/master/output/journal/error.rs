@@ -112,6 +112,33 @@ pub(crate) enum JournalError {
         /// How many it had.
         bytes_known: u64,
     },
+    /// A file does not hold what the journal counts on.
+    #[error(
+        "{} was changed: its first {bytes_known} bytes no longer end as the journal {} says, so the run cannot go \
+         on; put the file back as it was, or delete the journal and the output to start over",
+        path.display(), journal.display()
+    )]
+    FileChanged {
+        /// The file.
+        path: PathBuf,
+        /// The journal.
+        journal: PathBuf,
+        /// How many of its bytes count.
+        bytes_known: u64,
+    },
+    /// A file cannot be compared with what the journal says of it.
+    #[error(
+        "cannot read {} to compare it with what the journal {} says: make the file readable, and run the same \
+         command again", path.display(), journal.display()
+    )]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// The journal.
+        journal: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
 }
 
 impl JournalError {
@@ -125,7 +152,11 @@ impl JournalError {
             | Self::HeaderDamaged { .. }
             | Self::CutShort { .. }
             | Self::OtherRun { .. } => true,
-            Self::Read { .. } | Self::InUse { .. } | Self::FileShorter { .. } => false,
+            Self::Read { .. }
+            | Self::InUse { .. }
+            | Self::FileShorter { .. }
+            | Self::FileChanged { .. }
+            | Self::ReadFile { .. } => false,
         }
     }
 }

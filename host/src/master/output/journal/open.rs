@@ -1,6 +1,9 @@
 //! Opens a run's journal, and checks that it belongs to this run and that the run's files have what it counts
 //! on.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::entry::Contents;
@@ -9,7 +12,9 @@ use super::identity::{InputIdentity, RunIdentity, TaskIdentity};
 use super::journal_file::JournalFile;
 use super::run_journal::RunJournal;
 use super::saved::Saved;
+use super::tail::{FileMark, Tail};
 use crate::config::{InputFormat, RunSettings};
+use crate::limits::JOURNAL_TAIL_BYTES;
 use crate::record::InputSource;
 
 /// A journal that can be used for this run, as far as is known before the run begins.
@@ -21,12 +26,16 @@ pub(crate) struct Opened {
     pub run: RunJournal,
     /// What earlier runs have done.
     pub saved: Saved,
+    /// How the output ends, as far as it counts.
+    pub output: Tail,
+    /// How the failed-records file ends, as far as it counts.
+    pub failed_file: Tail,
 }
 
 /// Opens the journal of a run. `task` is what the command names, if it names one.
 ///
 /// # Errors
-/// If it is in use, damaged or another run's, or if the run's files have lost what it counts on.
+/// If it is in use, damaged or another run's, or if the run's files no longer hold what it counts on.
 pub(crate) fn open(
     path: &Path,
     settings: &RunSettings,
@@ -38,9 +47,9 @@ pub(crate) fn open(
     if let Some(task) = task {
         run.on_task(task.clone())?;
     }
-    check_length(settings.output.as_deref(), saved.output_bytes, path)?;
-    check_length(settings.failed.as_deref(), saved.failed_bytes, path)?;
-    Ok(Opened { file, run, saved })
+    let output = check_file(settings.output.as_deref(), saved.output, path)?;
+    let failed_file = check_file(settings.failed.as_deref(), saved.failed_file, path)?;
+    Ok(Opened { file, run, saved, output, failed_file })
 }
 
 fn identity(settings: &RunSettings, inputs: &[InputSource]) -> RunIdentity {
@@ -68,12 +77,25 @@ fn input_identity(input: &InputSource) -> InputIdentity {
     }
 }
 
-fn check_length(path: Option<&Path>, bytes_known: u64, journal: &Path) -> Result<(), JournalError> {
-    let Some(path) = path.filter(|_| bytes_known > 0) else { return Ok(()) };
+/// Checks that a file stands as the journal knows it, as far as it counts, and returns how it ends there.
+fn check_file(path: Option<&Path>, known: FileMark, journal: &Path) -> Result<Tail, JournalError> {
+    let Some(path) = path.filter(|_| known.bytes > 0) else { return Ok(Tail::default()) };
     // A file that does not exist has lost everything.
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if bytes >= bytes_known {
-        return Ok(());
+    let (path, journal) = (path.to_owned(), journal.to_owned());
+    if bytes < known.bytes {
+        return Err(JournalError::FileShorter { path, journal, bytes, bytes_known: known.bytes });
     }
-    Err(JournalError::FileShorter { path: path.to_owned(), journal: journal.to_owned(), bytes, bytes_known })
+    match read_tail(&path, known.bytes) {
+        Ok(tail) if tail.mark() == known => Ok(tail),
+        Ok(_) => Err(JournalError::FileChanged { path, journal, bytes_known: known.bytes }),
+        Err(source) => Err(JournalError::ReadFile { path, journal, source }),
+    }
+}
+
+fn read_tail(path: &Path, bytes: u64) -> io::Result<Tail> {
+    let tail_bytes = bytes.min(JOURNAL_TAIL_BYTES as u64);
+    let mut last = vec![0; tail_bytes as usize];
+    File::open(path)?.read_exact_at(&mut last, bytes - tail_bytes)?;
+    Ok(Tail::new(bytes, last))
 }

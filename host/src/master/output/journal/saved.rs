@@ -1,6 +1,7 @@
 //! What the checkpoints of a journal say together: what is finished, and how much of each file counts. Pure.
 
 use super::checkpoint::Checkpoint;
+use super::tail::FileMark;
 use crate::master::decisions::Earlier;
 
 /// What earlier runs have finished, and where the files stood then.
@@ -8,10 +9,10 @@ use crate::master::decisions::Earlier;
 pub(crate) struct Saved {
     /// The records that are finished.
     pub earlier: Earlier,
-    /// Bytes of the output that count.
-    pub output_bytes: u64,
-    /// Bytes of the failed-records file that count.
-    pub failed_bytes: u64,
+    /// The output, as far as it counts.
+    pub output: FileMark,
+    /// The failed-records file, as far as it counts.
+    pub failed_file: FileMark,
     /// Nothing is left to do.
     pub complete: bool,
 }
@@ -23,16 +24,16 @@ impl Saved {
     pub(crate) fn add(&mut self, checkpoint: &Checkpoint) -> bool {
         let Some(newly) = checkpoint.finished() else { return false };
         let records = self.earlier.finished.len() + newly.len();
-        let grows =
-            checkpoint.output_bytes >= self.output_bytes && checkpoint.failed_bytes >= self.failed_bytes;
+        let grows = checkpoint.output.bytes >= self.output.bytes
+            && checkpoint.failed_file.bytes >= self.failed_file.bytes;
         if self.complete || !grows || checkpoint.done.checked_add(checkpoint.failed) != Some(records) {
             return false;
         }
         let mut finished = std::mem::take(&mut self.earlier.finished);
         finished.extend(&newly);
-        let Checkpoint { done, failed, retried, output_bytes, failed_bytes, complete, .. } = *checkpoint;
+        let Checkpoint { done, failed, retried, output, failed_file, complete, .. } = *checkpoint;
         let earlier = Earlier { finished, done, failed, retried };
-        *self = Self { earlier, output_bytes, failed_bytes, complete };
+        *self = Self { earlier, output, failed_file, complete };
         true
     }
 }

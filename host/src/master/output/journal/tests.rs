@@ -52,11 +52,17 @@ fn header() -> Header {
     }
 }
 
+/// A file with so many bytes, whatever they are.
+fn mark(bytes: u64) -> FileMark {
+    FileMark { bytes, tail: bytes * 7 }
+}
+
 /// A checkpoint after `done` records at which those from `first` on are new, and every row has two bytes.
 fn checkpoint(first: u64, records: u64, done: u64) -> Checkpoint {
     let mut newly = RangeSet::default();
     newly.insert(Seq(first), records);
-    Checkpoint::new(&RunProgress { newly, done, failed: 0, retried: 0 }, 0, false).with_output_bytes(done * 2)
+    Checkpoint::new(&RunProgress { newly, done, failed: 0, retried: 0 }, FileMark::default(), false)
+        .with_output(mark(done * 2))
 }
 
 /// A journal whose run has begun.
@@ -177,12 +183,12 @@ proptest! {
         }
         let failed = failed.min(newly.len());
         let progress = RunProgress { done: newly.len() - failed, newly, failed, retried: 3 };
-        let checkpoint = Checkpoint::new(&progress, 7, true).with_output_bytes(99);
+        let checkpoint = Checkpoint::new(&progress, mark(7), true).with_output(mark(99));
         let mut bytes = begun();
         bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
         let RunProgress { newly: finished, done, failed, retried } = progress;
         let earlier = Earlier { finished, done, failed, retried };
-        let saved = Saved { earlier, output_bytes: 99, failed_bytes: 7, complete: true };
+        let saved = Saved { earlier, output: mark(99), failed_file: mark(7), complete: true };
         prop_assert_eq!(entry::read(&bytes[..]).unwrap().saved, saved);
     }
 }
@@ -193,7 +199,7 @@ fn a_checkpoint_that_contradicts_the_ones_before_is_none() {
     assert!(saved.add(&checkpoint(0, 10, 10)));
     let known = saved.clone();
     assert!(!saved.add(&checkpoint(10, 10, 25)), "it counts more than it names");
-    assert!(!saved.add(&checkpoint(10, 10, 20).with_output_bytes(3)), "the output shrinks");
+    assert!(!saved.add(&checkpoint(10, 10, 20).with_output(mark(3))), "the output shrinks");
     assert_eq!(saved, known);
 }
 
@@ -323,9 +329,12 @@ impl Files {
 
     /// A writer whose output is `output` and whose journal is in this directory.
     fn writer(&self, output: &Path) -> (ResultWriter, WriteFailure) {
-        let (file, _) = JournalFile::open(&self.path("j")).unwrap();
+        let (file, contents) = JournalFile::open(&self.path("j")).unwrap();
+        let known = contents.saved.output;
+        let tail = Tail::new(known.bytes, fs::read(output).unwrap()[..known.bytes as usize].to_vec());
+        assert!(known.bytes == 0 || tail.mark() == known, "the checkpoint says how the output ends");
         let (target, again) = OutputTarget::with_journal(output).unwrap();
-        let pen = JournalPen::new(file, NamedFile { path: output.to_owned(), file: again }, None);
+        let pen = JournalPen::new(file, NamedFile { path: output.to_owned(), file: again }, tail, None);
         ResultWriter::start(target, Some(pen)).unwrap()
     }
 
@@ -340,22 +349,22 @@ async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_
     let rows = files.path("rows");
     fs::write(&rows, "what some other run has left").unwrap();
     let (mut writer, mut failure) = files.writer(&rows);
-    writer.begin(Box::new(header()), 0);
+    writer.begin(Box::new(header()));
     writer.write(vec!["a\n".into(), "b\n".into()]);
     writer.checkpoint(checkpoint(0, 2, 2));
     writer.write(vec!["rows that no checkpoint counts\n".into()]);
     writer.finish(&mut failure).await.unwrap();
     let Contents { header: Some(written), saved, .. } = files.contents() else { panic!("it has a header") };
-    assert_eq!((written, saved.earlier.done, saved.output_bytes), (header(), 2, 4));
+    assert_eq!((written, saved.earlier.done, saved.output.bytes), (header(), 2, 4));
     assert!(fs::read_to_string(&rows).unwrap().starts_with("a\nb\nrows that"));
 
     let (mut writer, mut failure) = files.writer(&rows);
-    writer.begin(Box::new(header()), saved.output_bytes);
+    writer.begin(Box::new(header()));
     writer.write(vec!["c\n".into()]);
     writer.checkpoint(checkpoint(2, 1, 3));
     writer.finish(&mut failure).await.unwrap();
     assert_eq!(fs::read_to_string(&rows).unwrap(), "a\nb\nc\n");
-    assert_eq!(files.contents().saved.output_bytes, 6);
+    assert_eq!(files.contents().saved.output.bytes, 6);
 }
 
 #[tokio::test]
@@ -397,7 +406,7 @@ fn pen_with(journal: JournalFile, output: &Path, failed: Option<&Path>) -> Journ
         path: path.to_owned(),
         file: fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap(),
     };
-    JournalPen::new(journal, open(output), failed.map(open))
+    JournalPen::new(journal, open(output), Tail::default(), failed.map(open))
 }
 
 #[test]
@@ -408,7 +417,7 @@ fn a_full_disk_is_told_with_the_name_of_its_file() {
     let files = Files::new();
     let (journal, _) = JournalFile::open(&files.path("j")).unwrap();
     // A device has no length to set, which shows that nothing is written where nothing can be gone on with.
-    let error = pen_with(journal, full, None).begin(&header(), 0).unwrap_err();
+    let error = pen_with(journal, full, None).begin(&header()).unwrap_err();
     assert!(error.to_string().starts_with("cannot write /dev/full: "), "{error}");
     assert_eq!((files.contents().header, files.contents().entries), (None, 0));
 }
@@ -422,7 +431,7 @@ async fn when_rows_cannot_be_written_no_checkpoint_counts_them() {
     // The rows go to a full disk, and everything else would work.
     let (mut writer, mut failure) =
         ResultWriter::start(OutputTarget::new(Some(Path::new("/dev/full"))).unwrap(), Some(pen)).unwrap();
-    writer.begin(Box::new(header()), 0);
+    writer.begin(Box::new(header()));
     writer.write(vec!["a\n".into()]);
     writer.checkpoint(checkpoint(0, 1, 1));
     let error = writer.finish(&mut failure).await.unwrap_err();
