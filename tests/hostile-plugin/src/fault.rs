@@ -10,7 +10,7 @@ use std::{fs, hint, thread};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, raise};
-use nix::unistd::{Pid, getppid, setpgid};
+use nix::unistd::{Pid, getppid, getsid, setpgid};
 use simplegrid_plugin_api::{Error, Line, Output, Result};
 
 /// Address space of a worker that allocates for ever: far more than a task needs beside its scoreboard, and
@@ -211,7 +211,14 @@ fn leave_heir() -> Result {
         // The descriptor of the directory itself is closed by now, and has nothing to inherit.
         let _ = inherit(number);
     }
-    Command::new("setsid").args(["sleep", "600"]).stdin(Stdio::null()).spawn()?;
+    let heir = Command::new("setsid").args(["sleep", "600"]).stdin(Stdio::null()).spawn()?;
+    let session = Pid::from_raw(heir.id() as i32);
+    // Until then it is killed with the process group of its worker, and nothing is left behind.
+    while getsid(Some(session)) != Ok(session) {
+        thread::yield_now();
+    }
+    // The log has its number, for the test that must end it.
+    eprintln!("heir {}.", heir.id());
     Ok(())
 }
 

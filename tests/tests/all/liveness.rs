@@ -19,6 +19,8 @@ fn a_worker_is_known_to_be_dead_though_its_child_holds_all_it_had_open() {
     let neighbours = numbered("ok ", 100);
     let (before, after) = neighbours.split_at(neighbours.find("ok 50\n").unwrap());
     let run = one_worker(&grid).input(format!("{before}orphan\n{after}")).finish().expect(1);
+    let (_, heir) = run.stderr.split_once("heir ").expect("it left a process behind");
+    kill(heir.split('.').next().unwrap().parse().unwrap(), Signal::SIGKILL);
     let run = run.expect_counts(101, 100, 1);
     assert_eq!(run.text(), neighbours);
     let failed = grid.failed("failed");
