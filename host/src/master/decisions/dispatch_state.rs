@@ -308,6 +308,12 @@ impl DispatchState {
         assert_eq!(read, accounted, "read = done + failed + in flight + waiting");
         assert!(!self.finished || read == done + failed, "a run ends when every record has");
         self.slots.sanity_check();
+        let is_wanted = |slot| match &self.partition {
+            Some(partition) => partition.needs_node(slot),
+            None => self.retries.holds_any_for_a_node(),
+        };
+        let emptied_for = self.slots.emptied_for();
+        assert!(emptied_for.is_none_or(is_wanted), "a node is emptied only for a record that waits for it");
     }
 
     /// What follows from every event: free slots are filled, ready rows are written, and the end of the run

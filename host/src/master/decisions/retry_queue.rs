@@ -67,6 +67,11 @@ impl RetryQueue {
     /// Whether a record that may be sent now needs a node of its own.
     pub(super) fn has_any_for_a_node(&mut self, now: Instant) -> bool {
         self.ripen(now);
+        self.holds_any_for_a_node()
+    }
+
+    /// The same, as far as pauses have ended by the last look.
+    pub(super) fn holds_any_for_a_node(&self) -> bool {
         !self.for_a_node.is_empty()
     }
 

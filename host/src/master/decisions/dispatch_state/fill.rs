@@ -81,6 +81,8 @@ impl DispatchState {
         if self.books.ledger.only_holds() {
             partition.admit();
         }
+        // An older record may have come back since, and goes first; then the node is not needed yet.
+        self.slots.unkeep_unless(|slot| partition.needs_node(slot));
         let mut batches = Vec::new();
         for slot in partition.slots_to_fill() {
             while self.slots.is_free(slot) || partition.needs_node(slot) {

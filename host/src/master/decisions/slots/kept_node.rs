@@ -33,6 +33,17 @@ impl Slots {
         self.of_node(kept.slot.node).into_iter().filter(holds).collect()
     }
 
+    /// The slot for whose next record a node is being emptied, if there is one.
+    pub(crate) fn emptied_for(&self) -> Option<SlotId> {
+        self.kept_node.filter(|kept| !kept.has_record).map(|kept| kept.slot)
+    }
+
+    /// Lets the node that is being emptied take batches again, unless the record that it is emptied for still
+    /// comes next at its slot.
+    pub(crate) fn unkeep_unless(&mut self, is_needed: impl Fn(SlotId) -> bool) {
+        self.release_node_if(|kept| !kept.has_record && !is_needed(kept.slot));
+    }
+
     /// Lets a node take batches again, if it is one that is kept free, and the condition is met.
     pub(super) fn release_node_if(&mut self, condition: impl FnOnce(&KeptNode) -> bool) {
         let Some(kept) = self.kept_node.take_if(|kept| condition(kept)) else { return };
