@@ -253,7 +253,7 @@ impl DispatchState {
         self.slots.set_down(slot);
         let mut actions = self.carry_out(verdicts, now);
         // Records that only come back are not counted as tried: this could go on for ever.
-        if in_vain && self.slots.note_vain_loss(node) {
+        if in_vain && self.slots.note_vain_loss(node, now) {
             actions.extend(self.give_up(
                 node,
                 "its workers are lost again and again without finishing anything",

@@ -4,7 +4,7 @@ mod kept_node;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::slot::Slot;
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
@@ -13,9 +13,13 @@ use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
 /// failed: the others are for a slave that does not.
 const VAIN_FLUSHES_MAX: u32 = 3;
 
-/// Workers of a node that may be lost in a row, beside one for each slot, without a record that is done or to
-/// blame. A slave whose workers do not start gives up by itself long before that.
+/// Workers of a node that may be lost within [`VAIN_LOSSES_WITHIN`], beside one for each slot, without a
+/// record that is done or to blame. A slave whose workers do not start gives up by itself long before that.
 const VAIN_LOSSES_MAX: u32 = 16;
+
+/// A node that cannot work loses that many workers in seconds. Workers that something ends now and then,
+/// while a run waits for its input, say nothing about the node, however many they become.
+const VAIN_LOSSES_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a commit adds to a round trip of a slave with a sink: its reports wait for the commit, its answers to
 /// pings do not. Ten milliseconds are a few of gathering and one wait for a disk.
@@ -35,8 +39,10 @@ struct NodeSlots {
     has_sink: bool,
     round_trip: Duration,
     slots: u16,
-    /// Workers in a row that were lost without a record that has ended, or is to blame.
+    /// Workers in a row that were lost without a record that has ended, or is to blame; and when the first
+    /// of them was.
     vain_losses: u32,
+    vain_since: Option<Instant>,
 }
 
 /// The node that is kept free for a record that must be alone there.
@@ -78,7 +84,15 @@ impl Slots {
     /// Adds a node and its slots, which are down at first.
     pub(super) fn add_node(&mut self, id: NodeId, name: String, slots: u16, has_sink: bool) {
         let round_trip = ROUND_TRIP_GUESS + if has_sink { COMMIT_GUESS } else { Duration::ZERO };
-        let node = NodeSlots { name, draining: false, has_sink, round_trip, slots, vain_losses: 0 };
+        let node = NodeSlots {
+            name,
+            draining: false,
+            has_sink,
+            round_trip,
+            slots,
+            vain_losses: 0,
+            vain_since: None,
+        };
         self.nodes.insert(id, node);
         for slot in self.of_node(id) {
             self.slots.insert(slot, Slot::default());
@@ -187,8 +201,11 @@ impl Slots {
     }
 
     /// A worker was lost, and no record with it. Returns whether that has happened too often.
-    pub(super) fn note_vain_loss(&mut self, id: NodeId) -> bool {
+    pub(super) fn note_vain_loss(&mut self, id: NodeId, now: Instant) -> bool {
         let Some(node) = self.nodes.get_mut(&id) else { return false };
+        if node.vain_since.is_none_or(|since| now.duration_since(since) > VAIN_LOSSES_WITHIN) {
+            (node.vain_losses, node.vain_since) = (0, Some(now));
+        }
         node.vain_losses += 1;
         node.vain_losses > VAIN_LOSSES_MAX + u32::from(node.slots)
     }

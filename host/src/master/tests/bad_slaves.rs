@@ -1,5 +1,7 @@
 //! Slaves that break the rules: they are given up, and nothing is counted twice, forgotten, or sent for ever.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::test_run::{SentBatch, TestRun, in_order, rules, slot};
@@ -170,4 +172,21 @@ fn a_message_is_cut() {
     };
     let actions = run.state.on_slot_lost(NodeId(0), &lost, run.now);
     assert_eq!(actions, [], "the loss of a slot that does not exist changes nothing");
+}
+
+/// How many of `losses` workers a slave may lose, one each `pause`, before it is given up, if it is.
+fn losses_until_given_up(losses: usize, pause: Duration) -> Option<usize> {
+    let mut run = TestRun::new(rules(), &[1]);
+    (1..=losses).find(|_| {
+        run.kill(slot(0, 0), LossKind::Crash, None);
+        run.up(slot(0, 0));
+        run.pass(pause);
+        !run.given_up.is_empty()
+    })
+}
+
+#[test]
+fn a_slave_that_loses_an_idle_worker_now_and_then_is_not_given_up() {
+    assert_eq!(losses_until_given_up(200, Duration::from_secs(10)), None);
+    assert!(losses_until_given_up(200, Duration::from_secs(1)).is_some(), "one that cannot work is");
 }

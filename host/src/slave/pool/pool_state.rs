@@ -23,6 +23,10 @@ use crate::wire::{Frame, HostToWorker, ItemDone, ReportHead, SlaveToMaster, Slot
 /// and that no one has killed, dies of itself, and will do so again.
 const START_FAILURES_MAX: u32 = 5;
 
+/// A worker that has been ready and idle for so long has started well: its death is not a failure to start,
+/// and the ones before it are no longer in succession.
+const STARTED_WELL_AFTER: Duration = Duration::from_secs(60);
+
 /// Items that a slot can have beside its batches: a flush that the master wants, and one that the slave
 /// wants.
 const OWN_ITEMS_MAX: usize = 2;
@@ -355,6 +359,9 @@ impl PoolState {
             slot.phase = Phase::Starting;
             let next = WorkerId { epoch: slot.epoch, ..id };
             return vec![PoolAction::Spawn(next)];
+        }
+        if slot.phase == Phase::Ready && now.duration_since(slot.idle_since) >= STARTED_WELL_AFTER {
+            slot.start_failures = 0;
         }
         slot.start_failures += 1;
         if slot.start_failures >= START_FAILURES_MAX {

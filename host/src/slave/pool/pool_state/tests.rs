@@ -148,6 +148,20 @@ fn workers_that_die_of_themselves_come_back_more_and_more_slowly_and_then_not() 
 }
 
 #[test]
+fn idle_workers_that_die_now_and_then_never_end_their_slave() {
+    let mut now = Instant::now();
+    let mut pool = attached(1, now);
+    for epoch in 0..50 {
+        now += STARTED_WELL_AFTER;
+        let actions = pool.on_lost(id(0, epoch), lost(), now);
+        assert!(!actions.iter().any(|action| matches!(action, PoolAction::GiveUp { .. })), "{actions:?}");
+        now += RESPAWN_PAUSE;
+        assert_eq!(pool.on_tick(now), [PoolAction::Spawn(id(0, epoch + 1))]);
+        pool.on_created(id(0, epoch + 1), Some(&BEGIN), now);
+    }
+}
+
+#[test]
 fn a_worker_that_dies_on_records_is_replaced_for_ever() {
     let now = Instant::now();
     let mut pool = attached(1, now);
