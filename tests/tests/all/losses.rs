@@ -156,13 +156,15 @@ fn late_answers_of_a_slave_that_was_given_up_are_dropped() {
 #[test]
 fn a_record_that_kills_its_slave_condemns_no_other() {
     let grid = Grid::new();
-    let mut slave = grid.noting_slave();
+    // A slave can be killed before anyone has seen that it listens.
+    let start = || grid.slave_call("hostile").task_arg("side-log", grid.path("log")).start();
+    let mut slave = start();
     let input = format!("{}kill-slave\n{}", numbered("sleep 1 ", 600), numbered("sleep 1 b", 600));
     let master = grid.master().args("--reallocate-every 200ms --wait-nodes 40s").path("--failed", "failed");
     let mut master = master.input(&input).start();
     wait::until("the run ends", || {
         if !slave.is_running() && master.is_running() {
-            slave = grid.noting_slave();
+            slave = start();
         }
         !master.is_running()
     });
