@@ -7,15 +7,19 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Lines that can wait: with lines of usual length about a mebibyte.
 const WAITING_MAX: usize = 8 * 1024;
+
+/// Bytes that can wait: a task can print long lines, and they must not fill its slave's memory. A line that
+/// is longer than all of this still finds room when nothing else waits.
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a last line waits for room, and how long the end of the program waits until all is written. A
 /// reader that is only slow takes less; one that has stopped must not keep the program.
@@ -24,21 +28,28 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a last line looks for room.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-static STDERR: LazyLock<StderrThread> = LazyLock::new(|| StderrThread::start(io::stderr()));
+/// Started by the first line, so that a process that says nothing has no such thread.
+static STDERR: OnceLock<StderrThread> = OnceLock::new();
+
+fn stderr() -> &'static StderrThread {
+    STDERR.get_or_init(|| StderrThread::start(io::stderr()))
+}
 
 /// Says a line. Never waits: if too much is waiting already, the line is dropped and counted.
 pub(crate) fn say(line: impl Display) {
-    STDERR.offer(whole(line));
+    stderr().offer(whole(line));
 }
 
 /// Says a line at the end of a run, or of the program: it may wait for room, for a second at most.
 pub(crate) fn say_last(line: impl Display) {
-    STDERR.insist(whole(line));
+    stderr().insist(whole(line));
 }
 
 /// Waits until everything is written, for a second at most.
 pub(crate) fn flush() {
-    STDERR.flush();
+    if let Some(started) = STDERR.get() {
+        started.flush();
+    }
 }
 
 fn whole(line: impl Display) -> Vec<u8> {
@@ -63,7 +74,7 @@ impl Write for StderrPiece {
 impl Drop for StderrPiece {
     fn drop(&mut self) {
         if !self.0.is_empty() {
-            STDERR.offer(std::mem::take(&mut self.0));
+            stderr().offer(std::mem::take(&mut self.0));
         }
     }
 }
@@ -79,65 +90,95 @@ enum Errand {
 /// process.
 struct StderrThread {
     errands: SyncSender<Errand>,
-    dropped: Arc<AtomicU64>,
+    backlog: Arc<StderrBacklog>,
+}
+
+/// What the two sides know of the queue.
+#[derive(Default)]
+struct StderrBacklog {
+    bytes: AtomicUsize,
+    dropped: AtomicU64,
 }
 
 impl StderrThread {
-    /// Starts a thread that writes there.
-    ///
-    /// # Panics
-    /// If no thread can be started.
+    /// Starts a thread that writes there. Where no thread can be started, what is said is dropped.
     fn start(out: impl Write + Send + 'static) -> Self {
         let (errands, waiting) = sync_channel(WAITING_MAX);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counted = dropped.clone();
+        let backlog = Arc::<StderrBacklog>::default();
+        let shared = backlog.clone();
         let thread = thread::Builder::new().name("stderr".to_owned());
-        thread.spawn(move || write_all(out, &waiting, &counted)).expect("a thread can be started");
-        Self { errands, dropped }
+        // Without a thread there is no one to tell, and nothing that depends on it.
+        let _ = thread.spawn(move || write_all(out, &waiting, &shared));
+        Self { errands, backlog }
     }
 
     fn offer(&self, text: Vec<u8>) {
-        if self.errands.try_send(Errand::Write(text)).is_err() {
-            self.dropped.fetch_add(1, Relaxed);
+        if self.try_write(text).is_err() {
+            self.backlog.dropped.fetch_add(1, Relaxed);
         }
     }
 
     fn insist(&self, text: Vec<u8>) {
-        if !self.send_within_patience(Errand::Write(text)) {
-            self.dropped.fetch_add(1, Relaxed);
-        }
-    }
-
-    fn flush(&self) {
-        let (written, is_written) = sync_channel(1);
-        if self.send_within_patience(Errand::Flushed(written)) {
-            // After that time nobody reads stderr, and the program ends all the same.
-            let _ = is_written.recv_timeout(PATIENCE);
-        }
-    }
-
-    fn send_within_patience(&self, mut errand: Errand) -> bool {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.errands.try_send(errand) {
-                Ok(()) => return true,
-                Err(TrySendError::Full(back)) if Instant::now() < deadline => errand = back,
-                Err(_) => return false,
+        let mut text = text;
+        while let Err(back) = self.try_write(text) {
+            if Instant::now() >= deadline {
+                self.backlog.dropped.fetch_add(1, Relaxed);
+                return;
             }
+            text = back;
             thread::sleep(LOOK_EVERY);
         }
     }
+
+    /// Queues a text; gives it back if there is no room.
+    fn try_write(&self, text: Vec<u8>) -> Result<(), Vec<u8>> {
+        let bytes = text.len();
+        let waiting = self.backlog.bytes.fetch_add(bytes, Relaxed);
+        if waiting > 0 && waiting + bytes > WAITING_BYTES_MAX {
+            self.backlog.bytes.fetch_sub(bytes, Relaxed);
+            return Err(text);
+        }
+        self.errands.try_send(Errand::Write(text)).map_err(|error| {
+            self.backlog.bytes.fetch_sub(bytes, Relaxed);
+            match error {
+                TrySendError::Full(Errand::Write(text)) | TrySendError::Disconnected(Errand::Write(text)) => {
+                    text
+                }
+                TrySendError::Full(Errand::Flushed(_)) | TrySendError::Disconnected(Errand::Flushed(_)) => {
+                    unreachable!("a text was sent")
+                }
+            }
+        })
+    }
+
+    fn flush(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let (written, is_written) = sync_channel(1);
+        while let Err(TrySendError::Full(_)) = self.errands.try_send(Errand::Flushed(written.clone())) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        drop(written);
+        // If stderr is not read within that time, the program ends all the same.
+        let _ = is_written.recv_timeout(PATIENCE);
+    }
 }
 
-fn write_all(mut out: impl Write, waiting: &Receiver<Errand>, dropped: &AtomicU64) {
+fn write_all(mut out: impl Write, waiting: &Receiver<Errand>, backlog: &StderrBacklog) {
     for errand in waiting {
         match errand {
-            // If stderr is closed, there is no one to tell, and nowhere to say so.
-            Errand::Write(text) => drop(out.write_all(&text)),
+            Errand::Write(text) => {
+                // If stderr is closed, there is no one to tell, and nowhere to say so.
+                let _ = out.write_all(&text);
+                backlog.bytes.fetch_sub(text.len(), Relaxed);
+            }
             // The program may have stopped waiting.
             Errand::Flushed(written) => drop(written.send(())),
         }
-        let lines = dropped.swap(0, Relaxed);
+        let lines = backlog.dropped.swap(0, Relaxed);
         if lines > 0 {
             let _ = writeln!(out, "simplegrid: {lines} lines were dropped here, because stderr was not read");
         }
@@ -189,6 +230,25 @@ mod tests {
             .filter_map(|line| line.strip_prefix("simplegrid: ")?.split_once(' ')?.0.parse::<usize>().ok())
             .sum();
         assert_eq!(lines + missed, offered + 1, "what is not there was counted");
+    }
+
+    #[test]
+    fn long_lines_do_not_fill_the_memory() {
+        let (resume, go_on) = channel();
+        let read = Arc::<Mutex<Vec<u8>>>::default();
+        let thread = StderrThread::start(Stalled { go_on: Mutex::new(go_on), read: read.clone() });
+        (0..100).for_each(|_| thread.offer(vec![b'x'; WAITING_BYTES_MAX / 10]));
+        assert!(
+            thread.backlog.bytes.load(Relaxed) <= WAITING_BYTES_MAX,
+            "the one in the thread's hand included"
+        );
+        assert_eq!(thread.backlog.dropped.load(Relaxed), 90);
+        drop(resume);
+        thread.flush();
+        assert_eq!(thread.backlog.bytes.load(Relaxed), 0, "what is written makes room");
+        thread.offer(vec![b'y'; 2 * WAITING_BYTES_MAX]);
+        thread.flush();
+        assert!(read.lock().unwrap().ends_with(b"yy"), "a longer line goes through alone");
     }
 
     #[test]
