@@ -1,0 +1,218 @@
+//! The command with a place for the record: what is started for each one.
+
+use std::borrow::Cow;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use memchr::memmem;
+use nix::unistd::{AccessFlags, access};
+use simplegrid_plugin_api::{Error, Result};
+
+use crate::Args;
+use crate::environment::Environment;
+
+/// What stands for the record.
+const PLACE: &str = "{}";
+
+/// The shell of `shell=true`. Every system has it there.
+const SHELL: &str = "/bin/sh";
+
+/// Where commands are looked for if there is no PATH, as the C library does.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// A command, ready to be started for any record.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// As the user wrote it.
+    text: String,
+    program: CString,
+    words: Vec<CString>,
+    /// Whether the record is an argument, and not the standard input.
+    takes_argument: bool,
+}
+
+/// What is started for one record.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// The file of the command.
+    pub(crate) program: &'a CString,
+    /// Its arguments, from its own name on.
+    pub(crate) words: Cow<'a, [CString]>,
+    /// What it reads, without the line break at its end; if `None`, its standard input is empty.
+    pub(crate) input: Option<&'a [u8]>,
+}
+
+impl Template {
+    /// The command that the user named.
+    ///
+    /// # Errors
+    /// If it is not a command, or there is none of that name.
+    pub(crate) fn of(args: &Args) -> Result<Self> {
+        let environment = Environment::with(args.env.as_deref())?;
+        if let Some(cwd) = args.cwd.as_deref().filter(|cwd| !cwd.is_dir()) {
+            return Err(Error::fatal(format_args!("cwd: there is no directory {}", cwd.display())));
+        }
+        let in_shell;
+        let words = if args.shell {
+            in_shell = args.command.replace(PLACE, "\"$1\"");
+            [SHELL, "-c", &in_shell, "sh"].map(str::to_owned).to_vec()
+        } else {
+            shell_words::split(&args.command)
+                .map_err(|error| Error::fatal(format_args!("the command `{}`: {error}", args.command)))?
+        };
+        let Some(name) = words.first().filter(|name| !args.command.trim().is_empty() && !name.is_empty())
+        else {
+            return Err(Error::fatal("the command is empty: write `--task-arg command='PROGRAM ARGUMENT…'`"));
+        };
+        if name.contains(PLACE) {
+            return Err(Error::fatal(
+                "a record cannot be the command itself: `{}` may only stand in its arguments",
+            ));
+        }
+        let program = find(name, environment.path(), args.cwd.as_deref())?;
+        let mut words = words;
+        let takes_argument = args.command.contains(PLACE);
+        if args.shell && takes_argument {
+            words.push(PLACE.to_owned());
+        }
+        Ok(Self {
+            text: args.command.clone(),
+            program: c_string(program.as_os_str().as_bytes())?,
+            words: words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_>>()?,
+            takes_argument,
+        })
+    }
+
+    /// The command as the user wrote it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is started for the record.
+    ///
+    /// # Errors
+    /// If the record cannot be an argument.
+    pub(crate) fn call<'a>(&'a self, record: &'a [u8]) -> Result<Call<'a>> {
+        let program = &self.program;
+        if !self.takes_argument {
+            return Ok(Call { program, words: Cow::Borrowed(&self.words), input: Some(record) });
+        }
+        let words = self.words.iter().map(|word| filled(word, record)).collect::<Result<Vec<_>>>()?;
+        Ok(Call { program, words: Cow::Owned(words), input: None })
+    }
+}
+
+/// The word with the record in its place.
+fn filled(word: &CString, record: &[u8]) -> Result<CString> {
+    let bytes = word.as_bytes();
+    let mut filled = Vec::with_capacity(bytes.len() + record.len());
+    let mut from = 0;
+    for place in memmem::find_iter(bytes, PLACE) {
+        filled.extend_from_slice(&bytes[from..place]);
+        filled.extend_from_slice(record);
+        from = place + PLACE.len();
+    }
+    filled.extend_from_slice(&bytes[from..]);
+    CString::new(filled).map_err(|_| {
+        Error::reject(
+            "the record has a zero byte, so it cannot be an argument: leave out `{}`, and it is read",
+        )
+    })
+}
+
+fn c_string(bytes: &[u8]) -> Result<CString> {
+    CString::new(bytes).map_err(|_| Error::fatal("the command has a zero byte"))
+}
+
+/// The file of a command.
+fn find(name: &str, path: Option<&OsStr>, cwd: Option<&Path>) -> Result<PathBuf> {
+    if name.contains('/') {
+        let file = cwd.map_or_else(|| PathBuf::from(name), |cwd| cwd.join(name));
+        return if is_command(&file) {
+            Ok(file)
+        } else {
+            Err(Error::fatal(format_args!("{} is not a program that can be run", file.display())))
+        };
+    }
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
+    let found = std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| is_command(file));
+    found.ok_or_else(|| {
+        Error::fatal(format_args!(
+            "there is no command `{name}` in PATH ({}); for a line of shell code, add `--task-arg shell=true`",
+            path.display()
+        ))
+    })
+}
+
+fn is_command(file: &Path) -> bool {
+    file.is_file() && access(file, AccessFlags::X_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(command: &str) -> Args {
+        Args {
+            command: command.to_owned(),
+            shell: false,
+            cwd: None,
+            env: None,
+            timeout: None,
+            retry_status: None,
+            reject_status: None,
+        }
+    }
+
+    fn words(call: &Call<'_>) -> Vec<String> {
+        call.words.iter().map(|word| word.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_record_is_the_standard_input_unless_it_has_a_place() {
+        let template = Template::of(&args("grep -e 'two words'")).unwrap();
+        let call = template.call(b"record").unwrap();
+        assert_eq!(
+            (words(&call), call.input),
+            (vec!["grep".into(), "-e".into(), "two words".into()], Some(&b"record"[..]))
+        );
+        let template = Template::of(&args("echo a{}b{} -{}")).unwrap();
+        let call = template.call(b"x y").unwrap();
+        assert_eq!((words(&call), call.input), (vec!["echo".into(), "ax ybx y".into(), "-x y".into()], None));
+    }
+
+    #[test]
+    fn a_shell_gets_the_record_as_a_parameter_and_not_as_code() {
+        let template = Template::of(&Args { shell: true, ..args("echo {} | wc -c") }).unwrap();
+        let call = template.call(b"; rm -r x").unwrap();
+        assert_eq!(words(&call), ["/bin/sh", "-c", "echo \"$1\" | wc -c", "sh", "; rm -r x"]);
+        let template = Template::of(&Args { shell: true, ..args("tr a b | sort") }).unwrap();
+        assert_eq!(words(&template.call(b"a").unwrap()), ["/bin/sh", "-c", "tr a b | sort", "sh"]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_command_is_refused() {
+        for (command, said) in [
+            ("", "the command is empty"),
+            ("  ", "the command is empty"),
+            ("'' x", "the command is empty"),
+            ("echo 'open", "the command `echo 'open`: "),
+            ("{} x", "cannot be the command itself"),
+            ("no-such-command-here", "there is no command `no-such-command-here` in PATH"),
+            ("./no-such-command-here", "./no-such-command-here is not a program"),
+            ("/tmp", "/tmp is not a program"),
+        ] {
+            let error = Template::of(&args(command)).unwrap_err().to_string();
+            assert!(error.contains(said), "{command}: {error}");
+        }
+        let nowhere = Args { cwd: Some("/no/such/directory".into()), ..args("true") };
+        assert!(Template::of(&nowhere).unwrap_err().to_string().contains("there is no directory"));
+    }
+
+    #[test]
+    fn a_record_with_a_zero_byte_is_no_argument() {
+        let template = Template::of(&args("echo {}")).unwrap();
+        assert!(template.call(b"a\0b").unwrap_err().to_string().contains("zero byte"));
+    }
+}
