@@ -13,12 +13,36 @@ use crate::{Error, Held, Result, Status};
 ///
 /// A row belongs to the record that finishes next: to a held one if [`done`](Self::done) follows, otherwise
 /// to the record in hand. It reaches the output only if that record is done.
+///
+/// It belongs to one call, and its lifetime sees to that: a task cannot keep it, nor swap it for that of
+/// another task, because it would then outlive what it writes to. In signatures the lifetime can be left out.
+///
+/// ```compile_fail
+/// # use simplegrid_plugin_api::{Line, NoArgs, Output, Record, Result, Task};
+/// struct Thief(Option<Output<'static, Line>>);
+///
+/// impl Task for Thief {
+/// #   type Args = NoArgs;
+/// #   type Row = Line;
+/// #   fn new(_: NoArgs) -> Result<Self> {
+/// #       Ok(Self(None))
+/// #   }
+///     fn handle(&mut self, _record: Record<'_>, output: &mut Output<Line>) -> Result {
+///         if let Some(kept) = &mut self.0 {
+///             std::mem::swap(kept, output); // borrowed data escapes outside of method
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 #[derive(Debug)]
-pub struct Output<R> {
+pub struct Output<'a, R> {
     host: HostCalls,
-    row: RowCells,
+    row: &'a mut RowCells,
     columns: usize,
     rows: PhantomData<fn(&R)>,
+    /// Exactly this lifetime, neither a longer nor a shorter one.
+    call: PhantomData<fn(&'a ()) -> &'a ()>,
 }
 
 /// The `Row` of a task whose output is raw lines. It has one column, `line`, which [`Output::line`] writes
@@ -30,9 +54,10 @@ pub struct Line {
     pub line: String,
 }
 
-impl<R: Serialize + 'static> Output<R> {
-    pub(crate) fn new(host: HostCalls, columns: usize) -> Self {
-        Self { host, row: RowCells::default(), columns, rows: PhantomData }
+impl<'a, R: Serialize + 'static> Output<'a, R> {
+    /// For one call of a task of `host`. `row` is used again for each call.
+    pub(crate) fn new(host: HostCalls, row: &'a mut RowCells, columns: usize) -> Self {
+        Self { host, row, columns, rows: PhantomData, call: PhantomData }
     }
 
     /// Adds one output row. After the first few rows, this allocates nothing.
@@ -53,7 +78,7 @@ impl<R: Serialize + 'static> Output<R> {
     }
 }
 
-impl Output<Line> {
+impl Output<'_, Line> {
     /// Adds one raw output line, in a single call. It should contain no line break, because the output would
     /// then have two lines.
     ///
@@ -65,7 +90,7 @@ impl Output<Line> {
     }
 }
 
-impl<R> Output<R> {
+impl<R> Output<'_, R> {
     /// Finishes a held record as done, with the rows emitted for it.
     pub fn done(&mut self, held: Held) {
         self.host.done(held.record, Status::Ok, "");

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::HostCalls;
 use super::guard::{PanicMessage, guard};
+use crate::text::RowCells;
 use crate::{Error, Output, Record, Result, Status, Task};
 
 /// A task of any type.
@@ -14,10 +15,12 @@ pub(crate) trait ErasedTask {
     fn flush(&mut self, last: bool) -> Result;
 }
 
-/// A task of a known type, and its output.
+/// A task of a known type, and what its outputs are made of.
 pub(crate) struct LiveTask<T: Task> {
     task: T,
-    output: Output<T::Row>,
+    host: HostCalls,
+    row: RowCells,
+    columns: usize,
 }
 
 /// What the host holds as the opaque state.
@@ -28,18 +31,19 @@ pub(crate) struct State {
 }
 
 impl<T: Task> LiveTask<T> {
-    pub(crate) fn new(task: T, output: Output<T::Row>) -> Self {
-        Self { task, output }
+    /// `columns` is how many cells a row of the task has.
+    pub(crate) fn new(task: T, host: HostCalls, columns: usize) -> Self {
+        Self { task, host, row: RowCells::default(), columns }
     }
 }
 
 impl<T: Task> ErasedTask for LiveTask<T> {
     fn handle(&mut self, record: Record<'_>) -> Result {
-        self.task.handle(record, &mut self.output)
+        self.task.handle(record, &mut Output::new(self.host, &mut self.row, self.columns))
     }
 
     fn flush(&mut self, last: bool) -> Result {
-        self.task.flush(&mut self.output, last)
+        self.task.flush(&mut Output::new(self.host, &mut self.row, self.columns), last)
     }
 }
 

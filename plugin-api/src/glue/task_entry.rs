@@ -3,7 +3,7 @@
 use super::HostCalls;
 use super::live_task::{ErasedTask, LiveTask};
 use crate::schema::{self, Field, SchemaError};
-use crate::{Error, Output, Result, Task, output, text};
+use crate::{Error, Result, Task, output, text};
 
 /// The arguments as the host passes them.
 pub(crate) type Args<'a> = [(&'a str, &'a str)];
@@ -40,7 +40,7 @@ fn prepare<T: Task>(args: &Args<'_>) -> Result {
 fn create<T: Task>(args: &Args<'_>, host: HostCalls) -> Result<Box<dyn ErasedTask>> {
     let columns = schema::columns::<T::Row>().map_err(Error::fatal)?;
     let task = T::new(parsed::<T>(args)?)?;
-    Ok(Box::new(LiveTask::new(task, Output::new(host, columns.len()))))
+    Ok(Box::new(LiveTask::new(task, host, columns.len())))
 }
 
 fn parsed<T: Task>(args: &Args<'_>) -> Result<T::Args> {
