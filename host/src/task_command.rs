@@ -1,9 +1,12 @@
-//! `simplegrid task`: what a plugin contains, and which plugins can be named without a path.
+//! `simplegrid task`: what a plugin contains, which plugins can be named without a path, and a new one to
+//! start from.
+
+mod template;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::TaskCommand;
+use crate::config::{NewTask, TaskCommand};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::plugin::{self, Argument, Column, Manifest, OutputKind, TaskManifest};
 use crate::wire::{WorkerLimits, WorkerStart};
@@ -18,6 +21,7 @@ pub(crate) fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
         TaskCommand::Inspect { file, json, task_path } => runtime.block_on(inspect(file, *json, task_path)),
+        TaskCommand::New(task) => new(task),
         TaskCommand::List { task_path } => runtime.block_on(list(task_path)),
     }
 }
@@ -29,6 +33,11 @@ async fn inspect(file: &str, json: bool, task_path: &[PathBuf]) -> anyhow::Resul
         return stdout::print(&(serde_json::to_string_pretty(&manifest)? + "\n"));
     }
     stdout::print(&describe(&library, &manifest))
+}
+
+fn new(task: &NewTask) -> anyhow::Result<ExitStatus> {
+    let next = template::write(task, Path::new(".")).map_err(UsageError::mark)?;
+    stdout::print(&next)
 }
 
 /// Loads a plugin in a process of its own, so that a plugin that crashes while it loads does no other harm.

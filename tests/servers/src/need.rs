@@ -27,6 +27,8 @@ pub enum Need {
     CCompiler,
     /// An IPv6 loopback address.
     Ipv6,
+    /// The program `make`.
+    Make,
     /// The programs of MariaDB's server.
     Mariadb,
     /// The right to mount a file system in a mount namespace.
@@ -49,10 +51,11 @@ pub enum Need {
 
 impl Need {
     /// Every need.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Baselines,
         Self::CCompiler,
         Self::Ipv6,
+        Self::Make,
         Self::Mariadb,
         Self::Mount,
         Self::Namespaces,
@@ -70,6 +73,7 @@ impl Need {
             Self::Baselines => "baselines",
             Self::CCompiler => "cc",
             Self::Ipv6 => "ipv6",
+            Self::Make => "make",
             Self::Mariadb => "mariadb",
             Self::Mount => "mount",
             Self::Namespaces => "namespaces",

@@ -16,6 +16,7 @@ mod mended;
 mod million;
 mod namespaces;
 mod net_simplegrid;
+mod new_task;
 mod pages;
 mod partition;
 mod peers;
