@@ -69,7 +69,7 @@ pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareE
     let manifest = process.load(&start).await?;
     process.prepare(&start.library).await?;
     process.stop().await;
-    // The worker has found the task already. An empty name means "the only one".
+    // The worker that was prepared has found the task. An empty name means "the only one".
     if let Some(task) = manifest.task(&start.task) {
         start.task.clone_from(&task.name);
         let welcome = welcome(task, &manifest.version, choice.slots);
