@@ -30,6 +30,7 @@ mod wire;
 
 mod ids;
 mod limits;
+mod own_time;
 mod standstill;
 
 #[doc(hidden)]

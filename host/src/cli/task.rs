@@ -1,6 +1,10 @@
 //! The verbs of `simplegrid task`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
+
+use super::value;
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -9,10 +13,17 @@ EXAMPLES:
   simplegrid task inspect ./libecho.so
       Shows the tasks of a library, their arguments and their columns.";
 
+/// How long a library may take to load, unless `--start-timeout` says otherwise: as long as in a slave.
+const START_TIMEOUT: &str = "60s";
+
 /// What may follow `simplegrid task`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TaskArgs {
+    /// Gives up a library that takes longer than this to load.
+    #[arg(long, value_name = "DURATION", value_parser = value::interval, default_value = START_TIMEOUT, global = true)]
+    pub start_timeout: Duration,
+
     /// What to show.
     #[command(subcommand)]
     pub verb: TaskVerb,

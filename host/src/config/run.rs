@@ -60,6 +60,8 @@ pub(crate) struct LocalRunConfig {
     pub workers: u16,
     /// How much of the machine a worker may use.
     pub limits: WorkerLimits,
+    /// How long each step of a worker's start may take.
+    pub start_timeout: Duration,
     /// Where rows go, if not to the output of the run.
     pub sink: Option<SinkUrl>,
 }
@@ -125,6 +127,7 @@ impl LocalRunConfig {
             task: manager_args::task(args.task.task),
             task_args: manager_args::without_repeats(args.task.task_arg),
             workers: args.max_workers.unwrap_or(1),
+            start_timeout: args.limits.start_timeout,
             limits: args.limits.into(),
             sink: sink::choose(args.sink)?,
         })

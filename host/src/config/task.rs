@@ -1,6 +1,7 @@
 //! The settings of `simplegrid task`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::environment::Environment;
 use crate::cli::{TaskArgs, TaskVerb};
@@ -14,22 +15,31 @@ pub(crate) enum TaskCommand {
         file: String,
         /// As JSON.
         json: bool,
-        /// Where libraries are looked for by name.
-        task_path: Vec<PathBuf>,
+        /// Where, and for how long.
+        looking: Looking,
     },
     /// Show all libraries that can be named without a path.
     List {
-        /// Where they are.
-        task_path: Vec<PathBuf>,
+        /// Where, and for how long.
+        looking: Looking,
     },
+}
+
+/// How libraries are looked for and into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Looking {
+    /// Where libraries are looked for by name.
+    pub task_path: Vec<PathBuf>,
+    /// How long one may take to load.
+    pub start_timeout: Duration,
 }
 
 impl TaskCommand {
     pub(super) fn new(args: TaskArgs, environment: &Environment) -> Self {
-        let task_path = environment.task_path();
+        let looking = Looking { task_path: environment.task_path(), start_timeout: args.start_timeout };
         match args.verb {
-            TaskVerb::Inspect { file, json } => Self::Inspect { file, json, task_path },
-            TaskVerb::List => Self::List { task_path },
+            TaskVerb::Inspect { file, json } => Self::Inspect { file, json, looking },
+            TaskVerb::List => Self::List { looking },
         }
     }
 }

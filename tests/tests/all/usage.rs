@@ -194,6 +194,22 @@ fn a_library_that_crashes_while_it_loads_only_ends_its_worker() {
 }
 
 #[test]
+fn a_library_that_never_ends_loading_is_given_up() {
+    let grid = Grid::new();
+    let source = "#include <unistd.h>\n__attribute__((constructor)) void go(void) { for (;;) pause(); }\n";
+    let Some(library) = compiled(&grid, "libstuck.so", source) else { return };
+    let task = library.display().to_string();
+    for loading in Loading::ALL {
+        let finished = loading.call(&grid, &task).args("--start-timeout 2s").finish();
+        expect_one_error(finished, &[&task, "loading it did not end within 2s", "--start-timeout"]);
+    }
+    let list = grid.simplegrid().env("SIMPLEGRID_TASK_PATH", grid.path("."));
+    let listed = list.args("task list --start-timeout 2s").finish().expect(0);
+    assert!(listed.stderr.contains("stuck: ") && listed.stderr.contains("within 2s"), "{}", listed.stderr);
+    simplegrid_tests::wait::until("no worker is left", || grid.workers().is_empty());
+}
+
+#[test]
 fn an_unknown_task_of_a_library_is_named_with_those_that_it_has() {
     let grid = Grid::new();
     for loading in Loading::RUNNING {
