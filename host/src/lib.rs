@@ -8,6 +8,7 @@ mod config;
 mod exit_code;
 mod log;
 mod owned_task;
+mod runtime;
 mod shutdown;
 mod stderr;
 mod stdout;

@@ -17,10 +17,10 @@ use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::RunId;
 use crate::limits::STOP_GRACE;
 use crate::master::{self, Ending, LINK_EVENTS, TaskIdentity};
-use crate::owned_task;
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
 use crate::slave::{self, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
+use crate::{owned_task, runtime};
 use link::{LocalLink, NODE_NAME};
 
 /// How long killed workers may take to be reaped: the user waits for the prompt, and nothing depends on them
@@ -32,11 +32,11 @@ const REAP_MAX: Duration = Duration::from_secs(1);
 /// # Errors
 /// If the run cannot begin.
 pub(crate) fn run(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
-    master::start_runtime()?.block_on(run_here(config))
+    runtime::run(run_here(config))
 }
 
 async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
-    let shutdown = Shutdown::listen()?;
+    let shutdown = Shutdown::listen(Some(config.run.drain_timeout))?;
     let mut prepared = tokio::select! {
         prepared = slave::prepare(task_choice(config)) => prepared.map_err(UsageError::mark)?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
@@ -74,8 +74,12 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     // Workers that are not reaped by then end on their own: they were killed.
     let _ = pool.stop(patience, shutdown.second()).await;
     if let Some(sink) = &pool.sink {
-        // Files are completed, no matter how the run has ended.
-        sink.end_session().await;
+        // Files are completed, no matter how the run has ended, unless that takes too long.
+        tokio::select! {
+            biased;
+            () = sink.end_session() => {}
+            _ = shutdown.second() => {}
+        }
     }
     owned_task::cancel_all(&mut tasks).await;
     status

@@ -9,17 +9,16 @@ use crate::exit_code::{ExitStatus, UsageError};
 use crate::plugin::{self, Argument, Column, Manifest, OutputKind, TaskManifest};
 use crate::wire::{WorkerLimits, WorkerStart};
 use crate::worker::{self, LaunchError};
-use crate::{stderr, stdout};
+use crate::{runtime, stderr, stdout};
 
 /// Shows one plugin, or lists all that can be named without a path.
 ///
 /// # Errors
 /// If a named plugin cannot be used.
 pub(crate) fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
-        TaskCommand::Inspect { file, json, looking } => runtime.block_on(inspect(file, *json, looking)),
-        TaskCommand::List { looking } => runtime.block_on(list(looking)),
+        TaskCommand::Inspect { file, json, looking } => runtime::run(inspect(file, *json, looking)),
+        TaskCommand::List { looking } => runtime::run(list(looking)),
     }
 }
 

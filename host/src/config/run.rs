@@ -31,6 +31,8 @@ pub(crate) struct RunSettings {
     pub retries: u32,
     /// How long a record may take; `None` for no limit.
     pub record_timeout: Option<Duration>,
+    /// How long a drain may take.
+    pub drain_timeout: Duration,
     /// Bytes of the longest record.
     pub max_record_bytes: usize,
     /// The partition key, `field:N`, `whole-record` or `FILE[:NAME]`; `None` sends any record to any worker.
@@ -97,6 +99,7 @@ impl RunSettings {
             header: flags.header,
             retries: flags.retries,
             record_timeout: flags.record_timeout.filter(|limit| !limit.is_zero()),
+            drain_timeout: flags.drain_timeout,
             max_record_bytes: flags.max_record_bytes,
             partition_by,
             progress: if flags.quiet { Progress::Never } else { flags.progress },

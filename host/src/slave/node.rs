@@ -64,7 +64,8 @@ pub(super) async fn run(
     config: &SlaveConfig,
     line_runner: Box<dyn LineRunner>,
 ) -> anyhow::Result<ExitStatus> {
-    let shutdown = Shutdown::listen()?;
+    // A slave limits its drain itself: its master is told, and its row.
+    let shutdown = Shutdown::listen(None)?;
     let url = config.registry.url().map_err(UsageError::mark)?;
     // This keeps trying for a while if the server cannot be reached.
     let registry = tokio::select! {

@@ -366,6 +366,15 @@ impl ProcessHandle {
     }
 }
 
+/// A process whose owner does not wait for its end takes with it what it has started, too.
+impl Drop for ProcessHandle {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            kill_all_of(pid);
+        }
+    }
+}
+
 /// A descriptor that says when a child is dead.
 fn pidfd(child: &Child) -> io::Result<OwnedFd> {
     let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
