@@ -8,6 +8,7 @@ mod config;
 mod exit_code;
 mod log;
 mod owned_task;
+mod runtime;
 mod shutdown;
 mod stderr;
 mod stdout;
@@ -30,6 +31,7 @@ mod wire;
 
 mod ids;
 mod limits;
+mod own_time;
 mod standstill;
 
 #[doc(hidden)]

@@ -73,3 +73,7 @@ pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a worker that has an item, and no record in hand, may take to begin the next record. It takes
 /// microseconds, unless the process is stopped or stuck.
 pub(crate) const BEGIN_MAX: Duration = Duration::from_secs(10);
+
+/// How long a worker may take to end once it was told to stop and has handed everything over. It has nothing
+/// left to do but to drop its task: only one that hangs takes longer, and it is killed.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);

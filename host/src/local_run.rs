@@ -15,16 +15,13 @@ use tokio::time::Instant;
 use crate::config::LocalRunConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::RunId;
+use crate::limits::STOP_GRACE;
 use crate::master::{self, Ending, LINK_EVENTS, TaskIdentity};
-use crate::owned_task;
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
 use crate::slave::{self, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
+use crate::{owned_task, runtime};
 use link::{LocalLink, NODE_NAME};
-
-/// How long workers may take to end once the run is over. They have nothing left to do but to drop their
-/// tasks.
-const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// How long killed workers may take to be reaped: the user waits for the prompt, and nothing depends on them
 /// any more.
@@ -35,24 +32,20 @@ const REAP_MAX: Duration = Duration::from_secs(1);
 /// # Errors
 /// If the run cannot begin.
 pub(crate) fn run(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
-    master::start_runtime()?.block_on(run_here(config))
+    runtime::run(run_here(config))
 }
 
 async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
-    let shutdown = Shutdown::listen()?;
-    let LocalRunConfig { run, task, task_args, workers, limits, sink } = config;
-    let (task_path, limits, slots) = (&run.task_path, *limits, *workers);
-    let marks_null = sink.as_ref().is_some_and(SinkUrl::is_table);
-    let choice = TaskChoice { task, task_args, manager_args: &[], task_path, limits, slots, marks_null };
+    let shutdown = Shutdown::listen(Some(config.run.drain_timeout))?;
     let mut prepared = tokio::select! {
-        prepared = slave::prepare(choice) => prepared.map_err(UsageError::mark)?,
+        prepared = slave::prepare(task_choice(config)) => prepared.map_err(UsageError::mark)?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
     let task =
         TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
     let opened = master::open_run(&config.run, Some(&task))?;
     let store = tokio::select! {
-        store = slave::open_sink(sink.as_ref(), NODE_NAME, &mut prepared) => store?,
+        store = slave::open_sink(config.sink.as_ref(), NODE_NAME, &mut prepared) => store?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
     let mut tasks = JoinSet::new();
@@ -77,21 +70,39 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
     // A session that is cut off must not ask anything more of the sink.
     owned_task::cancel_all(&mut links).await;
-    let patience = StopPatience { finish_by: Instant::now() + STOP_MAX, reap_max: REAP_MAX };
+    let patience = StopPatience { finish_by: Instant::now() + STOP_GRACE, reap_max: REAP_MAX };
     // Workers that are not reaped by then end on their own: they were killed.
     let _ = pool.stop(patience, shutdown.second()).await;
     if let Some(sink) = &pool.sink {
-        // Files are completed, no matter how the run has ended.
-        sink.end_session().await;
+        // Files are completed, no matter how the run has ended, unless that takes too long.
+        tokio::select! {
+            biased;
+            () = sink.end_session() => {}
+            _ = shutdown.second() => {}
+        }
     }
     owned_task::cancel_all(&mut tasks).await;
     status
+}
+
+fn task_choice(config: &LocalRunConfig) -> TaskChoice<'_> {
+    TaskChoice {
+        task: &config.task,
+        task_args: &config.task_args,
+        manager_args: &[],
+        task_path: &config.run.task_path,
+        limits: config.limits,
+        start_timeout: config.start_timeout,
+        slots: config.workers,
+        marks_null: config.sink.as_ref().is_some_and(SinkUrl::is_table),
+    }
 }
 
 fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
     PoolConfig {
         slots: config.workers,
         start: prepared.start.clone(),
+        start_timeout: config.start_timeout,
         node: NODE_NAME.to_owned(),
         record_timeout: config.run.record_timeout,
         logs_losses: false,

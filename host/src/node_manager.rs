@@ -10,7 +10,7 @@ use crate::config::{NodeManagerConfig, NodeVerb};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Node, NodeKey, NodeState, Registry};
 use crate::wire::{self, MasterToSlave};
-use crate::{stderr, stdout};
+use crate::{runtime, stderr, stdout};
 
 /// How long the node manager waits for a slave to end: twice the usual time to drain.
 const END_MAX: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// # Errors
 /// If there is no such node, the change is not allowed, or the registry fails.
 pub(crate) fn run(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(manage(config))
+    runtime::run(manage(config))
 }
 
 async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {

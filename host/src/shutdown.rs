@@ -1,51 +1,25 @@
 //! The signals that ask the program to stop. The first INT, HUP or TERM asks for a drain, the second for an
-//! immediate end; what that means is up to the owner of the handle.
+//! immediate end; what that means is up to the owner of the handle. A drain that takes too long has the
+//! effect of a second signal.
+//!
+//! **Invariant:** a second after the second signal the program is gone. What it waits for then, and whether
+//! its runtime still runs, does not matter.
 
-use std::sync::Arc;
-use std::{fmt, fs, io};
+mod signal_thread;
+mod stop_signal;
+mod stop_steps;
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
+use std::{fs, io, thread};
+
 use tokio::sync::watch;
 
-use crate::exit_code::ExitStatus;
-use crate::owned_task::OwnedTask;
+use stop_steps::{StopCause, StopStep, StopSteps};
 
-/// A signal that asks the program to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StopSignal {
-    /// HUP: the terminal was closed.
-    Hangup,
-    /// INT: Ctrl-C.
-    Interrupt,
-    /// TERM: what `kill` and service managers send.
-    Terminate,
-}
+pub(crate) use stop_signal::StopSignal;
 
-impl StopSignal {
-    /// The signal's number on Linux (signal(7)).
-    fn number(self) -> u8 {
-        match self {
-            Self::Hangup => 1,
-            Self::Interrupt => 2,
-            Self::Terminate => 15,
-        }
-    }
-
-    /// The exit status of a program that this signal stopped.
-    pub(crate) fn exit_status(self) -> ExitStatus {
-        ExitStatus::BySignal(self.number())
-    }
-}
-
-impl fmt::Display for StopSignal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hangup => "HUP",
-            Self::Interrupt => "INT",
-            Self::Terminate => "TERM",
-        })
-    }
-}
+/// How long the last line may take to come out, where someone reads it.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// The signals so far; only the first two have a meaning.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,40 +28,24 @@ struct Received {
     second: Option<StopSignal>,
 }
 
-/// Knows whether the program was asked to stop. Clones see the same signals; when the last one is dropped,
-/// the program stops listening.
+/// Knows whether the program was asked to stop. Clones see the same signals.
 #[derive(Debug, Clone)]
 pub(crate) struct Shutdown {
     received: watch::Receiver<Received>,
-    _listener: Option<Arc<OwnedTask<()>>>,
 }
 
 impl Shutdown {
-    /// Starts to listen, which replaces the usual effect of the signals. A HUP that was ignored when the
-    /// program began stays ignored: that is how `nohup` works.
+    /// Starts to listen, for as long as the process lives, which replaces the usual effect of the signals. A
+    /// HUP that was ignored when the program began stays ignored: that is how `nohup` works. A drain that
+    /// takes longer than its limit is followed by what would follow a second signal.
     ///
     /// # Errors
-    /// If the operating system refuses the handlers.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime with its I/O driver on.
-    pub(crate) fn listen() -> io::Result<Self> {
-        let (trigger, mut shutdown) = Self::by_hand();
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
-        let listener = OwnedTask::spawn(async move {
-            loop {
-                let signal = tokio::select! {
-                    Some(()) = interrupt.recv() => StopSignal::Interrupt,
-                    Some(()) = terminate.recv() => StopSignal::Terminate,
-                    Some(()) = async { hangup.as_mut()?.recv().await }, if hangup.is_some() => StopSignal::Hangup,
-                    else => return,
-                };
-                trigger.signal(signal);
-            }
-        });
-        shutdown._listener = Some(Arc::new(listener));
+    /// If the operating system refuses the handlers or their thread.
+    pub(crate) fn listen(drain_limit: Option<Duration>) -> io::Result<Self> {
+        let (trigger, shutdown) = Self::by_hand();
+        let ignored = if hangup_is_ignored() { Some(StopSignal::Hangup) } else { None };
+        let heard = StopSignal::ALL.into_iter().filter(|signal| Some(*signal) != ignored);
+        signal_thread::start(heard, StopSteps::new(drain_limit), move |step| trigger.take(step))?;
         Ok(shutdown)
     }
 
@@ -96,15 +54,16 @@ impl Shutdown {
         self.wait(|received| received.first).await
     }
 
-    /// Waits until the program is asked a second time: what is still running should be abandoned.
+    /// Waits until the program is asked a second time, or its drain has taken too long: what is still running
+    /// should be abandoned.
     pub(crate) async fn second(&self) -> StopSignal {
         self.wait(|received| received.second).await
     }
 
-    /// A handle that sees the signals of its trigger.
+    /// A handle that sees the steps of its trigger.
     fn by_hand() -> (ShutdownTrigger, Self) {
         let (sender, received) = watch::channel(Received::default());
-        (ShutdownTrigger(sender), Self { received, _listener: None })
+        (ShutdownTrigger(sender), Self { received })
     }
 
     /// Waits for ever if no signal can come any more.
@@ -119,28 +78,35 @@ impl Shutdown {
     }
 }
 
-/// Sends signals to a handle made [by hand](Shutdown::by_hand).
+/// Makes a handle see what follows from signals.
 #[derive(Debug)]
 struct ShutdownTrigger(watch::Sender<Received>);
 
 impl ShutdownTrigger {
-    /// Has the same effect as the signal itself.
-    fn signal(&self, signal: StopSignal) {
-        self.0.send_if_modified(|received| match received {
-            Received { first: None, .. } => {
+    fn take(&self, step: StopStep) {
+        match step {
+            StopStep::Drain(signal) => {
                 tracing::info!(
                     "{signal} received, finishing what is in flight; a second signal stops at once"
                 );
-                received.first = Some(signal);
-                true
+                self.0.send_modify(|received| received.first = Some(signal));
             }
-            Received { second: None, .. } => {
-                tracing::warn!("{signal} received, stopping at once");
-                received.second = Some(signal);
-                true
+            StopStep::StopAtOnce(signal, cause) => {
+                match cause {
+                    StopCause::AskedAgain => tracing::warn!("{signal} received, stopping at once"),
+                    StopCause::TookTooLong(limit) => tracing::warn!(
+                        "what is in flight has taken longer than {} (--drain-timeout), stopping at once",
+                        humantime::format_duration(limit)
+                    ),
+                }
+                self.0.send_modify(|received| received.second = Some(signal));
             }
-            _ => false,
-        });
+            StopStep::End(signal) => {
+                tracing::warn!("not everything could be put away within a second; the rest is left as it is");
+                thread::sleep(LAST_WORDS);
+                signal_hook::low_level::exit(i32::from(signal.exit_status().number()));
+            }
+        }
     }
 }
 
@@ -161,32 +127,29 @@ fn ignores(status: &str, signal: StopSignal) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
 
     use super::*;
 
     #[tokio::test]
-    async fn the_first_signal_drains_and_the_second_stops() {
+    async fn the_first_step_drains_and_the_second_stops() {
         let (trigger, shutdown) = Shutdown::by_hand();
         let other = shutdown.clone();
         let wait = tokio::time::timeout(Duration::from_millis(1), other.first());
         assert!(wait.await.is_err(), "no signal has come");
-        trigger.signal(StopSignal::Interrupt);
+        trigger.take(StopStep::Drain(StopSignal::Interrupt));
         assert_eq!(shutdown.first().await, StopSignal::Interrupt);
         let wait = tokio::time::timeout(Duration::from_millis(1), other.second());
         assert!(wait.await.is_err(), "one signal is not two");
-        trigger.signal(StopSignal::Terminate);
-        trigger.signal(StopSignal::Hangup);
+        trigger.take(StopStep::StopAtOnce(StopSignal::Terminate, StopCause::AskedAgain));
         assert_eq!(other.second().await, StopSignal::Terminate);
         assert_eq!(other.first().await, StopSignal::Interrupt);
     }
 
     #[tokio::test]
     async fn a_real_signal_is_heard() {
-        let shutdown = Shutdown::listen().unwrap();
+        let shutdown = Shutdown::listen(None).unwrap();
         kill(Pid::this(), Signal::SIGTERM).unwrap();
         assert_eq!(shutdown.first().await, StopSignal::Terminate);
         assert_eq!(shutdown.first().await.exit_status().number(), 143);

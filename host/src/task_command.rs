@@ -4,31 +4,31 @@
 mod template;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
-use crate::config::{NewTask, TaskCommand};
+use crate::config::{Looking, NewTask, TaskCommand};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::plugin::{self, Argument, Column, Manifest, OutputKind, TaskManifest};
 use crate::wire::{WorkerLimits, WorkerStart};
 use crate::worker::{self, LaunchError};
-use crate::{stderr, stdout};
+use crate::{runtime, stderr, stdout};
 
 /// Shows one plugin, or lists all that can be named without a path.
 ///
 /// # Errors
 /// If a named plugin cannot be used.
 pub(crate) fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
-        TaskCommand::Inspect { file, json, task_path } => runtime.block_on(inspect(file, *json, task_path)),
+        TaskCommand::Inspect { file, json, looking } => runtime::run(inspect(file, *json, looking)),
         TaskCommand::New(task) => new(task),
-        TaskCommand::List { task_path } => runtime.block_on(list(task_path)),
+        TaskCommand::List { looking } => runtime::run(list(looking)),
     }
 }
 
-async fn inspect(file: &str, json: bool, task_path: &[PathBuf]) -> anyhow::Result<ExitStatus> {
-    let (library, _) = plugin::find(file, task_path).map_err(UsageError::mark)?;
-    let manifest = load(&library).await.map_err(UsageError::mark)?;
+async fn inspect(file: &str, json: bool, looking: &Looking) -> anyhow::Result<ExitStatus> {
+    let (library, _) = plugin::find(file, &looking.task_path).map_err(UsageError::mark)?;
+    let manifest = load(&library, looking.start_timeout).await.map_err(UsageError::mark)?;
     if json {
         return stdout::print(&(serde_json::to_string_pretty(&manifest)? + "\n"));
     }
@@ -40,8 +40,9 @@ fn new(task: &NewTask) -> anyhow::Result<ExitStatus> {
     stdout::print(&next)
 }
 
-/// Loads a plugin in a process of its own, so that a plugin that crashes while it loads does no other harm.
-async fn load(library: &Path) -> Result<Manifest, LaunchError> {
+/// Loads a plugin in a process of its own, so that a plugin that crashes or hangs while it loads does no
+/// other harm.
+async fn load(library: &Path, start_timeout: Duration) -> Result<Manifest, LaunchError> {
     let start = WorkerStart {
         library: library.to_owned(),
         task: String::new(),
@@ -50,13 +51,13 @@ async fn load(library: &Path) -> Result<Manifest, LaunchError> {
         limits: WorkerLimits::default(),
         marks_null: false,
     };
-    worker::probe(&start).await
+    worker::probe(&start, start_timeout).await
 }
 
-async fn list(task_path: &[PathBuf]) -> anyhow::Result<ExitStatus> {
+async fn list(looking: &Looking) -> anyhow::Result<ExitStatus> {
     let mut text = String::new();
-    for (name, library) in plugin::all(task_path) {
-        match load(&library).await {
+    for (name, library) in plugin::all(&looking.task_path) {
+        match load(&library, looking.start_timeout).await {
             Ok(manifest) => {
                 let tasks: Vec<_> = manifest.tasks.iter().map(|task| task.name.as_str()).collect();
                 let _ = writeln!(text, "{name}  {}  {}", tasks.join(", "), library.display());

@@ -88,6 +88,11 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub record_timeout: Option<Duration>,
 
+    /// Waits this long for what it has read when asked to stop; what is in flight after that is left
+    /// unfinished.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub drain_timeout: Duration,
+
     /// Decides which worker gets which record.
     #[arg(long, value_name = "SCHEDULER", value_enum)]
     pub scheduler: Scheduler,

@@ -1,6 +1,10 @@
 //! The verbs of `simplegrid task`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand, ValueEnum};
+
+use super::value;
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -11,11 +15,14 @@ EXAMPLES:
   simplegrid task new resize-images --lang rust
       Makes the folder resize-images, with a task to start from.";
 
+/// How long a library may take to load, unless `--start-timeout` says otherwise: as long as in a slave.
+const START_TIMEOUT: &str = "60s";
+
 /// What may follow `simplegrid task`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TaskArgs {
-    /// What to show.
+    /// What to show or make.
     #[command(subcommand)]
     pub verb: TaskVerb,
 }
@@ -31,9 +38,16 @@ pub(crate) enum TaskVerb {
         /// Prints the library's manifest as JSON.
         #[arg(long)]
         json: bool,
+        /// How long it may take.
+        #[command(flatten)]
+        patience: LoadingFlags,
     },
     /// Lists the libraries in SIMPLEGRID_TASK_PATH and beside this program
-    List,
+    List {
+        /// How long each may take.
+        #[command(flatten)]
+        patience: LoadingFlags,
+    },
     /// Makes a folder with a task in it, which builds and passes its tests as it is
     New {
         /// The task's name, and that of the new folder: `resize-images`.
@@ -45,6 +59,14 @@ pub(crate) enum TaskVerb {
         #[arg(long, value_name = "PATH|VERSION")]
         plugin_api: Option<String>,
     },
+}
+
+/// How libraries are loaded.
+#[derive(Debug, Args)]
+pub(crate) struct LoadingFlags {
+    /// Gives up a library that takes longer than this to load.
+    #[arg(long, value_name = "DURATION", value_parser = value::interval, default_value = START_TIMEOUT)]
+    pub start_timeout: Duration,
 }
 
 /// What a new task is written in.

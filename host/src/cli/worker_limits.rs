@@ -1,4 +1,7 @@
-//! The flags of everything that starts workers: how much of the machine a worker process may use.
+//! The flags of everything that starts workers: how much of the machine a worker process may use, and how
+//! long it may take to start.
+
+use std::time::Duration;
 
 use clap::Args;
 
@@ -18,4 +21,8 @@ pub(crate) struct WorkerLimitFlags {
     /// Lets a worker that crashes leave a core dump.
     #[arg(long)]
     pub worker_core_dumps: bool,
+
+    /// Kills a worker that takes longer than this to load the library, to prepare the task, or to create it.
+    #[arg(long, value_name = "DURATION", value_parser = value::interval)]
+    pub start_timeout: Duration,
 }

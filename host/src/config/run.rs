@@ -31,6 +31,8 @@ pub(crate) struct RunSettings {
     pub retries: u32,
     /// How long a record may take; `None` for no limit.
     pub record_timeout: Option<Duration>,
+    /// How long a drain may take.
+    pub drain_timeout: Duration,
     /// Bytes of the longest record.
     pub max_record_bytes: usize,
     /// The partition key, `field:N`, `whole-record` or `FILE[:NAME]`; `None` sends any record to any worker.
@@ -60,6 +62,8 @@ pub(crate) struct LocalRunConfig {
     pub workers: u16,
     /// How much of the machine a worker may use.
     pub limits: WorkerLimits,
+    /// How long each step of a worker's start may take.
+    pub start_timeout: Duration,
     /// Where rows go, if not to the output of the run.
     pub sink: Option<SinkUrl>,
 }
@@ -95,6 +99,7 @@ impl RunSettings {
             header: flags.header,
             retries: flags.retries,
             record_timeout: flags.record_timeout.filter(|limit| !limit.is_zero()),
+            drain_timeout: flags.drain_timeout,
             max_record_bytes: flags.max_record_bytes,
             partition_by,
             progress: if flags.quiet { Progress::Never } else { flags.progress },
@@ -125,6 +130,7 @@ impl LocalRunConfig {
             task: manager_args::task(args.task.task),
             task_args: manager_args::without_repeats(args.task.task_arg),
             workers: args.max_workers.unwrap_or(1),
+            start_timeout: args.limits.start_timeout,
             limits: args.limits.into(),
             sink: sink::choose(args.sink)?,
         })

@@ -35,6 +35,8 @@ pub(crate) struct SlaveConfig {
     pub max_workers: u16,
     /// How much of the machine a worker may use.
     pub limits: WorkerLimits,
+    /// How long each step of a worker's start may take.
+    pub start_timeout: Duration,
     /// Where the registry is.
     pub registry: RegistryChoice,
     /// Where rows go, if not to masters.
@@ -62,6 +64,7 @@ impl SlaveConfig {
             line_protocol: args.line_protocol,
             advertise: args.advertise,
             max_workers: args.max_workers,
+            start_timeout: args.limits.start_timeout,
             limits: args.limits.into(),
             sink: sink::choose(args.sink)?,
             record_timeout: args.record_timeout.filter(|limit| !limit.is_zero()),

@@ -1,9 +1,10 @@
 //! The settings of `simplegrid task`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::environment::Environment;
-use crate::cli::{TaskArgs, TaskLanguage, TaskVerb};
+use crate::cli::{LoadingFlags, TaskArgs, TaskLanguage, TaskVerb};
 
 /// Which libraries to look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,15 +15,15 @@ pub(crate) enum TaskCommand {
         file: String,
         /// As JSON.
         json: bool,
-        /// Where libraries are looked for by name.
-        task_path: Vec<PathBuf>,
+        /// Where, and for how long.
+        looking: Looking,
     },
     /// Make a folder with a new task.
     New(NewTask),
     /// Show all libraries that can be named without a path.
     List {
-        /// Where they are.
-        task_path: Vec<PathBuf>,
+        /// Where, and for how long.
+        looking: Looking,
     },
 }
 
@@ -37,15 +38,31 @@ pub(crate) struct NewTask {
     pub plugin_api: Option<String>,
 }
 
+/// How libraries are looked for and into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Looking {
+    /// Where libraries are looked for by name.
+    pub task_path: Vec<PathBuf>,
+    /// How long one may take to load.
+    pub start_timeout: Duration,
+}
+
+impl Looking {
+    fn new(flags: &LoadingFlags, environment: &Environment) -> Self {
+        Self { task_path: environment.task_path(), start_timeout: flags.start_timeout }
+    }
+}
+
 impl TaskCommand {
     pub(super) fn new(args: TaskArgs, environment: &Environment) -> Self {
-        let task_path = environment.task_path();
         match args.verb {
-            TaskVerb::Inspect { file, json } => Self::Inspect { file, json, task_path },
+            TaskVerb::Inspect { file, json, patience } => {
+                Self::Inspect { file, json, looking: Looking::new(&patience, environment) }
+            }
             TaskVerb::New { name, lang: language, plugin_api } => {
                 Self::New(NewTask { name, language, plugin_api })
             }
-            TaskVerb::List => Self::List { task_path },
+            TaskVerb::List { patience } => Self::List { looking: Looking::new(&patience, environment) },
         }
     }
 }

@@ -139,7 +139,7 @@ impl Dispatcher {
     ) -> RunReport {
         let can_be_resumed = self.plan.results.can_be_resumed();
         if self.peers.values().any(|peer| peer.has_sink) {
-            end = self.finish_results(end).await;
+            end = self.finish_results(end, shutdown).await;
             if takes_leave(&end) {
                 // While a journal can be resumed, its run can be too, under the same name; even a run that
                 // has read nothing yet.
@@ -152,7 +152,7 @@ impl Dispatcher {
             }
             // No slave is wanted from here on.
             drop(events);
-            end = self.finish_results(end).await;
+            end = self.finish_results(end, shutdown).await;
         }
         let Self { plan, farewell, nodes_used, nodes_lost, .. } = self;
         let (counts, sinks) = (plan.state.counts(), farewell.news);

@@ -6,12 +6,13 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot};
 
 use super::nodes::NodeKeeper;
-use super::run::{LINK_EVENTS, open_run, role, run_records, start_runtime};
+use super::run::{LINK_EVENTS, open_run, role, run_records};
 use super::run_end::Ending;
 use crate::config::MasterConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::owned_task::OwnedTask;
 use crate::registry::{Registry, Reservation};
+use crate::runtime;
 use crate::shutdown::Shutdown;
 
 /// Runs the input over the grid.
@@ -19,11 +20,11 @@ use crate::shutdown::Shutdown;
 /// # Errors
 /// If the run cannot begin: wrong settings, or no registry.
 pub(crate) fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
-    start_runtime()?.block_on(run_over_grid(config))
+    runtime::run(run_over_grid(config))
 }
 
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
-    let shutdown = Shutdown::listen()?;
+    let shutdown = Shutdown::listen(Some(config.run.drain_timeout))?;
     let opened = open_run(&config.run, None)?;
     let url = config.registry.url().map_err(UsageError::mark)?;
     // A server that cannot be reached is tried for a while.

@@ -19,6 +19,6 @@ pub(crate) use decisions::KeyOf;
 pub(crate) use grid_run::run;
 pub(crate) use nodes::{Joined, LinkEvent, frames_max};
 pub(crate) use output::TaskIdentity;
-pub(crate) use run::{LINK_EVENTS, open_run, run_records, start_runtime};
+pub(crate) use run::{LINK_EVENTS, open_run, run_records};
 pub(crate) use run_end::{Ending, RunEnd};
 pub(crate) use streamed_run::{StreamedEnd, StreamedRun, run_stream};

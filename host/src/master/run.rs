@@ -26,14 +26,6 @@ use crate::wire::Role;
 /// Events of links that may wait for the dispatcher: enough that links seldom wait for each other.
 pub(crate) const LINK_EVENTS: usize = 16;
 
-/// The runtime of a master: one thread for all links, because a link only passes buffers on.
-///
-/// # Errors
-/// Those of the system.
-pub(crate) fn start_runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
 /// How a master introduces itself to its slaves.
 pub(crate) fn role(settings: &RunSettings, run: RunId, reservation: &str) -> Role {
     Role::Master {

@@ -27,6 +27,7 @@ pub(crate) use sink_store::open_sink;
 
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;
+use crate::runtime;
 
 /// Runs a slave until it is told to end, or cannot go on. `line_runner` runs what clients of Net::SimpleGrid
 /// send, if the slave takes lines.
@@ -34,6 +35,5 @@ use crate::exit_code::ExitStatus;
 /// # Errors
 /// If it cannot begin, or had to give up.
 pub(crate) fn run(config: &SlaveConfig, line_runner: Box<dyn LineRunner>) -> anyhow::Result<ExitStatus> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(node::run(config, line_runner))
+    runtime::run(node::run(config, line_runner))
 }

@@ -64,7 +64,8 @@ pub(super) async fn run(
     config: &SlaveConfig,
     line_runner: Box<dyn LineRunner>,
 ) -> anyhow::Result<ExitStatus> {
-    let shutdown = Shutdown::listen()?;
+    // A slave limits its drain itself: its master is told, and its row.
+    let shutdown = Shutdown::listen(None)?;
     let url = config.registry.url().map_err(UsageError::mark)?;
     // This keeps trying for a while if the server cannot be reached.
     let registry = tokio::select! {
@@ -116,10 +117,17 @@ async fn listen(config: &SlaveConfig) -> anyhow::Result<TcpListener> {
 }
 
 async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
-    let SlaveConfig { task, task_args, manager_args, task_path, limits, max_workers, sink, .. } = config;
-    let marks_null = sink.as_ref().is_some_and(SinkUrl::is_table);
-    let (limits, slots) = (*limits, *max_workers);
-    prepare(TaskChoice { task, task_args, manager_args, task_path, limits, slots, marks_null }).await
+    prepare(TaskChoice {
+        task: &config.task,
+        task_args: &config.task_args,
+        manager_args: &config.manager_args,
+        task_path: &config.task_path,
+        limits: config.limits,
+        start_timeout: config.start_timeout,
+        slots: config.max_workers,
+        marks_null: config.sink.as_ref().is_some_and(SinkUrl::is_table),
+    })
+    .await
 }
 
 /// What this slave is called.
@@ -144,6 +152,7 @@ fn pool_config(config: &SlaveConfig, port: u16, prepared: &Prepared) -> PoolConf
     PoolConfig {
         slots: config.max_workers,
         start: prepared.start.clone(),
+        start_timeout: config.start_timeout,
         node: label(config, port),
         record_timeout: config.record_timeout,
         logs_losses: true,

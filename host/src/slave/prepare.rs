@@ -2,6 +2,7 @@
 //! own, and its task prepared there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::Pair;
 use crate::plugin::{self, LoadError, OutputKind, TaskManifest};
@@ -44,6 +45,8 @@ pub(crate) struct TaskChoice<'a> {
     pub task_path: &'a [PathBuf],
     /// What its workers may take.
     pub limits: WorkerLimits,
+    /// How long each step of a worker's start may take.
+    pub start_timeout: Duration,
     /// How many workers will run it.
     pub slots: u16,
     /// Whether NULL and the empty text must be distinguished.
@@ -65,11 +68,11 @@ pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareE
         marks_null: choice.marks_null,
     };
     let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
-    let mut process = WorkerProcess::spawn(&label).map_err(LaunchError::from)?;
+    let mut process = WorkerProcess::spawn(&label, choice.start_timeout).map_err(LaunchError::from)?;
     let manifest = process.load(&start).await?;
     process.prepare(&start.library).await?;
     process.stop().await;
-    // The worker has found the task already. An empty name means "the only one".
+    // The worker that was prepared has found the task. An empty name means "the only one".
     if let Some(task) = manifest.task(&start.task) {
         start.task.clone_from(&task.name);
         let welcome = welcome(task, &manifest.version, choice.slots);

@@ -40,37 +40,40 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Ok(plugin) => plugin,
         Err(error) => return refuse(&mut output, error.to_string()),
     };
-    let task = match plugin.task(&start.task) {
-        Ok(task) => task,
-        Err(error) => return refuse_task(&mut output, &start, &error),
-    };
-    let args = arguments(&start, task);
+    // To be looked into, a library need not have the task, or any.
     send_manifest(&mut output, &plugin)?;
-    let raw = task.output == OutputKind::Lines;
-    let name = task.name.clone();
+    let task = plugin.task(&start.task);
     loop {
-        match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
-            Some(HostToWorker::Prepare) => match plugin.prepare(&name, &args) {
-                Ok(()) => output.send(WorkerToHost::Prepared)?,
-                Err(error) => return refuse_task(&mut output, &start, &error),
-            },
-            Some(HostToWorker::Create) => {
-                let desk = Desk::new(board, raw, start.marks_null, stopping);
-                return match plugin.create(&name, &args, desk) {
-                    Ok(task) => {
-                        output.send(WorkerToHost::Created)?;
-                        match serve_loop::serve(input, output, task, passed.receipts) {
-                            // No one is left to be told.
-                            Err(error) if error.is_slave_gone() => Ok(()),
-                            served => Ok(served?),
-                        }
-                    }
-                    Err(error) => refuse_task(&mut output, &start, &error),
-                };
-            }
+        let order = match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
+            Some(order @ (HostToWorker::Prepare | HostToWorker::Create)) => order,
             Some(HostToWorker::Stop) | None => return Ok(()),
             Some(_) => return Err(WorkerError::Protocol("an item before the task was created").into()),
+        };
+        let task = match &task {
+            Ok(task) => task,
+            // This one names the library.
+            Err(error) => return refuse(&mut output, error.to_string()),
+        };
+        let args = arguments(&start, task);
+        if order == HostToWorker::Prepare {
+            match plugin.prepare(&task.name, &args) {
+                Ok(()) => output.send(WorkerToHost::Prepared)?,
+                Err(error) => return refuse_task(&mut output, &start, &error),
+            }
+            continue;
         }
+        let desk = Desk::new(board, task.output == OutputKind::Lines, start.marks_null, stopping);
+        return match plugin.create(&task.name, &args, desk) {
+            Ok(task) => {
+                output.send(WorkerToHost::Created)?;
+                match serve_loop::serve(input, output, task, passed.receipts) {
+                    // No one is left to be told.
+                    Err(error) if error.is_slave_gone() => Ok(()),
+                    served => Ok(served?),
+                }
+            }
+            Err(error) => refuse_task(&mut output, &start, &error),
+        };
     }
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod log_line;
 mod process;
 mod serve_loop;
+mod start_step;
 mod watchdog;
 
 pub(crate) use child::run;

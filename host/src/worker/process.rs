@@ -22,16 +22,15 @@ use tokio::process::{Child, Command};
 
 use super::label::WorkerLabel;
 use super::log_line::log_lines;
+use super::start_step::StartStep;
+use crate::limits::STOP_GRACE;
+use crate::own_time;
 use crate::owned_task::OwnedTask;
 use crate::plugin::Manifest;
 use crate::scoreboard::{self, BoardReader};
 use crate::wire::{
     Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, WorkerStart, WorkerToHost,
 };
-
-/// How long a worker that was told to stop has before it is killed. It has no records then: only a library
-/// that hangs takes longer.
-const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// How long a dead worker's last words have to reach the log. They are in the pipe already; only a process
 /// that the worker left behind can keep it open.
@@ -54,14 +53,29 @@ pub(crate) enum LaunchError {
     #[error("{0}")]
     Unusable(String),
     /// The process died while it loaded the library.
-    #[error("{library}: the worker process that {doing} it {end}")]
+    #[error("{library}: the worker process that {} it {end}", step.done())]
     Died {
         /// The library.
         library: String,
         /// What it was doing.
-        doing: &'static str,
+        step: StartStep,
         /// How it ended.
         end: WorkerEnd,
+    },
+    /// A step of its start did not end in time.
+    #[error(
+        "{library}: {step} did not end within {}; raise --start-timeout if it needs longer, or look at what {} waits \
+         for",
+        humantime::format_duration(*limit),
+        step.culprit()
+    )]
+    TooSlow {
+        /// The library.
+        library: String,
+        /// What it was doing.
+        step: StartStep,
+        /// How long it had.
+        limit: Duration,
     },
     /// It was ended while it was starting.
     #[error("the worker was ended while it was starting")]
@@ -109,15 +123,17 @@ pub(crate) struct WorkerProcess {
     pub receipts: PipeWriter,
     /// The process itself.
     pub handle: ProcessHandle,
+    /// How long each step of its start may take.
+    start_timeout: Duration,
 }
 
 impl WorkerProcess {
     /// Starts a process that waits to be told what to load. `label` is what `ps` shows, and what the log says
-    /// beside each line that it prints.
+    /// beside each line that it prints; `start_timeout` is how long each step of its start may take.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn spawn(label: &WorkerLabel) -> io::Result<Self> {
+    pub(crate) fn spawn(label: &WorkerLabel, start_timeout: Duration) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let board = BoardReader::create()?;
         let (their_receipts, receipts) = io::pipe()?;
@@ -135,6 +151,7 @@ impl WorkerProcess {
             board,
             receipts,
             handle: ProcessHandle { child, death, log, slot: label.slot },
+            start_timeout,
         })
     }
 
@@ -146,9 +163,10 @@ impl WorkerProcess {
     pub(crate) async fn start(
         label: &WorkerLabel,
         start: &WorkerStart,
+        start_timeout: Duration,
         kill: impl Future<Output = ()>,
     ) -> Result<Self, LaunchError> {
-        let mut process = Self::spawn(label)?;
+        let mut process = Self::spawn(label, start_timeout)?;
         let created = tokio::select! {
             created = process.load_and_create(start) => Some(created),
             () = kill => None,
@@ -187,7 +205,7 @@ impl WorkerProcess {
             }
             other => Err(unexpected(&other)),
         };
-        self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded", manifest).await
+        self.ask(HostToWorker::Start(start.clone()), &start.library, StartStep::Load, manifest).await
     }
 
     /// Makes it call the task's `prepare`.
@@ -199,7 +217,7 @@ impl WorkerProcess {
             WorkerToHost::Prepared => Ok(()),
             other => Err(unexpected(&other)),
         };
-        self.ask(HostToWorker::Prepare, library, "prepared", prepared).await
+        self.ask(HostToWorker::Prepare, library, StartStep::Prepare, prepared).await
     }
 
     /// Makes it create the task.
@@ -211,7 +229,7 @@ impl WorkerProcess {
             WorkerToHost::Created => Ok(()),
             other => Err(unexpected(&other)),
         };
-        self.ask(HostToWorker::Create, library, "created the task of", created).await
+        self.ask(HostToWorker::Create, library, StartStep::Create, created).await
     }
 
     /// Says something to it, and reads its answer. If that is not what was asked for, the process is ended.
@@ -219,12 +237,20 @@ impl WorkerProcess {
         &mut self,
         message: HostToWorker,
         library: &Path,
-        doing: &'static str,
+        step: StartStep,
         read: impl FnOnce(WorkerToHost) -> Result<T, LaunchError>,
     ) -> Result<T, LaunchError> {
-        // A dead worker cannot be told anything, but what it said before can still wait to be read.
-        let told = self.tell(message).await;
-        let answer = match self.handle.hear(&mut self.input).await {
+        let (limit, named) = (self.start_timeout, || library.display().to_string());
+        let asking = async {
+            // A dead worker cannot be told anything, but what it said before can still wait to be read.
+            let told = self.tell(message).await;
+            (told, self.handle.hear(&mut self.input).await)
+        };
+        let Some((told, heard)) = own_time::within(limit, asking).await else {
+            self.handle.end().await;
+            return Err(LaunchError::TooSlow { library: named(), step, limit });
+        };
+        let answer = match heard {
             Ok(Some(Frame { head: WorkerToHost::Unusable { message }, .. })) => {
                 Err(LaunchError::Unusable(message))
             }
@@ -232,7 +258,7 @@ impl WorkerProcess {
             Ok(None) | Err(FrameError::Io(_) | FrameError::Truncated) => {
                 tracing::debug!(?told, "the worker is gone");
                 let end = self.handle.end().await;
-                Err(LaunchError::Died { library: library.display().to_string(), doing, end })
+                Err(LaunchError::Died { library: named(), step, end })
             }
             Err(error) => Err(LaunchError::Protocol(error.to_string())),
         };
@@ -340,6 +366,15 @@ impl ProcessHandle {
     }
 }
 
+/// A process whose owner does not wait for its end takes with it what it has started, too.
+impl Drop for ProcessHandle {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            kill_all_of(pid);
+        }
+    }
+}
+
 /// A descriptor that says when a child is dead.
 fn pidfd(child: &Child) -> io::Result<OwnedFd> {
     let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
@@ -368,9 +403,9 @@ fn kill_all_of(pid: Pid) {
 ///
 /// # Errors
 /// See [`LaunchError`].
-pub(crate) async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> {
+pub(crate) async fn probe(start: &WorkerStart, start_timeout: Duration) -> Result<Manifest, LaunchError> {
     let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
-    let mut process = WorkerProcess::spawn(&label)?;
+    let mut process = WorkerProcess::spawn(&label, start_timeout)?;
     let manifest = process.load(start).await?;
     process.stop().await;
     Ok(manifest)

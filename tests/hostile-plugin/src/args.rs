@@ -15,6 +15,8 @@ pub struct Args {
     pub flush: Flush,
     /// `new=fail|panic|hang`.
     pub new: Option<Spoiled>,
+    /// `new-waits-for=FILE`: `new` does not return before that file is there.
+    pub new_waits_for: Option<PathBuf>,
     /// `prepare=fail|panic|hang`.
     pub prepare: Option<Spoiled>,
     /// `drop=panic|hang`.

@@ -140,9 +140,7 @@ impl<'a> Fault<'a> {
                 output.line(record)
             }
             Self::Until(file, record) => {
-                while !Path::new(file).exists() {
-                    thread::sleep(LOOK_EVERY);
-                }
+                wait_for(Path::new(file));
                 output.line(record)
             }
             Self::Leak => {
@@ -174,7 +172,14 @@ fn kill_slave() -> ! {
     process::abort()
 }
 
-/// Fills memory; never returns.
+/// Returns once a file is there.
+pub(crate) fn wait_for(file: &Path) {
+    while !file.exists() {
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Never returns.
 pub(crate) fn hang() -> ! {
     loop {
         hint::spin_loop();
@@ -182,6 +187,7 @@ pub(crate) fn hang() -> ! {
     }
 }
 
+/// Fills memory; never returns.
 fn allocate_for_ever() -> ! {
     // A worker that already has a limit keeps it.
     let (_, hard) = getrlimit(Resource::RLIMIT_AS).expect("the resource exists");

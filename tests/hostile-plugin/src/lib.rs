@@ -38,6 +38,9 @@ impl Task for Hostile {
 
     fn new(args: Args) -> Result<Self> {
         spoil(args.new, "new")?;
+        if let Some(file) = &args.new_waits_for {
+            fault::wait_for(file);
+        }
         Ok(Self {
             flush: args.flush,
             drop: args.drop,

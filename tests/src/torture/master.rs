@@ -84,7 +84,7 @@ impl<'g> Master<'g> {
         let (grid, plan) = (self.grid, self.plan);
         let mut call = grid
             .master()
-            .args("--wait-nodes 60s --reallocate-every 200ms")
+            .args("--wait-nodes 60s --reallocate-every 200ms --drain-timeout 10m")
             .args(&plan.flags())
             .args(&format!("--retries {}", plan.retries))
             .path("-o", grid.path("output"))

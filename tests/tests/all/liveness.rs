@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use simplegrid_tests::{Call, Grid, kill, numbered, wait};
+use simplegrid_tests::{Call, Grid, Slave, kill, numbered, wait};
 
 /// One worker, so that there is no other to go on in its place.
 fn one_worker(grid: &Grid) -> Call<'_> {
@@ -71,4 +71,94 @@ fn time_in_which_the_program_itself_was_stopped_is_not_counted_against_a_record(
     grid.open_gate("gate");
     run.signal(Signal::SIGCONT);
     run.finish().expect(0).expect_counts(1, 1, 0);
+}
+
+/// Runs and slaves of the task `hostile` that have four seconds for each step of a worker's start.
+fn starts(grid: &Grid) -> [Call<'_>; 2] {
+    [grid.run("hostile").input("a\n"), grid.slave_call("hostile")].map(|call| call.args("--start-timeout 4s"))
+}
+
+/// Checks that a start was given up because of one step, and that nothing is left of it.
+#[track_caller]
+fn expect_given_up(grid: &Grid, call: Call<'_>, step: &str) {
+    let ended = call.finish().expect(2);
+    let [error] = ended.errors()[..] else { panic!("not one error; stderr:\n{}", ended.stderr) };
+    for text in ["libhostile.so", step, "did not end within 4s", "--start-timeout"] {
+        assert!(error.contains(text), "no {text:?} in: {error}");
+    }
+    wait::until("no worker is left", || grid.workers().is_empty());
+}
+
+#[test]
+fn a_task_that_never_comes_to_be_ends_the_start() {
+    let grid = Grid::new();
+    for call in starts(&grid) {
+        expect_given_up(&grid, call.task_arg("new", "hang"), "the `new` of its task");
+    }
+}
+
+#[test]
+fn a_node_whose_preparation_never_ends_does_not_start() {
+    let grid = Grid::new();
+    for call in starts(&grid) {
+        expect_given_up(&grid, call.task_arg("prepare", "hang"), "the `prepare` of its task");
+    }
+}
+
+#[test]
+fn a_later_worker_that_never_gets_ready_is_given_up_while_the_others_go_on() {
+    let grid = Grid::new();
+    let gate = grid.write("gate", "");
+    let mut run = grid.run("hostile").task_arg("new-waits-for", &gate).args("-k --start-timeout 4s").start();
+    run.write("a\n");
+    run.wait_for_lines(1);
+    std::fs::remove_file(&gate).expect("it is there");
+    kill(grid.workers()[0].pid, Signal::SIGKILL);
+    run.wait_for_stderr("a worker was lost");
+    run.write("b\nc\nd\n");
+    run.wait_for_lines(4);
+    run.wait_for_stderr("a worker did not start: ");
+    run.wait_for_stderr("the `new` of its task did not end within 4s");
+    grid.open_gate("gate");
+    run.write("e\n");
+    let run = run.finish().expect(0).expect_counts(5, 5, 0);
+    assert_eq!(run.text(), "a\nb\nc\nd\ne\n");
+}
+
+#[test]
+fn time_in_which_the_program_itself_was_stopped_is_not_counted_against_a_start() {
+    let grid = Grid::new();
+    let run = one_worker(&grid).task_arg("new-waits-for", grid.path("gate")).args("--start-timeout 4s");
+    let run = run.input("a\n").start();
+    wait::until("its worker is there", || !grid.workers().is_empty());
+    run.signal(Signal::SIGSTOP);
+    wait::until_the_next_strike(Duration::from_secs(5));
+    run.signal(Signal::SIGCONT);
+    wait::until_the_next_strike(Duration::from_millis(500));
+    grid.open_gate("gate");
+    run.wait().expect(0).expect_counts(1, 1, 0);
+}
+
+#[test]
+fn a_task_that_never_ends_does_not_hold_up_its_slaves_end() {
+    let grid = Grid::new();
+    let slave = Slave::start(grid.slave_call("hostile").task_arg("drop", "hang").args("--drain-timeout 1h"));
+    assert_eq!(grid.master().input("a\nb\n").finish().expect(0).text(), "a\nb\n");
+    slave.signal(Signal::SIGTERM);
+    let slave = slave.into_process().wait().expect(143);
+    assert!(
+        slave.stderr.contains("a worker had nothing left to do, did not end within 5s"),
+        "{}",
+        slave.stderr
+    );
+    assert!(grid.workers().is_empty());
+}
+
+#[test]
+fn a_flush_that_never_ends_is_ended_at_the_records_limit() {
+    let grid = Grid::new();
+    let run = one_worker(&grid).task_arg("flush", "hang").args("--record-timeout 1s");
+    let run = run.input("ok\nhold 1\n").finish().expect(1).expect_counts(2, 1, 1);
+    assert_eq!(grid.failed("failed")[0].record, "hold 1");
+    assert_eq!(run.text(), "ok\n");
 }

@@ -27,6 +27,7 @@ mod registry_contract;
 mod registry_schema;
 mod registry_servers;
 mod run;
+mod second_signal;
 mod signals;
 mod sinks;
 mod stalled;

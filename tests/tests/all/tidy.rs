@@ -127,6 +127,19 @@ fn servers_are_known_without_what_is_on_them() {
 }
 
 #[test]
+fn runtimes_are_made_and_signals_heard_where_nothing_can_hold_up_the_end() {
+    let makers = ["new_current_thread", "new_multi_thread", "Runtime::new("];
+    expect_only_in(&makers, "`runtime::run`, which waits for no thread that blocks", |file| {
+        file.module() == Some("runtime")
+    });
+    expect_only_in(
+        &["tokio::signal", "signal_hook"],
+        "`shutdown`, which hears them while the runtime's thread is blocked",
+        |file| matches!(file.module(), Some("shutdown" | "worker")),
+    );
+}
+
+#[test]
 fn libraries_are_loaded_in_one_place() {
     expect_only_in(&["libloading", "abi_stable"], "`plugin`", |file| file.module() == Some("plugin"));
 }

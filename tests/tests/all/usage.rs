@@ -150,11 +150,15 @@ fn a_library_for_another_machine_is_recognised() {
     expect_unloadable(&grid, &library, "is for");
 }
 
+/// Where the header for plugins in C is.
+const INCLUDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api/include");
+
 /// Builds a library from C. If there is no compiler, the test is skipped.
 #[track_caller]
 fn compiled(grid: &Grid, name: &str, source: &str) -> Option<PathBuf> {
     let (source, library) = (grid.write(&format!("{name}.c"), source), grid.path(name));
-    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).output();
+    let compiled =
+        Command::new("cc").args(["-shared", "-fPIC", "-I", INCLUDE, "-o"]).arg(&library).arg(source).output();
     let compiled = Need::CCompiler.check(compiled.map_err(|error| format!("`cc` cannot be run: {error}")))?;
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     Some(library)
@@ -187,6 +191,22 @@ fn a_library_that_crashes_while_it_loads_only_ends_its_worker() {
         let Some(library) = compiled(&grid, "libcrash.so", &source) else { return };
         expect_unloadable(&grid, &library, reason);
     }
+}
+
+#[test]
+fn a_library_that_never_ends_loading_is_given_up() {
+    let grid = Grid::new();
+    let source = "#include <unistd.h>\n__attribute__((constructor)) void go(void) { for (;;) pause(); }\n";
+    let Some(library) = compiled(&grid, "libstuck.so", source) else { return };
+    let task = library.display().to_string();
+    for loading in Loading::ALL {
+        let finished = loading.call(&grid, &task).args("--start-timeout 2s").finish();
+        expect_one_error(finished, &[&task, "loading it did not end within 2s", "--start-timeout"]);
+    }
+    let list = grid.simplegrid().env("SIMPLEGRID_TASK_PATH", grid.path("."));
+    let listed = list.args("task list --start-timeout 2s").finish().expect(0);
+    assert!(listed.stderr.contains("stuck: ") && listed.stderr.contains("within 2s"), "{}", listed.stderr);
+    simplegrid_tests::wait::until("no worker is left", || grid.workers().is_empty());
 }
 
 #[test]
@@ -236,6 +256,42 @@ fn inspect_shows_what_a_library_contains() {
     let json = grid.simplegrid().args("task inspect --json email-domain").finish().expect(0).stdout;
     let manifest: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(manifest["tasks"][0]["name"], "email-domain");
+}
+
+/// A library without a task.
+const PARTITIONER_ALONE: &str = r#"
+#include "simplegrid.h"
+static sg_bytes manifest(void) {
+    return SG_TEXT("{\"package\":\"keys\",\"version\":\"1.0\",\"api\":\"c\",\"partitioners\":[\"by-name\"]}");
+}
+static const void *extension(sg_bytes id) { return 0; }
+static int32_t prepare(sg_bytes task, const sg_pair *args, size_t n, const sg_host *host) { return SG_FATAL; }
+static void *create(sg_bytes task, const sg_pair *args, size_t n, const sg_host *host) { return 0; }
+static int32_t handle(void *state, uint64_t record, sg_bytes line) { return SG_FATAL; }
+static int32_t flush(void *state, bool last) { return SG_FATAL; }
+static void destroy(void *state) {}
+SG_EXPORT const sg_plugin simplegrid_plugin_v1 = {SG_ABI, manifest, extension, prepare,
+                                                  create, handle, flush, destroy};
+"#;
+
+#[test]
+fn inspect_and_list_show_libraries_with_several_tasks_and_with_none() {
+    let grid = Grid::new();
+    let shown = grid.simplegrid().args("task inspect bench").finish().expect(0).text();
+    for text in ["task count", "task typed", "task fields", "task sleep"] {
+        assert!(shown.contains(text), "no {text:?} in:\n{shown}");
+    }
+    let listed = grid.simplegrid().args("task list").finish().expect(0).text();
+    assert!(listed.contains("bench  count, typed, fields, sleep  "), "{listed}");
+    expect_one_error(grid.run("bench").input("a\n").finish(), &["libbench.so", "several tasks", "typed"]);
+
+    let Some(library) = compiled(&grid, "libkeys.so", PARTITIONER_ALONE) else { return };
+    let shown = grid.simplegrid().args("task inspect").arg(&library).finish().expect(0).text();
+    assert!(shown.contains("keys 1.0") && shown.contains("partitioner by-name"), "{shown}");
+    let listed = grid.simplegrid().env("SIMPLEGRID_TASK_PATH", grid.path(".")).args("task list").finish();
+    let listed = listed.expect(0).text();
+    assert!(listed.lines().any(|line| line.starts_with("keys  ")), "{listed}");
+    expect_one_error(grid.run(&library.display().to_string()).finish(), &["libkeys.so", "has no tasks"]);
 }
 
 #[test]

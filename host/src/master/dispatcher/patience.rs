@@ -8,6 +8,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Dispatcher, RunPlan, TICK};
 use crate::master::decisions::WaitsFor;
 use crate::master::run_end::RunEnd;
+use crate::shutdown::Shutdown;
 use crate::standstill::Standstill;
 
 impl Dispatcher {
@@ -21,10 +22,15 @@ impl Dispatcher {
         }
     }
 
-    /// Writes what is left to write. Returns how the run ends after that.
-    pub(super) async fn finish_results(&mut self, end: RunEnd) -> RunEnd {
+    /// Writes what is left to write, unless the program is to stop at once. Returns how the run ends after
+    /// that.
+    pub(super) async fn finish_results(&mut self, end: RunEnd, shutdown: &Shutdown) -> RunEnd {
         let RunPlan { results, state, write_failure, .. } = &mut self.plan;
-        patiently(results.finish(end, state, write_failure)).await
+        tokio::select! {
+            biased;
+            end = patiently(results.finish(end, state, write_failure)) => end,
+            signal = shutdown.second() => RunEnd::Stopped(signal),
+        }
     }
 }
 

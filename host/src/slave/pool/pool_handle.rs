@@ -14,6 +14,10 @@ use crate::record::Format;
 use crate::sink::SinkHandle;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster};
 
+/// How long killed workers may take to be reaped when the program is to stop at once: what is to be put away
+/// after them has the rest of a second.
+const REAP_AT_ONCE_MAX: Duration = Duration::from_millis(500);
+
 /// What a master's run asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunRequest {
@@ -195,7 +199,7 @@ impl PoolHandle {
         tokio::select! {
             () = self.stopped() => true,
             () = tokio::time::sleep_until(patience.finish_by) => self.kill(patience.reap_max).await,
-            _ = cut_short => self.kill(patience.reap_max).await,
+            _ = cut_short => self.kill(patience.reap_max.min(REAP_AT_ONCE_MAX)).await,
         }
     }
 

@@ -188,7 +188,8 @@ impl PoolState {
         self.replace(id, true, &message, now)
     }
 
-    /// The library or its task refuses to start, and has never started here: another try would not help.
+    /// The library or its task refuses to start, or takes too long, and has never started here: another try
+    /// would not help.
     pub(super) fn on_refused(&mut self, id: WorkerId, message: String) -> Vec<PoolAction> {
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.phase = Phase::Stopped;

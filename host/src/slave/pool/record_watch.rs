@@ -1,34 +1,21 @@
-//! How long the record in a worker's hand has been there, and how long a worker that could begin a record has
-//! begun none, judged by what the scoreboard says.
+//! How long the record in a worker's hand has been there, how long a worker that could begin a record has
+//! begun none, and how long one that should end has not, judged by what the scoreboard says.
 //!
 //! Pure: no I/O, no clock, no tokio.
 //!
 //! The worker stores no time: reading the clock for each record would cost as much as a small record itself.
 //! Its slave looks now and then, and counts from when it first saw the record, so a limit is kept to within
-//! one look. Time in which the slave itself did not run (it was stopped, or the machine slept) shows as a
-//! look that comes late, and is not counted.
+//! one look. Time in which the slave itself did not run is not counted (`own_time.rs`).
 
 use std::time::{Duration, Instant};
 
 use crate::ids::BatchId;
-use crate::limits::BEGIN_MAX;
+use crate::limits::{BEGIN_MAX, STOP_GRACE};
+use crate::own_time::{self, OwnTime};
 use crate::scoreboard::Snapshot;
 
 /// A record without a limit that runs longer than this is named in the log, once.
 const SLOW_RECORD: Duration = Duration::from_secs(60);
-
-/// Looks within one limit: a worker is killed at most a tenth of the limit too late.
-const LOOKS_PER_LIMIT: u32 = 10;
-
-/// The shortest time between two looks, so that tiny limits do not keep the slave busy with looking.
-const LOOK_EVERY_MIN: Duration = Duration::from_millis(2);
-
-/// The longest time between two looks: a second more or less does not matter to limits that are so long.
-const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
-
-/// How many look intervals a look counts at most: it may be a little late, and the time of a longer delay is
-/// one in which the slave did not run.
-const LATE_LOOKS_MAX: u32 = 2;
 
 /// What to do about the record in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +33,8 @@ pub(super) enum TimeVerdict {
     Overdue,
     /// There is none, though its worker has had an item for long: the worker must be killed.
     NotBegun,
+    /// The worker has nothing left to do but to end, and does not: it must be killed.
+    NotEnded,
 }
 
 /// What the worker has before it.
@@ -53,6 +42,8 @@ pub(super) enum TimeVerdict {
 pub(super) enum Expected {
     /// An item whose next record it could begin.
     Record,
+    /// Its end: it was told to stop, or said that it leaves, and has handed over all that it had.
+    End,
     /// Nothing, or what it has waits for its slave.
     Nothing,
 }
@@ -64,7 +55,7 @@ pub(super) struct RecordWatch {
     seen: Option<Seen>,
     /// How long that has been seen.
     age: Duration,
-    last_look: Instant,
+    own_time: OwnTime,
     named: bool,
 }
 
@@ -75,12 +66,14 @@ enum Seen {
     InHand(u64, BatchId, u64),
     /// No record, though one could begin: the turn, and how far the scoreboard has got.
     NoneBegun(u64, Option<(BatchId, u64, u64)>),
+    /// Nothing that is left to do.
+    NotEnded,
 }
 
 impl RecordWatch {
     /// Watches with that limit.
     pub(super) fn new(limit: Option<Duration>, now: Instant) -> Self {
-        Self { limit, seen: None, age: Duration::ZERO, last_look: now, named: false }
+        Self { limit, seen: None, age: Duration::ZERO, own_time: OwnTime::new(now), named: false }
     }
 
     /// Sets another limit. A master's limit has precedence over its slave's.
@@ -90,8 +83,7 @@ impl RecordWatch {
 
     /// How long to wait until the next look.
     pub(super) fn look_every(&self) -> Duration {
-        self.limit
-            .map_or(LOOK_EVERY_MAX, |limit| (limit / LOOKS_PER_LIMIT).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX))
+        own_time::look_every(self.limit)
     }
 
     /// Judges what the scoreboard says of the item with that turn.
@@ -102,10 +94,11 @@ impl RecordWatch {
         expected: Expected,
         now: Instant,
     ) -> TimeVerdict {
-        let passed = now.duration_since(self.last_look).min(self.look_every() * LATE_LOOKS_MAX);
-        self.last_look = now;
+        let passed = self.own_time.on_look(self.look_every(), now);
         let in_hand = snapshot.filter(|snapshot| snapshot.flushing || snapshot.in_hand().is_some());
+        let in_hand = in_hand.filter(|_| expected != Expected::End);
         let seen = match (in_hand, expected) {
+            (_, Expected::End) => Some(Seen::NotEnded),
             (Some(here), _) => Some(Seen::InHand(turn, here.item, here.begun + u64::from(here.flushing))),
             (None, Expected::Record) => {
                 Some(Seen::NoneBegun(turn, snapshot.map(|here| (here.item, here.part, here.begun))))
@@ -119,7 +112,8 @@ impl RecordWatch {
         self.age += passed;
         match in_hand {
             Some(snapshot) => self.judge_record(snapshot),
-            None if self.age >= BEGIN_MAX => TimeVerdict::NotBegun,
+            None if expected == Expected::End && self.age >= STOP_GRACE => TimeVerdict::NotEnded,
+            None if expected == Expected::Record && self.age >= BEGIN_MAX => TimeVerdict::NotBegun,
             None => TimeVerdict::Fine,
         }
     }
@@ -168,7 +162,7 @@ mod tests {
         let start = Instant::now();
         let mut watch = RecordWatch::new(Some(LIMIT), start);
         for (number, turn) in [(1, 0), (2, 0), (2, 1), (3, 1)] {
-            let at = start + (LIMIT - LOOK_EVERY_MIN) * number as u32;
+            let at = start + (LIMIT * 9 / 10) * number as u32;
             assert_eq!(watch.on_look(turn, Some(&in_hand(number)), Expected::Record, at), TimeVerdict::Fine);
         }
         let mut watch = RecordWatch::new(Some(LIMIT), start);
@@ -206,6 +200,16 @@ mod tests {
             assert_eq!(found, Some((BEGIN_MAX, TimeVerdict::NotBegun)));
             let mut watch = RecordWatch::new(None, start);
             assert_eq!(watched(&mut watch, start, snapshot, Expected::Nothing, 2 * BEGIN_MAX), None);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_should_end_and_does_not_is_found() {
+        let start = Instant::now();
+        for snapshot in [None, Some(&in_hand(3))] {
+            let mut watch = RecordWatch::new(None, start);
+            let found = watched(&mut watch, start, snapshot, Expected::End, 2 * STOP_GRACE);
+            assert_eq!(found, Some((STOP_GRACE, TimeVerdict::NotEnded)));
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::record_watch::{Expected, RecordWatch, TimeVerdict};
 use super::worker_event::{Lost, Steering, WorkerEvent, WorkerId};
-use crate::limits::BEGIN_MAX;
+use crate::limits::{BEGIN_MAX, STOP_GRACE};
 use crate::scoreboard::BoardReader;
 use crate::wire::{
     Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, WorkerStart,
@@ -28,6 +28,8 @@ pub(super) struct LinkSettings {
     pub start: WorkerStart,
     /// What `ps` and the log call it.
     pub label: WorkerLabel,
+    /// How long each step of its start may take.
+    pub start_timeout: Duration,
     /// The limit of one record; changes when a run begins.
     pub record_timeout: watch::Receiver<Option<Duration>>,
 }
@@ -40,7 +42,8 @@ pub(super) async fn run(
     events: mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) {
     let id = settings.id;
-    let started = WorkerProcess::start(&settings.label, &settings.start, until_kill(&mut steering)).await;
+    let LinkSettings { label, start, start_timeout, .. } = &settings;
+    let started = WorkerProcess::start(label, start, *start_timeout, until_kill(&mut steering)).await;
     let event = match started {
         Ok(process) => {
             // A receiver that is gone means that the pool is gone, too.
@@ -59,6 +62,7 @@ enum Ended {
     Killed,
     Overdue,
     NotBegun,
+    NotEnded,
 }
 
 /// How far the worker is: items that it has handed over whole, and parts of the one in hand.
@@ -71,13 +75,24 @@ struct Hand {
     /// What it has handed over is being passed on: it may be waiting for its receipt.
     is_taking: AtomicBool,
     told_to_stop: AtomicBool,
+    /// It has said that it goes no further.
+    is_leaving: AtomicBool,
 }
 
 impl Hand {
     /// What it has before it.
     fn expected(&self) -> Expected {
         let has_item = self.fed.load(Relaxed) > self.turn.load(Relaxed);
-        if has_item && !self.is_taking.load(Relaxed) { Expected::Record } else { Expected::Nothing }
+        if self.is_taking.load(Relaxed) {
+            // It can wait for its receipt, or for us to take what it had last.
+            Expected::Nothing
+        } else if self.is_leaving.load(Relaxed) || (self.told_to_stop.load(Relaxed) && !has_item) {
+            Expected::End
+        } else if has_item {
+            Expected::Record
+        } else {
+            Expected::Nothing
+        }
     }
 }
 
@@ -88,7 +103,7 @@ async fn serve(
     steering: mpsc::Receiver<Steering>,
     events: &mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) -> Lost {
-    let WorkerProcess { input, output, board, receipts, mut handle } = process;
+    let WorkerProcess { input, output, board, receipts, mut handle, .. } = process;
     let hand = Hand::default();
     let mut reading = ReportReader {
         input,
@@ -107,6 +122,10 @@ async fn serve(
         ended = steer(steering, &handle) => ended,
     };
     let leaving = reading.leaving.take();
+    if matches!(ended, Ended::NotEnded) {
+        let (slot, limit) = (settings.id.slot, humantime::format_duration(STOP_GRACE));
+        tracing::warn!(%slot, "a worker had nothing left to do, did not end within {limit}, and is killed");
+    }
     let end = handle.end().await;
     let mut lost = autopsy(&board, &hand);
     lost.was_killed = end.is_kill();
@@ -124,6 +143,7 @@ async fn serve(
             let limit = humantime::format_duration(BEGIN_MAX);
             lost.message = format!("it had records and began none for {limit}");
         }
+        (Ended::NotEnded, _) => lost.message = "it did not end when it was told to".to_owned(),
         (Ended::Killed, _) => "its slave ended it".clone_into(&mut lost.message),
         (Ended::Gone(Some(broken)), _) => lost.message = broken,
         (Ended::Gone(None), _) => lost.message = format!("the worker {end}"),
@@ -161,8 +181,14 @@ impl ReportReader<'_> {
                         return Ended::Gone(Some(format!("its scoreboard cannot be read: {error}")));
                     }
                 }
-                WorkerToHost::Leaving { kind, message } => self.leaving = Some((kind, message)),
-                WorkerToHost::Fatal { message } => self.tell(WorkerEvent::Fatal { message }).await,
+                WorkerToHost::Leaving { kind, message } => {
+                    self.hand.is_leaving.store(true, Relaxed);
+                    self.leaving = Some((kind, message));
+                }
+                WorkerToHost::Fatal { message } => {
+                    self.hand.is_leaving.store(true, Relaxed);
+                    self.tell(WorkerEvent::Fatal { message }).await;
+                }
                 other => return Ended::Gone(Some(format!("it broke the protocol with {other:?}"))),
             }
         }
@@ -237,8 +263,8 @@ async fn steer(mut steering: mpsc::Receiver<Steering>, process: &ProcessHandle) 
     Ended::Killed
 }
 
-/// Looks at the record in hand now and then. Returns when it is overdue, or when there should be one and is
-/// none.
+/// Looks at the record in hand now and then. Returns when it is overdue, when there should be one and is
+/// none, or when the worker should have ended and has not.
 async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -> Ended {
     let mut watch = RecordWatch::new(None, Instant::now());
     let mut limit = settings.record_timeout.clone();
@@ -257,6 +283,7 @@ async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -
             TimeVerdict::Fine => {}
             TimeVerdict::Overdue => return Ended::Overdue,
             TimeVerdict::NotBegun => return Ended::NotBegun,
+            TimeVerdict::NotEnded => return Ended::NotEnded,
             TimeVerdict::Slow { batch, index } => {
                 let WorkerId { slot, .. } = settings.id;
                 let record = index.map_or_else(|| "a flush".to_owned(), |index| format!("record {index}"));

@@ -46,6 +46,8 @@ pub(crate) struct PoolConfig {
     pub slots: u16,
     /// What they load and run.
     pub start: WorkerStart,
+    /// How long each step of a worker's start may take.
+    pub start_timeout: Duration,
     /// What the log calls this slave.
     pub node: String,
     /// The limit of one record, if the master names none.
@@ -192,8 +194,8 @@ impl Pool {
             }
             WorkerEvent::NotCreated(error) => {
                 self.workers.remove(&id);
-                let refused = matches!(error, LaunchError::Unusable(_));
-                if refused && *self.status.borrow() == PoolStatus::Starting {
+                let is_final = matches!(error, LaunchError::Unusable(_) | LaunchError::TooSlow { .. });
+                if is_final && *self.status.borrow() == PoolStatus::Starting {
                     return self.state.on_refused(id, error.to_string());
                 }
                 // A start that the pool itself cut short is no news: the run is over, or the slave is ending.
@@ -285,6 +287,7 @@ impl Pool {
         let settings = LinkSettings {
             id,
             start: self.config.start.clone(),
+            start_timeout: self.config.start_timeout,
             label: WorkerLabel { node: self.config.node.clone(), slot: Some(id.slot.0), task },
             record_timeout: self.record_timeout.subscribe(),
         };

@@ -12,9 +12,9 @@ const LAYERS: [&[&str]; 6] = [
     &["lib"],
     &["local_run"],
     &["master", "node_manager", "slave", "task_command", "worker"],
-    &["cli", "config", "exit_code", "log", "shutdown", "stderr", "stdout"],
+    &["cli", "config", "exit_code", "log", "runtime", "shutdown", "stderr", "stdout"],
     &["plugin", "record", "registry", "schedule", "scoreboard", "sink", "wire"],
-    &["database", "ids", "limits", "owned_task", "standstill"],
+    &["database", "ids", "limits", "own_time", "owned_task", "standstill"],
 ];
 
 /// Arrows that close a circle all the same, each with the reason.
