@@ -73,3 +73,7 @@ pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a worker that has an item, and no record in hand, may take to begin the next record. It takes
 /// microseconds, unless the process is stopped or stuck.
 pub(crate) const BEGIN_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of one entry in the ledger of a directory of files. The records of a commit take some bytes each, so
+/// no commit comes near this; only a damaged length exceeds it.
+pub(crate) const LEDGER_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -27,8 +27,8 @@ const GATHER: Duration = Duration::from_millis(3);
 /// A sink that is open.
 #[derive(Debug)]
 pub(crate) enum Store {
-    /// CSV files.
-    Csv(Blocking<CsvFiles>),
+    /// CSV files, and their name for masters.
+    Csv(Blocking<CsvFiles>, String),
     /// A table in a SQLite file, and its name for masters.
     Sqlite(Blocking<SqliteTable>, String),
     /// A table in a PostgreSQL database.
@@ -65,7 +65,8 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
         SinkUrl::Csv(directory) => {
             let mut opening = Blocking::new(());
             let files = opening.run(move |_| CsvFiles::open(&directory, shape, &label)).await?;
-            Ok(Store::Csv(Blocking::new(files)))
+            let name = files.name().to_owned();
+            Ok(Store::Csv(Blocking::new(files), name))
         }
         SinkUrl::Sqlite { path, table } => {
             let mut opening = Blocking::new(());
@@ -86,7 +87,7 @@ impl Store {
     /// What masters are told about it.
     pub(crate) fn place(&self) -> SinkPlace {
         match self {
-            Self::Csv(_) => SinkPlace { name: "CSV files of the slaves".to_owned(), has_files: true },
+            Self::Csv(_, name) => SinkPlace { name: name.clone(), has_files: true },
             Self::Sqlite(_, name) => SinkPlace { name: name.clone(), has_files: false },
             Self::Postgres(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
             Self::Mysql(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
@@ -96,7 +97,7 @@ impl Store {
     /// How long it pays to wait for more records before a commit.
     pub(crate) fn gather(&self) -> Duration {
         match self {
-            Self::Csv(_) => Duration::ZERO,
+            Self::Csv(..) => Duration::ZERO,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => GATHER,
         }
     }
@@ -108,7 +109,7 @@ impl Store {
     pub(crate) async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
         let group = group.clone();
         match self {
-            Self::Csv(files) => files.run(move |files| files.commit(&group)).await,
+            Self::Csv(files, _) => files.run(move |files| files.commit(&group)).await,
             Self::Sqlite(table, _) => table.run(move |table| table.commit(&group)).await,
             Self::Postgres(table) => table.commit(&group).await,
             Self::Mysql(table) => table.commit(&group).await,
@@ -121,7 +122,7 @@ impl Store {
     /// See [`StoreError`].
     pub(crate) async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
         match self {
-            Self::Csv(_) => Ok(()),
+            Self::Csv(files, _) => files.run(move |files| files.close_run(run)).await,
             Self::Sqlite(table, _) => table.run(move |table| table.close_run(run)).await,
             Self::Postgres(table) => table.close_run(run).await,
             Self::Mysql(table) => table.close_run(run).await,
@@ -134,7 +135,7 @@ impl Store {
     /// See [`StoreError`].
     pub(crate) async fn end_session(&mut self) -> Result<(), StoreError> {
         match self {
-            Self::Csv(files) => files.run(CsvFiles::seal).await,
+            Self::Csv(files, _) => files.run(CsvFiles::seal).await,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(()),
         }
     }
@@ -148,7 +149,7 @@ impl Store {
     /// Leaves what was begun, without waiting for it.
     pub(crate) fn abandon(&mut self) {
         match self {
-            Self::Csv(_) | Self::Sqlite(..) => {}
+            Self::Csv(..) | Self::Sqlite(..) => {}
             Self::Postgres(table) => table.disconnect(),
             Self::Mysql(table) => table.disconnect(),
         }
@@ -160,7 +161,7 @@ impl Store {
     /// In words for the user.
     pub(crate) async fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
         match self {
-            Self::Csv(files) => files.run(move |files| files.pack(run)).await,
+            Self::Csv(files, _) => files.run(move |files| files.pack(run)).await,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(None),
         }
     }

@@ -151,7 +151,7 @@ pub struct Welcome {
 /// Where a slave puts rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkPlace {
-    /// Its name, for people. Two slaves of one run must have the same.
+    /// Its name, for people. Two slaves of one run must have the same, unless both have files.
     pub name: String,
     /// Whether it has files, which can be harvested.
     pub has_files: bool,

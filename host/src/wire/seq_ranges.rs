@@ -25,19 +25,22 @@ impl SeqRanges {
         if total != records as u64 {
             return None;
         }
+        match self.0[..] {
+            [] => Some(BatchSeqs::From(0)),
+            [(first, _)] => Some(BatchSeqs::From(first as u64)),
+            _ => Some(BatchSeqs::Each(self.each().collect())),
+        }
+    }
+
+    /// Each record's number, one after the other.
+    pub(crate) fn each(&self) -> impl Iterator<Item = u64> {
         let mut end = 0_u64;
-        let firsts = self.0.iter().map(|(gap, length)| {
+        let firsts = self.0.iter().map(move |(gap, length)| {
             let first = end.wrapping_add_signed(*gap);
             end = first.wrapping_add(*length);
             (first, *length)
         });
-        match self.0.len() {
-            0 | 1 => Some(BatchSeqs::From(firsts.last().map_or(0, |(first, _)| first))),
-            _ => {
-                let each = firsts.flat_map(|(first, length)| (0..length).map(move |n| first.wrapping_add(n)));
-                Some(BatchSeqs::Each(each.collect()))
-            }
-        }
+        firsts.flat_map(|(first, length)| (0..length).map(move |number| first.wrapping_add(number)))
     }
 
     fn push(&mut self, first: Seq, records: u64, end: u64) {
