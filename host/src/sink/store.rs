@@ -74,11 +74,13 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
             let name = table.name().to_owned();
             Ok(Store::Sqlite(Blocking::new(table), name))
         }
-        SinkUrl::Server { server, table } => Ok(match server.kind {
+        SinkUrl::Server { server, table, overlong } => Ok(match server.kind {
             ServerKind::Postgres => {
-                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape).await?))
+                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape, overlong).await?))
             }
-            ServerKind::Mysql => Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape).await?)),
+            ServerKind::Mysql => {
+                Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape, overlong).await?))
+            }
         }),
     }
 }
@@ -129,15 +131,19 @@ impl Store {
         }
     }
 
-    /// Completes the files of the last run: as far as is known, no more of its rows will come.
+    /// Completes the files of the last run: as far as is known, no more of its rows will come. Says what was
+    /// shortened to fit its table.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub(crate) async fn end_session(&mut self) -> Result<(), StoreError> {
         match self {
-            Self::Csv(files, _) => files.run(CsvFiles::seal).await,
-            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(()),
+            Self::Csv(files, _) => return files.run(CsvFiles::seal).await,
+            Self::Sqlite(..) => {}
+            Self::Postgres(table) => table.say_what_was_shortened(),
+            Self::Mysql(table) => table.say_what_was_shortened(),
         }
+        Ok(())
     }
 
     /// Whether a commit can be left unfinished by [`Store::abandon`]: a server ends a transaction whose

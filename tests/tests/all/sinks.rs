@@ -9,3 +9,4 @@ mod outages;
 mod place;
 mod start;
 mod tables;
+mod widths;
