@@ -45,6 +45,9 @@ pub enum MasterToSlave {
         /// Where the files of the run are to be delivered, if the sink has files.
         harvest: Option<String>,
     },
+    /// So many records have failed for good with an attempt at this slave, beside those that were rejected.
+    /// Said at the end, for the slave's figures.
+    GaveUp(u64),
 }
 
 /// What a peer says first.
