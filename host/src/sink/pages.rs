@@ -40,8 +40,7 @@ pub(crate) fn page_of(seq: u64) -> i64 {
     (seq / RECORDS_PER_PAGE) as i64
 }
 
-/// Which byte of its page has a record's bit, and which bit that is.
-pub(crate) fn place_in_page(seq: u64) -> (usize, u8) {
+fn place(seq: u64) -> (usize, u8) {
     let bit = seq % RECORDS_PER_PAGE;
     ((bit / 8) as usize, 1 << (bit % 8))
 }
@@ -77,13 +76,13 @@ impl Pages {
 
     /// Whether a record was committed.
     pub(crate) fn has(&self, seq: u64) -> bool {
-        let (byte, bit) = place_in_page(seq);
+        let (byte, bit) = place(seq);
         self.is_over || self.pages.get(&page_of(seq)).is_some_and(|page| page.bits[byte] & bit != 0)
     }
 
     /// Notes that a record is committed.
     pub(crate) fn add(&mut self, seq: u64) {
-        let (byte, bit) = place_in_page(seq);
+        let (byte, bit) = place(seq);
         if let Some(page) = self.pages.get_mut(&page_of(seq)) {
             page.bits[byte] |= bit;
             page.changed = true;
@@ -92,7 +91,7 @@ impl Pages {
 
     /// Takes that note back.
     pub(crate) fn remove(&mut self, seq: u64) {
-        let (byte, bit) = place_in_page(seq);
+        let (byte, bit) = place(seq);
         if let Some(page) = self.pages.get_mut(&page_of(seq)) {
             page.bits[byte] &= !bit;
         }

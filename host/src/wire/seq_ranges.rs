@@ -32,15 +32,19 @@ impl SeqRanges {
         }
     }
 
-    /// Each record's number, one after the other.
-    pub(crate) fn each(&self) -> impl Iterator<Item = u64> {
+    /// The first record of each range, and how many there are.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
         let mut end = 0_u64;
-        let firsts = self.0.iter().map(move |(gap, length)| {
+        self.0.iter().map(move |(gap, length)| {
             let first = end.wrapping_add_signed(*gap);
             end = first.wrapping_add(*length);
             (first, *length)
-        });
-        firsts.flat_map(|(first, length)| (0..length).map(move |number| first.wrapping_add(number)))
+        })
+    }
+
+    /// Each record's number, one after the other.
+    fn each(&self) -> impl Iterator<Item = u64> {
+        self.ranges().flat_map(|(first, length)| (0..length).map(move |number| first.wrapping_add(number)))
     }
 
     fn push(&mut self, first: Seq, records: u64, end: u64) {

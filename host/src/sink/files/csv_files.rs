@@ -413,6 +413,7 @@ mod tests {
         let part = &mut stopped.current.as_mut().unwrap().part.as_mut().unwrap().1;
         part.write(b"half a ro").unwrap();
         drop(stopped);
+        assert_eq!(other.commit(&group(1, 2, "late\n")).unwrap()[0], Fate::AlreadyThere);
         other.seal().unwrap();
         let file = ("rows-010101010101-stopped.csv".to_owned(), "a\none\n".to_owned());
         assert_eq!(files(directory.path()), [file]);

@@ -5,9 +5,10 @@
 //! two slaves was first, and nothing else does.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use super::ledger_entry::LedgerEntry;
-use crate::sink::pages::{PAGE_BYTES, Pages, page_of, place_in_page};
+use crate::sink::pages::{PAGE_BYTES, Pages, RECORDS_PER_PAGE, page_of};
 use crate::wire::SeqRanges;
 
 /// How far a part counts.
@@ -50,21 +51,20 @@ impl LedgerState {
     }
 
     fn on_commit(&mut self, part: u64, bytes: u64, hash: u64, seqs: &SeqRanges) -> bool {
-        if self.is_over || seqs.each().any(|seq| self.has(seq)) {
+        if self.is_over || spans(seqs).any(|(page, bits)| self.has_any(page, bits)) {
             return false;
         }
         let Some(part) = self.parts.get_mut(&part) else { return false };
         (part.bytes, part.hash) = (bytes, hash);
-        for seq in seqs.each() {
-            let (byte, bit) = place_in_page(seq);
-            self.pages.entry(page_of(seq)).or_insert([0; PAGE_BYTES])[byte] |= bit;
+        for (page, bits) in spans(seqs) {
+            let page = self.pages.entry(page).or_insert([0; PAGE_BYTES]);
+            masks(bits).for_each(|(byte, mask)| page[byte] |= mask);
         }
         true
     }
 
-    fn has(&self, seq: u64) -> bool {
-        let (byte, bit) = place_in_page(seq);
-        self.pages.get(&page_of(seq)).is_some_and(|page| page[byte] & bit != 0)
+    fn has_any(&self, page: i64, bits: Range<u64>) -> bool {
+        self.pages.get(&page).is_some_and(|page| masks(bits).any(|(byte, mask)| page[byte] & mask != 0))
     }
 
     /// Fills the pages of a group of records.
@@ -100,10 +100,38 @@ impl LedgerState {
     }
 }
 
+/// The records page by page: which page, and which of its bits.
+fn spans(seqs: &SeqRanges) -> impl Iterator<Item = (i64, Range<u64>)> {
+    seqs.ranges().flat_map(|(first, length)| {
+        let mut rest = length;
+        std::iter::from_fn(move || {
+            let seq = first.wrapping_add(length - rest);
+            let start = seq % RECORDS_PER_PAGE;
+            let bits = rest.min(RECORDS_PER_PAGE - start);
+            rest -= bits;
+            (bits > 0).then(|| (page_of(seq), start..start + bits))
+        })
+    })
+}
+
+/// Bits of a page byte by byte: most ranges are long, and cover whole bytes.
+fn masks(bits: Range<u64>) -> impl Iterator<Item = (usize, u8)> {
+    let Range { start, end } = bits;
+    (start / 8..end.div_ceil(8)).map(move |byte| {
+        let first = start.saturating_sub(byte * 8).min(8);
+        let last = (end - byte * 8).min(8);
+        // From the bit `first` to the one before `last`.
+        (byte as usize, (0xff_u16 << first & 0xff_u16 >> (8 - last)) as u8)
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::ids::Seq;
+    use proptest::prelude::*;
 
     fn commit(part: u64, bytes: u64, seqs: &[u64]) -> LedgerEntry {
         LedgerEntry::Commit { part, bytes, hash: bytes, seqs: seqs.iter().copied().map(Seq).collect() }
@@ -127,6 +155,26 @@ mod tests {
         let mut pages = Pages::of([1, 2, 3, 4, 2000].into_iter());
         state.fill(&mut pages);
         assert_eq!([1, 2, 3, 4, 2000].map(|seq| pages.has(seq)), [true, true, true, false, false]);
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_records_of_the_entries_are_there(
+            ranges in prop::collection::btree_map(0..6000_u64, 1..1500_u64, 0..6),
+            base in prop_oneof![Just(0), Just(1 << 63)],
+        ) {
+            let seqs: BTreeSet<u64> =
+                ranges.iter().flat_map(|(first, length)| base + first..base + first + length).collect();
+            let mut state = state();
+            prop_assert!(state.on_entry(commit(1, 1, &seqs.iter().copied().collect::<Vec<_>>())));
+            let asked = || base..base + 9000;
+            let mut pages = Pages::of(asked());
+            state.fill(&mut pages);
+            prop_assert!(asked().all(|seq| pages.has(seq) == seqs.contains(&seq)));
+            for seq in asked().step_by(37) {
+                prop_assert_eq!(state.has_any(page_of(seq), seq % 1024..seq % 1024 + 1), seqs.contains(&seq));
+            }
+        }
     }
 
     #[test]
