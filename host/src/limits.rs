@@ -77,3 +77,7 @@ pub(crate) const BEGIN_MAX: Duration = Duration::from_secs(10);
 /// How long a worker may take to end once it was told to stop and has handed everything over. It has nothing
 /// left to do but to drop its task: only one that hangs takes longer, and it is killed.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Bytes of one entry in the ledger of a directory of files. The records of a commit take some bytes each, so
+/// no commit comes near this; only a damaged length exceeds it.
+pub(crate) const LEDGER_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;

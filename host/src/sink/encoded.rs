@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::group::Group;
+use super::narrow::NarrowColumns;
 use super::rows::{Cell, each_row};
 use super::shape::Shape;
 use crate::plugin::Column;
@@ -29,21 +30,36 @@ pub(crate) struct Encoded {
     entries: Vec<(usize, Range<usize>)>,
     /// The places of entries that cannot be encoded, and why.
     pub refused: Vec<(usize, String)>,
+    /// The places of entries with a text that was shortened, each with the place of its narrow column.
+    pub shortened: Vec<(usize, usize)>,
 }
 
 impl Encoded {
     /// Encodes the rows of these entries.
-    pub(crate) fn new(group: &Group, indexes: &[usize], shape: &Shape, form: &impl RowForm) -> Self {
+    pub(crate) fn new(
+        group: &Group,
+        indexes: &[usize],
+        shape: &Shape,
+        narrow: &NarrowColumns,
+        form: &impl RowForm,
+    ) -> Self {
+        let mut shortened = Vec::new();
         let (mut bytes, mut ends) = (Vec::with_capacity(group.bytes + group.bytes / 8), Vec::new());
         let (mut entries, mut refused) = (Vec::with_capacity(indexes.len()), Vec::new());
         for index in indexes {
-            let (first_byte, first_row) = (bytes.len(), ends.len());
+            let (first_byte, first_row, first_shortened) = (bytes.len(), ends.len(), shortened.len());
             let mut encode = |rows: &Bytes| {
                 each_row(rows, shape.raw, &mut Vec::new(), |cells| {
                     if let Some(message) = shape.mismatch(cells.len()) {
                         return Err(message);
                     }
-                    form.push_row(cells, &shape.columns, &mut bytes)?;
+                    match narrow.fit(cells) {
+                        None => form.push_row(cells, &shape.columns, &mut bytes)?,
+                        Some((cells, places)) => {
+                            form.push_row(&cells, &shape.columns, &mut bytes)?;
+                            shortened.extend(places.into_iter().map(|place| (*index, place)));
+                        }
+                    }
                     ends.push(bytes.len());
                     Ok(())
                 })
@@ -54,11 +70,12 @@ impl Encoded {
                 Err(message) => {
                     bytes.truncate(first_byte);
                     ends.truncate(first_row);
+                    shortened.truncate(first_shortened);
                     refused.push((*index, message));
                 }
             }
         }
-        Self { bytes: bytes.into(), ends, entries, refused }
+        Self { bytes: bytes.into(), ends, entries, refused, shortened }
     }
 
     /// How many entries there are.
@@ -155,7 +172,7 @@ mod tests {
             raw: false,
         };
         let indexes: Vec<_> = (0..rows.len()).collect();
-        Encoded::new(&group, &indexes, &shape, &Bars)
+        Encoded::new(&group, &indexes, &shape, &NarrowColumns::default(), &Bars)
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod files;
 mod group;
 mod handle;
 mod judgement;
+mod narrow;
 mod pages;
 mod report_books;
 mod rows;

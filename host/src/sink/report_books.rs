@@ -62,6 +62,31 @@ impl Parcel {
     fn plain(frame: Frame<SlaveToMaster>) -> Self {
         Self { frame, outcomes: Vec::new(), is_whole: false, blamed: None }
     }
+
+    /// What the master is told of records that have ended.
+    pub(super) fn ended(&self, fates: &[Fate]) -> EndedRecords {
+        let mut ended = EndedRecords::default();
+        let of_reports =
+            self.outcomes.iter().filter_map(|(outcome, entry)| Some((outcome.status, (*entry)?)));
+        for (status, entry) in of_reports.chain(self.blamed.map(|(_, entry)| (Status::Panicked, entry))) {
+            match &fates[entry] {
+                Fate::Committed | Fate::AlreadyThere => ended.done += 1,
+                Fate::Refused(_) => ended.rejected += 1,
+                Fate::Failed if status == Status::Rejected => ended.rejected += 1,
+                Fate::Failed | Fate::Again => {}
+            }
+        }
+        ended
+    }
+}
+
+/// Records that have ended for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct EndedRecords {
+    /// They are in the sink.
+    pub done: u64,
+    /// The task or the sink has rejected them.
+    pub rejected: u64,
 }
 
 impl ReportBooks {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::group::{GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, Group};
 use super::handle::{Conclusion, SinkHandle};
-use super::report_books::{Parcel, ReportBooks, settled};
+use super::report_books::{EndedRecords, Parcel, ReportBooks, settled};
 use crate::ids::RunId;
 use crate::wire::{BatchHead, Frame, SlaveToMaster};
 
@@ -69,7 +69,7 @@ impl SinkSession {
     }
 
     /// Passes on the pool's messages in order, each when everything before it is committed, until no more
-    /// come.
+    /// come. `count` is told what the master was told.
     ///
     /// # Errors
     /// If the sink accepts no more rows, or the master is gone.
@@ -77,6 +77,7 @@ impl SinkSession {
         &self,
         frames: &mut mpsc::Receiver<Frame<SlaveToMaster>>,
         out: &mpsc::Sender<Frame<SlaveToMaster>>,
+        count: impl Fn(EndedRecords),
     ) -> Result<(), SinkTrouble> {
         while let Some(first) = frames.recv().await {
             let (parcels, group) = self.gather(first, frames).await;
@@ -85,8 +86,12 @@ impl SinkSession {
                 true => Vec::new(),
                 false => self.sink.commit(group.clone()).await.map_err(SinkTrouble::Sink)?,
             };
-            for frame in parcels.into_iter().flat_map(|parcel| settled(parcel, &group, &fates)) {
-                out.send(frame).await.map_err(|_| SinkTrouble::MasterGone)?;
+            for parcel in parcels {
+                let ended = parcel.ended(&fates);
+                for frame in settled(parcel, &group, &fates) {
+                    out.send(frame).await.map_err(|_| SinkTrouble::MasterGone)?;
+                }
+                count(ended);
             }
         }
         Ok(())

@@ -27,8 +27,8 @@ const GATHER: Duration = Duration::from_millis(3);
 /// A sink that is open.
 #[derive(Debug)]
 pub(crate) enum Store {
-    /// CSV files.
-    Csv(Blocking<CsvFiles>),
+    /// CSV files, and their name for masters.
+    Csv(Blocking<CsvFiles>, String),
     /// A table in a SQLite file, and its name for masters.
     Sqlite(Blocking<SqliteTable>, String),
     /// A table in a PostgreSQL database.
@@ -65,7 +65,8 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
         SinkUrl::Csv(directory) => {
             let mut opening = Blocking::new(());
             let files = opening.run(move |_| CsvFiles::open(&directory, shape, &label)).await?;
-            Ok(Store::Csv(Blocking::new(files)))
+            let name = files.name().to_owned();
+            Ok(Store::Csv(Blocking::new(files), name))
         }
         SinkUrl::Sqlite { path, table } => {
             let mut opening = Blocking::new(());
@@ -73,11 +74,13 @@ async fn open_once(url: &SinkUrl, shape: &Shape, label: &str) -> Result<Store, O
             let name = table.name().to_owned();
             Ok(Store::Sqlite(Blocking::new(table), name))
         }
-        SinkUrl::Server { server, table } => Ok(match server.kind {
+        SinkUrl::Server { server, table, overlong } => Ok(match server.kind {
             ServerKind::Postgres => {
-                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape).await?))
+                Store::Postgres(Box::new(PostgresTable::open(&server, &table, shape, overlong).await?))
             }
-            ServerKind::Mysql => Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape).await?)),
+            ServerKind::Mysql => {
+                Store::Mysql(Box::new(MysqlTable::open(&server, &table, shape, overlong).await?))
+            }
         }),
     }
 }
@@ -86,7 +89,7 @@ impl Store {
     /// What masters are told about it.
     pub(crate) fn place(&self) -> SinkPlace {
         match self {
-            Self::Csv(_) => SinkPlace { name: "CSV files of the slaves".to_owned(), has_files: true },
+            Self::Csv(_, name) => SinkPlace { name: name.clone(), has_files: true },
             Self::Sqlite(_, name) => SinkPlace { name: name.clone(), has_files: false },
             Self::Postgres(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
             Self::Mysql(table) => SinkPlace { name: table.name().to_owned(), has_files: false },
@@ -96,7 +99,7 @@ impl Store {
     /// How long it pays to wait for more records before a commit.
     pub(crate) fn gather(&self) -> Duration {
         match self {
-            Self::Csv(_) => Duration::ZERO,
+            Self::Csv(..) => Duration::ZERO,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => GATHER,
         }
     }
@@ -108,7 +111,7 @@ impl Store {
     pub(crate) async fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
         let group = group.clone();
         match self {
-            Self::Csv(files) => files.run(move |files| files.commit(&group)).await,
+            Self::Csv(files, _) => files.run(move |files| files.commit(&group)).await,
             Self::Sqlite(table, _) => table.run(move |table| table.commit(&group)).await,
             Self::Postgres(table) => table.commit(&group).await,
             Self::Mysql(table) => table.commit(&group).await,
@@ -121,22 +124,26 @@ impl Store {
     /// See [`StoreError`].
     pub(crate) async fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
         match self {
-            Self::Csv(_) => Ok(()),
+            Self::Csv(files, _) => files.run(move |files| files.close_run(run)).await,
             Self::Sqlite(table, _) => table.run(move |table| table.close_run(run)).await,
             Self::Postgres(table) => table.close_run(run).await,
             Self::Mysql(table) => table.close_run(run).await,
         }
     }
 
-    /// Completes the files of the last run: as far as is known, no more of its rows will come.
+    /// Completes the files of the last run: as far as is known, no more of its rows will come. Says what was
+    /// shortened to fit its table.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub(crate) async fn end_session(&mut self) -> Result<(), StoreError> {
         match self {
-            Self::Csv(files) => files.run(CsvFiles::seal).await,
-            Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(()),
+            Self::Csv(files, _) => return files.run(CsvFiles::seal).await,
+            Self::Sqlite(..) => {}
+            Self::Postgres(table) => table.say_what_was_shortened(),
+            Self::Mysql(table) => table.say_what_was_shortened(),
         }
+        Ok(())
     }
 
     /// Whether a commit can be left unfinished by [`Store::abandon`]: a server ends a transaction whose
@@ -148,7 +155,7 @@ impl Store {
     /// Leaves what was begun, without waiting for it.
     pub(crate) fn abandon(&mut self) {
         match self {
-            Self::Csv(_) | Self::Sqlite(..) => {}
+            Self::Csv(..) | Self::Sqlite(..) => {}
             Self::Postgres(table) => table.disconnect(),
             Self::Mysql(table) => table.disconnect(),
         }
@@ -160,7 +167,7 @@ impl Store {
     /// In words for the user.
     pub(crate) async fn pack(&mut self, run: RunId) -> Result<Option<Package>, String> {
         match self {
-            Self::Csv(files) => files.run(move |files| files.pack(run)).await,
+            Self::Csv(files, _) => files.run(move |files| files.pack(run)).await,
             Self::Sqlite(..) | Self::Postgres(_) | Self::Mysql(_) => Ok(None),
         }
     }

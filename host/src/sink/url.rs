@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::narrow::LongTexts;
 use crate::database::{AddressError, Server, ServerKind, percent};
 
 /// Where a slave puts rows.
@@ -25,6 +26,8 @@ pub(crate) enum SinkUrl {
         server: Server,
         /// The table in it.
         table: TableName,
+        /// What becomes of texts that its columns cannot hold.
+        overlong: LongTexts,
     },
 }
 
@@ -74,6 +77,9 @@ pub(crate) enum SinkUrlError {
     /// It has a setting that sinks do not know.
     #[error("it has an unknown setting `{0}`; the only one is `table`")]
     UnknownSetting(String),
+    /// It says something else about long texts.
+    #[error("its setting overlong={0} is not known; write overlong=shorten or overlong=refuse")]
+    Overlong(String),
     /// Its server is named in a way that cannot be used.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -97,8 +103,9 @@ impl SinkUrl {
     #[must_use]
     pub(crate) fn with_password(self, password: &str) -> Self {
         match self {
-            Self::Server { server, table } => {
-                Self::Server { server: server.with_credentials(None, Some(password.to_owned())), table }
+            Self::Server { server, table, overlong } => {
+                let server = server.with_credentials(None, Some(password.to_owned()));
+                Self::Server { server, table, overlong }
             }
             other => other,
         }
@@ -131,7 +138,10 @@ impl fmt::Display for SinkUrl {
         match self {
             Self::Csv(directory) => write!(f, "csv:{}", directory.display()),
             Self::Sqlite { path, table } => write!(f, "sqlite:{}?table={}", path.display(), encoded(table)),
-            Self::Server { server, table } => write!(f, "{server}?table={}", encoded(table)),
+            Self::Server { server, table, overlong } => {
+                write!(f, "{server}?table={}", encoded(table))?;
+                if *overlong == LongTexts::Refuse { f.write_str("&overlong=refuse") } else { Ok(()) }
+            }
         }
     }
 }
@@ -151,8 +161,13 @@ fn of_server(mut server: Server) -> Result<SinkUrl, SinkUrlError> {
         ServerKind::Mysql => "mysql://HOST/DATABASE?table=T",
     };
     let table = server.take_setting("table").ok_or(SinkUrlError::NoTable { example })?;
+    let overlong = match server.take_setting("overlong").as_deref() {
+        None | Some("shorten") => LongTexts::Shorten,
+        Some("refuse") => LongTexts::Refuse,
+        Some(other) => return Err(SinkUrlError::Overlong(other.to_owned())),
+    };
     server.check()?;
-    Ok(SinkUrl::Server { server, table: TableName::parse(&decoded(&table)?)? })
+    Ok(SinkUrl::Server { server, table: TableName::parse(&decoded(&table)?)?, overlong })
 }
 
 fn sqlite(rest: &str) -> Result<SinkUrl, SinkUrlError> {
@@ -257,6 +272,8 @@ mod tests {
             "sqlite:/srv/rows.db?table=rows",
             "sqlite:r.db?table=main.rows",
             "sqlite:r.db?table=a%26b%20c",
+            "mysql://h/d?table=t",
+            "postgres://h/d?table=t&overlong=refuse",
         ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
@@ -286,6 +303,7 @@ mod tests {
             ("mysql://me:hunter2@h/d", "no table; write mysql://HOST/DATABASE?table=T"),
             ("postgres://me:hunter2@h/d?table=t&pool=3", "no setting `pool`"),
             ("postgres://me:hunter2@h?table=t", "no database"),
+            ("postgres://me:hunter2@h/d?table=t&overlong=cut", "overlong=cut is not known; write"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.to_string().contains(says), "{text}: {error}");

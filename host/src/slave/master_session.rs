@@ -104,7 +104,7 @@ async fn pass_on(
     pool: &PoolHandle,
 ) -> SessionEnd {
     if let Some(session) = session {
-        match session.pass_on(from_pool, out).await {
+        match session.pass_on(from_pool, out, |ended| pool.counters.add(ended.done, ended.rejected)).await {
             Ok(()) => {}
             Err(SinkTrouble::MasterGone) => return SessionEnd::Lost(None),
             Err(trouble @ SinkTrouble::Sink(_)) => {
@@ -167,6 +167,10 @@ async fn relay(
                         let _ = out.send(SlaveToMaster::Concluded { delivered: None, problem }.into()).await;
                     }
                 }
+                true
+            }
+            MasterToSlave::GaveUp(records) => {
+                pool.counters.add(0, records);
                 true
             }
             MasterToSlave::Bye if ends_slave => return SessionEnd::Shutdown,

@@ -45,6 +45,9 @@ pub enum MasterToSlave {
         /// Where the files of the run are to be delivered, if the sink has files.
         harvest: Option<String>,
     },
+    /// So many records have failed for good with an attempt at this slave, beside those that were rejected.
+    /// Said at the end, for the slave's figures.
+    GaveUp(u64),
 }
 
 /// What a peer says first.
@@ -151,7 +154,7 @@ pub struct Welcome {
 /// Where a slave puts rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkPlace {
-    /// Its name, for people. Two slaves of one run must have the same.
+    /// Its name, for people. Two slaves of one run must have the same, unless both have files.
     pub name: String,
     /// Whether it has files, which can be harvested.
     pub has_files: bool,

@@ -25,19 +25,26 @@ impl SeqRanges {
         if total != records as u64 {
             return None;
         }
+        match self.0[..] {
+            [] => Some(BatchSeqs::From(0)),
+            [(first, _)] => Some(BatchSeqs::From(first as u64)),
+            _ => Some(BatchSeqs::Each(self.each().collect())),
+        }
+    }
+
+    /// The first record of each range, and how many there are.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
         let mut end = 0_u64;
-        let firsts = self.0.iter().map(|(gap, length)| {
+        self.0.iter().map(move |(gap, length)| {
             let first = end.wrapping_add_signed(*gap);
             end = first.wrapping_add(*length);
             (first, *length)
-        });
-        match self.0.len() {
-            0 | 1 => Some(BatchSeqs::From(firsts.last().map_or(0, |(first, _)| first))),
-            _ => {
-                let each = firsts.flat_map(|(first, length)| (0..length).map(move |n| first.wrapping_add(n)));
-                Some(BatchSeqs::Each(each.collect()))
-            }
-        }
+        })
+    }
+
+    /// Each record's number, one after the other.
+    fn each(&self) -> impl Iterator<Item = u64> {
+        self.ranges().flat_map(|(first, length)| (0..length).map(move |number| first.wrapping_add(number)))
     }
 
     fn push(&mut self, first: Seq, records: u64, end: u64) {

@@ -5,6 +5,7 @@ mod commands;
 mod corpus;
 mod database_connections;
 mod database_servers;
+mod figures;
 mod grid;
 mod hygiene;
 mod journal;

@@ -6,6 +6,7 @@ mod harvest;
 mod kills;
 mod late;
 mod outages;
-mod place;
+pub(crate) mod place;
 mod start;
 mod tables;
+mod widths;

@@ -7,7 +7,7 @@ use super::peer::Peer;
 use super::{Dispatcher, Step};
 use crate::ids::{NodeId, SlotId};
 use crate::limits::MESSAGE_BYTES_MAX;
-use crate::master::decisions::Action;
+use crate::master::decisions::{Action, Reason};
 use crate::master::nodes::{Joined, LinkEvent};
 use crate::master::output::TaskIdentity;
 use crate::master::run_end::RunEnd;
@@ -96,7 +96,17 @@ impl Dispatcher {
                 self.on_lost(node, &reason, now)
             }
         };
+        self.note_given_up(node, &actions);
         self.perform(actions)
+    }
+
+    /// Counts the records that fail for good with what a node has said. It has counted the rejected ones
+    /// itself.
+    fn note_given_up(&mut self, node: NodeId, actions: &[Action]) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        let is_given_up =
+            |action: &&Action| matches!(action, Action::Fail(failed) if failed.reason != Reason::Rejected);
+        peer.given_up += actions.iter().filter(is_given_up).count() as u64;
     }
 
     fn on_lost(&mut self, node: NodeId, reason: &str, now: Instant) -> Vec<Action> {

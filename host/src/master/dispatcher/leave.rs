@@ -45,6 +45,7 @@ impl Dispatcher {
     fn conclude(&mut self, node: NodeId, run_is_over: bool) {
         let harvest = self.plan.ending.harvest.clone();
         self.farewell.concluding.insert(node);
+        self.tell_given_up(node);
         self.send(node, MasterToSlave::Conclude { run_is_over, harvest }.into());
     }
 
@@ -79,8 +80,15 @@ impl Dispatcher {
         self.say_last(node, goodbye);
     }
 
+    fn tell_given_up(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.tell_given_up();
+        }
+    }
+
     /// Says goodbye to a node: its link ends with its answer.
     fn say_last(&mut self, node: NodeId, goodbye: MasterToSlave) {
+        self.tell_given_up(node);
         self.send(node, goodbye.into());
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.close();

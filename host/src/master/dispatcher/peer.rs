@@ -15,6 +15,9 @@ pub(super) struct Peer {
     pub has_sink: bool,
     /// which has files that have not been delivered yet.
     pub has_files: bool,
+    /// Records that have failed for good with an attempt here, beside those that were rejected, since it was
+    /// last told so.
+    pub given_up: u64,
 }
 
 impl Peer {
@@ -26,7 +29,7 @@ impl Peer {
         sink: Option<&SinkPlace>,
     ) -> Self {
         let (has_sink, has_files) = (sink.is_some(), sink.is_some_and(|sink| sink.has_files));
-        Self { name, out: Some(out), hang_up: Some(hang_up), has_sink, has_files }
+        Self { name, out: Some(out), hang_up: Some(hang_up), has_sink, has_files, given_up: 0 }
     }
 
     /// Sends a frame. A slave that does not read what it is sent is given up.
@@ -36,6 +39,15 @@ impl Peer {
         if let Err(mpsc::error::TrySendError::Full(_)) = out.try_send(frame) {
             tracing::warn!(node = self.name, "a node does not read what it is sent; its link is closed");
             self.hang_up("it does not read what it is sent");
+        }
+    }
+
+    /// Tells it how many records have failed with it. To be called when it has no records any more: the room
+    /// in its channel is measured for batches.
+    pub(super) fn tell_given_up(&mut self) {
+        let records = std::mem::take(&mut self.given_up);
+        if records > 0 {
+            self.send(MasterToSlave::GaveUp(records).into());
         }
     }
 

@@ -14,7 +14,7 @@ use super::slave_link::{self, LinkEnd};
 use crate::ids::NodeId;
 use crate::owned_task;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
-use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role};
+use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role, SinkPlace};
 
 /// How long a reservation lasts without being renewed: the longest that the nodes of a dead master stay
 /// reserved.
@@ -70,7 +70,9 @@ struct Keeping {
     /// The task of the run: the first slave's. A run has one task,
     task: Option<String>,
     /// and its rows go to one place: `Some(None)` if they come to the master.
-    sink: Option<Option<String>>,
+    sink: Option<Option<SinkPlace>>,
+    /// Whether it was said that nodes write files into several directories.
+    has_said_directories: bool,
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
     registry_is_down: bool,
@@ -88,6 +90,7 @@ impl NodeKeeper {
             next_node: 0,
             task: None,
             sink: None,
+            has_said_directories: false,
             last_trouble: None,
             registry_is_down: false,
             has_enough: false,
@@ -225,13 +228,21 @@ impl Keeping {
             );
             return self.do_without(&key).await;
         }
-        let its_sink = welcome.sink.as_ref().map(|sink| sink.name.clone());
-        let sink = self.sink.get_or_insert_with(|| its_sink.clone());
-        if *sink != its_sink {
-            let name = |sink: &Option<String>| sink.clone().unwrap_or_else(|| "the master".to_owned());
-            let (its, ours) = (name(&its_sink), name(sink));
+        let sink = self.sink.get_or_insert_with(|| welcome.sink.clone());
+        let are_files = |sink: &Option<SinkPlace>| sink.as_ref().is_some_and(|sink| sink.has_files);
+        if *sink != welcome.sink && !(are_files(sink) && are_files(&welcome.sink)) {
+            let name = |sink: &Option<SinkPlace>| {
+                sink.as_ref().map_or_else(|| "the master".to_owned(), |sink| sink.name.clone())
+            };
+            let (its, ours) = (name(&welcome.sink), name(sink));
             tracing::warn!("{key} is not used: its rows go to {its}, and those of this run to {ours}");
             return self.do_without(&key).await;
+        }
+        if *sink != welcome.sink && !std::mem::replace(&mut self.has_said_directories, true) {
+            tracing::warn!(
+                "{key} writes files into another directory than the first node: if a node, a link or this master is \
+                 lost, some records may be in files of both"
+            );
         }
         let node = NodeId(self.next_node);
         self.next_node += 1;

@@ -1,15 +1,22 @@
 //! Rows in CSV files in a directory: one file for each session of a slave, complete when it has its final
-//! name. A file system can promise less than a database: see `docs/guarantees.md`.
+//! name, and a ledger for each run. A file system can promise less than a database: see `docs/guarantees.md`.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::harvest::Package;
-use super::part_file::{self, PartFile};
-use crate::ids::RunId;
+use super::ledger_entry::LedgerEntry;
+use super::orphans::complete_orphans;
+use super::part_file::PartFile;
+use super::run_ledger::{self, LedgerError, RunLedger};
+use crate::ids::{RunId, Seq};
 use crate::sink::error::{OpenError, StoreError};
-use crate::sink::group::{EntryTask, Fate, GROUP_BYTES_MAX, Group};
+use crate::sink::group::{Fate, GROUP_BYTES_MAX, Group};
+use crate::sink::judgement::Judgement;
+use crate::sink::pages::Pages;
 use crate::sink::rows::{header_line, push_line_as_csv};
 use crate::sink::shape::Shape;
 
@@ -20,12 +27,29 @@ const RUN_DIGITS: usize = 12;
 #[derive(Debug)]
 pub(crate) struct CsvFiles {
     directory: PathBuf,
+    /// What masters are told.
+    name: String,
     shape: Shape,
     /// The part of the files' names that stands for this slave.
     label: String,
-    current: Option<(RunId, PartFile)>,
+    current: Option<SessionFiles>,
     /// Rows on their way to the file.
     buffer: Vec<u8>,
+    /// When old ledgers were last removed.
+    forgot_at: Instant,
+}
+
+/// How often ledgers of runs that are long over are removed: they are kept for days, so a day more hardly
+/// matters.
+const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a session writes.
+#[derive(Debug)]
+struct SessionFiles {
+    run: RunId,
+    ledger: RunLedger,
+    /// The file and its number in the ledger; none before the first record is done.
+    part: Option<(u64, PartFile)>,
 }
 
 impl CsvFiles {
@@ -44,79 +68,134 @@ impl CsvFiles {
             Err(error) => return Err(unfit(error)),
         }
         let label: String = label.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
-        let files = Self { directory: directory.to_owned(), shape, label, current: None, buffer: Vec::new() };
-        files.probe().map_err(unfit)?;
-        for path in part_file::seal_orphans(directory).map_err(unfit)? {
-            tracing::info!("completed {}, left by a slave that was killed", path.display());
-        }
-        Ok(files)
+        probe(directory, &label).map_err(unfit)?;
+        let ledger = run_ledger::name_of(directory).map_err(unfit)?;
+        complete_orphans(directory).map_err(unfit)?;
+        run_ledger::forget_old(directory).map_err(unfit)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            name: format!("CSV files (ledger {ledger})"),
+            shape,
+            label,
+            current: None,
+            buffer: Vec::new(),
+            forgot_at: Instant::now(),
+        })
     }
 
-    /// Finds out at the start whether files can be written here.
-    fn probe(&self) -> io::Result<()> {
-        let path = self.directory.join(format!(".{}.probe", self.label));
-        File::create(&path)?;
-        fs::remove_file(&path)
+    /// What masters are told.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Appends the rows of a group. Once it returns, they are in the file as long as the machine runs.
-    pub(crate) fn commit(&mut self, group: &Group) -> Result<Vec<Fate>, StoreError> {
-        self.buffer.clear();
-        let mut fates = Vec::with_capacity(group.entries.len());
-        for entry in &group.entries {
-            if entry.task == EntryTask::LookUp {
-                fates.push(Fate::Failed);
-                continue;
-            }
-            for rows in &entry.rows {
-                if self.shape.raw {
-                    let lines = rows.strip_suffix(b"\n").unwrap_or(rows);
-                    if !rows.is_empty() {
-                        lines
-                            .split(|b| *b == b'\n')
-                            .for_each(|line| push_line_as_csv(line, &mut self.buffer));
-                    }
-                } else {
-                    self.buffer.extend_from_slice(rows);
-                }
-            }
-            fates.push(Fate::Committed);
-        }
-        self.append(group.run).map_err(|error| self.broken(&error))?;
-        Ok(fates)
-    }
-
-    fn append(&mut self, run: RunId) -> io::Result<()> {
-        if self.current.as_ref().is_some_and(|(current, _)| *current != run) {
-            self.seal_current()?;
-        }
-        let part = match &mut self.current {
-            Some((_, part)) => part,
-            None => {
-                let header = header_line(self.shape.columns.iter().map(|column| column.name.as_str()));
-                let part = PartFile::create(&self.directory, &stem(run, &self.label), &header)?;
-                &mut self.current.insert((run, part)).1
-            }
-        };
-        part.append(&self.buffer)?;
+    /// Appends the rows that are not there yet, and notes their records in the ledger. Once it returns, they
+    /// are in the file as long as the machine runs.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub(crate) fn commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, StoreError> {
+        let committed = self.try_commit(group);
         // One large row must not keep its memory for ever.
         self.buffer.shrink_to(GROUP_BYTES_MAX);
-        Ok(())
+        committed.map_err(|error| match error {
+            LedgerError::Locked(_) => StoreError::Lost(error.to_string()),
+            LedgerError::Io(error) => self.broken(&error),
+        })
     }
 
-    /// Completes the file, for which no more rows come: it gets its final name.
+    fn try_commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, LedgerError> {
+        if self.current.as_ref().is_some_and(|current| current.run != group.run) {
+            self.seal_current()?;
+        }
+        if self.current.is_none() {
+            let ledger = RunLedger::open(&self.directory, group.run)?;
+            self.current = Some(SessionFiles { run: group.run, ledger, part: None });
+        }
+        // Each round but the last finds records of this group that another slave has just committed.
+        loop {
+            if let Some(fates) = self.commit_once(group)? {
+                return Ok(fates);
+            }
+        }
+    }
+
+    /// `None` if another slave was first with some of the records.
+    fn commit_once(&mut self, group: &Arc<Group>) -> Result<Option<Vec<Fate>>, LedgerError> {
+        let Self { directory, shape, label, current, buffer, .. } = self;
+        let current = current.as_mut().expect("it was opened");
+        current.ledger.catch_up(None)?;
+        let mut pages = Pages::of(group.entries.iter().map(|entry| entry.seq));
+        current.ledger.state.fill(&mut pages);
+        let mut judgement = Judgement::new(group.clone(), pages);
+        buffer.clear();
+        let inserted = judgement.to_insert().into_iter().flat_map(|index| &group.entries[index].rows);
+        inserted.for_each(|rows| push_rows(rows, shape.raw, buffer));
+        let (fates, _) = judgement.settle();
+        let entries = group.entries.iter().zip(&fates);
+        let mut seqs: Vec<_> =
+            entries.filter(|(_, fate)| **fate == Fate::Committed).map(|(entry, _)| Seq(entry.seq)).collect();
+        if seqs.is_empty() {
+            return Ok(Some(fates));
+        }
+        // Records end in any order; in theirs, they take fewer bytes.
+        seqs.sort_unstable();
+        let (number, part) = match &mut current.part {
+            Some(part) => part,
+            none => {
+                none.insert(begin_part(&mut current.ledger, directory, &stem(current.run, label), shape)?)
+            }
+        };
+        let (bytes, hash) = part.write(buffer)?;
+        let commit = LedgerEntry::Commit { part: *number, bytes, hash, seqs: seqs.into_iter().collect() };
+        if !current.ledger.append(&commit)? {
+            return Ok(None);
+        }
+        part.keep();
+        Ok(Some(fates))
+    }
+
+    /// Completes the file, for which no more rows come: it gets its final name. So do the files of other
+    /// slaves that were killed.
     ///
     /// # Errors
     /// If it cannot be completed.
     pub(crate) fn seal(&mut self) -> Result<(), StoreError> {
-        self.seal_current().map_err(|error| self.broken(&error))
+        if self.current.is_none() {
+            return Ok(());
+        }
+        let sealed = self.seal_current();
+        sealed.and_then(|()| complete_orphans(&self.directory)).map_err(|error| self.broken(&error))
     }
 
     fn seal_current(&mut self) -> io::Result<()> {
-        match self.current.take() {
-            Some((_, part)) => part.seal().map(|path| tracing::info!("completed {}", path.display())),
-            None => Ok(()),
+        let Some(SessionFiles { mut ledger, part: Some((number, part)), .. }) = self.current.take() else {
+            return Ok(());
+        };
+        // A commit may count although its slave was not told so.
+        ledger.catch_up(None)?;
+        let bytes = ledger.state.part(number).map_or(0, |part| part.bytes);
+        if let Some(path) = part.seal(bytes)? {
+            tracing::info!("completed {}", path.display());
         }
+        Ok(())
+    }
+
+    /// Notes that a run is over, and forgets its records.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub(crate) fn close_run(&mut self, run: RunId) -> Result<(), StoreError> {
+        self.try_close_run(run).map_err(|error| StoreError::Lost(error.to_string()))
+    }
+
+    fn try_close_run(&mut self, run: RunId) -> Result<(), LedgerError> {
+        let is_there = |name: &str| self.directory.join(name).exists();
+        RunLedger::open(&self.directory, run)?.close(is_there)?;
+        if self.forgot_at.elapsed() > FORGET_EVERY {
+            self.forgot_at = Instant::now();
+            run_ledger::forget_old(&self.directory)?;
+        }
+        Ok(())
     }
 
     /// Packs this slave's files of a run; `None` if there are none.
@@ -154,6 +233,40 @@ impl CsvFiles {
     }
 }
 
+/// Finds out at the start whether files can be written here.
+fn probe(directory: &Path, label: &str) -> io::Result<()> {
+    run_ledger::make_directory(directory)?;
+    let path = directory.join(format!(".{label}.probe"));
+    File::create(&path)?;
+    fs::remove_file(&path)
+}
+
+/// Begins a file, and gives it a number.
+fn begin_part(
+    ledger: &mut RunLedger,
+    directory: &Path,
+    stem: &str,
+    shape: &Shape,
+) -> Result<(u64, PartFile), LedgerError> {
+    let mut number = [0; 8];
+    number.copy_from_slice(&RunId::random()?.0[..8]);
+    let number = u64::from_le_bytes(number);
+    let header = header_line(shape.columns.iter().map(|column| column.name.as_str()));
+    let part = PartFile::create(directory, stem, &header)?;
+    ledger.append(&LedgerEntry::Part { part: number, name: part.name() })?;
+    Ok((number, part))
+}
+
+/// Appends rows as they are in the file.
+fn push_rows(rows: &[u8], raw: bool, out: &mut Vec<u8>) {
+    if !raw {
+        out.extend_from_slice(rows);
+    } else if !rows.is_empty() {
+        let lines = rows.strip_suffix(b"\n").unwrap_or(rows);
+        lines.split(|byte| *byte == b'\n').for_each(|line| push_line_as_csv(line, out));
+    }
+}
+
 /// The name of a slave's files of a run, without number and ending.
 fn stem(run: RunId, label: &str) -> String {
     let run = run.to_string();
@@ -168,7 +281,7 @@ fn is_plain(c: char) -> bool {
 mod tests {
     use super::*;
     use crate::plugin::{Column, Kind};
-    use crate::sink::group::GroupEntry;
+    use crate::sink::group::{EntryTask, GroupEntry};
     use bytes::Bytes;
 
     fn shape(raw: bool, names: &[&str]) -> Shape {
@@ -176,16 +289,40 @@ mod tests {
         Shape { columns: names.iter().map(column).collect(), raw }
     }
 
-    fn group(run: u8, rows: &'static str) -> Group {
+    /// A group of one record that is done and, with another number, one that has failed.
+    fn group(run: u8, seq: u64, rows: &'static str) -> Arc<Group> {
         let mut group = Group::new(RunId([run; 16]));
         let rows = [Bytes::new(), Bytes::from_static(rows.as_bytes())];
-        group.push(GroupEntry { seq: 0, task: EntryTask::Commit, rows });
+        group.push(GroupEntry { seq, task: EntryTask::Commit, rows });
         group.push(GroupEntry {
-            seq: 1,
+            seq: seq + 1000,
             task: EntryTask::LookUp,
             rows: [Bytes::new(), Bytes::from_static(b"why")],
         });
-        group
+        Arc::new(group)
+    }
+
+    fn open(directory: &Path, label: &str) -> CsvFiles {
+        CsvFiles::open(directory, shape(false, &["a"]), label).unwrap()
+    }
+
+    /// The names and contents of the files, without the ledgers.
+    fn files(directory: &Path) -> Vec<(String, String)> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            if entry.path().is_file() {
+                files.push((
+                    entry.file_name().into_string().unwrap(),
+                    fs::read_to_string(entry.path()).unwrap(),
+                ));
+            }
+        }
+        files.sort();
+        files
+    }
+
+    fn ledger_path(directory: &Path) -> PathBuf {
+        directory.join(".simplegrid_ledger").join(RunId([1; 16]).to_string())
     }
 
     #[test]
@@ -193,9 +330,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let rows = directory.path().join("rows");
         let mut files = CsvFiles::open(&rows, shape(false, &["a", "b,c"]), "h:1337").unwrap();
-        assert_eq!(files.commit(&group(1, "1,2\n")).unwrap(), [Fate::Committed, Fate::Failed]);
-        files.commit(&group(1, "3,4\n")).unwrap();
-        files.commit(&group(2, "5,6\n")).unwrap();
+        assert_eq!(files.commit(&group(1, 0, "1,2\n")).unwrap(), [Fate::Committed, Fate::Failed]);
+        files.commit(&group(1, 1, "3,4\n")).unwrap();
+        files.commit(&group(2, 0, "5,6\n")).unwrap();
         files.seal().unwrap();
         let read = |name: &str| fs::read_to_string(rows.join(name)).unwrap();
         assert_eq!(read("rows-010101010101-h_1337.csv"), "a,\"b,c\"\n1,2\n3,4\n");
@@ -208,8 +345,8 @@ mod tests {
     fn raw_lines_become_csv() {
         let directory = tempfile::tempdir().unwrap();
         let mut files = CsvFiles::open(directory.path(), shape(true, &["line"]), "h").unwrap();
-        files.commit(&group(1, "plain\na \"b\", c\n\n")).unwrap();
-        files.commit(&group(1, "")).unwrap();
+        files.commit(&group(1, 0, "plain\na \"b\", c\n\n")).unwrap();
+        files.commit(&group(1, 1, "")).unwrap();
         files.seal().unwrap();
         let text = fs::read_to_string(directory.path().join("rows-010101010101-h.csv")).unwrap();
         assert_eq!(text, "line\nplain\n\"a \"\"b\"\", c\"\n\"\"\n");
@@ -219,5 +356,127 @@ mod tests {
     fn a_directory_that_cannot_be_written_is_refused() {
         let error = CsvFiles::open(Path::new("/proc/rows"), shape(true, &["line"]), "h").unwrap_err();
         assert!(error.to_string().contains("cannot write files into /proc/rows"), "{error}");
+    }
+
+    #[test]
+    fn a_record_is_written_once_whichever_slave_of_the_directory_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (open(directory.path(), "one"), open(directory.path(), "other"));
+        one.commit(&group(1, 7, "x\n")).unwrap();
+        assert_eq!(other.commit(&group(1, 7, "x\n")).unwrap()[0], Fate::AlreadyThere);
+        other.commit(&group(1, 8, "y\n")).unwrap();
+        assert_eq!(one.commit(&group(1, 8, "y\n")).unwrap()[0], Fate::AlreadyThere);
+        // A slave that gets its run again, and one that comes after a kill, find what was committed.
+        one.seal().unwrap();
+        assert_eq!(one.commit(&group(1, 7, "x\n")).unwrap()[0], Fate::AlreadyThere);
+        drop(other);
+        let mut next = open(directory.path(), "next");
+        assert_eq!(next.commit(&group(1, 8, "y\n")).unwrap()[0], Fate::AlreadyThere);
+        next.commit(&group(1, 9, "z\n")).unwrap();
+        next.close_run(RunId([1; 16])).unwrap();
+        assert_eq!(next.commit(&group(1, 10, "late\n")).unwrap()[0], Fate::AlreadyThere);
+        assert_eq!(one.commit(&group(1, 10, "late\n")).unwrap()[0], Fate::AlreadyThere);
+        next.seal().unwrap();
+        let file = |label: &str, text: &str| (format!("rows-010101010101-{label}.csv"), text.to_owned());
+        assert_eq!(
+            files(directory.path()),
+            [file("next", "a\nz\n"), file("one", "a\nx\n"), file("other", "a\ny\n")]
+        );
+    }
+
+    #[test]
+    fn rows_of_a_commit_that_was_cut_off_do_not_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut killed = open(directory.path(), "killed");
+        killed.commit(&group(1, 1, "one\n")).unwrap();
+        let ledger = fs::read(ledger_path(directory.path())).unwrap();
+        killed.commit(&group(1, 2, "two\n")).unwrap();
+        let whole = fs::read(ledger_path(directory.path())).unwrap();
+        drop(killed);
+        // As if it had been killed while it wrote the entry.
+        fs::write(ledger_path(directory.path()), &whole[..ledger.len() + 9]).unwrap();
+        let mut next = open(directory.path(), "next");
+        assert_eq!(next.commit(&group(1, 1, "one\n")).unwrap()[0], Fate::AlreadyThere);
+        assert_eq!(next.commit(&group(1, 2, "two\n")).unwrap()[0], Fate::Committed);
+        next.seal().unwrap();
+        let texts: Vec<_> = files(directory.path()).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["a\none\n", "a\ntwo\n"]);
+    }
+
+    #[test]
+    fn the_part_of_a_slave_that_was_killed_is_still_cut_right_after_the_run_is_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut stopped, mut other) = (open(directory.path(), "stopped"), open(directory.path(), "other"));
+        stopped.commit(&group(1, 1, "one\n")).unwrap();
+        other.close_run(RunId([1; 16])).unwrap();
+        // It was in the middle of a commit when it was stopped, and is killed later.
+        let part = &mut stopped.current.as_mut().unwrap().part.as_mut().unwrap().1;
+        part.write(b"half a ro").unwrap();
+        drop(stopped);
+        assert_eq!(other.commit(&group(1, 2, "late\n")).unwrap()[0], Fate::AlreadyThere);
+        other.seal().unwrap();
+        let file = ("rows-010101010101-stopped.csv".to_owned(), "a\none\n".to_owned());
+        assert_eq!(files(directory.path()), [file]);
+    }
+
+    #[test]
+    fn a_part_that_was_edited_or_has_lost_its_ledger_is_completed_as_it_is() {
+        for loses_ledger in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut killed = open(directory.path(), "killed");
+            killed.commit(&group(1, 1, "one\n")).unwrap();
+            drop(killed);
+            let part = directory.path().join("rows-010101010101-killed.csv.part");
+            fs::write(&part, "a\nedited\n").unwrap();
+            if loses_ledger {
+                fs::remove_file(ledger_path(directory.path())).unwrap();
+            }
+            open(directory.path(), "next");
+            let file = ("rows-010101010101-killed.csv".to_owned(), "a\nedited\n".to_owned());
+            assert_eq!(files(directory.path()), [file]);
+        }
+    }
+
+    #[test]
+    fn a_part_in_which_nothing_counts_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut killed = open(directory.path(), "killed");
+        assert_eq!(killed.commit(&group(1, 1, "one\n")).unwrap()[0], Fate::Committed);
+        killed.seal().unwrap();
+        fs::write(directory.path().join("rows-010101010101-h.csv.part"), b"h").unwrap();
+        open(directory.path(), "next");
+        assert_eq!(files(directory.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_ledger_that_was_cut_short_ends_the_slave() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut slave = open(directory.path(), "h");
+        slave.commit(&group(1, 1, "one\n")).unwrap();
+        File::create(ledger_path(directory.path())).unwrap();
+        let error = slave.commit(&group(1, 2, "two\n")).unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Broken(message) if message.contains("was cut short")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_same_records_from_two_slaves_at_once_are_written_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |label: &'static str| {
+            let directory = directory.path().to_owned();
+            std::thread::spawn(move || {
+                let mut files = open(&directory, label);
+                for seq in 0..400 {
+                    files.commit(&group(1, seq, "row\n")).unwrap();
+                }
+                files.seal().unwrap();
+            })
+        };
+        let writers = ["one", "two", "three"].map(write);
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        let rows: usize = files(directory.path()).iter().map(|(_, text)| text.matches("row").count()).sum();
+        assert_eq!(rows, 400);
     }
 }

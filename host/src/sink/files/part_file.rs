@@ -1,31 +1,42 @@
-//! A growing file of rows. The number of bytes that count stands in a file beside it, so that another slave
-//! can complete it if its writer is killed. It knows files, and no records.
+//! A growing file of rows, and how it is completed. It knows files, and no records: how many of its bytes
+//! count is said by the ledger.
 //!
-//! `NAME.part` holds the rows, and `NAME.part.length` says how many of its bytes count. A writer keeps the
-//! part locked as long as it lives. When no more rows come, the part is renamed to `NAME`.
+//! `NAME.part` holds the rows. A writer keeps it locked as long as it lives. When no more rows come, the part
+//! is cut to what counts and renamed to `NAME`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use xxhash_rust::xxh3::Xxh3;
 
+/// The end of the name of a file that is not complete.
 const PART: &str = ".part";
-const LENGTH: &str = ".length";
 
-/// Digits of a length: always the same number, so that one write replaces all of them. Every length fits.
-const LENGTH_DIGITS: usize = 20;
+/// Bytes that are read at once to see whether a part is as its writer left it.
+const CHECK_BYTES: usize = 256 * 1024;
 
 /// A file while it is written.
-#[derive(Debug)]
 pub(super) struct PartFile {
     /// Its final name.
     path: PathBuf,
     file: Flock<File>,
-    length: File,
-    /// Bytes that count.
+    /// Bytes that stay, and their xxh3.
     bytes: u64,
+    hash: Box<Xxh3>,
+    /// The same with the rows that were written last.
+    written: (u64, Box<Xxh3>),
+}
+
+impl std::fmt::Debug for PartFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PartFile")
+            .field("path", &self.path)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PartFile {
@@ -36,8 +47,7 @@ impl PartFile {
     /// Those of the system.
     pub(super) fn create(directory: &Path, stem: &str, header: &[u8]) -> io::Result<Self> {
         for number in 1..=u32::MAX {
-            let name = if number == 1 { format!("{stem}.csv") } else { format!("{stem}-{number}.csv") };
-            let path = directory.join(name);
+            let path = directory.join(numbered(stem, number));
             if path.exists() {
                 continue;
             }
@@ -50,7 +60,7 @@ impl PartFile {
 
     /// `None` if another writer has that name.
     fn try_create(path: PathBuf, header: &[u8]) -> io::Result<Option<Self>> {
-        let part = with_suffix(&path, PART);
+        let part = part_of(&path);
         let file = match OpenOptions::new().read(true).write(true).create_new(true).open(&part) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
@@ -61,97 +71,153 @@ impl PartFile {
         if !is_at(&file, &part)? {
             return Ok(None);
         }
-        let length = File::create(with_suffix(&part, LENGTH))?;
-        let mut part = Self { path, file, length, bytes: 0 };
-        part.append(header)?;
+        let (hash, written) = (Box::new(Xxh3::new()), (0, Box::new(Xxh3::new())));
+        let mut part = Self { path, file, bytes: 0, hash, written };
+        part.write(header)?;
+        part.keep();
         Ok(Some(part))
     }
 
-    /// Appends bytes, all or none: those of an append that failed do not count.
+    /// The name of the file while it is not complete.
+    pub(super) fn name(&self) -> String {
+        let name = part_of(&self.path);
+        name.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Writes rows after those that stay, in the place of any others. Returns how many bytes there are then,
+    /// and their xxh3.
     ///
     /// # Errors
-    /// Those of the system, a full disk among them.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.bytes)?;
-        let length = self.bytes + bytes.len() as u64;
-        self.length.write_all_at(format!("{length:0LENGTH_DIGITS$}").as_bytes(), 0)?;
-        self.bytes = length;
-        Ok(())
+    /// Those of the system, a full disk among them; and if another program has cut the file short.
+    pub(super) fn write(&mut self, rows: &[u8]) -> io::Result<(u64, u64)> {
+        if self.file.metadata()?.len() < self.bytes {
+            let message = format!("{} was cut short by another program", part_of(&self.path).display());
+            return Err(io::Error::other(message));
+        }
+        self.file.write_all_at(rows, self.bytes)?;
+        let mut hash = self.hash.clone();
+        hash.update(rows);
+        self.written = (self.bytes + rows.len() as u64, hash);
+        Ok((self.written.0, self.written.1.digest()))
+    }
+
+    /// Lets the rows stay that were written last.
+    pub(super) fn keep(&mut self) {
+        self.bytes = self.written.0;
+        self.hash.clone_from(&self.written.1);
     }
 
     /// Completes the file: cuts it to the bytes that count, and gives it its final name once it is on the
-    /// disk.
+    /// disk. A file in which nothing counts is removed (`None`).
     ///
     /// # Errors
     /// Those of the system.
-    pub(super) fn seal(self) -> io::Result<PathBuf> {
-        seal(&self.file, self.bytes, &self.path)?;
-        Ok(self.path)
+    pub(super) fn seal(self, bytes: u64) -> io::Result<Option<PathBuf>> {
+        let part = part_of(&self.path);
+        if bytes == 0 {
+            return fs::remove_file(part).map(|()| None);
+        }
+        self.file.set_len(bytes)?;
+        finish(&self.file, &part, &self.path)?;
+        Ok(Some(self.path))
     }
 }
 
-/// Completes the files whose writers were killed, and returns their names.
+/// A part whose writer was killed.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    path: PathBuf,
+    file: Flock<File>,
+}
+
+/// The parts in a directory whose writers were killed. As long as one of them is here, no other slave has it.
 ///
 /// # Errors
 /// Those of the system.
-pub(super) fn seal_orphans(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut sealed = Vec::new();
+pub(super) fn orphans(directory: &Path) -> io::Result<Vec<Orphan>> {
+    let mut orphans = Vec::new();
     for entry in fs::read_dir(directory)? {
-        let part = entry?.path();
-        let Some(path) = part.to_str().and_then(|name| name.strip_suffix(".csv.part")) else { continue };
-        sealed.extend(seal_orphan(&part, path)?);
+        let path = entry?.path();
+        if path.to_str().is_some_and(|name| name.ends_with(".csv.part")) {
+            orphans.extend(orphan(path)?);
+        }
     }
-    Ok(sealed)
+    Ok(orphans)
 }
 
-/// `None` if its writer is alive, or if nothing in it counts.
-fn seal_orphan(part: &Path, stem: &str) -> io::Result<Option<PathBuf>> {
-    let file = match OpenOptions::new().read(true).write(true).open(part) {
+/// `None` if its writer is alive.
+fn orphan(path: PathBuf) -> io::Result<Option<Orphan>> {
+    let file = match OpenOptions::new().read(true).write(true).open(&path) {
         Ok(file) => file,
         // Its writer has just completed it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return Ok(None) };
-    if !is_at(&file, part)? {
-        return Ok(None);
-    }
-    let there = file.metadata()?.len();
-    let said = fs::read_to_string(with_suffix(part, LENGTH)).unwrap_or_default();
-    // A writer that was killed before it noted a length has acknowledged nothing.
-    let bytes = said.parse::<u64>().unwrap_or(0).min(there);
-    let mut path = PathBuf::from(format!("{stem}.csv"));
-    let mut number = 2;
-    while path.exists() {
-        path = PathBuf::from(format!("{stem}-{number}.csv"));
-        number += 1;
-    }
-    if bytes == 0 {
-        fs::remove_file(with_suffix(part, LENGTH)).or_else(not_found_is_fine)?;
-        fs::remove_file(part)?;
-        return Ok(None);
-    }
-    file.set_len(bytes)?;
-    file.sync_all()?;
-    finish(part, &path)?;
-    Ok(Some(path))
+    Ok(is_at(&file, &path)?.then_some(Orphan { path, file }))
 }
 
-fn seal(file: &File, bytes: u64, path: &Path) -> io::Result<()> {
-    file.set_len(bytes)?;
-    file.sync_all()?;
-    finish(&with_suffix(path, PART), path)
+impl Orphan {
+    /// The name of the file.
+    pub(super) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// Whether its first bytes are those that its writer has left.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn begins_with(&self, bytes: u64, hash: u64) -> io::Result<bool> {
+        let mut there = Xxh3::new();
+        let mut rest = (&*self.file).take(bytes);
+        let mut buffer = vec![0; CHECK_BYTES];
+        let mut read = 0;
+        loop {
+            match rest.read(&mut buffer)? {
+                0 => return Ok(read == bytes && there.digest() == hash),
+                more => {
+                    there.update(&buffer[..more]);
+                    read += more as u64;
+                }
+            }
+        }
+    }
+
+    /// Gives it a final name, after cutting it to so many bytes.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn complete(self, bytes: Option<u64>) -> io::Result<PathBuf> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let stem = self.name().strip_suffix(".csv.part").unwrap_or_default();
+        let mut paths = (1..=u32::MAX).map(|number| directory.join(numbered(stem, number)));
+        let path = paths.find(|path| !path.exists());
+        let path = path.ok_or_else(|| io::Error::other("every file name is in use"))?;
+        if let Some(bytes) = bytes {
+            self.file.set_len(bytes)?;
+        }
+        finish(&self.file, &self.path, &path)?;
+        Ok(path)
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn remove(self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
 }
 
-/// Gives a part its final name. Its length is removed last: a part without one would count as empty.
-fn finish(part: &Path, path: &Path) -> io::Result<()> {
+fn numbered(stem: &str, number: u32) -> String {
+    if number == 1 { format!("{stem}.csv") } else { format!("{stem}-{number}.csv") }
+}
+
+/// Gives a part its final name, once it is on the disk.
+fn finish(file: &File, part: &Path, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
     fs::rename(part, path)?;
-    fs::remove_file(with_suffix(part, LENGTH)).or_else(not_found_is_fine)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-}
-
-fn not_found_is_fine(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// Whether a path still leads to this file.
@@ -164,9 +230,9 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
+    name.push(PART);
     name.into()
 }
 
@@ -185,36 +251,48 @@ mod tests {
     fn a_file_gets_its_final_name_when_it_is_complete() {
         let directory = tempfile::tempdir().unwrap();
         let mut part = PartFile::create(directory.path(), "rows", b"h\n").unwrap();
-        part.append(b"1\n").unwrap();
-        assert_eq!(names(directory.path()), ["rows.csv.part", "rows.csv.part.length"]);
-        let path = part.seal().unwrap();
+        part.write(b"1\n").unwrap();
+        part.keep();
+        assert_eq!(names(directory.path()), [part.name()]);
+        let path = part.seal(4).unwrap().unwrap();
         assert_eq!(names(directory.path()), ["rows.csv"]);
         assert_eq!(fs::read(path).unwrap(), b"h\n1\n");
         let second = PartFile::create(directory.path(), "rows", b"h\n").unwrap();
-        assert_eq!(second.seal().unwrap(), directory.path().join("rows-2.csv"));
+        assert_eq!(second.seal(2).unwrap(), Some(directory.path().join("rows-2.csv")));
+        let third = PartFile::create(directory.path(), "rows", b"h\n").unwrap();
+        assert_eq!(third.seal(0).unwrap(), None);
+        assert_eq!(names(directory.path()), ["rows-2.csv", "rows.csv"]);
     }
 
     #[test]
-    fn what_a_killed_writer_left_is_cut_to_what_counts() {
+    fn rows_that_are_not_kept_make_way_for_others() {
         let directory = tempfile::tempdir().unwrap();
         let mut part = PartFile::create(directory.path(), "rows", b"h\n").unwrap();
-        part.append(b"1\n").unwrap();
-        assert!(seal_orphans(directory.path()).unwrap().is_empty(), "its writer lives");
-        // As if it had been killed between two writes.
-        part.file.write_all_at(b"2\nhalf a ro", 4).unwrap();
+        part.write(b"of another slave\n").unwrap();
+        let (bytes, hash) = part.write(b"1\n").unwrap();
+        part.keep();
+        assert!(orphans(directory.path()).unwrap().is_empty(), "its writer lives");
         drop(part);
-        let sealed = seal_orphans(directory.path()).unwrap();
-        assert_eq!(sealed, [directory.path().join("rows.csv")]);
-        assert_eq!(fs::read(&sealed[0]).unwrap(), b"h\n1\n");
+        let orphan = orphans(directory.path()).unwrap().pop().unwrap();
+        assert!(orphan.begins_with(bytes, hash).unwrap());
+        let path = orphan.complete(Some(bytes)).unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"h\n1\n");
         assert_eq!(names(directory.path()), ["rows.csv"]);
     }
 
     #[test]
-    fn a_part_in_which_nothing_counts_is_removed() {
+    fn a_part_that_was_edited_or_cut_short_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("rows.csv.part"), b"h").unwrap();
-        assert!(seal_orphans(directory.path()).unwrap().is_empty());
-        assert!(names(directory.path()).is_empty());
+        let mut part = PartFile::create(directory.path(), "rows", b"h\n").unwrap();
+        let (bytes, hash) = part.write(b"123\n").unwrap();
+        part.keep();
+        part.file.write_all_at(b"X", 3).unwrap();
+        part.file.set_len(3).unwrap();
+        assert!(part.write(b"4\n").unwrap_err().to_string().contains("cut short"));
+        part.file.set_len(6).unwrap();
+        drop(part);
+        let orphan = orphans(directory.path()).unwrap().pop().unwrap();
+        assert!(!orphan.begins_with(bytes, hash).unwrap());
     }
 
     #[test]
@@ -226,7 +304,8 @@ mod tests {
             FlockArg::LockExclusiveNonblock,
         )
         .unwrap();
-        assert_eq!(part.append(b"1\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
-        assert_eq!(part.bytes, 2);
+        part.bytes = 0;
+        assert_eq!(part.write(b"1\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(part.bytes, 0);
     }
 }

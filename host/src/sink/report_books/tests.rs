@@ -85,6 +85,7 @@ fn what_the_sink_refuses_is_rejected_and_what_is_there_is_done() {
     let all = [(7, 0, Done, "a\n"), (7, 1, Done, "b\n"), (7, 2, Retry, "busy"), (7, 3, Rejected, "bad")];
     let parcel = books.on_frame(said(7, true, &all, ""), &mut group);
     let fates = vec![Fate::Refused("too long".into()), Fate::Again, Fate::AlreadyThere, Fate::Failed];
+    assert_eq!(parcel.ended(&fates), EndedRecords { done: 1, rejected: 2 });
     let (all_done, outcomes) = shown(&settled(parcel, &group, &fates)[0]);
     assert!(!all_done);
     assert_eq!(outcomes[0], (0, Rejected, "too long".into()));
@@ -160,6 +161,8 @@ fn a_record_that_kills_its_worker_is_done_if_it_was_committed_before() {
     let parcel = books.on_frame(SlaveToMaster::SlotLost(lost.clone()).into(), &mut group);
     assert_eq!((group.entries[0].seq, group.entries[0].task), (41, EntryTask::LookUp));
     assert!(books.batches.is_empty());
+    assert_eq!(parcel.ended(&[Fate::AlreadyThere]), EndedRecords { done: 1, rejected: 0 });
+    assert_eq!(parcel.ended(&[Fate::Failed]), EndedRecords::default());
     let frames = settled(parcel, &group, &[Fate::AlreadyThere]);
     assert_eq!(shown(&frames[0]), (false, vec![(1, Done, String::new())]));
     assert_eq!(frames[1].head, SlaveToMaster::SlotLost(lost));

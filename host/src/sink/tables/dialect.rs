@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::database::{DatabaseError, Server};
 use crate::ids::RunId;
 use crate::sink::encoded::{Encoded, RowForm};
+use crate::sink::narrow::NarrowColumn;
 use crate::sink::pages::Pages;
 use crate::sink::shape::Shape;
 use crate::sink::url::TableName;
@@ -19,6 +20,15 @@ pub(crate) struct TableAddress {
     pub table: TableName,
     /// The columns of the task's rows.
     pub shape: Shape,
+}
+
+/// What is known of a table once it was opened.
+#[derive(Debug)]
+pub(crate) struct OpenedTable {
+    /// The ledger's name.
+    pub ledger: String,
+    /// The columns whose texts are shortened if they do not fit.
+    pub narrow: Vec<NarrowColumn>,
 }
 
 /// Why a server did not do what was asked of it.
@@ -54,12 +64,11 @@ pub(crate) trait TableDialect: Sized {
     /// Records whose rows go to the server at once, at most.
     const ENTRIES_AT_ONCE: usize;
 
-    /// Connects, makes the table and the ledger if they are not there, and checks the table. Also returns the
-    /// ledger's name.
+    /// Connects, makes the table and the ledger if they are not there, and checks the table.
     ///
     /// # Errors
     /// If the server or the table cannot be used.
-    async fn open(at: &TableAddress) -> Result<(Self, String), TableFailure<Self::Error>>;
+    async fn open(at: &TableAddress) -> Result<(Self, OpenedTable), TableFailure<Self::Error>>;
 
     /// Connects to a table that was opened before.
     ///

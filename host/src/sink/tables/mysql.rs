@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
-use super::dialect::{TableAddress, TableDialect, TableFailure};
+use super::dialect::{OpenedTable, TableAddress, TableDialect, TableFailure};
 use crate::database::{DatabaseError, Server, Trouble, mysql};
 use crate::ids::RunId;
 use crate::sink::encoded::Encoded;
@@ -59,11 +59,11 @@ impl TableDialect for MysqlTableConnection {
     // A refusal means that all of these are tried again in halves.
     const ENTRIES_AT_ONCE: usize = 4096;
 
-    async fn open(at: &TableAddress) -> Result<(Self, String), MysqlFailure> {
+    async fn open(at: &TableAddress) -> Result<(Self, OpenedTable), MysqlFailure> {
         let mut opened = Self::connect(at).await?;
-        table::make(&mut opened.connection, &at.table, &at.shape).await?;
+        let narrow = table::make(&mut opened.connection, &at.table, &at.shape).await?;
         let ledger = opened.ledger.make(&mut opened.connection).await?;
-        Ok((opened, ledger))
+        Ok((opened, OpenedTable { ledger, narrow }))
     }
 
     async fn connect(at: &TableAddress) -> Result<Self, MysqlFailure> {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio_postgres::{Error, Statement};
 
-use super::dialect::{TableAddress, TableDialect, TableFailure};
+use super::dialect::{OpenedTable, TableAddress, TableDialect, TableFailure};
 use crate::database::postgres::{self, PostgresConnection};
 use crate::database::{DatabaseError, Server};
 use crate::ids::RunId;
@@ -44,10 +44,10 @@ impl TableDialect for PostgresTableConnection {
     // COPY is one statement for any number of rows.
     const ENTRIES_AT_ONCE: usize = usize::MAX;
 
-    async fn open(at: &TableAddress) -> Result<(Self, String), PostgresFailure> {
+    async fn open(at: &TableAddress) -> Result<(Self, OpenedTable), PostgresFailure> {
         let mut connection = connect(&at.server).await?;
-        let ledger = table::make(&mut connection, &at.table, &at.shape).await?;
-        Ok((Self::prepare(connection, at).await?, ledger))
+        let opened = table::make(&mut connection, &at.table, &at.shape).await?;
+        Ok((Self::prepare(connection, at).await?, opened))
     }
 
     async fn connect(at: &TableAddress) -> Result<Self, PostgresFailure> {

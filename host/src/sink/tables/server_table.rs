@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bisection::Bisection;
-use super::dialect::{TableAddress, TableDialect, TableFailure};
+use super::dialect::{OpenedTable, TableAddress, TableDialect, TableFailure};
 use crate::database::{DatabaseError, Server, Trouble};
 use crate::ids::RunId;
 use crate::sink::blocking::Blocking;
@@ -13,6 +13,7 @@ use crate::sink::encoded::{Encoded, RowForm};
 use crate::sink::error::{OpenError, StoreError};
 use crate::sink::group::{Fate, Group};
 use crate::sink::judgement::Judgement;
+use crate::sink::narrow::{LongTexts, NarrowColumn, NarrowColumns};
 use crate::sink::pages::Pages;
 use crate::sink::shape::Shape;
 use crate::sink::url::TableName;
@@ -30,6 +31,8 @@ pub(crate) struct ServerTable<D> {
     /// Dropped after each failure: only the end of the connection makes certain what becomes of half a
     /// transaction.
     connection: Option<D>,
+    /// The columns whose texts are shortened if they do not fit.
+    narrow: NarrowColumns,
 }
 
 impl<D: TableDialect> ServerTable<D> {
@@ -37,12 +40,25 @@ impl<D: TableDialect> ServerTable<D> {
     ///
     /// # Errors
     /// If it cannot be used.
-    pub(crate) async fn open(server: &Server, table: &TableName, shape: Shape) -> Result<Self, OpenError> {
+    pub(crate) async fn open(
+        server: &Server,
+        table: &TableName,
+        shape: Shape,
+        overlong: LongTexts,
+    ) -> Result<Self, OpenError> {
         let at = TableAddress { server: server.clone(), table: table.clone(), shape };
         let opened = D::open(&at).await;
-        let (connection, ledger) = opened.map_err(|failure| open_error::<D>(server, failure))?;
+        let (connection, opened) = opened.map_err(|failure| open_error::<D>(server, failure))?;
+        let OpenedTable { ledger, narrow } = opened;
         let name = format!("the table {table} ({}, ledger {ledger})", D::NAME);
-        Ok(Self { at, name, connection: Some(connection) })
+        let narrow = NarrowColumns::new(if overlong == LongTexts::Shorten { narrow } else { Vec::new() });
+        for NarrowColumn { name, text_max, .. } in narrow.columns() {
+            tracing::info!(
+                "the column `{name}` of the table {table} holds {text_max}: longer texts are shortened; with \
+                 overlong=refuse in the sink's URL, their records fail"
+            );
+        }
+        Ok(Self { at, name, connection: Some(connection), narrow })
     }
 
     /// What masters are told.
@@ -75,18 +91,31 @@ impl<D: TableDialect> ServerTable<D> {
     }
 
     async fn try_commit(&mut self, group: &Arc<Group>) -> Result<Vec<Fate>, TableFailure<D::Error>> {
-        let shape = self.at.shape.clone();
+        let (shape, narrow) = (self.at.shape.clone(), self.narrow.clone());
         let connection = self.connected().await?;
         let mut pages = Pages::of(group.entries.iter().map(|entry| entry.seq));
         connection.begin(group.run, &mut pages).await?;
         let mut judgement = Judgement::new(group.clone(), pages);
-        let encoded = encode(group.clone(), judgement.to_insert(), shape, connection.form()).await;
+        let encoded = encode(group.clone(), judgement.to_insert(), shape, narrow, connection.form()).await;
         let refused = encoded.refused.iter().cloned();
         refused.for_each(|(index, message)| judgement.refuse(index, message));
         insert(connection, &encoded, &mut judgement).await?;
         let (fates, changed) = judgement.settle();
         connection.finish(group.run, &changed).await?;
+        let inserted = encoded.shortened.iter().filter(|(entry, _)| fates[*entry] == Fate::Committed);
+        for (_, place) in inserted {
+            if let Some(NarrowColumn { name, text_max, .. }) = self.narrow.note(*place) {
+                tracing::warn!("a text was shortened to {text_max} for the column `{name}`");
+            }
+        }
         Ok(fates)
+    }
+
+    /// At the end of a session: how many texts were shortened in it.
+    pub(crate) fn say_what_was_shortened(&mut self) {
+        for (name, texts) in self.narrow.take_counts() {
+            tracing::warn!("texts that were shortened for the column `{name}`: {texts}");
+        }
     }
 
     /// The connection; a new one if there is none.
@@ -112,9 +141,10 @@ async fn encode(
     group: Arc<Group>,
     indexes: Vec<usize>,
     shape: Shape,
+    narrow: NarrowColumns,
     form: impl RowForm + Send + 'static,
 ) -> Encoded {
-    Blocking::new(()).run(move |_| Encoded::new(&group, &indexes, &shape, &form)).await
+    Blocking::new(()).run(move |_| Encoded::new(&group, &indexes, &shape, &narrow, &form)).await
 }
 
 /// Inserts all rows but those that the server refuses.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::table_shape::{Names, check};
+use super::table_shape::{Names, check, not_a_table};
 use crate::ids::RunId;
 use crate::sink::error::{OpenError, StoreError};
 use crate::sink::group::{Fate, Group};
@@ -52,12 +52,15 @@ impl SqliteTable {
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let unfit = |message: String| OpenError::Unfit(format!("{}: {message}", path.display()));
+        if let Some(what) = table::other_than_table(&transaction, table).map_err(failed)? {
+            return Err(unfit(not_a_table(&table.to_string(), what)));
+        }
         let found = table::found_columns(&transaction, table).map_err(failed)?;
         if found.is_empty() {
             transaction.execute_batch(&table::create_table(table, &shape)).map_err(failed)?;
         } else {
-            check(&table.to_string(), &found, &shape, Names::AnyCase)
-                .map_err(|message| OpenError::Unfit(format!("{}: {message}", path.display())))?;
+            check(&table.to_string(), &found, &shape, Names::AnyCase).map_err(unfit)?;
         }
         let ledger = ledger::make(&transaction).map_err(failed)?;
         transaction.commit().map_err(failed)?;

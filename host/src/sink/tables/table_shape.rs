@@ -2,6 +2,7 @@
 //! file says what its types mean.
 
 use crate::plugin::{Column, Kind};
+use crate::sink::narrow::{NarrowColumn, TextMax};
 use crate::sink::shape::Shape;
 use crate::sink::url::quoted;
 
@@ -16,6 +17,17 @@ pub(crate) struct FoundColumn {
     pub takes: Vec<Kind>,
     /// Whether a row must have a value for it.
     pub is_needed: bool,
+    /// The longest text that it can hold, if it holds texts and they have a limit.
+    pub text_max: Option<TextMax>,
+    /// Whether it is in a key, where two texts that differ must not become the same.
+    pub is_key: bool,
+    /// Whether the database computes its values itself, and takes no others.
+    pub is_computed: bool,
+}
+
+/// Why a view, or something else that is no table, cannot be a sink.
+pub(crate) fn not_a_table(table: &str, what: &str) -> String {
+    format!("{table} is {what}, and not a table; name the table that its rows are in")
 }
 
 /// How the names of columns are compared.
@@ -27,15 +39,22 @@ pub(crate) enum Names {
     AnyCase,
 }
 
+impl Names {
+    /// Whether two names mean the same column.
+    fn are_same(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::Exact => one == other,
+            Self::AnyCase => one.eq_ignore_ascii_case(other),
+        }
+    }
+}
+
 /// Checks whether a table can take a task's rows.
 ///
 /// # Errors
 /// The first thing that is wrong, with the column's name.
 pub(crate) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Names) -> Result<(), String> {
-    let is_same = |one: &str, other: &str| match names {
-        Names::Exact => one == other,
-        Names::AnyCase => one.eq_ignore_ascii_case(other),
-    };
+    let is_same = |one: &str, other: &str| names.are_same(one, other);
     for column in &shape.columns {
         let (name, kind) = (&column.name, column.kind);
         let Some(there) = found.iter().find(|there| is_same(&there.name, name)) else {
@@ -44,6 +63,12 @@ pub(crate) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Na
                 kind.word()
             ));
         };
+        if there.is_computed {
+            return Err(format!(
+                "the database computes the column `{name}` of the table {table} itself, and the task writes it, too; \
+                 make it an ordinary column, or name another table"
+            ));
+        }
         if !there.takes.contains(&kind) {
             return Err(format!(
                 "the column `{name}` of the table {table} is {}, which does not fit what the task writes ({}); \
@@ -65,6 +90,17 @@ pub(crate) fn check(table: &str, found: &[FoundColumn], shape: &Shape, names: Na
     }
 }
 
+/// The columns whose texts are shortened if they do not fit: texts of the task that are in no key of the
+/// table.
+pub(crate) fn narrow_columns(found: &[FoundColumn], shape: &Shape, names: Names) -> Vec<NarrowColumn> {
+    let narrow = |(index, column): (usize, &Column)| {
+        let there = found.iter().find(|there| names.are_same(&there.name, &column.name))?;
+        let text_max = there.text_max.filter(|_| column.kind == Kind::Text && !there.is_key)?;
+        Some(NarrowColumn { index, name: column.name.clone(), text_max })
+    };
+    shape.columns.iter().enumerate().filter_map(narrow).collect()
+}
+
 /// The names of the task's columns, as SQL wants them.
 pub(crate) fn names(shape: &Shape, quote: char) -> String {
     let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name, quote)).collect();
@@ -82,7 +118,8 @@ mod tests {
     use super::*;
 
     fn found(name: &str, takes: &[Kind], is_needed: bool) -> FoundColumn {
-        FoundColumn { name: name.into(), declared: "integer".into(), takes: takes.to_vec(), is_needed }
+        let (name, declared, takes) = (name.into(), "integer".into(), takes.to_vec());
+        FoundColumn { name, declared, takes, is_needed, text_max: None, is_key: false, is_computed: false }
     }
 
     #[test]
@@ -101,8 +138,25 @@ mod tests {
             &[found("n", &[Kind::Bool], false)],
             "the column `n` of the table t is integer, which does not fit",
         );
+        says(&[FoundColumn { is_computed: true, ..good.clone() }], "the database computes the column `n`");
         says(&[good, found("more", &[], true)], "needs a value for its column `more`");
         let upper = [found("N", &[Kind::Int], false)];
         assert!(check(&upper, Names::Exact).is_err() && check(&upper, Names::AnyCase).is_ok());
+    }
+
+    #[test]
+    fn texts_are_shortened_for_narrow_columns_that_are_in_no_key() {
+        let text = |name: &str| Column { name: name.into(), kind: Kind::Text, nullable: true };
+        let number = Column { name: "n".into(), kind: Kind::Int, nullable: true };
+        let shape = Shape { columns: vec![text("key"), number, text("message"), text("wide")], raw: false };
+        let narrow = |name: &str, is_key| {
+            let text_max = Some(TextMax::Characters(100));
+            FoundColumn { text_max, is_key, ..found(name, &[Kind::Text], false) }
+        };
+        let there =
+            [narrow("key", true), narrow("n", false), narrow("Message", false), found("wide", &[], false)];
+        let column = NarrowColumn { index: 2, name: "message".into(), text_max: TextMax::Characters(100) };
+        assert_eq!(narrow_columns(&there, &shape, Names::AnyCase), [column]);
+        assert_eq!(narrow_columns(&there, &shape, Names::Exact), []);
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn start_pool(
         master: None,
         outbox: Outbox::default(),
         status,
-        counters: counters.clone(),
+        counters: sink.is_none().then(|| counters.clone()),
     };
     tasks.spawn(pool.work(actions, inbox, events));
     PoolHandle::new(commands, status_out, counters, sink)
@@ -109,10 +109,16 @@ struct Pool {
     master: Option<Master>,
     outbox: Outbox,
     status: watch::Sender<PoolStatus>,
-    counters: Arc<Counters>,
+    /// None if there is a sink: then what it makes of a report counts.
+    counters: Option<Arc<Counters>>,
 }
 
 impl Pool {
+    /// What counts the records of a report, if it goes to a master as it is.
+    fn counting(&self) -> Option<&Counters> {
+        self.counters.as_deref().filter(|_| self.master.is_some())
+    }
+
     async fn work(
         mut self,
         actions: Vec<PoolAction>,
@@ -205,12 +211,17 @@ impl Pool {
                 self.state.on_not_created(id, error.to_string(), now)
             }
             WorkerEvent::Done { done, table, body } => {
-                self.counters.count(&done, &table);
+                if let Some(counters) = self.counting() {
+                    counters.count(&done, &table);
+                }
                 self.state.on_done(id, &done, table, body, now)
             }
             WorkerEvent::Fatal { message } => self.state.on_fatal(message),
             WorkerEvent::Lost(lost) => {
                 self.workers.remove(&id);
+                if let (Some(counters), Some((_, table, _))) = (self.counting(), &lost.remains) {
+                    counters.count_table(table);
+                }
                 if self.config.logs_losses && !lost.was_expected {
                     tracing::warn!(slot = %id.slot, "a worker was lost: {}", lost.message);
                 }

@@ -36,7 +36,7 @@ fn slow(count: usize) -> String {
 #[test]
 fn slaves_that_are_killed_at_any_moment_leave_every_row_once() {
     let grid = Grid::new();
-    for (seed, place) in place::all(&grid).iter().enumerate() {
+    for (seed, place) in place::with_files(&grid).iter().enumerate() {
         let start = || Slave::start(sinking(&grid, place, "hostile"));
         let mut slaves = [start(), start()];
         let mut master = grid.master().args("--reallocate-every 200ms --wait-nodes 30s").start();
@@ -61,7 +61,7 @@ fn slaves_that_are_killed_at_any_moment_leave_every_row_once() {
 #[test]
 fn rows_whose_acknowledgement_was_lost_are_not_inserted_again() {
     let grid = Grid::new();
-    for place in place::all(&grid) {
+    for place in place::with_files(&grid) {
         let gate = format!("lost-{}", place.name());
         let noting = || sinking(&grid, &place, "hostile").task_arg("side-log", grid.path("log"));
         let (first, proxy) = behind_proxy(noting());
@@ -87,7 +87,7 @@ fn rows_whose_acknowledgement_was_lost_are_not_inserted_again() {
 #[test]
 fn sums_whose_acknowledgement_was_lost_are_not_added_again() {
     let grid = Grid::new();
-    for place in place::all(&grid) {
+    for place in place::with_files(&grid) {
         let (first, proxy) = behind_proxy(sinking(&grid, &place, "word-count").args("-m 1"));
         let mut master = grid.master().args("--reallocate-every 200ms --wait-nodes 30s").start();
         master.wait_for_stderr("rows go to");
@@ -102,15 +102,15 @@ fn sums_whose_acknowledgement_was_lost_are_not_added_again() {
         master.write("word\n".repeat(990));
         master.finish().expect(0).expect_counts(1000, 1000, 0);
         second.wait_for_stderr(REPEATED);
-        let sum = place.text("SELECT sum(count) FROM found WHERE word = 'word'");
-        assert_eq!(sum, "1000", "{}", place.name());
+        place.wait_for_complete_files("found");
+        assert_eq!(place.sum("found", "count"), 1000, "{}", place.name());
     }
 }
 
 #[test]
 fn a_slave_that_was_stopped_and_commits_late_adds_nothing() {
     let grid = Grid::new();
-    for place in place::all(&grid) {
+    for place in place::with_files(&grid) {
         let gate = format!("gate-{}", place.name());
         let noting = || sinking(&grid, &place, "hostile").task_arg("side-log", grid.path("log")).args("-m 1");
         let (first, proxy) = behind_proxy(noting());
@@ -142,7 +142,7 @@ fn a_run_that_is_killed_again_and_again_and_goes_on_leaves_every_row_once() {
     let grid = Grid::new();
     let input = slow(4000);
     grid.write("input", &input);
-    for (seed, place) in place::all(&grid).iter().enumerate() {
+    for (seed, place) in place::with_files(&grid).iter().enumerate() {
         let name = place.name();
         let files = format!("-o out-{name} --failed failed-{name} --journal journal-{name} input");
         let start = || grid.run("hostile").arg("--sink").arg(place.sink("found")).args(&files).start();
@@ -170,7 +170,7 @@ fn a_master_that_is_killed_and_goes_on_finds_what_its_slaves_have_committed() {
     let grid = Grid::new();
     let input = slow(4000);
     grid.write("input", &input);
-    for (seed, place) in place::all(&grid).iter().enumerate() {
+    for (seed, place) in place::with_files(&grid).iter().enumerate() {
         let name = place.name();
         let slaves = [0, 1].map(|_| Slave::start(sinking(&grid, place, "hostile")));
         let files = format!("-o out-{name} --journal journal-{name} --wait-nodes 30s input");
@@ -194,7 +194,7 @@ fn a_master_that_is_killed_and_goes_on_finds_what_its_slaves_have_committed() {
 #[test]
 fn a_run_that_is_ended_before_it_has_read_anything_is_not_over() {
     let grid = Grid::new();
-    for place in place::all(&grid) {
+    for place in place::with_files(&grid) {
         let name = place.name();
         let slave = Slave::start(sinking(&grid, &place, "echo"));
         let files = format!("-o out-{name} --journal journal-{name}");

@@ -49,6 +49,46 @@ fn a_table_of_another_shape_is_refused_with_the_column_s_name() {
 }
 
 #[test]
+fn a_view_is_refused() {
+    let grid = Grid::new();
+    for place in place::all(&grid) {
+        place.run("CREATE TABLE behind (line VARCHAR(20))");
+        place.run("CREATE VIEW seen AS SELECT line FROM behind");
+        let error = refused(grid.run("echo").arg("--sink").arg(place.sink("seen")), 2);
+        assert!(error.contains("seen is a view, and not a table; name the table that"), "{error}");
+        if place.name() == "postgres" {
+            place.run("CREATE MATERIALIZED VIEW kept AS SELECT line FROM behind");
+            place.run("CREATE UNLOGGED TABLE light (line text)");
+            place.run("CREATE TABLE parted (line text) PARTITION BY HASH (line)");
+            place.run("CREATE TABLE only_part PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0)");
+            let error = refused(grid.run("echo").arg("--sink").arg(place.sink("kept")), 2);
+            assert!(error.contains("kept is a materialized view"), "{error}");
+            let error = refused(grid.run("echo").arg("--sink").arg(place.sink("light")), 2);
+            assert!(error.contains("the table light is unlogged"), "{error}");
+            grid.run("echo").arg("--sink").arg(place.sink("parted")).input("a\n").finish().expect(0);
+            assert_eq!(place.count("parted"), 1);
+        }
+    }
+}
+
+#[test]
+fn a_column_that_the_database_computes_is_refused_if_the_task_writes_it() {
+    let grid = Grid::new();
+    for place in place::all(&grid) {
+        let text = if place.name() == "postgres" { "text" } else { "VARCHAR(20)" };
+        place.run(&format!(
+            "CREATE TABLE computed (address {text}, domain {text} GENERATED ALWAYS AS (substr(address, 3)) STORED)"
+        ));
+        let error = refused(grid.run("email-domain").arg("--sink").arg(place.sink("computed")), 2);
+        assert!(error.contains("the database computes the column `domain` of the table computed"), "{error}");
+        // A task that does not write it may use the table.
+        place.run("CREATE TABLE fine (line VARCHAR(20), more INTEGER GENERATED ALWAYS AS (1 + 1) STORED)");
+        grid.run("echo").arg("--sink").arg(place.sink("fine")).input("a\n").finish().expect(0);
+        assert_eq!(place.text("SELECT more FROM fine"), "2");
+    }
+}
+
+#[test]
 fn a_table_without_transactions_is_refused() {
     let grid = Grid::new();
     for place in place::all(&grid).iter().filter(|place| place.name() == "mysql") {

@@ -45,10 +45,10 @@ impl TableDialect for Scripted {
     const NAME: &'static str = "Scripted";
     const ENTRIES_AT_ONCE: usize = 3;
 
-    async fn open(at: &TableAddress) -> Result<(Self, String), TableFailure<ScriptedError>> {
+    async fn open(at: &TableAddress) -> Result<(Self, OpenedTable), TableFailure<ScriptedError>> {
         match at.table.table.as_str() {
             "unfit" => Err(TableFailure::Unfit("it has no column `a`".to_owned())),
-            _ => Ok((Self::default(), "f00".to_owned())),
+            _ => Ok((Self::default(), OpenedTable { ledger: "f00".to_owned(), narrow: Vec::new() })),
         }
     }
 
@@ -107,7 +107,7 @@ async fn open(table: &str) -> Result<ServerTable<Scripted>, OpenError> {
     let server = Server::from_url("postgres://h/d").expect("it is a server").unwrap();
     let columns = vec![Column { name: "a".into(), kind: Kind::Text, nullable: true }];
     let table = TableName { schema: None, table: table.to_owned() };
-    ServerTable::open(&server, &table, Shape { columns, raw: true }).await
+    ServerTable::open(&server, &table, Shape { columns, raw: true }, LongTexts::Shorten).await
 }
 
 /// A record for each row.

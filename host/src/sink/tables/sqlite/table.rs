@@ -1,6 +1,6 @@
 //! The table in a SQLite file: how it is made, and what it can hold.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::plugin::Kind;
 use crate::sink::shape::Shape;
@@ -24,6 +24,22 @@ pub(super) fn insert_statement(table: &TableName, shape: &Shape) -> String {
     format!("INSERT INTO {} ({}) VALUES ({})", table.quoted('"'), names(shape, '"'), marks.join(", "))
 }
 
+/// What there is under a table's name, if it is not a table.
+pub(super) fn other_than_table(
+    connection: &Connection,
+    table: &TableName,
+) -> rusqlite::Result<Option<&'static str>> {
+    let sql = "SELECT type FROM pragma_table_list WHERE schema = ?1 AND name = ?2 COLLATE NOCASE";
+    let schema = table.schema.as_deref().unwrap_or("main");
+    let kind: Option<String> =
+        connection.query_row(sql, [schema, &table.table], |row| row.get(0)).optional()?;
+    Ok(match kind.as_deref() {
+        Some("view") => Some("a view"),
+        Some("shadow") => Some("a part of a virtual table"),
+        _ => None,
+    })
+}
+
 /// The columns of a table; empty if there is no such table.
 pub(super) fn found_columns(
     connection: &Connection,
@@ -40,9 +56,13 @@ pub(super) fn found_columns(
         let is_row_number = key == 1 && declared.eq_ignore_ascii_case("integer");
         Ok(FoundColumn {
             name: row.get(0)?,
-            takes: if hidden == 0 { takes(&declared) } else { Vec::new() },
+            takes: takes(&declared),
             declared: if declared.is_empty() { "without a type".to_owned() } else { declared },
             is_needed: not_null && !has_default && !is_row_number && hidden == 0,
+            // Declared lengths mean nothing to SQLite.
+            text_max: None,
+            is_key: key > 0,
+            is_computed: hidden != 0,
         })
     })?;
     rows.collect()
