@@ -45,7 +45,10 @@ async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
             let nodes = serde_json::to_string_pretty(&registry.list().await?)?;
             stdout::print(&(nodes + "\n"))
         }
-        NodeVerb::List { json: false } => stdout::print(&table(&registry.list().await?, registry.now())),
+        NodeVerb::List { json: false } => {
+            let listing = registry.listing().await?;
+            stdout::print(&table(&listing.nodes, listing.now))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::backend_error::BackendError;
 use super::clock::{seconds_after, seconds_before};
 use super::error::RegistryError;
 use super::node::{Node, NodeKey, NodeState, oldest_sign_of_life};
-use super::request::{Answer, Change, Request, Wish};
+use super::request::{Answer, Change, Listing, Request, Wish};
 use super::reservation::Reservation;
 use super::schema::NODES;
 use super::session::{Dialect, SqlSession};
@@ -36,7 +36,9 @@ pub(super) async fn perform(
     now: i64,
 ) -> Result<Answer, RegistryError> {
     let nodes = match request {
-        Request::List => list(session).await?,
+        Request::List => {
+            return Ok(Answer::Listing(Listing { nodes: list(session).await?, now }));
+        }
         Request::Find(key) => find(session, key).await?,
         Request::Change { key, change } => change_one(session, key, change, now).await?,
         Request::Prune { silent_for } => prune(session, *silent_for, now).await?,

@@ -31,10 +31,9 @@ pub(super) trait SqlSession: Send + Sized {
         values: &[Value],
     ) -> impl Future<Output = Result<u64, BackendError>> + Send;
 
-    /// Begins a transaction.
-    fn begin(&mut self, _access: Access) -> impl Future<Output = Result<(), BackendError>> + Send {
-        self.say("BEGIN")
-    }
+    /// Begins a transaction, and says at what time by the database's clock, in unix seconds. That takes one
+    /// round trip.
+    fn begin(&mut self, access: Access) -> impl Future<Output = Result<i64, BackendError>> + Send;
 
     /// Ends it.
     fn end(&mut self, end: End) -> impl Future<Output = Result<(), BackendError>> + Send {

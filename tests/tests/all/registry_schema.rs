@@ -288,7 +288,7 @@ fn rows_read(engine: Engine, database: &TestDatabase<'_>) -> u64 {
 fn masters_find_free_nodes_among_ten_thousand_without_reading_all() {
     on_each(async |engine, database| {
         let registry = open(database).await.unwrap();
-        let now = registry.now();
+        let now = registry.listing().await.unwrap().now;
         let values = format!("'n', 'enabled', {now} - n % 1000, {now}, 'echo'");
         let series = match engine {
             Engine::Postgres => "generate_series(1, 10000) AS s (n)".to_owned(),

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 
 use super::sqlite_error::SqliteError;
 use crate::registry::backend_error::BackendError;
+use crate::registry::clock;
 use crate::registry::session::{Access, Dialect, End, FoundTable, SqlSession};
 use crate::registry::value::{Row, Value};
 
@@ -139,12 +140,13 @@ impl SqlSession for SqliteSession {
 
     /// A transaction that writes takes the lock before it reads anything, so that what was read is still true
     /// when it is written, and a busy file is waited for instead of failing halfway.
-    async fn begin(&mut self, access: Access) -> Result<(), BackendError> {
+    async fn begin(&mut self, access: Access) -> Result<i64, BackendError> {
         self.say(match access {
             Access::Read => "BEGIN",
             Access::Write => "BEGIN IMMEDIATE",
         })
-        .await
+        .await?;
+        Ok(clock::of_this_machine())
     }
 
     /// Some failures end a transaction in SQLite itself, and on a busy file it has not even begun.
@@ -177,7 +179,7 @@ impl SqlSession for SqliteSession {
     }
 
     async fn begin_migration(&mut self) -> Result<(), BackendError> {
-        self.begin(Access::Write).await
+        self.begin(Access::Write).await.map(drop)
     }
 
     async fn end_migration(&mut self) -> Result<(), BackendError> {

@@ -307,11 +307,11 @@ fn say(backend: &mut FileBackend, sql: &str) {
 
 async fn announce(backend: &mut FileBackend, announcement: Announcement) -> Result<Answer, RegistryError> {
     let (key, change) = (announcement.key.clone(), Change::Announce(announcement));
-    backend.perform(Request::Change { key, change }, 1_203_355_700).await
+    backend.perform(Request::Change { key, change }, &Clock::manual(1_203_355_700)).await
 }
 
 async fn list(backend: &mut FileBackend) -> Result<Vec<Node>, RegistryError> {
-    Ok(backend.perform(Request::List, 1_203_355_700).await?.nodes())
+    Ok(backend.perform(Request::List, &Clock::manual(1_203_355_700)).await?.nodes())
 }
 
 #[tokio::test]
