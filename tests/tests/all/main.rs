@@ -6,6 +6,7 @@ mod corpus;
 mod database_connections;
 mod database_servers;
 mod grid;
+mod guide;
 mod hygiene;
 mod journal;
 mod line_protocol;
