@@ -85,7 +85,7 @@ impl SqliteFile {
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(|source| SqliteError::CannotCreateDirectory { directory: directory.to_owned(), source })
+            .map_err(|cause| SqliteError::CannotCreateDirectory { directory: directory.to_owned(), cause })
     }
 
     fn in_words(&self, error: rusqlite::Error) -> SqliteError {
