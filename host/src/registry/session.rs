@@ -119,6 +119,7 @@ pub(super) struct FoundTable {
     pub columns: Vec<String>,
     /// Whether it has its index.
     pub has_index: bool,
-    /// Whether its changes can be rolled back: an old table of MySQL can be in MyISAM.
-    pub has_transactions: bool,
+    /// The storage engine of a table of MySQL, if its changes cannot be rolled back: an old one can be in
+    /// MyISAM.
+    pub without_transactions: Option<String>,
 }

@@ -21,6 +21,7 @@ mod pages;
 mod partition;
 mod peers;
 mod perl_clients;
+mod perl_slaves;
 mod poison;
 mod registry;
 mod registry_contract;

@@ -126,7 +126,7 @@ impl SqlSession for MysqlSession {
         Ok(FoundTable {
             columns: columns.iter().filter_map(|row| row[0].owned()).collect(),
             has_index: !index.is_empty(),
-            has_transactions: engine.is_empty(),
+            without_transactions: engine.first().and_then(|row| row[0].owned()),
         })
     }
 

@@ -107,7 +107,7 @@ impl SqlSession for PostgresSession {
         Ok(FoundTable {
             columns: columns.iter().filter_map(|row| row[0].owned()).collect(),
             has_index: !index.is_empty(),
-            has_transactions: true,
+            without_transactions: None,
         })
     }
 
