@@ -48,8 +48,8 @@ pub mod record {
 pub mod registry {
     //! The table of nodes.
     pub use crate::registry::{
-        Announcement, BackendError, Clock, GIVEN_UP_REST, Node, NodeKey, NodeState, Registry, RegistryError,
-        RegistryUrl, Reservation, SILENCE, Stats,
+        Announcement, BackendError, Clock, GIVEN_UP_REST, Listing, Node, NodeKey, NodeState, Registry,
+        RegistryError, RegistryUrl, Reservation, SILENCE, Stats,
     };
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::config::{NodeManagerConfig, NodeVerb};
 use crate::exit_code::{ExitStatus, UsageError};
-use crate::registry::{Node, NodeKey, NodeState, Registry};
+use crate::registry::{Listing, Node, NodeKey, NodeState, Registry};
 use crate::wire::{self, MasterToSlave};
 use crate::{runtime, stderr, stdout};
 
@@ -45,7 +45,10 @@ async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
             let nodes = serde_json::to_string_pretty(&registry.list().await?)?;
             stdout::print(&(nodes + "\n"))
         }
-        NodeVerb::List { json: false } => stdout::print(&table(&registry.list().await?, registry.now())),
+        NodeVerb::List { json: false } => {
+            let listing = registry.listing().await?;
+            stdout::print(&table(&listing.nodes, listing.now))
+        }
     }
 }
 
@@ -54,11 +57,34 @@ fn say(node: &Node) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
+fn say_ended(key: &NodeKey) -> anyhow::Result<ExitStatus> {
+    stderr::say_last(format_args!("{key} has ended"));
+    Ok(ExitStatus::Done)
+}
+
 /// Asks a slave to end, and waits until it has ended.
 async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitStatus> {
-    let Some(node) = registry.find(key).await? else {
+    let Listing { nodes, now } = registry.listing().await?;
+    let Some(node) = nodes.into_iter().find(|node| node.key == *key) else {
         bail!("there is no node {key}; `simplegrid node-manager list` shows all");
     };
+    if node.is_of_net_simplegrid() {
+        bail!(
+            "the row of {key} belongs to a slave of Net::SimpleGrid, which would take our request for a record; end it \
+             with the signal INT, or with the line `:done=0` to its port"
+        );
+    }
+    if node.has_ended() {
+        return say_ended(key);
+    }
+    if node.is_silent(now) {
+        let seconds = now - node.last_seen.unwrap_or(now);
+        let pid = node.pid.map_or_else(String::new, |pid| format!(" {pid}"));
+        bail!(
+            "the slave of {key} has said nothing for {seconds} s: its process{pid} is gone or stopped, and another \
+             program may have its port; end the process on its machine, and `disable` the row"
+        );
+    }
     wire::tell(&node.address(), MasterToSlave::Shutdown).await?;
     let deadline = Instant::now() + END_MAX;
     while Instant::now() < deadline {
@@ -66,10 +92,7 @@ async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitSta
             Some(node) if node.pid.is_some() || node.state != NodeState::Disabled => {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            _ => {
-                stderr::say_last(format_args!("{key} has ended"));
-                return Ok(ExitStatus::Done);
-            }
+            _ => return say_ended(key),
         }
     }
     bail!(

@@ -5,6 +5,7 @@
 //! [`Finished`] one that has ended.
 
 pub mod bench;
+mod c_library;
 mod call;
 mod certificates;
 mod database_server;
@@ -26,6 +27,7 @@ mod throwaway;
 pub mod torture;
 pub mod wait;
 
+pub use c_library::c_library;
 pub use call::{Call, Finished};
 pub use certificates::Certificates;
 pub use database_server::{DatabaseServer, Engine, Rows, TestDatabase};

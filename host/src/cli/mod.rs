@@ -24,6 +24,7 @@ pub(crate) use registry::RegistryFlags;
 pub(crate) use run::{RunArgs, RunFlags};
 pub(crate) use sink::SinkFlags;
 pub(crate) use slave::SlaveArgs;
+pub(crate) use spelling::suggest_shown_names;
 pub(crate) use task::{LoadingFlags, TaskArgs, TaskLanguage, TaskVerb};
 pub(crate) use value::{InputFormat, Pair, Progress, Scheduler};
 pub(crate) use worker_limits::WorkerLimitFlags;

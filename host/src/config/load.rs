@@ -37,7 +37,9 @@ pub(crate) fn load(
     let file = if needs_file(name) { user_file(&glimpse, &root, environment)? } else { None };
     let files: Vec<&ConfigFile> = file.iter().chain([&defaults]).collect();
     let (root, mut settings) = with_layers(root, name, &files, environment)?;
-    let matches = root.try_get_matches_from(&words)?;
+    let all = root.clone();
+    let parsed = root.try_get_matches_from(&words);
+    let matches = parsed.map_err(|error| cli::suggest_shown_names(error, &all))?;
     if let Some((_, matches)) = matches.subcommand() {
         settings.overridden_by(matches);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::given::Given;
+use super::manager_args;
 use super::registry::RegistryChoice;
 use super::run::RunSettings;
 use crate::cli::{MasterArgs, Pair};
@@ -25,6 +26,8 @@ pub(crate) struct MasterConfig {
     pub harvest: Option<String>,
     /// Where the registry is.
     pub registry: RegistryChoice,
+    /// The name of this machine, with the manager argument `domain`.
+    pub hostname: String,
     /// How long to wait for the first slave.
     pub wait_nodes: Duration,
     /// How often to look for more slaves.
@@ -45,6 +48,7 @@ impl MasterConfig {
             shutdown_slaves: args.shutdown_slaves,
             init_commands,
             harvest,
+            hostname: manager_args::qualified(&given.environment.host_name, &args.registry.manager_arg),
             registry: RegistryChoice::new(&args.registry, &given.settings)?,
             wait_nodes: args.wait_nodes,
             reallocate_every: args.reallocate_every,

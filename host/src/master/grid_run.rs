@@ -32,7 +32,7 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
         registry = Registry::open(&url) => registry?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
-    let reservation = Reservation::new(&run_id());
+    let reservation = Reservation::new(&config.hostname, &run_id());
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     let (leave, enough) = oneshot::channel();
     let keeper = NodeKeeper {

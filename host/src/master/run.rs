@@ -51,6 +51,9 @@ pub(crate) struct OpenedRun {
 /// If one of them cannot be used.
 pub(crate) fn open_run(settings: &RunSettings, task: Option<&TaskIdentity>) -> anyhow::Result<OpenedRun> {
     let inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
+    if settings.format != InputFormat::Nul {
+        inputs.iter().try_for_each(InputSource::expect_uncompressed).map_err(UsageError::mark)?;
+    }
     let journal = open_journal(settings, &inputs, task)?;
     let id = match &journal {
         Some(journal) => journal.file.run(),

@@ -44,10 +44,10 @@ fn check_bytes(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |source: std::io::Error| match source.kind() {
+    let unreadable = |cause: std::io::Error| match cause.kind() {
         ErrorKind::NotFound => LoadError::Missing { path: path.to_owned() },
         ErrorKind::IsADirectory => LoadError::Directory { path: path.to_owned() },
-        _ => LoadError::Unreadable { path: path.to_owned(), source },
+        _ => LoadError::Unreadable { path: path.to_owned(), cause },
     };
     let mut file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_dir() {

@@ -30,12 +30,12 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// A file that cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
         /// The path.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file that is not a library.
     #[error("{} is not a shared library: it is {what}", path.display())]

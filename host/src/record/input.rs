@@ -6,12 +6,14 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::compression::{BEGINNING_BYTES_MAX, Compression};
 
 /// Bytes that we ask the kernel to hold for a pipe on our behalf: the most that Linux grants an ordinary
 /// user.
@@ -48,6 +50,14 @@ pub(crate) enum ReadError {
         input: InputName,
         /// What the system said.
         source: io::Error,
+    },
+    /// Its bytes would be taken for records, and are not.
+    #[error("read {input}: it is compressed with {compression}; unpack it on the way in: `{}`", advice(.input, *.compression))]
+    Compressed {
+        /// Which input.
+        input: InputName,
+        /// How it is compressed.
+        compression: Compression,
     },
 }
 
@@ -117,6 +127,29 @@ impl InputSource {
             inputs.push(input);
         }
         Ok(inputs)
+    }
+
+    /// Refuses a compressed file before a run begins. Of a pipe, the reader learns it later, and so it does
+    /// of a file that it opens only in its turn.
+    ///
+    /// # Errors
+    /// If it is compressed, or cannot be read.
+    pub(crate) fn expect_uncompressed(&self) -> Result<(), ReadError> {
+        let (Some(file), Some(stamp), Some(left)) = (&self.file, self.stamp, self.bytes_left) else {
+            return Ok(());
+        };
+        let mut beginning = [0; BEGINNING_BYTES_MAX];
+        let read = file.read_at(&mut beginning, stamp.bytes.saturating_sub(left));
+        let bytes = read.map_err(|source| self.name.read_error(source))?;
+        match Compression::of(&beginning[..bytes]) {
+            Some(compression) => Err(self.compressed(compression)),
+            None => Ok(()),
+        }
+    }
+
+    /// What is wrong with this input if it is compressed.
+    pub(super) fn compressed(&self, compression: Compression) -> ReadError {
+        ReadError::Compressed { input: self.name.clone(), compression }
     }
 
     /// The program's standard input, from where it stands.
@@ -207,6 +240,15 @@ impl InputSource {
             self.file = Some(open_file(path)?);
         }
         Ok(self.file.as_mut().expect("it was opened above"))
+    }
+}
+
+/// The command that has the records of a compressed input.
+fn advice(input: &InputName, compression: Compression) -> String {
+    let unpacker = compression.unpacker();
+    match input {
+        InputName::Stdin => format!("… | {unpacker} | simplegrid …"),
+        InputName::File(path) => format!("{unpacker} {} | simplegrid …", path.display()),
     }
 }
 

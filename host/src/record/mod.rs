@@ -3,10 +3,12 @@
 //! In reading order: `format` (what a record is), `ends` (the table that says where records end), `records`
 //! (many in one buffer), `raw_records` (the same, as a peer sent them), `cutter` (finds the ends), `block` (a
 //! buffer that fills and is handed on in blocks), `failed_lines` (records in lines of a failed-records file),
-//! `input` (files and standard input), `reader` (the thread that joins them).
+//! `compression` (what is not a text at all), `input` (files and standard input), `reader` (the thread that
+//! joins them).
 
 #[doc(hidden)]
 pub(crate) mod block;
+mod compression;
 mod cutter;
 mod ends;
 mod failed_lines;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::block::{Block, Piece};
+use super::compression::Beginning;
 use super::failed_lines::{Decoded, FailedLines, Unusable};
 use super::format::Format;
 use super::input::{InputSource, ReadError, Readiness};
@@ -115,6 +116,7 @@ fn start_with(
     let work = ReaderThread {
         block: Block::new(format, record_bytes_max, limits.block_bytes),
         failed_lines,
+        is_text: format.is_text(),
         bytes_in_later_inputs: None,
         sender,
         stopped,
@@ -162,6 +164,8 @@ struct ReaderThread {
     block: Block,
     /// Set if the input is lines that hold the records meant.
     failed_lines: Option<FailedLines>,
+    /// Whether compressed bytes would be taken for lines.
+    is_text: bool,
     bytes_in_later_inputs: Option<u64>,
     sender: mpsc::Sender<Input>,
     stopped: PipeReader,
@@ -204,12 +208,20 @@ impl ReaderThread {
     }
 
     fn read_one(&mut self, mut input: InputSource) -> Result<(), Halt> {
+        let mut beginning = Beginning::default();
         loop {
             self.wait_for(&input)?;
-            match input.read(self.block.room())? {
+            let room = self.block.room();
+            match input.read(room)? {
                 None => {}
                 Some(0) => break,
-                Some(bytes) => self.block.on_read(bytes),
+                Some(bytes) => {
+                    let compression = self.is_text.then(|| beginning.look_at(&room[..bytes])).flatten();
+                    if let Some(compression) = compression {
+                        return Err(input.compressed(compression).into());
+                    }
+                    self.block.on_read(bytes);
+                }
             }
             if self.block.is_full() {
                 self.hand_on(input.bytes_left())?;
@@ -359,6 +371,30 @@ mod tests {
         let expected = [&b"a\r\n"[..], b"\"b\n\"\"\nc\",d\r\n", b"\n", b"e\"f\n"];
         assert_eq!(all(reader).await, expected.repeat(20));
         writer.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_compressed_pipe_is_refused_though_its_bytes_come_one_at_a_time() {
+        for (format, expected) in [
+            (Format::Lines, &b"[failed to read standard input: it is compressed with gzip; unpack it on the way in: `\xe2\x80\xa6 | zcat | simplegrid \xe2\x80\xa6`]"[..]),
+            // Whatever is between zero bytes is somebody's record.
+            (Format::Nul, b"\x1f\x8b\x08\0"),
+        ] {
+            let (mut pipe, reader) = start_pipe(format, ReadLimits::default());
+            let writer = std::thread::spawn(move || {
+                b"\x1f\x8b\x08\0".iter().for_each(|byte| drop(pipe.write_all(&[*byte])));
+            });
+            assert_eq!(all(reader).await, [expected]);
+            writer.join().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_compressed_file_is_refused_and_the_records_before_it_are_handed_on() {
+        let (_directory, paths) = files(&[b"a\n\x1f\x8b\x08\n", b"BZh91AY&SY\n"]);
+        let all = all(start_files(&paths, ReadLimits::default())).await;
+        assert_eq!(all[..2], [&b"a\n"[..], b"\x1f\x8b\x08\n"]);
+        assert!(all[2].ends_with(b"file001 | simplegrid \xe2\x80\xa6`]"), "{all:?}");
     }
 
     #[tokio::test]

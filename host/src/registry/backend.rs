@@ -6,6 +6,7 @@ mod server;
 use file::FileBackend;
 use server::ServerBackend;
 
+use super::clock::Clock;
 use super::dialects::mysql::MysqlSession;
 use super::dialects::postgres::PostgresSession;
 use super::error::RegistryError;
@@ -35,12 +36,12 @@ impl Backend {
         })
     }
 
-    /// Carries out what was asked at `now`, in unix seconds.
-    pub(super) async fn perform(&mut self, request: Request, now: i64) -> Result<Answer, RegistryError> {
+    /// Carries out what was asked.
+    pub(super) async fn perform(&mut self, request: Request, clock: &Clock) -> Result<Answer, RegistryError> {
         match self {
-            Self::Sqlite(file) => file.perform(request, now).await,
-            Self::Postgres(server) => server.perform(&request, now).await,
-            Self::Mysql(server) => server.perform(&request, now).await,
+            Self::Sqlite(file) => file.perform(request, clock).await,
+            Self::Postgres(server) => server.perform(&request, clock).await,
+            Self::Mysql(server) => server.perform(&request, clock).await,
         }
     }
 }

@@ -55,6 +55,21 @@ pub enum BackendError {
         column: &'static str,
     },
 
+    /// There is a table of ours, or of Net::SimpleGrid, in which nothing can be rolled back. It is not ours
+    /// to turn it into another: other programs use it, and it stands still meanwhile.
+    #[error(
+        "the table `{table}` in {place} is a {engine} table, in which two masters could get one slave; turn it into an \
+         InnoDB table first: `ALTER TABLE {table} ENGINE = InnoDB` (Net::SimpleGrid's programs can go on using it)"
+    )]
+    NoTransactions {
+        /// The server.
+        place: String,
+        /// The table.
+        table: &'static str,
+        /// Its storage engine.
+        engine: String,
+    },
+
     /// A table is missing or old, and this user may not change that.
     #[error(
         "the tables of the registry {place} must be made or brought up to date first, which this user may not do \

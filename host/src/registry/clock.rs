@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The source of every time that the registry writes or compares: unix seconds.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
-    /// The machine's clock. Machines that share a registry are expected to agree to within a few seconds.
+    /// The clock of the database, the same for all who share it, whatever their own clocks say.
     #[default]
-    System,
+    OfTheDatabase,
     /// A clock that moves only when a test advances it, so that tests of leases need not wait.
     Manual(Arc<AtomicI64>),
 }
@@ -21,13 +21,10 @@ impl Clock {
         Self::Manual(Arc::new(AtomicI64::new(unix_seconds)))
     }
 
-    /// The time now, in unix seconds.
-    pub fn now(&self) -> i64 {
+    /// The time now, in unix seconds, if the database says that it is `of_the_database`.
+    pub(super) fn now(&self, of_the_database: i64) -> i64 {
         match self {
-            Self::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                saturating_seconds(since)
-            }
+            Self::OfTheDatabase => of_the_database,
             Self::Manual(seconds) => seconds.load(Ordering::SeqCst),
         }
     }
@@ -35,15 +32,20 @@ impl Clock {
     /// Moves a manual clock forward, by whole seconds.
     ///
     /// # Panics
-    /// If this is the machine's clock, which is not ours to move.
+    /// If this is the database's clock, which is not ours to move.
     pub fn advance(&self, by: Duration) {
         match self {
-            Self::System => panic!("the machine's clock is not ours to move"),
+            Self::OfTheDatabase => panic!("the database's clock is not ours to move"),
             Self::Manual(seconds) => {
                 seconds.fetch_add(saturating_seconds(by), Ordering::SeqCst);
             }
         }
     }
+}
+
+/// This machine's time: that of a database which is a file, since all its users are on one machine.
+pub(super) fn of_this_machine() -> i64 {
+    saturating_seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The time `duration` after `now`, rounded up to a whole second, so that nothing runs out early.
@@ -70,12 +72,13 @@ mod tests {
         let clock = Clock::manual(100);
         let clone = clock.clone();
         clock.advance(Duration::from_secs(5));
-        assert_eq!(clone.now(), 105);
+        assert_eq!(clone.now(7), 105);
     }
 
     #[test]
-    fn the_machines_clock_is_past_the_day_this_was_written() {
-        assert!(Clock::System.now() > 1_700_000_000);
+    fn it_is_as_late_as_the_database_says() {
+        assert_eq!(Clock::default().now(105), 105);
+        assert!(of_this_machine() > 1_700_000_000);
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The door to the registry: a method for each operation. It owns the clock, and knows neither databases nor
-//! SQL.
+//! The door to the registry: a method for each operation. It knows neither databases nor SQL.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::error::RegistryError;
 use super::moves::Move;
 use super::node::{Node, NodeKey};
 use super::queue::RequestQueue;
-use super::request::{Answer, Change, Request, Wish};
+use super::request::{Answer, Change, Listing, Request, Wish};
 use super::reservation::Reservation;
 use super::url::RegistryUrl;
 
@@ -25,7 +24,6 @@ use super::url::RegistryUrl;
 #[derive(Debug, Clone)]
 pub struct Registry {
     queue: RequestQueue,
-    clock: Clock,
 }
 
 impl Registry {
@@ -34,7 +32,7 @@ impl Registry {
     /// # Errors
     /// If the database cannot be used. The message says what to do.
     pub async fn open(url: &RegistryUrl) -> Result<Self, RegistryError> {
-        Self::open_with_clock(url, Clock::System).await
+        Self::open_with_clock(url, Clock::OfTheDatabase).await
     }
 
     /// Opens the registry with the caller's clock.
@@ -42,12 +40,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::open`].
     pub async fn open_with_clock(url: &RegistryUrl, clock: Clock) -> Result<Self, RegistryError> {
-        Ok(Self { queue: RequestQueue::start(Backend::open(url).await?), clock })
-    }
-
-    /// The time now, as the registry counts it, in unix seconds: to compare with a node's times.
-    pub fn now(&self) -> i64 {
-        self.clock.now()
+        Ok(Self { queue: RequestQueue::start(Backend::open(url).await?, clock) })
     }
 
     /// All nodes, by host name and port.
@@ -55,7 +48,15 @@ impl Registry {
     /// # Errors
     /// If the database fails.
     pub async fn list(&self) -> Result<Vec<Node>, RegistryError> {
-        Ok(self.ask(Request::List).await?.nodes())
+        Ok(self.listing().await?.nodes)
+    }
+
+    /// All nodes, and the time of the registry, with which theirs can be compared.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn listing(&self) -> Result<Listing, RegistryError> {
+        Ok(self.ask(Request::List).await?.listing())
     }
 
     /// One node, if it has a row.
@@ -239,7 +240,7 @@ impl Registry {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, RegistryError> {
-        self.queue.ask(request, self.now()).await
+        self.queue.ask(request).await
     }
 }
 

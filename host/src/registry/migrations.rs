@@ -78,10 +78,11 @@ fn missing_of(
     } else if let Some(column) = table.missing_first_column(&found.columns) {
         return Err(BackendError::ForeignTable { place: session.place(), table: table.name, column });
     }
-    needed.extend(table.add_columns(&found.columns, session.dialect()));
-    if !found.has_transactions {
-        needed.push(format!("ALTER TABLE {} ENGINE = InnoDB", table.name));
+    if let Some(engine) = &found.without_transactions {
+        let (place, engine) = (session.place(), engine.clone());
+        return Err(BackendError::NoTransactions { place, table: table.name, engine });
     }
+    needed.extend(table.add_columns(&found.columns, session.dialect()));
     let mut steps: Vec<_> = needed.into_iter().map(|sql| MigrationStep { sql, is_needed: true }).collect();
     if !found.has_index {
         steps.push(MigrationStep { sql: table.create_index(session.dialect()), is_needed: false });

@@ -139,6 +139,12 @@ impl Node {
         self.pid.is_none() && self.last_seen.is_some()
     }
 
+    /// Whether a slave of Net::SimpleGrid has this row, as far as it shows: no slave of ours has ever been in
+    /// it, or ours has ended and another program has enabled the row since, which ours do not do.
+    pub fn is_of_net_simplegrid(&self) -> bool {
+        self.pid.is_none() && (self.last_seen.is_none() || self.state != NodeState::Disabled)
+    }
+
     /// Where to connect: the advertised name, or else the host name, and the port.
     pub fn address(&self) -> String {
         host_and_port(self.advertise.as_deref().unwrap_or(&self.key.hostname), self.key.port)
@@ -212,6 +218,33 @@ mod tests {
         assert_eq!(NodeKey::new("a.example", 1337).to_string(), "a.example:1337");
         assert_eq!(NodeKey::new("::1", 1337).to_string(), "[::1]:1337");
         assert_eq!(NodeKey::new("[::1]", 1337).to_string(), "[::1]:1337");
+    }
+
+    #[test]
+    fn a_row_is_net_simplegrids_if_no_slave_of_ours_is_in_it_and_it_is_not_just_ended() {
+        let node = |state, pid, last_seen| Node {
+            key: NodeKey::new("a", 1),
+            start_time: None,
+            state,
+            reserved_by: None,
+            children: None,
+            task: None,
+            task_version: None,
+            advertise: None,
+            lease_until: None,
+            last_seen,
+            done: None,
+            failed: None,
+            rate: None,
+            pid,
+            version: None,
+        };
+        for state in NodeState::ALL {
+            assert!(node(state, None, None).is_of_net_simplegrid(), "{state}");
+            assert!(!node(state, Some(7), Some(100)).is_of_net_simplegrid(), "{state}");
+            let is_in_use = state != NodeState::Disabled;
+            assert_eq!(node(state, None, Some(100)).is_of_net_simplegrid(), is_in_use, "{state}");
+        }
     }
 
     #[test]

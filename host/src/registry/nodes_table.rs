@@ -11,7 +11,7 @@ use super::backend_error::BackendError;
 use super::clock::{seconds_after, seconds_before};
 use super::error::RegistryError;
 use super::node::{Node, NodeKey, NodeState, oldest_sign_of_life};
-use super::request::{Answer, Change, Request, Wish};
+use super::request::{Answer, Change, Listing, Request, Wish};
 use super::reservation::Reservation;
 use super::schema::NODES;
 use super::session::{Dialect, SqlSession};
@@ -22,11 +22,12 @@ use super::value::Value;
 const ROWS_MAX: usize = 100;
 
 /// The nodes that are reserved first: those that are alive and free. Slaves of Net::SimpleGrid itself are
-/// never among them: they show no sign of life, and do not speak our protocol.
-const FREE: &str = "state = 'enabled' AND last_seen >= ?";
+/// never among them, because they do not speak our protocol: they show no sign of life, and where one has
+/// taken a row of ours over, there is no process number.
+const FREE: &str = "state = 'enabled' AND last_seen >= ? AND pid IS NOT NULL";
 
 /// The nodes that are reserved next: those whose master let its lease run out.
-const EXPIRED: &str = "state = 'reserved' AND last_seen >= ? AND lease_until < ?
+const EXPIRED: &str = "state = 'reserved' AND last_seen >= ? AND pid IS NOT NULL AND lease_until < ?
              AND (reserved_by IS NULL OR reserved_by <> ?)";
 
 /// Carries out what was asked at `now`, within a transaction.
@@ -36,7 +37,9 @@ pub(super) async fn perform(
     now: i64,
 ) -> Result<Answer, RegistryError> {
     let nodes = match request {
-        Request::List => list(session).await?,
+        Request::List => {
+            return Ok(Answer::Listing(Listing { nodes: list(session).await?, now }));
+        }
         Request::Find(key) => find(session, key).await?,
         Request::Change { key, change } => change_one(session, key, change, now).await?,
         Request::Prune { silent_for } => prune(session, *silent_for, now).await?,
@@ -76,14 +79,16 @@ async fn change_one(
 }
 
 /// Deletes the rows whose slaves have been silent for that long, unless a master renews its hold on them.
-/// Rows of Net::SimpleGrid show no signs of life, and stay.
+/// Rows of Net::SimpleGrid stay: they show no signs of life, or have those of a slave of ours that ended
+/// there before, without a process number.
 async fn prune(
     session: &mut impl SqlSession,
     silent_for: Duration,
     now: i64,
 ) -> Result<Vec<Node>, BackendError> {
     let condition = format!(
-        "WHERE last_seen < ? AND NOT (state = 'reserved' AND lease_until IS NOT NULL AND lease_until >= ?){}",
+        "WHERE last_seen < ? AND NOT (pid IS NULL AND state <> 'disabled')
+             AND NOT (state = 'reserved' AND lease_until IS NOT NULL AND lease_until >= ?){}",
         session.dialect().row_lock()
     );
     let values = [seconds_before(now, silent_for).into(), now.into()];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::backend::Backend;
+use super::clock::Clock;
 use super::error::RegistryError;
 use super::request::{Answer, Request};
 use crate::owned_task::OwnedTask;
@@ -25,25 +26,24 @@ pub(super) struct RequestQueue {
 #[derive(Debug)]
 struct QueuedRequest {
     request: Request,
-    now: i64,
     answer: oneshot::Sender<Result<Answer, RegistryError>>,
 }
 
 impl RequestQueue {
-    /// Starts to serve requests with this database.
-    pub(super) fn start(backend: Backend) -> Self {
+    /// Starts to serve requests with this database, by this clock.
+    pub(super) fn start(backend: Backend, clock: Clock) -> Self {
         let (asked, waiting) = mpsc::channel(WAITING_MAX);
-        Self { asked, serving: Arc::new(Mutex::new(OwnedTask::spawn(serve(backend, waiting)))) }
+        Self { asked, serving: Arc::new(Mutex::new(OwnedTask::spawn(serve(backend, clock, waiting)))) }
     }
 
-    /// Makes a request at `now`, in unix seconds, and waits for the answer. If this future is dropped while
-    /// it waits, the request is carried out all the same.
+    /// Makes a request, and waits for the answer. If this future is dropped while it waits, the request is
+    /// carried out all the same.
     ///
     /// # Panics
     /// If the task that serves the requests did.
-    pub(super) async fn ask(&self, request: Request, now: i64) -> Result<Answer, RegistryError> {
+    pub(super) async fn ask(&self, request: Request) -> Result<Answer, RegistryError> {
         let (answer, answered) = oneshot::channel();
-        if self.asked.send(QueuedRequest { request, now, answer }).await.is_ok()
+        if self.asked.send(QueuedRequest { request, answer }).await.is_ok()
             && let Ok(result) = answered.await
         {
             return result;
@@ -53,9 +53,9 @@ impl RequestQueue {
     }
 }
 
-async fn serve(mut backend: Backend, mut waiting: mpsc::Receiver<QueuedRequest>) {
-    while let Some(QueuedRequest { request, now, answer }) = waiting.recv().await {
-        let result = backend.perform(request, now).await;
+async fn serve(mut backend: Backend, clock: Clock, mut waiting: mpsc::Receiver<QueuedRequest>) {
+    while let Some(QueuedRequest { request, answer }) = waiting.recv().await {
+        let result = backend.perform(request, &clock).await;
         // The caller may have stopped waiting.
         let _ = answer.send(result);
     }

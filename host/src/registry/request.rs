@@ -8,7 +8,7 @@ use super::moves::Move;
 use super::node::{Node, NodeKey};
 use super::reservation::Reservation;
 
-/// What the registry is asked. The time of asking goes beside it.
+/// What the registry is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Request {
     /// All nodes.
@@ -60,8 +60,19 @@ pub(super) struct Wish {
 pub(super) enum Answer {
     /// The rows that were found or changed, as they are now; the rows that were deleted.
     Nodes(Vec<Node>),
+    /// All rows: the answer to [`Request::List`].
+    Listing(Listing),
     /// How many rows were freed: the answer to [`Request::Release`].
     Freed(usize),
+}
+
+/// All nodes at one moment.
+#[derive(Debug, PartialEq)]
+pub struct Listing {
+    /// The nodes, by host name and port.
+    pub nodes: Vec<Node>,
+    /// When that was, in unix seconds, by the clock that all times of the registry are taken from.
+    pub now: i64,
 }
 
 impl Request {
@@ -79,7 +90,19 @@ impl Answer {
     pub(super) fn nodes(self) -> Vec<Node> {
         match self {
             Self::Nodes(nodes) => nodes,
+            Self::Listing(listing) => listing.nodes,
             Self::Freed(_) => unreachable!("only a release is answered with a number"),
+        }
+    }
+
+    /// All rows, and the time.
+    ///
+    /// # Panics
+    /// If the request was another one.
+    pub(super) fn listing(self) -> Listing {
+        match self {
+            Self::Listing(listing) => listing,
+            other => unreachable!("a list is answered with all rows, not with {other:?}"),
         }
     }
 
@@ -94,7 +117,7 @@ impl Answer {
     /// How many rows there are, or were freed.
     pub(super) fn count(&self) -> usize {
         match self {
-            Self::Nodes(nodes) => nodes.len(),
+            Self::Nodes(nodes) | Self::Listing(Listing { nodes, .. }) => nodes.len(),
             Self::Freed(count) => *count,
         }
     }

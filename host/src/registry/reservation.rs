@@ -13,12 +13,11 @@ const RESERVATION_BYTES_MAX: usize = 100;
 pub struct Reservation(String);
 
 impl Reservation {
-    /// A reservation for the run `run_id` of this process: who holds the nodes, in the words of
-    /// Net::SimpleGrid (`Manager.pm`, `createReservationID`), and the run, since another process can have the
-    /// same number later.
-    pub fn new(run_id: &str) -> Self {
-        let host = nix::unistd::gethostname().unwrap_or_default();
-        Self::of(std::process::id(), nix::unistd::geteuid().as_raw(), &host.to_string_lossy(), run_id)
+    /// A reservation for the run `run_id` of this process on the machine `host`: who holds the nodes, in the
+    /// words of Net::SimpleGrid (`Manager.pm`, `createReservationID`), and the run, since another process
+    /// can have the same number later.
+    pub fn new(host: &str, run_id: &str) -> Self {
+        Self::of(std::process::id(), nix::unistd::geteuid().as_raw(), host, run_id)
     }
 
     /// A reservation as it was read from the registry or received from a peer.
@@ -64,9 +63,9 @@ mod tests {
 
     #[test]
     fn it_names_this_process_and_differs_from_run_to_run() {
-        let reservation = Reservation::new("one");
+        let reservation = Reservation::new("m", "one");
         assert!(reservation.as_str().starts_with(&format!("pid {} euid ", std::process::id())));
-        assert_ne!(reservation, Reservation::new("two"));
+        assert_ne!(reservation, Reservation::new("m", "two"));
     }
 
     #[test]

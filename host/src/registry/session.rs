@@ -31,10 +31,9 @@ pub(super) trait SqlSession: Send + Sized {
         values: &[Value],
     ) -> impl Future<Output = Result<u64, BackendError>> + Send;
 
-    /// Begins a transaction.
-    fn begin(&mut self, _access: Access) -> impl Future<Output = Result<(), BackendError>> + Send {
-        self.say("BEGIN")
-    }
+    /// Begins a transaction, and says at what time by the database's clock, in unix seconds. That takes one
+    /// round trip.
+    fn begin(&mut self, access: Access) -> impl Future<Output = Result<i64, BackendError>> + Send;
 
     /// Ends it.
     fn end(&mut self, end: End) -> impl Future<Output = Result<(), BackendError>> + Send {
@@ -120,6 +119,7 @@ pub(super) struct FoundTable {
     pub columns: Vec<String>,
     /// Whether it has its index.
     pub has_index: bool,
-    /// Whether its changes can be rolled back: an old table of MySQL can be in MyISAM.
-    pub has_transactions: bool,
+    /// The storage engine of a table of MySQL, if its changes cannot be rolled back: an old one can be in
+    /// MyISAM.
+    pub without_transactions: Option<String>,
 }

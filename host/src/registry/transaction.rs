@@ -1,7 +1,8 @@
-//! One request as one transaction. It does not know how the session was opened, nor whether the request is
-//! tried again.
+//! One request as one transaction, and the moment that counts for it: when it began. It does not know how the
+//! session was opened, nor whether the request is tried again.
 
 use super::backend_error::BackendError;
+use super::clock::Clock;
 use super::error::RegistryError;
 use super::nodes_table;
 use super::request::{Answer, Request};
@@ -12,9 +13,9 @@ use super::session::{Access, End, SqlSession};
 pub(super) async fn carry_out<S: SqlSession>(
     mut session: S,
     request: &Request,
-    now: i64,
+    clock: &Clock,
 ) -> (Option<S>, Result<Answer, RegistryError>) {
-    match transact(&mut session, request, now).await {
+    match transact(&mut session, request, clock).await {
         Ok(answer) => (Some(session), Ok(answer)),
         Err(error) => {
             let can_go_on = match &error {
@@ -31,10 +32,10 @@ pub(super) async fn carry_out<S: SqlSession>(
 async fn transact(
     session: &mut impl SqlSession,
     request: &Request,
-    now: i64,
+    clock: &Clock,
 ) -> Result<Answer, RegistryError> {
     let access = if request.only_reads() { Access::Read } else { Access::Write };
-    session.begin(access).await?;
+    let now = clock.now(session.begin(access).await?);
     let answer = nodes_table::perform(session, request, now).await?;
     session.end(End::Commit).await.map_err(BackendError::while_committing)?;
     Ok(answer)

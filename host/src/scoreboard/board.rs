@@ -24,7 +24,13 @@ pub(crate) enum BoardError {
     WrongSize(u64),
     /// The system refused.
     #[error("the scoreboard cannot be mapped: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for BoardError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// One call has written more than there is room for.

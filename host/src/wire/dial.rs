@@ -14,12 +14,12 @@ use crate::limits::{SILENCE_MAX, SLOTS_MAX};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     /// No connection.
-    #[error("no connection to {address}: {source}")]
+    #[error("no connection to {address}: {cause}")]
     Connect {
         /// Where to.
         address: String,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// It did not answer in time.
     #[error("{address} does not answer")]
@@ -28,20 +28,20 @@ pub(crate) enum ConnectError {
         address: String,
     },
     /// It does not speak our protocol.
-    #[error("{address}: {source}")]
+    #[error("{address}: {cause}")]
     Handshake {
         /// Which slave.
         address: String,
         /// Why.
-        source: HandshakeError,
+        cause: HandshakeError,
     },
     /// It broke the protocol.
-    #[error("{address}: {source}")]
+    #[error("{address}: {cause}")]
     Frame {
         /// Which slave.
         address: String,
         /// How.
-        source: FrameError,
+        cause: FrameError,
     },
     /// It refused.
     #[error("{address} does not take this run: {refusal}")]
@@ -88,14 +88,14 @@ pub(crate) async fn connect(address: &str, role: Role) -> Result<Connection, Con
 }
 
 async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectError> {
-    let refused = |source| ConnectError::Connect { address: address.to_owned(), source };
-    let frame_error = |source| ConnectError::Frame { address: address.to_owned(), source };
+    let refused = |cause| ConnectError::Connect { address: address.to_owned(), cause };
+    let frame_error = |cause| ConnectError::Frame { address: address.to_owned(), cause };
     let stream = TcpStream::connect(address).await.map_err(refused)?;
     stream.set_nodelay(true).map_err(refused)?;
     let (mut read, mut write) = stream.into_split();
     exchange_preambles(&mut read, &mut write)
         .await
-        .map_err(|source| ConnectError::Handshake { address: address.to_owned(), source })?;
+        .map_err(|cause| ConnectError::Handshake { address: address.to_owned(), cause })?;
     let mut reader = FrameReader::new(read, FrameLimits::HANDSHAKE);
     let mut writer = FrameWriter::new(write);
     let administers = role == Role::Administrator;
@@ -123,7 +123,7 @@ async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectErr
 /// See [`ConnectError`].
 pub(crate) async fn tell(address: &str, message: MasterToSlave) -> Result<(), ConnectError> {
     let mut connection = connect(address, Role::Administrator).await?;
-    let frame_error = |source| ConnectError::Frame { address: address.to_owned(), source };
+    let frame_error = |cause| ConnectError::Frame { address: address.to_owned(), cause };
     connection.writer.push(&Frame::from(message));
     connection.writer.flush().await.map_err(|error| frame_error(error.into()))?;
     let answer = tokio::time::timeout(SILENCE_MAX, connection.reader.next::<SlaveToMaster>());
@@ -131,6 +131,6 @@ pub(crate) async fn tell(address: &str, message: MasterToSlave) -> Result<(), Co
         Err(_) => Err(ConnectError::Silent { address: address.to_owned() }),
         Ok(Ok(Some(Frame { head: SlaveToMaster::Bye, .. }))) => Ok(()),
         Ok(Ok(_)) => Err(ConnectError::NoAnswer { address: address.to_owned() }),
-        Ok(Err(source)) => Err(frame_error(source)),
+        Ok(Err(cause)) => Err(frame_error(cause)),
     }
 }

@@ -63,13 +63,25 @@ pub enum FrameError {
     },
     /// The head is not a message.
     #[error("the peer sent a message that cannot be read ({0})")]
-    BadMessage(#[from] postcard::Error),
+    BadMessage(postcard::Error),
     /// The connection ended inside a frame.
     #[error("the connection ended in the middle of a message")]
     Truncated,
     /// The connection failed.
     #[error("the connection failed: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+impl From<postcard::Error> for FrameError {
+    fn from(error: postcard::Error) -> Self {
+        Self::BadMessage(error)
+    }
+}
+
+impl From<std::io::Error> for FrameError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// The lengths at the start of a frame.

@@ -48,7 +48,7 @@ const REAP_MAX: Duration = Duration::from_secs(10);
 pub(crate) enum LaunchError {
     /// The process could not be started.
     #[error("no worker process could be started: {0}")]
-    Spawn(#[from] io::Error),
+    Spawn(io::Error),
     /// The library, or its task, refuses.
     #[error("{0}")]
     Unusable(String),
@@ -83,6 +83,12 @@ pub(crate) enum LaunchError {
     /// It sent something unexpected.
     #[error("a worker process broke the protocol: {0}")]
     Protocol(String),
+}
+
+impl From<io::Error> for LaunchError {
+    fn from(error: io::Error) -> Self {
+        Self::Spawn(error)
+    }
 }
 
 /// How a process ended, for people.

@@ -10,6 +10,9 @@ pub(crate) enum TextError {
     /// A field that has no default was not given. This is a variant of its own because a schema finds out
     /// from it which fields are optional.
     Missing(&'static str),
+    /// There are fewer values than the type has members, in serde's words. A variant of its own because those
+    /// who know what the values are have better words.
+    TooFew(String),
     /// Anything else, in words.
     Other(String),
 }
@@ -30,7 +33,7 @@ impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(name) => write!(f, "`{name}` is missing"),
-            Self::Other(message) => f.write_str(message),
+            Self::TooFew(message) | Self::Other(message) => f.write_str(message),
         }
     }
 }
@@ -40,6 +43,10 @@ impl std::error::Error for TextError {}
 impl de::Error for TextError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(message)
+    }
+
+    fn invalid_length(len: usize, expected: &dyn de::Expected) -> Self {
+        Self::TooFew(format!("invalid length {len}, expected {expected}"))
     }
 
     fn missing_field(field: &'static str) -> Self {

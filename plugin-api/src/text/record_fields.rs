@@ -20,6 +20,21 @@ struct Fields<I> {
     index: usize,
 }
 
+impl<'de, I: Iterator<Item = &'de [u8]>> Fields<I> {
+    /// A type with so many members, as far as there are fields: those at the end can have defaults.
+    fn members<V: Visitor<'de>>(mut self, wanted: usize, visitor: V) -> Result<V::Value, TextError> {
+        visitor.visit_seq(&mut self).map_err(|error| match (error, self.index) {
+            (TextError::TooFew(_), 1) => {
+                TextError::new(format_args!("the record has 1 field, and the task wants {wanted}"))
+            }
+            (TextError::TooFew(_), found) => {
+                TextError::new(format_args!("the record has {found} fields, and the task wants {wanted}"))
+            }
+            (other, _) => other,
+        })
+    }
+}
+
 impl<'de, I: Iterator<Item = &'de [u8]>> Deserializer<'de> for Fields<I> {
     type Error = TextError;
 
@@ -27,11 +42,33 @@ impl<'de, I: Iterator<Item = &'de [u8]>> Deserializer<'de> for Fields<I> {
         visitor.visit_seq(self)
     }
 
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, TextError> {
+        self.members(len, visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, TextError> {
+        self.members(len, visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, TextError> {
+        self.members(fields.len(), visitor)
+    }
+
     newtypes_are_looked_through! {}
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        unit_struct seq map enum identifier ignored_any
     }
 }
 
@@ -76,8 +113,25 @@ mod tests {
     fn an_error_names_the_field() {
         let error = parse::<Order>(&["nails", "", "many"]).unwrap_err();
         assert_eq!(error.to_string(), "field 2: `many` is not a whole number: invalid digit found in string");
+    }
+
+    #[test]
+    fn a_record_with_too_few_fields_is_told_so_in_words_for_its_user() {
         let error = parse::<Order>(&["nails"]).unwrap_err();
-        assert_eq!(error.to_string(), "invalid length 1, expected struct Order with 3 elements");
+        assert_eq!(error.to_string(), "the record has 1 field, and the task wants 3");
+        let error = parse::<(u8, u8, u8)>(&["1", "2"]).unwrap_err();
+        assert_eq!(error.to_string(), "the record has 2 fields, and the task wants 3");
+    }
+
+    #[test]
+    fn members_with_defaults_can_be_left_out() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Item {
+            name: String,
+            #[serde(default)]
+            count: u32,
+        }
+        assert_eq!(parse::<Item>(&["nails"]).unwrap(), Item { name: "nails".to_owned(), count: 0 });
     }
 
     #[test]

@@ -190,6 +190,40 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_plain_decimals_without_exponents() {
+        #[derive(Serialize)]
+        struct Number<T>(T);
+        #[derive(Serialize)]
+        struct Row<T> {
+            number: Number<T>,
+        }
+        fn written<T: Serialize>(number: T) -> String {
+            let mut cells = RowCells::default();
+            cells.encode(&Row { number: Number(number) }).unwrap();
+            texts(&cells).remove(0).unwrap()
+        }
+        for (number, text) in [
+            (0.1, "0.1"),
+            (2.5, "2.5"),
+            (1.0, "1"),
+            (-0.0, "-0"),
+            (16_777_216.0, "16777216"),
+            (1e21, "1000000000000000000000"),
+            (1e-7, "0.0000001"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(written(number), text);
+        }
+        assert_eq!(written(0.1_f32), "0.1");
+        assert_eq!(written(i128::MIN), i128::MIN.to_string());
+        for number in [f64::MIN_POSITIVE, f64::MAX, 0.1 + 0.2] {
+            assert_eq!(written(number).parse(), Ok(number));
+        }
+    }
+
+    #[test]
     fn null_is_not_an_empty_text() {
         let mut cells = RowCells::default();
         let encoded = cells.encode(&row(None)).unwrap();

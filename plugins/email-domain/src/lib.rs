@@ -5,7 +5,9 @@
 //! from that if you write a partitioner.
 
 use serde::{Deserialize, Serialize};
-use simplegrid_mail_domain::{ByEmailDomain, ByEmailDomainTwoLabels, ByRegistrableDomain};
+use simplegrid_mail_domain::{
+    ByEmailDomain, ByEmailDomainOfNetSimpleGrid, ByEmailDomainTwoLabels, ByRegistrableDomain,
+};
 use simplegrid_plugin_api::{Error, Output, Record, Result, Task};
 
 /// The task `email-domain`.
@@ -61,6 +63,7 @@ simplegrid_plugin_api::export! {
     partitioners: {
         "by-email-domain" => ByEmailDomain,
         "by-email-domain-two-labels" => ByEmailDomainTwoLabels,
+        "by-email-domain-net-simplegrid" => ByEmailDomainOfNetSimpleGrid,
         "by-registrable-domain" => ByRegistrableDomain,
     },
 }

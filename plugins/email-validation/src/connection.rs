@@ -23,7 +23,7 @@ pub(crate) struct Connection {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
     #[error("cannot be reached: {0}")]
-    Unreachable(#[source] io::Error),
+    Unreachable(io::Error),
     #[error("does not answer: {0}")]
     Silent(&'static str),
     #[error("has closed the connection")]
@@ -31,11 +31,17 @@ pub(crate) enum ConnectionError {
     #[error("has said goodbye: {0}")]
     Goodbye(Reply),
     #[error("cannot be understood: {0}")]
-    NotSmtp(#[from] ReplyError),
+    NotSmtp(ReplyError),
     #[error("cannot be understood: it speaks before it is asked")]
     OutOfTurn,
     #[error("is cut off: {0}")]
-    Broken(#[source] io::Error),
+    Broken(io::Error),
+}
+
+impl From<ReplyError> for ConnectionError {
+    fn from(error: ReplyError) -> Self {
+        Self::NotSmtp(error)
+    }
 }
 
 impl ConnectionError {

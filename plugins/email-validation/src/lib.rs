@@ -21,7 +21,9 @@ mod verdict;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use simplegrid_mail_domain::{ByEmailDomain, ByEmailDomainTwoLabels, ByRegistrableDomain};
+use simplegrid_mail_domain::{
+    ByEmailDomain, ByEmailDomainOfNetSimpleGrid, ByEmailDomainTwoLabels, ByRegistrableDomain,
+};
 use simplegrid_network::Names;
 use simplegrid_plugin_api::{Error, Output, Record, Result, Task};
 
@@ -153,6 +155,7 @@ simplegrid_plugin_api::export! {
     partitioners: {
         "by-email-domain" => ByEmailDomain,
         "by-email-domain-two-labels" => ByEmailDomainTwoLabels,
+        "by-email-domain-net-simplegrid" => ByEmailDomainOfNetSimpleGrid,
         "by-registrable-domain" => ByRegistrableDomain,
     },
 }

@@ -1,8 +1,10 @@
 //! The domain of an e-mail address as a partition key, for every plugin that reads addresses.
 //!
-//! It has three partitioners, and nothing else. They are here, and not in one of the plugins, because a
+//! It has four partitioners, and nothing else. They are here, and not in one of the plugins, because a
 //! library can contain only one `export!`, so a plugin cannot be built on another one. No record fails here:
 //! whether an address is valid is for the task to say.
+
+mod net_simplegrid;
 
 use std::borrow::Cow;
 
@@ -23,6 +25,18 @@ pub struct ByEmailDomainTwoLabels;
 /// `a.example.co.uk` and `b.example.co.uk`, but not of `other.co.uk`.
 #[derive(Debug, Clone, Copy)]
 pub struct ByRegistrableDomain;
+
+/// Addresses meet if Net::SimpleGrid's `ByEmailDomain` gives them the same number. That is 0 for all
+/// addresses whose domain has none of a dozen endings, so these all meet in one worker.
+#[derive(Debug, Clone, Copy)]
+pub struct ByEmailDomainOfNetSimpleGrid;
+
+impl Partitioner for ByEmailDomainOfNetSimpleGrid {
+    fn key(&self, record: &Record<'_>, key: &mut Vec<u8>) -> Result {
+        key.extend_from_slice(net_simplegrid::hash(record.line()).to_string().as_bytes());
+        Ok(())
+    }
+}
 
 impl Partitioner for ByEmailDomain {
     fn key(&self, record: &Record<'_>, key: &mut Vec<u8>) -> Result {
@@ -132,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn net_simplegrids_number_is_a_key() {
+        for (line, key) in [("joe@a.example.com,x", "1113"), ("joe@example.de", "0"), ("nobody", "0")] {
+            assert_eq!(key_of(&ByEmailDomainOfNetSimpleGrid, line).unwrap(), key.as_bytes(), "{line}");
+        }
+    }
+
+    #[test]
     fn a_domain_in_its_own_letters_is_the_one_in_dns() {
         for line in ["joe@MÜNCHEN.de", "joe@xn--mnchen-3ya.de", "joe@xn--mnchen-3YA.de.", "joe@münchen。de"]
         {
@@ -153,6 +174,7 @@ mod tests {
             prop_assert!(key_of(&ByEmailDomain, &line).is_ok());
             prop_assert!(key_of(&ByEmailDomainTwoLabels, &line).is_ok());
             prop_assert!(key_of(&ByRegistrableDomain, &line).is_ok());
+            prop_assert!(key_of(&ByEmailDomainOfNetSimpleGrid, &line).is_ok());
         }
 
         #[test]

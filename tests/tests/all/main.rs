@@ -1,12 +1,14 @@
 //! Everything that can only be seen from outside: real processes, real signals, real files.
 
 mod adversary;
+mod clocks;
 mod commands;
 mod corpus;
 mod database_connections;
 mod database_servers;
 mod figures;
 mod grid;
+mod guide;
 mod hygiene;
 mod journal;
 mod line_protocol;
@@ -22,6 +24,7 @@ mod pages;
 mod partition;
 mod peers;
 mod perl_clients;
+mod perl_slaves;
 mod poison;
 mod registry;
 mod registry_contract;

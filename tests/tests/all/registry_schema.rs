@@ -110,7 +110,7 @@ fn a_table_of_net_simplegrid_is_migrated_in_place_and_obeys_the_same_rules() {
         // Its slaves do not speak our protocol, and would take a master's messages for records.
         registry.announce(&slave("z", 1337)).await.unwrap();
         registry.enable(&NodeKey::new("z", 1337)).await.unwrap();
-        let master = Reservation::new("r");
+        let master = Reservation::new("m", "r");
         assert_eq!(hostnames(&registry.reserve(&master, 9, None, LEASE).await.unwrap()), ["z"]);
         assert_eq!(registry.release(&NodeKey::new("b", 1337)).await.unwrap().state, NodeState::Enabled);
         let beat = registry.beat(&NodeKey::new("c", 1337), Stats::default()).await.unwrap();
@@ -249,17 +249,26 @@ fn a_user_who_may_not_make_tables_can_use_a_complete_one() {
         let registry = Registry::open(&guest).await.unwrap();
         registry.announce(&slave("g", 1)).await.unwrap();
         registry.enable(&NodeKey::new("g", 1)).await.unwrap();
-        assert_eq!(registry.reserve(&Reservation::new("r"), 9, None, LEASE).await.unwrap().len(), 1);
+        assert_eq!(registry.reserve(&Reservation::new("m", "r"), 9, None, LEASE).await.unwrap().len(), 1);
         assert_eq!(registry.list().await.unwrap().len(), 4);
     });
 }
 
-/// Old versions of MySQL made tables in which nothing can be rolled back.
+/// Old versions of MySQL made tables in which nothing can be rolled back. The administrator decides what
+/// becomes of them.
 #[test]
-fn an_old_table_without_transactions_gets_them() {
+fn an_old_table_without_transactions_is_refused_and_left_as_it_is_until_its_owner_changes_it() {
     on_each(async |engine, database| {
         if engine == Engine::Mariadb {
             database.query(&format!("{} ENGINE = MyISAM", PERL_TABLE[0]));
+            let error = backend_error(open(database).await);
+            assert!(matches!(error, BackendError::NoTransactions { table: "nodes", .. }), "{error}");
+            let mend = "ALTER TABLE nodes ENGINE = InnoDB";
+            assert!(error.to_string().contains(mend) && error.to_string().contains("MyISAM"), "{error}");
+            let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'nodes'
+                AND table_schema = DATABASE()";
+            assert_eq!(database.query(columns), [[Some("6".to_owned())]]);
+            database.query(mend);
             drop(open(database).await.unwrap());
             let sql = "SELECT engine FROM information_schema.tables WHERE table_name = 'nodes'
                 AND table_schema = DATABASE()";
@@ -288,8 +297,8 @@ fn rows_read(engine: Engine, database: &TestDatabase<'_>) -> u64 {
 fn masters_find_free_nodes_among_ten_thousand_without_reading_all() {
     on_each(async |engine, database| {
         let registry = open(database).await.unwrap();
-        let now = registry.now();
-        let values = format!("'n', 'enabled', {now} - n % 1000, {now}, 'echo'");
+        let now = registry.listing().await.unwrap().now;
+        let values = format!("'n', 'enabled', {now} - n % 1000, {now}, 'echo', 7");
         let series = match engine {
             Engine::Postgres => "generate_series(1, 10000) AS s (n)".to_owned(),
             Engine::Mariadb => {
@@ -298,7 +307,7 @@ fn masters_find_free_nodes_among_ten_thousand_without_reading_all() {
             }
         };
         database.query(&format!(
-            "INSERT INTO nodes (port, hostname, state, start_time, last_seen, task) SELECT n, {values} FROM {series}"
+            "INSERT INTO nodes (port, hostname, state, start_time, last_seen, task, pid) SELECT n, {values} FROM {series}"
         ));
         database.query(if engine == Engine::Postgres { "ANALYZE nodes" } else { "ANALYZE TABLE nodes" });
         // The figures of a connection are added up when it ends.
@@ -311,7 +320,7 @@ fn masters_find_free_nodes_among_ten_thousand_without_reading_all() {
         };
         let registry = open(database).await.unwrap();
         for task in [None, Some("echo")] {
-            let nodes = registry.reserve(&Reservation::new("r"), 20, task, LEASE).await.unwrap();
+            let nodes = registry.reserve(&Reservation::new("m", "r"), 20, task, LEASE).await.unwrap();
             assert_eq!(nodes.len(), 20);
         }
         drop(registry);

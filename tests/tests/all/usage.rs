@@ -1,10 +1,9 @@
 //! Mistakes of the user are named in one line, with status 2, before anything runs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use simplegrid_tests::{Call, Finished, Grid, Need, program};
+use simplegrid_tests::{Call, Finished, Grid, c_library, program};
 
 #[test]
 fn a_wrong_flag_is_named() {
@@ -150,24 +149,10 @@ fn a_library_for_another_machine_is_recognised() {
     expect_unloadable(&grid, &library, "is for");
 }
 
-/// Where the header for plugins in C is.
-const INCLUDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api/include");
-
-/// Builds a library from C. If there is no compiler, the test is skipped.
-#[track_caller]
-fn compiled(grid: &Grid, name: &str, source: &str) -> Option<PathBuf> {
-    let (source, library) = (grid.write(&format!("{name}.c"), source), grid.path(name));
-    let compiled =
-        Command::new("cc").args(["-shared", "-fPIC", "-I", INCLUDE, "-o"]).arg(&library).arg(source).output();
-    let compiled = Need::CCompiler.check(compiled.map_err(|error| format!("`cc` cannot be run: {error}")))?;
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    Some(library)
-}
-
 #[test]
 fn a_library_that_is_not_a_plugin_is_recognised() {
     let grid = Grid::new();
-    let Some(library) = compiled(&grid, "libplain.so", "int answer(void) { return 42; }\n") else { return };
+    let Some(library) = c_library(&grid, "libplain.so", "int answer(void) { return 42; }\n") else { return };
     expect_unloadable(&grid, &library, "is not a SimpleGrid plugin");
 }
 
@@ -175,7 +160,7 @@ fn a_library_that_is_not_a_plugin_is_recognised() {
 fn a_library_that_misses_a_symbol_is_recognised() {
     let grid = Grid::new();
     let source = "int nowhere(void);\nint (*const needed)(void) = nowhere;\n";
-    let Some(library) = compiled(&grid, "libneedy.so", source) else { return };
+    let Some(library) = c_library(&grid, "libneedy.so", source) else { return };
     expect_unloadable(&grid, &library, "nowhere");
 }
 
@@ -188,7 +173,7 @@ fn a_library_that_crashes_while_it_loads_only_ends_its_worker() {
         let source = format!(
             "#include <stdlib.h>\n#include <unistd.h>\n__attribute__((constructor)) void go(void) {{ {what}; }}\n"
         );
-        let Some(library) = compiled(&grid, "libcrash.so", &source) else { return };
+        let Some(library) = c_library(&grid, "libcrash.so", &source) else { return };
         expect_unloadable(&grid, &library, reason);
     }
 }
@@ -197,7 +182,7 @@ fn a_library_that_crashes_while_it_loads_only_ends_its_worker() {
 fn a_library_that_never_ends_loading_is_given_up() {
     let grid = Grid::new();
     let source = "#include <unistd.h>\n__attribute__((constructor)) void go(void) { for (;;) pause(); }\n";
-    let Some(library) = compiled(&grid, "libstuck.so", source) else { return };
+    let Some(library) = c_library(&grid, "libstuck.so", source) else { return };
     let task = library.display().to_string();
     for loading in Loading::ALL {
         let finished = loading.call(&grid, &task).args("--start-timeout 2s").finish();
@@ -285,7 +270,7 @@ fn inspect_and_list_show_libraries_with_several_tasks_and_with_none() {
     assert!(listed.contains("bench  count, typed, fields, sleep  "), "{listed}");
     expect_one_error(grid.run("bench").input("a\n").finish(), &["libbench.so", "several tasks", "typed"]);
 
-    let Some(library) = compiled(&grid, "libkeys.so", PARTITIONER_ALONE) else { return };
+    let Some(library) = c_library(&grid, "libkeys.so", PARTITIONER_ALONE) else { return };
     let shown = grid.simplegrid().args("task inspect").arg(&library).finish().expect(0).text();
     assert!(shown.contains("keys 1.0") && shown.contains("partitioner by-name"), "{shown}");
     let listed = grid.simplegrid().env("SIMPLEGRID_TASK_PATH", grid.path(".")).args("task list").finish();

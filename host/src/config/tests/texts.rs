@@ -50,7 +50,8 @@ fn errors() {
 
     let user = User::new().with_variable("SIMPLEGRID_REGISTRY", "postgres://grid:s3cret@db/grid");
     assert!(!user.error(&["node-manager"]).contains("s3cret"));
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 9] = [
+        &["run", "-t", "echo", "--keeporder"],
         &["run", "-t", "echo", "--format", "xml"],
         &["run", "-t", "echo", "--max-record-bytes", "2G"],
         &["run", "-t", "echo", "--record-timeout", "soon"],

@@ -282,7 +282,7 @@ impl Keeping {
             }
             // Another program listens there, or another version: that does not pass by itself.
             ConnectError::Handshake {
-                source: HandshakeError::NotSimpleGrid | HandshakeError::OtherVersion { .. },
+                cause: HandshakeError::NotSimpleGrid | HandshakeError::OtherVersion { .. },
                 ..
             } => registry.invalidate(key).await.map(drop),
             _ => registry.lost(key, reservation).await.map(drop),

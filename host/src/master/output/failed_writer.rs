@@ -35,10 +35,10 @@ struct FailedRecordLine<'a> {
 
 /// The failed records could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the failed records to {path}: {source}")]
+#[error("cannot write the failed records to {path}: {cause}")]
 pub(crate) struct FailedFileError {
     path: PathBuf,
-    source: io::Error,
+    cause: io::Error,
 }
 
 /// Where failed records go.
@@ -99,7 +99,7 @@ impl FailedWriter {
                 tail: Tail::default(),
                 line: Vec::new(),
             }),
-            Err(source) => Err(FailedFileError { path: path.to_owned(), source }),
+            Err(cause) => Err(FailedFileError { path: path.to_owned(), cause }),
         };
         Ok(Self { file: path.map(open).transpose()?, format, shown: 0, shown_in: ShownIn::Stderr })
     }
@@ -112,7 +112,7 @@ impl FailedWriter {
         let Some(FailedFile { path, out, .. }) = &self.file else { return Ok(None) };
         match out.get_ref().try_clone() {
             Ok(file) => Ok(Some((path.clone(), file))),
-            Err(source) => Err(FailedFileError { path: path.clone(), source }),
+            Err(cause) => Err(FailedFileError { path: path.clone(), cause }),
         }
     }
 
@@ -201,7 +201,7 @@ impl FailedWriter {
         change: impl FnOnce(&mut FailedFile) -> io::Result<()>,
     ) -> Result<(), FailedFileError> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        change(file).map_err(|source| FailedFileError { path: file.path.clone(), source })
+        change(file).map_err(|cause| FailedFileError { path: file.path.clone(), cause })
     }
 
     fn show(&mut self, failed: &FailedRecord) {

@@ -91,7 +91,7 @@ impl ResultWriter {
                     let _ = report.send(error);
                 }
             })
-            .map_err(|source| WriteError::Io { place: name, source })?;
+            .map_err(|cause| WriteError::Io { place: name, cause })?;
         Ok((Self { lots: Some(lots), backlog, thread: Some(thread) }, WriteFailure(failure)))
     }
 
@@ -145,8 +145,8 @@ impl ResultWriter {
         if let Some(thread) = self.thread.take() {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
-                let source = io::Error::other("the thread that writes results has panicked");
-                return Err(WriteError::Io { place: "results".to_owned(), source });
+                let cause = io::Error::other("the thread that writes results has panicked");
+                return Err(WriteError::Io { place: "results".to_owned(), cause });
             }
         }
         failure.0.try_recv().map_or(Ok(()), Err)
@@ -211,9 +211,9 @@ impl Writing {
     }
 }
 
-fn write_error(place: &str, source: io::Error) -> WriteError {
-    match source.kind() {
+fn write_error(place: &str, cause: io::Error) -> WriteError {
+    match cause.kind() {
         io::ErrorKind::BrokenPipe => WriteError::Closed,
-        _ => WriteError::Io { place: place.to_owned(), source },
+        _ => WriteError::Io { place: place.to_owned(), cause },
     }
 }

@@ -10,18 +10,18 @@ pub(crate) enum WriteError {
     #[error("the reader of the output is gone")]
     Closed,
     /// The output, or a file that goes with it, cannot be written.
-    #[error("cannot write {place}: {source}")]
+    #[error("cannot write {place}: {cause}")]
     Io {
         /// A path, or «standard output».
         place: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 impl WriteError {
     /// A file of the run cannot be opened or written.
-    pub(super) fn of_file(path: &Path, source: io::Error) -> Self {
-        Self::Io { place: path.display().to_string(), source }
+    pub(super) fn of_file(path: &Path, cause: io::Error) -> Self {
+        Self::Io { place: path.display().to_string(), cause }
     }
 }

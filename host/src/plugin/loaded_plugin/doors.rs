@@ -21,7 +21,7 @@ const DIFFERENCES_MAX: usize = 3;
 pub(super) fn open(path: &Path) -> Result<Plugin, LoadError> {
     // A name without a slash would be looked up in the linker's directories instead.
     let path =
-        &path.canonicalize().map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+        &path.canonicalize().map_err(|cause| LoadError::Unreadable { path: path.to_owned(), cause })?;
     let library = link(path)?;
     let plugin = match c_door(path, library)? {
         Some(plugin) => plugin,

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 
 use crate::owned_task;
 use crate::registry::backend_error::BackendError;
+use crate::registry::clock::Clock;
 use crate::registry::dialects::sqlite::{SqliteFile, SqliteSession};
 use crate::registry::dialects::sqlite_error::SqliteError;
 use crate::registry::error::RegistryError;
@@ -47,12 +48,12 @@ impl FileBackend {
 
     /// Carries a request out. After a failure, except that of a busy file, the next request starts with a new
     /// connection.
-    pub(super) async fn perform(&mut self, request: Request, now: i64) -> Result<Answer, RegistryError> {
-        let (file, session) = (self.file.clone(), self.session.take());
+    pub(super) async fn perform(&mut self, request: Request, clock: &Clock) -> Result<Answer, RegistryError> {
+        let (file, session, clock) = (self.file.clone(), self.session.take(), clock.clone());
         let work =
             move || match session.filter(SqliteSession::is_current).map_or_else(|| open_patiently(&file), Ok)
             {
-                Ok(session) => at_once(transaction::carry_out(session, &request, now)),
+                Ok(session) => at_once(transaction::carry_out(session, &request, &clock)),
                 Err(error) => (None, Err(error.into())),
             };
         let (session, result) = on_a_blocking_thread(work).await;

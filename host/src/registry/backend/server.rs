@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::database::{DatabaseError, Server, Trouble};
 use crate::registry::backend_error::BackendError;
+use crate::registry::clock::Clock;
 use crate::registry::dialects::server_session::ServerSession;
 use crate::registry::error::RegistryError;
 use crate::registry::request::{Answer, Request};
@@ -52,12 +53,16 @@ impl<S: ServerSession> ServerBackend<S> {
     }
 
     /// Tries until the request is done or refused, or the time is over.
-    pub(super) async fn perform(&mut self, request: &Request, now: i64) -> Result<Answer, RegistryError> {
+    pub(super) async fn perform(
+        &mut self,
+        request: &Request,
+        clock: &Clock,
+    ) -> Result<Answer, RegistryError> {
         let deadline = Instant::now() + OPERATION_MAX;
         let mut pause = FIRST_PAUSE;
         let mut last: Option<BackendError> = None;
         loop {
-            let Ok(result) = tokio::time::timeout_at(deadline, self.try_once(request, now)).await else {
+            let Ok(result) = tokio::time::timeout_at(deadline, self.try_once(request, clock)).await else {
                 return Err(last.unwrap_or_else(|| silent(&self.server).into()).into());
             };
             match result {
@@ -77,12 +82,12 @@ impl<S: ServerSession> ServerBackend<S> {
 
     /// One transaction, on a new session if there is none. A session that is interrupted by the time limit is
     /// dropped.
-    async fn try_once(&mut self, request: &Request, now: i64) -> Result<Answer, RegistryError> {
+    async fn try_once(&mut self, request: &Request, clock: &Clock) -> Result<Answer, RegistryError> {
         let session = match self.session.take() {
             Some(session) => session,
             None => open_session(&self.server).await?,
         };
-        let (session, result) = transaction::carry_out(session, request, now).await;
+        let (session, result) = transaction::carry_out(session, request, clock).await;
         self.session = session;
         result
     }

@@ -11,7 +11,7 @@ use super::server_session::{
 use crate::database::mysql::{connect, in_words};
 use crate::database::{DatabaseError, Server, Trouble};
 use crate::registry::backend_error::BackendError;
-use crate::registry::session::{Dialect, FoundTable, SqlSession};
+use crate::registry::session::{Access, Dialect, FoundTable, SqlSession};
 use crate::registry::value::{Row, Value};
 
 /// The first versions that know `SKIP LOCKED`.
@@ -107,6 +107,11 @@ impl SqlSession for MysqlSession {
         Ok(self.connection.affected_rows())
     }
 
+    async fn begin(&mut self, _access: Access) -> Result<i64, BackendError> {
+        let time = time_of_beginning(&mut self.connection).await.map_err(|error| self.in_words(&error))?;
+        Ok(time.ok_or_else(|| server_session::no_time(&self.server))?)
+    }
+
     async fn look_at(&mut self, table: &str, index: &str) -> Result<FoundTable, BackendError> {
         let is_table = format!("table_schema = DATABASE() AND table_name = '{table}'");
         let columns = format!("SELECT column_name FROM information_schema.columns WHERE {is_table}");
@@ -121,7 +126,7 @@ impl SqlSession for MysqlSession {
         Ok(FoundTable {
             columns: columns.iter().filter_map(|row| row[0].owned()).collect(),
             has_index: !index.is_empty(),
-            has_transactions: engine.is_empty(),
+            without_transactions: engine.first().and_then(|row| row[0].owned()),
         })
     }
 
@@ -150,6 +155,15 @@ impl SqlSession for MysqlSession {
     async fn end_migration(&mut self) -> Result<(), BackendError> {
         self.rows(&format!("SELECT RELEASE_LOCK({MIGRATION_LOCK})"), &[]).await.map(drop)
     }
+}
+
+/// Begins a transaction, and says when. The first of the two answers has no rows.
+async fn time_of_beginning(connection: &mut Conn) -> mysql_async::Result<Option<i64>> {
+    let mut answers = connection.query_iter("BEGIN; SELECT UNIX_TIMESTAMP()").await?;
+    let _: Vec<mysql_async::Row> = answers.collect().await?;
+    let times: Vec<i64> = answers.collect().await?;
+    answers.drop_result().await?;
+    Ok(times.first().copied())
 }
 
 fn parameters(values: &[Value]) -> Params {

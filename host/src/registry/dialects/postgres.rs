@@ -1,6 +1,7 @@
 //! What only PostgreSQL does: how values travel to it, and how its catalogue is read.
 
 use bytes::BytesMut;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::server_session::{
@@ -9,7 +10,7 @@ use super::server_session::{
 use crate::database::Server;
 use crate::database::postgres::{PostgresConnection, connect, in_words};
 use crate::registry::backend_error::BackendError;
-use crate::registry::session::{Dialect, FoundTable, SqlSession};
+use crate::registry::session::{Access, Dialect, FoundTable, SqlSession};
 use crate::registry::value::{Row, Value};
 
 /// The first version that has all that is needed here, as it numbers itself: 9.6.
@@ -21,6 +22,9 @@ const MIGRATION_LOCK: i64 = 0x5349_4d50_4c45; // "SIMPLE"
 /// The SQL of PostgreSQL.
 const DIALECT: Dialect =
     Dialect { locks_rows: true, empty_first: " NULLS FIRST", table_options: "", columns_at_once: usize::MAX };
+
+/// Begins a transaction, and says when.
+const BEGIN: &str = "BEGIN; SELECT floor(extract(epoch FROM clock_timestamp()))::bigint";
 
 type Cause = Box<dyn std::error::Error + Sync + Send>;
 
@@ -80,6 +84,15 @@ impl SqlSession for PostgresSession {
         changed.map_err(|error| self.in_words(&error))
     }
 
+    async fn begin(&mut self, _access: Access) -> Result<i64, BackendError> {
+        let answers = self.connection.simple_query(BEGIN).await.map_err(|error| self.in_words(&error))?;
+        let time = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        Ok(time.ok_or_else(|| server_session::no_time(&self.server))?)
+    }
+
     async fn look_at(&mut self, table: &str, index: &str) -> Result<FoundTable, BackendError> {
         let columns = format!(
             "SELECT attname::text FROM pg_attribute
@@ -94,7 +107,7 @@ impl SqlSession for PostgresSession {
         Ok(FoundTable {
             columns: columns.iter().filter_map(|row| row[0].owned()).collect(),
             has_index: !index.is_empty(),
-            has_transactions: true,
+            without_transactions: None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! What sessions on servers have in common: how they are opened, how long they wait, and where the version of
 //! the schema is noted.
 
-use crate::database::Server;
+use crate::database::{DatabaseError, Server, Trouble};
 use crate::registry::backend_error::BackendError;
 use crate::registry::session::SqlSession;
 
@@ -17,6 +17,11 @@ pub(super) const IDLE_SECONDS: u32 = 10;
 pub(crate) trait ServerSession: SqlSession {
     /// Connects, and sets the session up. The tables are left as they are.
     fn connect(server: &Server) -> impl Future<Output = Result<Self, BackendError>> + Send;
+}
+
+/// What is wrong with a server that does not say what time it is.
+pub(super) fn no_time(server: &Server) -> DatabaseError {
+    DatabaseError::new(server, Trouble::Other { words: "it does not say what time it is".to_owned() })
 }
 
 /// The table in which the version of the schema is noted.

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 
 use super::sqlite_error::SqliteError;
 use crate::registry::backend_error::BackendError;
+use crate::registry::clock;
 use crate::registry::session::{Access, Dialect, End, FoundTable, SqlSession};
 use crate::registry::value::{Row, Value};
 
@@ -84,7 +85,7 @@ impl SqliteFile {
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(|source| SqliteError::CannotCreateDirectory { directory: directory.to_owned(), source })
+            .map_err(|cause| SqliteError::CannotCreateDirectory { directory: directory.to_owned(), cause })
     }
 
     fn in_words(&self, error: rusqlite::Error) -> SqliteError {
@@ -139,12 +140,13 @@ impl SqlSession for SqliteSession {
 
     /// A transaction that writes takes the lock before it reads anything, so that what was read is still true
     /// when it is written, and a busy file is waited for instead of failing halfway.
-    async fn begin(&mut self, access: Access) -> Result<(), BackendError> {
+    async fn begin(&mut self, access: Access) -> Result<i64, BackendError> {
         self.say(match access {
             Access::Read => "BEGIN",
             Access::Write => "BEGIN IMMEDIATE",
         })
-        .await
+        .await?;
+        Ok(clock::of_this_machine())
     }
 
     /// Some failures end a transaction in SQLite itself, and on a busy file it has not even begun.
@@ -162,7 +164,7 @@ impl SqlSession for SqliteSession {
         Ok(FoundTable {
             columns: columns.iter().filter_map(|row| row[0].owned()).collect(),
             has_index: !index.is_empty(),
-            has_transactions: true,
+            without_transactions: None,
         })
     }
 
@@ -177,7 +179,7 @@ impl SqlSession for SqliteSession {
     }
 
     async fn begin_migration(&mut self) -> Result<(), BackendError> {
-        self.begin(Access::Write).await
+        self.begin(Access::Write).await.map(drop)
     }
 
     async fn end_migration(&mut self) -> Result<(), BackendError> {

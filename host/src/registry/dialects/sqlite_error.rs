@@ -52,12 +52,12 @@ pub enum SqliteError {
     },
 
     /// The directory of the file does not exist and cannot be created.
-    #[error("the directory {} for the registry cannot be created: {source}", directory.display())]
+    #[error("the directory {} for the registry cannot be created: {cause}", directory.display())]
     CannotCreateDirectory {
         /// The directory.
         directory: PathBuf,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
 
     /// The path does not lead to a file.
@@ -106,21 +106,21 @@ pub enum SqliteError {
     },
 
     /// The disk failed.
-    #[error("the registry {} cannot be read or written: the disk failed ({source})", file.display())]
+    #[error("the registry {} cannot be read or written: the disk failed ({cause})", file.display())]
     Disk {
         /// The file.
         file: PathBuf,
         /// SQLite's own words.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
 
     /// Something else, in SQLite's own words.
-    #[error("the registry {} failed: {source}", file.display())]
+    #[error("the registry {} failed: {cause}", file.display())]
     Other {
         /// The file.
         file: PathBuf,
         /// SQLite's own words.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
 }
 
@@ -134,9 +134,9 @@ impl SqliteError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { file },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { file, waited },
             Some(ErrorCode::DiskFull) => Self::DiskFull { file },
-            Some(ErrorCode::SystemIoFailure) => Self::Disk { file, source },
+            Some(ErrorCode::SystemIoFailure) => Self::Disk { file, cause: source },
             Some(ErrorCode::CannotOpen) => Self::cannot_open(file, source),
-            _ => Self::Other { file, source },
+            _ => Self::Other { file, cause: source },
         }
     }
 

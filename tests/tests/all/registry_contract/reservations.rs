@@ -31,7 +31,7 @@ async fn a_master_gets_no_more_than_it_asks_for_and_the_longest_available_first(
     assert_eq!(grid.reserve("n", usize::MAX).await, [5, 10]);
     let node = grid.node(20).await;
     assert_eq!((node.state, node.reserved_by.as_deref()), (NodeState::Reserved, Some("m")));
-    assert_eq!(node.lease_until, Some(grid.registry.now() + 10));
+    assert_eq!(node.lease_until, Some(grid.now().await + 10));
 }
 
 async fn a_master_gets_only_nodes_with_its_task(place: &Place) {
@@ -45,7 +45,7 @@ async fn a_master_gets_no_node_that_went_silent(place: &Place) {
     let grid = TestGrid::with_nodes(place, &[1, 2]).await;
     grid.clock.advance(SILENCE);
     grid.registry.beat(&key(2), Stats::default()).await.unwrap();
-    assert!(grid.node(1).await.is_silent(grid.registry.now()));
+    assert!(grid.node(1).await.is_silent(grid.now().await));
     assert_eq!(grid.reserve("m", 9).await, [2]);
 }
 
@@ -153,7 +153,7 @@ async fn a_beat_notes_the_figures_and_leaves_the_state_alone(place: &Place) {
         let stats = Stats { done: u64::MAX, failed: 2, rate: 1.5 };
         let node = grid.registry.beat(&key(1), stats).await.unwrap();
         assert_eq!(node.state, state);
-        assert_eq!(node.last_seen, Some(grid.registry.now()));
+        assert_eq!(node.last_seen, Some(grid.now().await));
         assert_eq!((node.done, node.failed, node.rate), (Some(i64::MAX as u64), Some(2), Some(1.5)));
     }
 }

@@ -43,6 +43,11 @@ impl TestGrid {
         self.registry.enable(&key(port)).await.unwrap();
     }
 
+    /// The time, as the registry counts it.
+    pub(super) async fn now(&self) -> i64 {
+        self.registry.listing().await.unwrap().now
+    }
+
     pub(super) async fn node(&self, port: u16) -> Node {
         self.registry.find(&key(port)).await.unwrap().unwrap()
     }

@@ -223,3 +223,51 @@ fn no_two_types_of_the_program_share_a_name() {
         files_of.into_values().filter(|all| all.len() > 1).flatten(),
     );
 }
+
+/// The errors of a file whose text has a cause in it that is shown once more by those who show all causes. A
+/// variant is what stands between one `#[error]` and the next, or the end of the type.
+fn causes_said_twice(file: &SourceFile) -> Vec<Finding> {
+    let lines: Vec<_> = file.before_tests().collect();
+    let mut twice = Vec::new();
+    for (at, (number, line)) in lines.iter().enumerate() {
+        if !line.trim_start().starts_with("#[error(") {
+            continue;
+        }
+        let rest = lines[at + 1..].iter().map(|(_, line)| *line);
+        let is_over = |line: &str| line == "}" || line.trim_start().starts_with("#[error(");
+        let error: Vec<_> = std::iter::once(*line).chain(rest.take_while(|line| !is_over(line))).collect();
+        let error = error.join("\n");
+        let text_ends = error.find(")]").unwrap_or(error.len());
+        let (text, fields) = error.split_at(text_ends);
+        let has_source = ["#[from]", "#[source]", " source:"].iter().any(|mark| fields.contains(mark));
+        let shows_it = ["{source", "{0", ".source", ", source", "(.0"].iter().any(|mark| text.contains(mark));
+        if has_source && shows_it {
+            twice.push(Finding::new(&file.path, *number, line.trim()));
+        }
+    }
+    twice
+}
+
+#[test]
+fn no_error_says_its_cause_twice() {
+    let planted = |text: &str| {
+        let file = SourceFile { path: "planted.rs".to_owned(), text: text.to_owned() };
+        causes_said_twice(&file).len()
+    };
+    assert_eq!(planted("enum E {\n    #[error(\"no: {0}\")]\n    No(#[from] io::Error),\n}"), 1);
+    assert_eq!(
+        planted("enum E {\n    #[error(\"no: {source}\")]\n    No {\n        source: io::Error,\n    },\n}"),
+        1
+    );
+    assert_eq!(
+        planted(
+            "enum E {\n    #[error(\"no: {0}\")]\n    No(io::Error),\n    #[error(\"x\")]\n    X {\n        source: io::Error,\n    },\n}"
+        ),
+        0
+    );
+    expect_none(
+        "An error is shown with all its causes, one after the other. If its own text has the cause in it, the cause is \
+         no `source`: call the field `cause`, without `#[from]` and `#[source]`. Or leave it out of the text.",
+        workspace().iter().flat_map(causes_said_twice),
+    );
+}

@@ -435,7 +435,7 @@ async fn when_rows_cannot_be_written_no_checkpoint_counts_them() {
     writer.write(vec!["a\n".into()]);
     writer.checkpoint(checkpoint(0, 1, 1));
     let error = writer.finish(&mut failure).await.unwrap_err();
-    let WriteError::Io { place, source } = &error else { panic!("{error}") };
-    assert_eq!((place.as_str(), source.kind()), ("/dev/full", std::io::ErrorKind::StorageFull));
+    let WriteError::Io { place, cause } = &error else { panic!("{error}") };
+    assert_eq!((place.as_str(), cause.kind()), ("/dev/full", std::io::ErrorKind::StorageFull));
     assert_eq!(files.contents().entries, 1, "the header only");
 }

@@ -121,7 +121,7 @@ async fn a_table_of_net_simplegrid_is_migrated_in_place_and_keeps_its_rows() {
 async fn masters_leave_rows_of_net_simplegrid_alone() {
     let file = TestFile::with_sql(PERL_TABLE);
     let registry = file.open().await.unwrap();
-    let master = Reservation::new("r");
+    let master = Reservation::new("m", "r");
     // Its slaves do not speak our protocol, and would take a master's messages for records.
     assert!(registry.reserve(&master, 9, None, LEASE).await.unwrap().is_empty());
     // Everything else can be done to its rows.
@@ -168,7 +168,7 @@ async fn a_reservation_of_net_simplegrid_is_not_ended_by_an_old_lease() {
     perl.execute_batch("UPDATE nodes SET state = 'reserved', reserved_by = 'p' WHERE hostname = 'z'")
         .unwrap();
     assert!(!registry.free_if_expired(&slave("z").key).await.unwrap());
-    assert!(registry.reserve(&Reservation::new("r"), 9, None, LEASE).await.unwrap().is_empty());
+    assert!(registry.reserve(&Reservation::new("m", "r"), 9, None, LEASE).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -307,11 +307,11 @@ fn say(backend: &mut FileBackend, sql: &str) {
 
 async fn announce(backend: &mut FileBackend, announcement: Announcement) -> Result<Answer, RegistryError> {
     let (key, change) = (announcement.key.clone(), Change::Announce(announcement));
-    backend.perform(Request::Change { key, change }, 1_203_355_700).await
+    backend.perform(Request::Change { key, change }, &Clock::manual(1_203_355_700)).await
 }
 
 async fn list(backend: &mut FileBackend) -> Result<Vec<Node>, RegistryError> {
-    Ok(backend.perform(Request::List, 1_203_355_700).await?.nodes())
+    Ok(backend.perform(Request::List, &Clock::manual(1_203_355_700)).await?.nodes())
 }
 
 #[tokio::test]
