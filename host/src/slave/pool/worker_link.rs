@@ -122,14 +122,11 @@ async fn serve(
         ended = steer(steering, &handle) => ended,
     };
     let leaving = reading.leaving.take();
-    if matches!(ended, Ended::NotEnded) {
-        let (slot, limit) = (settings.id.slot, humantime::format_duration(STOP_GRACE));
-        tracing::warn!(%slot, "a worker had nothing left to do, did not end within {limit}, and is killed");
-    }
     let end = handle.end().await;
     let mut lost = autopsy(&board, &hand);
     lost.was_killed = end.is_kill();
-    lost.was_expected = matches!(ended, Ended::Killed) || hand.told_to_stop.load(Relaxed);
+    let ended_as_told = hand.told_to_stop.load(Relaxed) && !matches!(ended, Ended::NotEnded);
+    lost.was_expected = matches!(ended, Ended::Killed) || ended_as_told;
     match (ended, leaving) {
         (_, Some((kind, message))) => (lost.kind, lost.message, lost.blame) = (kind, message, None),
         (Ended::Overdue, _) => {
@@ -143,7 +140,10 @@ async fn serve(
             let limit = humantime::format_duration(BEGIN_MAX);
             lost.message = format!("it had records and began none for {limit}");
         }
-        (Ended::NotEnded, _) => lost.message = "it did not end when it was told to".to_owned(),
+        (Ended::NotEnded, _) => {
+            let limit = humantime::format_duration(STOP_GRACE);
+            lost.message = format!("it had nothing left to do, and did not end within {limit}");
+        }
         (Ended::Killed, _) => "its slave ended it".clone_into(&mut lost.message),
         (Ended::Gone(Some(broken)), _) => lost.message = broken,
         (Ended::Gone(None), _) => lost.message = format!("the worker {end}"),
