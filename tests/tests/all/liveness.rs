@@ -147,7 +147,7 @@ fn a_task_that_never_ends_does_not_hold_up_its_slaves_end() {
     slave.signal(Signal::SIGTERM);
     let slave = slave.into_process().wait().expect(143);
     assert!(
-        slave.stderr.contains("a worker had nothing left to do, did not end within 5s"),
+        slave.stderr.contains("it had nothing left to do, and did not end within 5s"),
         "{}",
         slave.stderr
     );

@@ -62,7 +62,7 @@ enum Ended {
     Killed,
     Overdue,
     NotBegun,
-    NotEnded,
+    Lingering,
 }
 
 /// How far the worker is: items that it has handed over whole, and parts of the one in hand.
@@ -122,14 +122,11 @@ async fn serve(
         ended = steer(steering, &handle) => ended,
     };
     let leaving = reading.leaving.take();
-    if matches!(ended, Ended::NotEnded) {
-        let (slot, limit) = (settings.id.slot, humantime::format_duration(STOP_GRACE));
-        tracing::warn!(%slot, "a worker had nothing left to do, did not end within {limit}, and is killed");
-    }
     let end = handle.end().await;
     let mut lost = autopsy(&board, &hand);
     lost.was_killed = end.is_kill();
-    lost.was_expected = matches!(ended, Ended::Killed) || hand.told_to_stop.load(Relaxed);
+    let ended_as_told = hand.told_to_stop.load(Relaxed) && !matches!(ended, Ended::Lingering);
+    lost.was_expected = matches!(ended, Ended::Killed) || ended_as_told;
     match (ended, leaving) {
         (_, Some((kind, message))) => (lost.kind, lost.message, lost.blame) = (kind, message, None),
         (Ended::Overdue, _) => {
@@ -143,7 +140,10 @@ async fn serve(
             let limit = humantime::format_duration(BEGIN_MAX);
             lost.message = format!("it had records and began none for {limit}");
         }
-        (Ended::NotEnded, _) => lost.message = "it did not end when it was told to".to_owned(),
+        (Ended::Lingering, _) => {
+            let limit = humantime::format_duration(STOP_GRACE);
+            lost.message = format!("it had nothing left to do, and did not end within {limit}");
+        }
         (Ended::Killed, _) => "its slave ended it".clone_into(&mut lost.message),
         (Ended::Gone(Some(broken)), _) => lost.message = broken,
         (Ended::Gone(None), _) => lost.message = format!("the worker {end}"),
@@ -283,7 +283,7 @@ async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -
             TimeVerdict::Fine => {}
             TimeVerdict::Overdue => return Ended::Overdue,
             TimeVerdict::NotBegun => return Ended::NotBegun,
-            TimeVerdict::NotEnded => return Ended::NotEnded,
+            TimeVerdict::NotEnded => return Ended::Lingering,
             TimeVerdict::Slow { batch, index } => {
                 let WorkerId { slot, .. } = settings.id;
                 let record = index.map_or_else(|| "a flush".to_owned(), |index| format!("record {index}"));
