@@ -31,8 +31,11 @@ fn first_field(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(first)
 }
 
-/// The field at the beginning of a text, and what follows the comma after it.
-fn field(text: &[u8]) -> Option<(Cow<'_, [u8]>, Option<&[u8]>)> {
+/// A field, and what follows the comma after it.
+type Field<'a> = (Cow<'a, [u8]>, Option<&'a [u8]>);
+
+/// The field at the beginning of a text, if it can be read.
+fn field(text: &[u8]) -> Option<Field<'_>> {
     if let Some(quoted) = text.strip_prefix(b"\"") {
         return quoted_field(quoted);
     }
@@ -42,7 +45,7 @@ fn field(text: &[u8]) -> Option<(Cow<'_, [u8]>, Option<&[u8]>)> {
 }
 
 /// The field whose opening quote is before `text`. A quote and a zero digit stand for a zero byte.
-fn quoted_field(text: &[u8]) -> Option<(Cow<'_, [u8]>, Option<&[u8]>)> {
+fn quoted_field(text: &[u8]) -> Option<Field<'_>> {
     let mut content = Vec::new();
     let mut at = 0;
     loop {

@@ -41,6 +41,60 @@ fn a_slave_enters_its_row_again_if_the_registry_was_removed() {
     assert_eq!(grid.master().input("a\n").finish().expect(0).text(), "a\n");
 }
 
+/// What can become of a file that others have open.
+const REPLACEMENTS: [(&str, fn(&Grid)); 5] = [
+    ("removed, but for what SQLite keeps beside it", |grid| remove(grid, "grid.db")),
+    ("removed", |grid| {
+        registry_files(grid).iter().for_each(|file| fs::remove_file(file).unwrap_or_default())
+    }),
+    ("robbed of its journal", |grid| remove(grid, "grid.db-wal")),
+    ("emptied", |grid| drop(fs::write(grid.path("grid.db"), "").expect("it can be written"))),
+    ("replaced by a new one", |grid| {
+        let new = format!("sqlite:{}", grid.path("new.db").display());
+        grid.node_manager().args("list --registry").arg(new).finish().expect(0);
+        fs::rename(grid.path("new.db"), grid.path("grid.db")).expect("it can be renamed");
+    }),
+];
+
+fn remove(grid: &Grid, name: &str) {
+    fs::remove_file(grid.path(name)).expect("it can be removed");
+}
+
+#[test]
+fn a_registry_that_is_replaced_while_masters_start_holds_no_run_up() {
+    for (how, replace) in REPLACEMENTS {
+        let grid = Grid::new();
+        let slaves = [grid.slave("echo"), grid.slave("echo")];
+        for _ in 0..3 {
+            let mut early = grid.master().args("-m 1").start();
+            replace(&grid);
+            let late = grid.master().args("-m 1 --wait-nodes 30s").input(numbered("late ", 100)).finish();
+            assert_eq!(late.status, 0, "{how}: {}", late.stderr);
+            late.expect_counts(100, 100, 0);
+            early.write(numbered("early ", 100));
+            let early = early.finish();
+            assert_eq!(early.status, 0, "{how}: {}", early.stderr);
+            early.expect_counts(100, 100, 0);
+            for slave in &slaves {
+                wait::until("the slave is free again", || grid.state(slave.port()) == "enabled");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_registry_that_is_replaced_under_a_master_that_waits_for_nodes_is_looked_into_again() {
+    for (how, replace) in REPLACEMENTS {
+        let grid = Grid::new();
+        let master = grid.master().args("--wait-nodes 40s").input("a\n").start();
+        wait::until("the master has looked", || grid.path("grid.db-wal").exists());
+        replace(&grid);
+        let _slave = grid.slave("echo");
+        let master = master.finish();
+        assert_eq!((master.status, master.text()), (0, "a\n".to_owned()), "{how}: {}", master.stderr);
+    }
+}
+
 #[test]
 fn a_file_that_is_not_a_registry_is_named() {
     let grid = Grid::new();

@@ -137,6 +137,22 @@ fn a_table_that_is_dropped_in_mid_run_is_made_again_and_the_slaves_row_with_it()
     });
 }
 
+#[test]
+fn a_table_that_is_dropped_while_a_master_waits_for_nodes_is_made_again() {
+    on_every_server(|engine| {
+        let server = DatabaseServer::shared(engine).expect("it is installed");
+        let database = server.database();
+        let grid = grid_on(&database);
+        let master = grid.master().args("--wait-nodes 40s").input("a\n").start();
+        let tables = "SELECT table_name FROM information_schema.tables WHERE table_name = 'nodes'";
+        wait::until("the table is there", || !database.query(tables).is_empty());
+        database.query("DROP TABLE nodes");
+        wait::until("the table is there again", || !database.query(tables).is_empty());
+        let _slave = grid.slave("echo");
+        assert_eq!(master.finish().expect(0).text(), "a\n");
+    });
+}
+
 /// Starts each command, with a registry that it cannot use.
 fn start_every_command(grid: &Grid) -> [Process; 3] {
     let calls = [grid.master().input("a\n"), grid.slave_call("echo"), grid.node_manager().arg("list")];

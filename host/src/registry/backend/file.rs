@@ -13,7 +13,6 @@ use crate::owned_task;
 use crate::registry::backend_error::BackendError;
 use crate::registry::clock::Clock;
 use crate::registry::dialects::sqlite::{SqliteFile, SqliteSession};
-use crate::registry::dialects::sqlite_error::SqliteError;
 use crate::registry::error::RegistryError;
 use crate::registry::request::{Answer, Request};
 use crate::registry::{migrations, transaction};
@@ -47,28 +46,52 @@ impl FileBackend {
     }
 
     /// Carries a request out. After a failure, except that of a busy file, the next request starts with a new
-    /// connection.
+    /// connection. A file that has just been replaced can seem damaged until all who have it open have
+    /// noticed, so the request is tried again for a while.
     pub(super) async fn perform(&mut self, request: Request, clock: &Clock) -> Result<Answer, RegistryError> {
         let (file, session, clock) = (self.file.clone(), self.session.take(), clock.clone());
-        let work =
-            move || match session.filter(SqliteSession::is_current).map_or_else(|| open_patiently(&file), Ok)
-            {
-                Ok(session) => at_once(transaction::carry_out(session, &request, &clock)),
-                Err(error) => (None, Err(error.into())),
-            };
+        let work = move || carry_out_patiently(&file, session, &request, &clock);
         let (session, result) = on_a_blocking_thread(work).await;
         self.session = session;
         result
     }
 }
 
+/// Carries a request out over the session, or over a new one, and tries that until the busy timeout is over
+/// if the file seems to have been replaced.
+fn carry_out_patiently(
+    file: &SqliteFile,
+    mut session: Option<SqliteSession>,
+    request: &Request,
+    clock: &Clock,
+) -> (Option<SqliteSession>, Result<Answer, RegistryError>) {
+    let deadline = Instant::now() + file.busy_timeout;
+    loop {
+        let current = session.take().filter(SqliteSession::is_current);
+        let (left, result) = match current.map_or_else(|| open_patiently(file), Ok) {
+            Ok(session) => at_once(transaction::carry_out(session, request, clock)),
+            Err(error) => return (None, Err(error.into())),
+        };
+        match result {
+            Err(RegistryError::Backend(BackendError::File(error)))
+                if error.can_be_of_replacing() && Instant::now() < deadline =>
+            {
+                std::thread::sleep(REOPEN_PAUSE);
+            }
+            result => return (left, result),
+        }
+    }
+}
+
 /// Tries to open the file until the busy timeout is over: programs that open a new file at the same moment
-/// get in each other's way while one of them sets it up.
+/// get in each other's way while one of them sets it up, and a file that is being replaced seems damaged.
 fn open_patiently(file: &SqliteFile) -> Result<SqliteSession, BackendError> {
     let deadline = Instant::now() + file.busy_timeout;
     loop {
         match open(file) {
-            Err(BackendError::File(SqliteError::Locked { .. })) if Instant::now() < deadline => {
+            Err(BackendError::File(error))
+                if (error.is_busy() || error.can_be_of_replacing()) && Instant::now() < deadline =>
+            {
                 std::thread::sleep(REOPEN_PAUSE);
             }
             result => return result,

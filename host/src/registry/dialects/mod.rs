@@ -6,3 +6,4 @@ pub(super) mod postgres;
 pub(super) mod server_session;
 pub(super) mod sqlite;
 pub(super) mod sqlite_error;
+mod sqlite_files;

@@ -2,14 +2,16 @@
 //! blocks: no future here ever waits, so each must be polled on a thread that can wait for a disk.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 
 use super::sqlite_error::SqliteError;
+use super::sqlite_files::{self, SqliteFiles};
 use crate::registry::backend_error::BackendError;
 use crate::registry::clock;
 use crate::registry::session::{Access, Dialect, End, FoundTable, SqlSession};
@@ -35,14 +37,7 @@ pub(crate) struct SqliteFile {
 pub(crate) struct SqliteSession {
     file: SqliteFile,
     connection: Connection,
-    id: FileId,
-}
-
-/// Which file a path led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
+    files: SqliteFiles,
 }
 
 impl SqliteFile {
@@ -51,12 +46,14 @@ impl SqliteFile {
         if self.creates_directory {
             self.create_directory()?;
         }
+        sqlite_files::remove_orphans(&self.path);
         let connection = self.configured_connection().map_err(|error| self.in_words(error))?;
         if connection.is_readonly("main").map_err(|error| self.in_words(error))? {
             return Err(SqliteError::ReadOnly { file: self.path.clone() });
         }
-        let id = FileId::of(&self.path).ok_or_else(|| SqliteError::Vanished { file: self.path.clone() })?;
-        Ok(SqliteSession { file: self.clone(), connection, id })
+        let files = SqliteFiles::of(&self.path);
+        let files = files.ok_or_else(|| SqliteError::Vanished { file: self.path.clone() })?;
+        Ok(SqliteSession { file: self.clone(), connection, files })
     }
 
     /// WAL, so that readers and the one writer do not wait for each other; `synchronous = NORMAL`, so that a
@@ -73,6 +70,8 @@ impl SqliteFile {
             connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         }
         connection.pragma_update(None, "synchronous", "normal")?;
+        // SQLite opens the journal when it reads for the first time.
+        let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok(connection)
     }
 
@@ -94,10 +93,10 @@ impl SqliteFile {
 }
 
 impl SqliteSession {
-    /// Whether the path still leads to the file that is open: an operation on a deleted file would succeed,
+    /// Whether the path still leads to the files that are open: an operation on a deleted file would succeed,
     /// and no one would see it.
     pub(crate) fn is_current(&self) -> bool {
-        FileId::of(&self.file.path) == Some(self.id)
+        self.files.are_in_place()
     }
 
     fn said<T>(&self, result: rusqlite::Result<T>) -> Result<T, BackendError> {
@@ -114,6 +113,19 @@ impl SqliteSession {
 
     fn changed(&self, sql: &str, values: &[Value]) -> rusqlite::Result<usize> {
         self.connection.prepare_cached(sql)?.execute(params_from_iter(values))
+    }
+}
+
+/// A connection to files that others no longer see leaves what is in their place alone.
+impl Drop for SqliteSession {
+    fn drop(&mut self) {
+        if !self.files.are_in_place() {
+            self.files.remove_what_is_left();
+            // Without this, the last connection would write its journal into the database, and remove the
+            // journal that has its name now. It fails only for settings that SQLite does not
+            // know.
+            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
     }
 }
 
@@ -206,12 +218,5 @@ fn value(value: ValueRef<'_>) -> Value {
         ValueRef::Text(text) | ValueRef::Blob(text) => {
             Value::Text(String::from_utf8_lossy(text).into_owned())
         }
-    }
-}
-
-impl FileId {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self { device: metadata.dev(), inode: metadata.ino() })
     }
 }

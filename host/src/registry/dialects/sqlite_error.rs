@@ -140,6 +140,17 @@ impl SqliteError {
         }
     }
 
+    /// Whether another program has the file to itself for a moment.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Locked { .. })
+    }
+
+    /// Whether it can come of a file that was replaced while others had it open: until they have noticed, the
+    /// journal beside it belongs to another database.
+    pub(crate) fn can_be_of_replacing(&self) -> bool {
+        matches!(self, Self::Vanished { .. } | Self::Disk { .. } | Self::Damaged { .. })
+    }
+
     /// SQLite does not say why it cannot open a file, so look for the reason.
     fn cannot_open(file: PathBuf, source: rusqlite::Error) -> Self {
         let directory = match file.parent() {

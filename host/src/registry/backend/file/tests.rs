@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::*;
+use crate::registry::dialects::sqlite_error::SqliteError;
 use crate::registry::request::Change;
 use crate::registry::session::SqlSession;
 use crate::registry::{
@@ -51,6 +52,11 @@ impl TestFile {
 
     fn path(&self) -> PathBuf {
         self.directory.path().join("grid.db")
+    }
+
+    /// What SQLite keeps beside it.
+    fn beside(&self, suffix: &str) -> PathBuf {
+        self.directory.path().join(format!("grid.db{suffix}"))
     }
 
     /// A registry in a new file, with a short busy timeout.
@@ -381,6 +387,53 @@ async fn a_registry_whose_directory_is_gone_works_again_when_it_is_back() {
     assert!(error.to_string().contains("there is no directory"), "{error}");
     fs::rename(&elsewhere, &directory).unwrap();
     assert_eq!(hostnames(&registry.list().await.unwrap()), ["a"]);
+}
+
+/// Everything that can happen to the file behind the back of a program that has it open, and that of another
+/// that opens it then.
+#[tokio::test]
+async fn a_file_that_is_replaced_is_opened_again_by_those_who_have_it_and_by_others() {
+    let ways: [(&str, fn(&TestFile)); 4] = [
+        ("only the database is removed", |file| fs::remove_file(file.path()).unwrap()),
+        ("only the journal is removed", |file| fs::remove_file(file.beside("-wal")).unwrap()),
+        ("it is emptied", |file| fs::write(file.path(), "").unwrap()),
+        ("another is put in its place", |file| {
+            let other = file.directory.path().join("other.db");
+            Connection::open(&other).unwrap().execute_batch(PERL_TABLE).unwrap();
+            fs::rename(other, file.path()).unwrap();
+        }),
+    ];
+    for (way, replace) in ways {
+        for early_is_first in [true, false] {
+            let file = TestFile::new();
+            let early = file.open().await.unwrap();
+            early.announce(&slave("early")).await.unwrap();
+            replace(&file);
+            let enter = async |registry: &Registry, name: &str| {
+                let entered = registry.announce(&slave(name)).await;
+                entered.unwrap_or_else(|error| panic!("{way}, {name}, {early_is_first}: {error}"));
+            };
+            if early_is_first {
+                enter(&early, "x").await;
+            }
+            // The other may have to wait until those who have the file open look at it, and they for the
+            // other.
+            let start = async {
+                let late =
+                    file.open().await.unwrap_or_else(|error| panic!("{way}, {early_is_first}: {error}"));
+                enter(&late, "z").await;
+                late
+            };
+            let (late, ()) = tokio::join!(start, enter(&early, "y"));
+            if !hostnames(&late.list().await.unwrap()).contains(&"z") {
+                // It was in the old file when that was found to be gone.
+                enter(&late, "z").await;
+            }
+            let seen = early.list().await.unwrap();
+            assert_eq!(seen, late.list().await.unwrap(), "{way}, {early_is_first}");
+            assert!(hostnames(&seen).contains(&"z"), "{way}, {early_is_first}: {seen:?}");
+        }
+    }
 }
 
 /// A column that came after the file was made, and a table that someone has deleted.
