@@ -15,6 +15,7 @@ mod mended;
 mod million;
 mod namespaces;
 mod net_simplegrid;
+mod outputs;
 mod pages;
 mod partition;
 mod peers;

@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 6] = [
     &["master", "node_manager", "slave", "task_command", "worker"],
     &["cli", "config", "exit_code", "log", "shutdown", "stderr", "stdout"],
     &["plugin", "record", "registry", "schedule", "scoreboard", "sink", "wire"],
-    &["database", "ids", "limits", "owned_task", "standstill"],
+    &["database", "file_identity", "ids", "limits", "owned_task", "standstill", "streams_at_start"],
 ];
 
 /// Arrows that close a circle all the same, each with the reason.
