@@ -47,8 +47,9 @@ impl Dispatcher {
     }
 }
 
-/// How long a run that was told to stop at once still writes: its user waits for the prompt.
-pub(crate) const MOMENT: Duration = Duration::from_millis(500);
+/// How long a run that was told to stop at once still writes: its user waits for the prompt, and a reader
+/// that reads takes less.
+pub(crate) const MOMENT: Duration = Duration::from_millis(200);
 
 /// Writes what waits, and returns the first error.
 async fn write_out(results: &mut Results, failure: &mut WriteFailure) -> Option<WriteError> {
