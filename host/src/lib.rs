@@ -29,10 +29,12 @@ mod scoreboard;
 mod sink;
 mod wire;
 
+mod file_identity;
 mod ids;
 mod limits;
 mod own_time;
 mod standstill;
+mod streams_at_start;
 
 #[doc(hidden)]
 pub mod internals;
@@ -54,9 +56,13 @@ fn obey() -> ExitCode {
     match config::load(env::args_os(), &Environment::of_this_process()) {
         Ok(invocation) => start(invocation).into(),
         Err(InvocationError::CommandLine(help_or_error)) => {
-            // Help goes to stdout; nothing is lost if that is closed already.
-            let _ = help_or_error.print();
-            if help_or_error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }
+            if help_or_error.use_stderr() {
+                // If stderr is closed, there is no one to tell.
+                let _ = help_or_error.print();
+                return ExitStatus::Usage.into();
+            }
+            let printed = stdout::print_by(|| help_or_error.print());
+            printed.unwrap_or_else(|error| failed(&error, ExitStatus::CannotGoOn)).into()
         }
         Err(error) => failed(&error.into(), ExitStatus::Usage).into(),
     }

@@ -43,7 +43,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     };
     let task =
         TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
-    let opened = master::open_run(&config.run, Some(&task))?;
+    let opened = master::open_run(&config.run, Some(&task), config.sink.is_some())?;
     let store = tokio::select! {
         store = slave::open_sink(config.sink.as_ref(), NODE_NAME, &mut prepared) => store?,
         signal = shutdown.first() => return Ok(signal.exit_status()),

@@ -6,13 +6,17 @@
 //! nothing else is left to do, a line waits for room, for a while.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::streams_at_start::{StandardStream, was_closed};
 
 /// Lines that can wait: with lines of usual length about a mebibyte.
 const WAITING_MAX: usize = 8 * 1024;
@@ -50,6 +54,18 @@ pub(crate) fn flush() {
     if let Some(started) = STDERR.get() {
         started.flush();
     }
+}
+
+/// The stream, for lines that a user sends there and that must not be dropped: they have a writer of their
+/// own.
+///
+/// # Errors
+/// If it was closed when the program began, or the system has no descriptor left.
+pub(crate) fn file() -> io::Result<File> {
+    if was_closed(StandardStream::Error) {
+        return Err(io::Error::other("standard error is closed"));
+    }
+    io::stderr().as_fd().try_clone_to_owned().map(File::from)
 }
 
 fn whole(line: impl Display) -> Vec<u8> {

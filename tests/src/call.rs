@@ -105,6 +105,13 @@ impl<'g> Call<'g> {
         self.behind(Command::new("sh").args(["-c", script, "sh", &blocks]).args(words))
     }
 
+    /// Has a shell redirect its streams, as in `>&-` or `2>log`.
+    pub fn redirected(self, redirections: &str) -> Self {
+        let script = format!("exec \"$@\" {redirections}");
+        let words = self.words();
+        self.behind(Command::new("sh").args(["-c", &script, "sh"]).args(words))
+    }
+
     /// Starts it as `nohup` does: with HUP ignored.
     pub fn without_hangups(self) -> Self {
         // Behind `env` and its argument come the program and its words.

@@ -135,16 +135,6 @@ pub(crate) enum ConfigError {
         /// Why not.
         reason: String,
     },
-    /// Two flags name one file.
-    #[error("--{first} and --{second} are both {}: one would overwrite the other", path.display())]
-    SameFile {
-        /// One flag, without dashes.
-        first: &'static str,
-        /// The other flag.
-        second: &'static str,
-        /// The file of both.
-        path: PathBuf,
-    },
     /// An input cannot be read.
     #[error("cannot read the input {}", path.display())]
     NoInput {
@@ -172,14 +162,6 @@ pub(crate) enum ConfigError {
     WrongPartition {
         /// The text given.
         partition_by: String,
-    },
-    /// An output is also an input.
-    #[error("--{flag} would empty {} before it is read: the file is also an input", input.display())]
-    WritesItsInput {
-        /// The flag, without dashes.
-        flag: &'static str,
-        /// The input.
-        input: PathBuf,
     },
     /// A harvest whose destination is invalid.
     #[error("cannot harvest: {0}")]

@@ -1,14 +1,13 @@
-//! Whether a run's files can be read and written, as far as can be seen before it begins: an hour of work
-//! should not be lost because a directory is missing.
+//! Whether a run's files can be read and written, as far as their names show: an hour of work should not be
+//! lost because a directory is missing. What shows only when they are open, the run finds before it begins.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::error::ConfigError;
 
 /// The files that a run names.
-pub(super) struct RunFiles<'a> {
+pub(super) struct FileNames<'a> {
     /// `--output`.
     pub output: Option<&'a Path>,
     /// `--failed`.
@@ -21,7 +20,7 @@ pub(super) struct RunFiles<'a> {
     pub inputs: &'a [PathBuf],
 }
 
-impl RunFiles<'_> {
+impl FileNames<'_> {
     /// Looks at every file.
     ///
     /// # Errors
@@ -37,8 +36,6 @@ impl RunFiles<'_> {
         .filter_map(|(flag, path)| Some((flag, path?)))
         .collect();
         outputs.iter().try_for_each(|(flag, path)| check_output(flag, path))?;
-        check_distinct(&outputs)?;
-        outputs.iter().try_for_each(|(flag, path)| check_is_no_input(flag, path, self.inputs))?;
         self.check_journal()?;
         self.inputs.iter().filter(|path| path.as_os_str() != "-").try_for_each(|path| check_input(path))
     }
@@ -56,9 +53,7 @@ impl RunFiles<'_> {
         let files = [("output", Some(output)), ("failed", self.failed), ("journal", Some(journal))];
         let mut files = files.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
         // Names below /dev for what is open already are files only while this process lives.
-        let is_ordinary = |path: &Path| {
-            (path.is_file() || !path.exists()) && (!is_device(path) || path.starts_with("/dev/shm"))
-        };
+        let is_ordinary = |path: &Path| (path.is_file() || !path.exists()) && !is_open_already(path);
         match files.find(|(_, path)| !is_ordinary(path)) {
             Some((flag, path)) => {
                 let path = path.display();
@@ -90,43 +85,9 @@ fn check_output(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
     }
 }
 
-fn check_distinct(outputs: &[(&'static str, &Path)]) -> Result<(), ConfigError> {
-    for (index, (second, path)) in outputs.iter().enumerate() {
-        let same = outputs[..index].iter().find(|(_, other)| is_same(other, path) && !is_device(path));
-        if let Some((first, _)) = same {
-            return Err(ConfigError::SameFile { first, second, path: path.to_path_buf() });
-        }
-    }
-    Ok(())
-}
-
-/// Opening an output empties it: an input of the same file would be gone before it is read.
-fn check_is_no_input(flag: &'static str, path: &Path, inputs: &[PathBuf]) -> Result<(), ConfigError> {
-    let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-    let Some(output) = identity(path).filter(|_| !is_device(path)) else { return Ok(()) };
-    let stdin = || PathBuf::from("/dev/stdin");
-    let named = inputs.iter().map(|input| if input.as_os_str() == "-" { stdin() } else { input.clone() });
-    let read = named.chain(inputs.is_empty().then(stdin));
-    match read.into_iter().find(|input| identity(input) == Some(output)) {
-        Some(input) => Err(ConfigError::WritesItsInput { flag, input }),
-        None => Ok(()),
-    }
-}
-
-/// Whether two names mean one file, as far as can be seen before the file exists.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let resolved = |path: &Path| {
-        path.canonicalize().ok().or_else(|| {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            Some(parent.unwrap_or(Path::new(".")).canonicalize().ok()?.join(path.file_name()?))
-        })
-    };
-    one == other || resolved(one).is_some_and(|one| resolved(other) == Some(one))
-}
-
-/// Several outputs may share `/dev/null` or `/dev/stderr`.
-fn is_device(path: &Path) -> bool {
-    path.starts_with("/dev")
+/// Whether a name is that of something which a process has open.
+fn is_open_already(path: &Path) -> bool {
+    path.starts_with("/dev") && !path.starts_with("/dev/shm") || path.starts_with("/proc")
 }
 
 fn check_input(path: &Path) -> Result<(), ConfigError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::given::Given;
-use super::output_files::RunFiles;
+use super::output_files::FileNames;
 use super::{manager_args, partition, sink};
 use crate::cli::{InputFormat, Pair, Progress, RunArgs, RunFlags};
 use crate::record::{FailedLines, Format};
@@ -112,8 +112,8 @@ impl RunSettings {
         Ok(settings)
     }
 
-    fn files(&self) -> RunFiles<'_> {
-        RunFiles {
+    fn files(&self) -> FileNames<'_> {
+        FileNames {
             output: self.output.as_deref(),
             failed: self.failed.as_deref(),
             journal: self.journal.as_deref(),

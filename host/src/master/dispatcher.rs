@@ -7,6 +7,8 @@ mod leave;
 mod patience;
 mod peer;
 
+pub(super) use patience::{MOMENT, patiently};
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -121,10 +123,10 @@ impl Dispatcher {
                 () = self.plan.results.room(), if !room => Ok(()),
                 _ = ticker.tick() => self.on_tick(),
             };
-            let step = step.and_then(|()| self.place_input()).and_then(|()| self.checkpoint_if_due());
-            if let Err(end) = step {
+            if let Err(end) = step.and_then(|()| self.place_input()) {
                 return end;
             }
+            self.plan.results.checkpoint_if_due(&mut self.plan.state, Instant::now());
         }
         draining.map_or(RunEnd::Finished, RunEnd::Drained)
     }
@@ -155,7 +157,10 @@ impl Dispatcher {
             end = self.finish_results(end, shutdown).await;
         }
         let Self { plan, farewell, nodes_used, nodes_lost, .. } = self;
-        let (counts, sinks) = (plan.state.counts(), farewell.news);
+        let (counts, sinks) = (plan.results.written(&plan.state), farewell.news);
+        if matches!(end, RunEnd::Finished | RunEnd::Drained(_)) {
+            debug_assert_eq!(counts, plan.state.counts(), "all that is done or failed is written");
+        }
         RunReport { end, counts, nodes_used, nodes_lost, can_be_resumed, sinks }
     }
 
@@ -176,10 +181,6 @@ impl Dispatcher {
         self.say_if_nothing_ends(now);
         let actions = self.plan.state.on_tick(now);
         self.perform(actions)
-    }
-
-    fn checkpoint_if_due(&mut self) -> Step {
-        self.plan.results.checkpoint_if_due(&mut self.plan.state, Instant::now())
     }
 
     fn on_read(&mut self, input: Option<Input>) -> Step {
@@ -240,16 +241,15 @@ impl Dispatcher {
                 Action::Flush { slot, epoch, batch } => {
                     self.send(slot.node, MasterToSlave::Flush { batch, slot: slot.index, epoch }.into());
                 }
-                Action::Write(rows) => self.plan.results.write(rows),
-                Action::Fail(record) => {
-                    self.plan.progress.suspend(|| self.plan.results.fail(&record))?;
-                }
+                Action::Write(ready) => self.plan.results.write(ready),
+                Action::Fail(record) => self.plan.progress.suspend(|| self.plan.results.fail(&record)),
                 Action::GiveUp { node, reason } => {
                     self.give_up(node, &reason);
                 }
                 Action::LetGo(node) => self.let_go(node),
             }
         }
+        self.plan.results.hand_over();
         if cfg!(debug_assertions) {
             self.plan.state.sanity_check();
         }

@@ -25,7 +25,7 @@ pub(crate) fn run(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
 
 async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen(Some(config.run.drain_timeout))?;
-    let opened = open_run(&config.run, None)?;
+    let opened = open_run(&config.run, None, false)?;
     let url = config.registry.url().map_err(UsageError::mark)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {

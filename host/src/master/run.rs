@@ -1,16 +1,18 @@
 //! A run from the user's settings to the exit status, over whatever links there are.
 
 use std::io::IsTerminal;
+use std::pin::pin;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use super::decisions::{DispatchState, RunRules};
-use super::dispatcher::{self, RunPlan};
+use super::decisions::{DispatchState, RunRules, WaitsFor};
+use super::dispatcher::{self, MOMENT, RunPlan, patiently};
 use super::nodes::LinkEvent;
 use super::output::{
-    self, FailedWriter, JournalPen, NamedFile, Opened, OutputTarget, ProgressLine, ResultWriter, Results,
-    Summary, TaskIdentity, WriteFailure,
+    self, FailedWriter, JournalPen, Opened, ProgressLine, ResultWriter, Results, RunFiles, RunFilesError,
+    Summary, SummaryFile, TaskIdentity, WriteFailure,
 };
 use super::record_key;
 use super::run_end::{Ending, RunEnd, RunReport};
@@ -36,30 +38,39 @@ pub(crate) fn role(settings: &RunSettings, run: RunId, reservation: &str) -> Rol
     }
 }
 
-/// A run whose inputs and journal are open.
+/// A run whose files are open. Nothing in them has changed yet.
 #[derive(Debug)]
 pub(crate) struct OpenedRun {
     inputs: Vec<InputSource>,
+    files: RunFiles,
     journal: Option<Opened>,
     /// Its name.
     pub id: RunId,
 }
 
-/// Opens the inputs and the journal of a run. `task` is the one that the command names, if it names one.
+/// Opens the files of a run. `task` is the one that the command names, if it names one. If all rows go to a
+/// sink, no output is needed.
 ///
 /// # Errors
 /// If one of them cannot be used.
-pub(crate) fn open_run(settings: &RunSettings, task: Option<&TaskIdentity>) -> anyhow::Result<OpenedRun> {
+pub(crate) fn open_run(
+    settings: &RunSettings,
+    task: Option<&TaskIdentity>,
+    rows_go_to_sink: bool,
+) -> anyhow::Result<OpenedRun> {
     let inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
     if settings.format != InputFormat::Nul {
         inputs.iter().try_for_each(InputSource::expect_uncompressed).map_err(UsageError::mark)?;
     }
-    let journal = open_journal(settings, &inputs, task)?;
+    let refused =
+        |error: RunFilesError| if error.is_usage() { UsageError::mark(error) } else { error.into() };
+    let mut files = RunFiles::open(settings, &inputs, rows_go_to_sink).map_err(refused)?;
+    let journal = open_journal(settings, &inputs, &mut files, task)?;
     let id = match &journal {
         Some(journal) => journal.file.run(),
         None => RunId::random()?,
     };
-    Ok(OpenedRun { inputs, journal, id })
+    Ok(OpenedRun { inputs, files, journal, id })
 }
 
 /// Runs the input over the slaves that join through `events`, and says how it went.
@@ -74,10 +85,10 @@ pub(crate) async fn run_records(
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
-    let OpenedRun { inputs, journal, .. } = opened;
-    let plan = plan(settings, inputs, journal, ending).map_err(UsageError::mark)?;
+    let summary_file = &mut None;
+    let plan = plan(settings, opened, ending, summary_file).map_err(UsageError::mark)?;
     let was_complete = plan.results.is_complete();
-    let report = dispatcher::run(plan, events, shutdown).await;
+    let report = dispatcher::run(plan, events, shutdown.clone()).await;
     if let RunEnd::CannotGoOn(message) | RunEnd::NoNode(message) | RunEnd::OtherRun(message) = &report.end {
         stderr::say_last(format_args!("error: {message}"));
     }
@@ -89,13 +100,43 @@ pub(crate) async fn run_records(
         say_how_to_go_on(&report, was_complete);
     }
     let summary = Summary::new(&report, began.elapsed());
-    if let Some(path) = &settings.summary_json {
-        summary.write(path)?;
+    let mut status = output::exit_status(&report);
+    if let Some(file) = summary_file.take()
+        && let Err(written) = write_summary(file, &summary, &report.end, &shutdown).await
+        && matches!(status, ExitStatus::Done | ExitStatus::SomeFailed)
+    {
+        status = written;
     }
     if !settings.quiet && !matches!(report.end, RunEnd::OutputClosed) {
         stderr::say_last(summary);
     }
-    Ok(output::exit_status(&report))
+    Ok(status)
+}
+
+/// Writes the summary for programs, unless a second signal says that no one waits for it. If it could not be
+/// written, returns what the program ends with.
+async fn write_summary(
+    file: SummaryFile,
+    summary: &Summary,
+    end: &RunEnd,
+    shutdown: &Shutdown,
+) -> Result<(), ExitStatus> {
+    let mut writing = pin!(patiently(file.write(summary), &WaitsFor::Summary));
+    let written = match end {
+        RunEnd::Stopped(signal) => timeout(MOMENT, writing).await.map_err(|_| *signal),
+        _ => tokio::select! {
+            biased;
+            written = &mut writing => Ok(written),
+            signal = shutdown.second() => timeout(MOMENT, writing).await.map_err(|_| signal),
+        },
+    };
+    match written {
+        Ok(written) => written.map_err(|error| {
+            stderr::say_last(format_args!("error: {error}"));
+            ExitStatus::CannotGoOn
+        }),
+        Err(signal) => Err(signal.exit_status()),
+    }
 }
 
 /// Says how to go on with a run that is not over, or that nothing was left to do.
@@ -111,10 +152,11 @@ fn say_how_to_go_on(report: &RunReport, was_complete: bool) {
 fn open_journal(
     settings: &RunSettings,
     inputs: &[InputSource],
+    files: &mut RunFiles,
     task: Option<&TaskIdentity>,
 ) -> anyhow::Result<Option<Opened>> {
-    let Some(path) = &settings.journal else { return Ok(None) };
-    match output::open_journal(path, settings, inputs, task) {
+    let Some((path, file)) = settings.journal.as_deref().zip(files.journal.take()) else { return Ok(None) };
+    match output::open_journal((path, file), settings, inputs, task) {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if error.is_usage() => Err(UsageError::mark(error)),
         Err(error) => Err(error.into()),
@@ -123,10 +165,11 @@ fn open_journal(
 
 fn plan(
     settings: &RunSettings,
-    inputs: Vec<InputSource>,
-    journal: Option<Opened>,
+    opened: OpenedRun,
     ending: Ending,
+    summary_file: &mut Option<SummaryFile>,
 ) -> anyhow::Result<RunPlan> {
+    let OpenedRun { inputs, mut files, journal, .. } = opened;
     let format = Format::from(settings.format);
     let key_of = settings.partition_by.as_deref();
     let key_of = key_of.map(|by| record_key::key_of(by, format, &settings.task_path)).transpose()?;
@@ -135,7 +178,9 @@ fn plan(
         Some(opened) => DispatchState::resume(rules, &opened.saved.earlier),
         None => DispatchState::new(rules),
     };
-    let (results, write_failure) = results(settings, journal)?;
+    files.begin(journal.is_some())?;
+    *summary_file = files.summary.take().map(SummaryFile::start).transpose()?;
+    let (results, write_failure) = results(settings, files, journal)?;
     let visible = match settings.progress {
         Progress::Always => true,
         Progress::Never => false,
@@ -162,18 +207,32 @@ fn start_reader(settings: &RunSettings, inputs: Vec<InputSource>) -> std::io::Re
     }
 }
 
-fn results(settings: &RunSettings, journal: Option<Opened>) -> anyhow::Result<(Results, WriteFailure)> {
+fn results(
+    settings: &RunSettings,
+    files: RunFiles,
+    journal: Option<Opened>,
+) -> anyhow::Result<(Results, WriteFailure)> {
     let format = Format::from(settings.format);
-    let (path, failed_path) = (settings.output.as_deref(), settings.failed.as_deref());
-    let Some((path, Opened { file, run, saved, output: tail, failed_file })) = path.zip(journal) else {
-        let (writer, write_failure) = ResultWriter::start(OutputTarget::new(path)?, None)?;
-        return Ok((Results::new(writer, FailedWriter::new(failed_path, format)?), write_failure));
+    let RunFiles { mut output, mut failed, .. } = files;
+    let mut pen = None;
+    let mut journaled = None;
+    if let Some((path, Opened { file, run, saved, output: tail, failed_file })) =
+        settings.output.as_deref().zip(journal)
+    {
+        let output = output.share(path)?;
+        let failed = failed.as_mut().zip(settings.failed.as_deref());
+        let failed = failed.map(|(target, path)| target.share(path)).transpose()?;
+        pen = Some(JournalPen::new(file, output, tail, failed));
+        journaled = Some((run, failed_file, saved));
+    }
+    let (writer, rows_end) = ResultWriter::start(output, pen)?;
+    let (failed, failed_end) = match failed {
+        Some(target) => FailedWriter::to_file(target, format).map(|(writer, end)| (writer, Some(end)))?,
+        None => (FailedWriter::to_stderr(format), None),
     };
-    let (target, output) = OutputTarget::with_journal(path)?;
-    let failed = FailedWriter::with_journal(failed_path, format)?;
-    let shared = failed.share()?.map(|(path, file)| NamedFile { path, file });
-    let output = NamedFile { path: path.to_owned(), file: output };
-    let pen = JournalPen::new(file, output, tail, shared);
-    let (writer, write_failure) = ResultWriter::start(target, Some(pen))?;
-    Ok((Results::with_journal(writer, failed, run, failed_file, &saved), write_failure))
+    let results = match journaled {
+        Some((run, failed_file, saved)) => Results::with_journal(writer, failed, run, failed_file, &saved),
+        None => Results::new(writer, failed),
+    };
+    Ok((results, WriteFailure::new(rows_end, failed_end)))
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::decisions::{DispatchState, KeyOf, RunRules};
 use super::dispatcher::{self, RunPlan};
 use super::nodes::LinkEvent;
-use super::output::{FailedWriter, OutputTarget, ProgressLine, ResultWriter, Results, Summary};
+use super::output::{FailedWriter, OutputTarget, ProgressLine, ResultWriter, Results, Summary, WriteFailure};
 use super::run_end::{Ending, RunEnd};
 use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
@@ -49,13 +49,14 @@ pub(crate) async fn run_stream(
 ) -> anyhow::Result<StreamedEnd> {
     let began = Instant::now();
     let StreamedRun { records, format, key_of, retries, record_bytes_max, harvest } = run;
-    let (writer, write_failure) = ResultWriter::start(OutputTarget::new(None)?, None)?;
+    // If standard output cannot be written, that matters only if there are rows: a sink may take them.
+    let (writer, end) = ResultWriter::start(OutputTarget::standard_output()?, None)?;
     let plan = RunPlan {
         state: DispatchState::new(RunRules { retries, keep_order: false, format, key_of }),
         reader: RecordReader::of_channel(records),
         record_bytes_max,
         results: Results::new(writer, FailedWriter::to_log(format)),
-        write_failure,
+        write_failure: WriteFailure::new(end, None),
         header: false,
         progress: ProgressLine::new(false),
         logs_workers: false,

@@ -14,6 +14,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::compression::{BEGINNING_BYTES_MAX, Compression};
+use crate::file_identity::FileIdentity;
+use crate::streams_at_start::{StandardStream, was_closed};
 
 /// Bytes that we ask the kernel to hold for a pipe on our behalf: the most that Linux grants an ordinary
 /// user.
@@ -59,6 +61,18 @@ pub(crate) enum ReadError {
         /// How it is compressed.
         compression: Compression,
     },
+    /// Some of it was gone before it was read.
+    #[error(
+        "read {input} to its end: it became shorter while it was read; it had {bytes} bytes, and has {bytes_now} now"
+    )]
+    Shrunk {
+        /// Which input.
+        input: InputName,
+        /// How many bytes it had when it was opened.
+        bytes: u64,
+        /// How many it has now.
+        bytes_now: u64,
+    },
 }
 
 /// What an input has to give at the moment.
@@ -82,6 +96,7 @@ pub(crate) struct InputSource {
     bytes_left: Option<u64>,
     is_regular: bool,
     stamp: Option<Stamp>,
+    identity: Option<FileIdentity>,
 }
 
 /// What shows whether a regular file has changed.
@@ -158,6 +173,9 @@ impl InputSource {
     /// If it is closed or a directory.
     pub(crate) fn stdin() -> Result<Self, ReadError> {
         let name = InputName::Stdin;
+        if was_closed(StandardStream::Input) {
+            return Err(name.open_error(io::Error::other("it is closed")));
+        }
         let opened = io::stdin().as_fd().try_clone_to_owned().and_then(|fd| Self::from_fd(name.clone(), fd));
         opened.map_err(|source| name.open_error(source))
     }
@@ -187,7 +205,8 @@ impl InputSource {
         let modified_ns =
             metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
         let stamp = is_regular.then_some(Stamp { bytes: metadata.len(), modified_ns });
-        Ok(Self { name, file: Some(file), bytes_left, is_regular, stamp })
+        let identity = FileIdentity::of(&metadata);
+        Ok(Self { name, file: Some(file), bytes_left, is_regular, stamp, identity })
     }
 
     /// What it is called.
@@ -198,6 +217,11 @@ impl InputSource {
     /// Size and time of a regular file, as they were when it was opened.
     pub(crate) fn stamp(&self) -> Option<Stamp> {
         self.stamp
+    }
+
+    /// Which file it is, unless it is a device.
+    pub(crate) fn identity(&self) -> Option<FileIdentity> {
+        self.identity
     }
 
     /// Bytes that are left to read, if this is a regular file that has not grown since it was opened.
@@ -223,6 +247,7 @@ impl InputSource {
     pub(super) fn read(&mut self, room: &mut [u8]) -> Result<Option<usize>, ReadError> {
         loop {
             match self.file().and_then(|file| file.read(room)) {
+                Ok(0) => return self.check_end().map(|()| Some(0)),
                 Ok(bytes) => {
                     self.bytes_left = self.bytes_left.and_then(|left| left.checked_sub(bytes as u64));
                     return Ok(Some(bytes));
@@ -232,6 +257,22 @@ impl InputSource {
                 Err(error) => return Err(self.name.read_error(error)),
             }
         }
+    }
+
+    /// A regular file that ends early has lost bytes that the user meant to be read. One that has grown is
+    /// read to its end. (Some files of the kernel say that they have more than they give, and go on
+    /// saying so.)
+    fn check_end(&mut self) -> Result<(), ReadError> {
+        let Some(Stamp { bytes, .. }) = self.stamp.filter(|_| self.bytes_left.is_some_and(|left| left > 0))
+        else {
+            return Ok(());
+        };
+        let metadata = self.file().and_then(|file| file.metadata());
+        let bytes_now = metadata.map_err(|source| self.name.read_error(source))?.len();
+        if bytes_now >= bytes {
+            return Ok(());
+        }
+        Err(ReadError::Shrunk { input: self.name.clone(), bytes, bytes_now })
     }
 
     fn file(&mut self) -> io::Result<&mut File> {

@@ -20,7 +20,7 @@ mod records;
 
 pub(crate) use failed_lines::{FailedLines, Unusable};
 pub use format::Format;
-pub(crate) use input::{InputSource, ReadError};
+pub(crate) use input::{InputName, InputSource, ReadError};
 pub use raw_records::RawRecords;
 pub(crate) use reader::{Input, ReadLimits, RecordReader, start, start_failed_lines};
 pub use records::Records;

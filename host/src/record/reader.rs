@@ -518,6 +518,19 @@ mod tests {
         assert_eq!(all[199..], [failed.into_bytes()]);
     }
 
+    #[tokio::test]
+    async fn a_file_that_has_become_shorter_before_its_turn_is_noticed() {
+        let (_directory, paths) = files(&[&b"x\ny\n"[..]; 200]);
+        let inputs = InputSource::open_all(&paths).unwrap();
+        std::fs::write(&paths[199], "x\n").unwrap();
+        let all = all(start(inputs, Format::Lines, ReadLimits::default()).unwrap()).await;
+        let path = paths[199].display();
+        let said = format!(
+            "[failed to read {path} to its end: it became shorter while it was read; it had 4 bytes, and has 2 now]"
+        );
+        assert_eq!(all[398..], [&b"x\n"[..], said.as_bytes()]);
+    }
+
     #[test]
     fn a_missing_file_or_a_directory_is_reported_before_anything_is_read() {
         let (directory, mut paths) = files(&[b"a\n"]);

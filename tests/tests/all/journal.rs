@@ -257,9 +257,10 @@ fn a_second_run_with_the_same_journal_is_refused() {
 fn an_output_that_was_cut_since_is_refused() {
     let grid = Grid::new();
     killed_run(&grid);
-    grid.write("rows", "line\n");
+    // Every checkpoint counts the first line, even if no row has come out yet.
+    grid.write("rows", "lin");
     let run = with_files(grid.run("hostile"), "-k --header").finish().expect(4);
-    assert!(run.errors()[0].contains("rows has 5 bytes, but the journal journal says"), "{}", run.stderr);
+    assert!(run.errors()[0].contains("rows has 3 bytes, but the journal journal says"), "{}", run.stderr);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod million;
 mod namespaces;
 mod net_simplegrid;
 mod new_task;
+mod outputs;
 mod pages;
 mod partition;
 mod peers;

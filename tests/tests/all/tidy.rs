@@ -147,7 +147,9 @@ fn libraries_are_loaded_in_one_place() {
 #[test]
 fn stderr_is_written_in_one_place() {
     let asks_only = |line: &str| {
-        ["is_terminal", "terminal_size", "dup2_stdout", "use_stderr()"].iter().any(|word| line.contains(word))
+        ["is_terminal", "terminal_size", "dup2_stdout", "use_stderr()", "stderr::file()"]
+            .iter()
+            .any(|word| line.contains(word))
     };
     let files: Vec<_> = host().into_iter().filter(|file| file.path != "host/src/stderr.rs").collect();
     let found = lines_with(&files, &["eprint", "stderr()"]);
@@ -157,6 +159,37 @@ fn stderr_is_written_in_one_place() {
         "`stderr::say` does not wait for a reader that has stopped:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn stdout_is_written_in_one_place() {
+    // Rust's stream hides that it is closed.
+    let files: Vec<_> = host().into_iter().filter(|file| file.path != "host/src/stdout.rs").collect();
+    let wrong = lines_with(&files, &["println!", " print!", "io::stdout"]);
+    let wrong: Vec<_> =
+        wrong.into_iter().map(|(_, line)| line).filter(|line| !line.contains("eprint")).collect();
+    assert!(wrong.is_empty(), "`stdout` tells of every error:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_files_of_results_are_opened_in_two_places_and_written_on_threads_of_their_own() {
+    let master: Vec<_> = host().into_iter().filter(|file| file.module() == Some("master")).collect();
+    let output = "host/src/master/output/";
+    // The first opens without waiting, and the second compares what was opened.
+    let homes = ["output_target.rs", "run_files.rs"].map(|home| format!("{output}{home}"));
+    let opening = lines_with(&master, &["OpenOptions", "File::create", "fs::write"]);
+    let wrong: Vec<_> =
+        opening.iter().filter(|(file, _)| !homes.contains(&file.path)).map(|(_, line)| line).collect();
+    assert!(
+        !opening.is_empty() && wrong.is_empty(),
+        "a user's file can block, or be another one's: {wrong:?}"
+    );
+    let writing = lines_with(&master, &["CountedStream::new", ".write_all("]);
+    let threads = ["counted_stream", "failed_file", "result_writer", "summary_file", "journal/journal_file"];
+    let threads = threads.map(|thread| format!("{output}{thread}.rs"));
+    let wrong: Vec<_> =
+        writing.iter().filter(|(file, _)| !threads.contains(&file.path)).map(|(_, line)| line).collect();
+    assert!(!writing.is_empty() && wrong.is_empty(), "what can block has a `WriterThread`: {wrong:?}");
 }
 
 #[test]

@@ -7,6 +7,22 @@ use crate::ids::{BatchId, Epoch, NodeId, SlotId};
 use crate::record::Records;
 use crate::wire::SeqRanges;
 
+/// Rows whose turn has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadyRows {
+    /// The rows, in this order.
+    pub rows: Vec<Bytes>,
+    /// The records that are done once these rows are written, and those before them.
+    pub records: u64,
+}
+
+impl ReadyRows {
+    /// Whether nothing follows from it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.records == 0
+    }
+}
+
 /// What the dispatcher must do next. The order of actions is the order of effects.
 #[derive(Debug, PartialEq)]
 pub enum Action {
@@ -34,8 +50,8 @@ pub enum Action {
         /// Its number.
         batch: BatchId,
     },
-    /// Write rows, in this order.
-    Write(Vec<Bytes>),
+    /// Write rows. Either part may be empty.
+    Write(ReadyRows),
     /// Report a record that failed for good.
     Fail(FailedRecord),
     /// Give up a node that breaks the rules: its records are elsewhere already.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
+use super::action::ReadyRows;
 use super::range_set::RangeSet;
 use super::strand::Strand;
 use crate::ids::Seq;
@@ -32,6 +33,8 @@ pub(super) struct Arranger {
     /// Rows that belong to no record: they come last.
     loose: Vec<Bytes>,
     ready: Vec<Bytes>,
+    /// Records that are done, of whose rows none waits any more, and which were not told yet.
+    records_ready: u64,
     /// Rows that were copied out of strands, and come after those that are ready.
     gathered: BytesMut,
     /// Records that were finished since they were last asked for, and have no rows that wait; `None` in a
@@ -77,6 +80,7 @@ impl Arranger {
             full_at: WAITING_BYTES_MAX,
             loose: Vec::new(),
             ready: Vec::new(),
+            records_ready: 0,
             gathered: BytesMut::new(),
         }
     }
@@ -118,6 +122,13 @@ impl Arranger {
         }
     }
 
+    /// A record has failed: it has no rows.
+    pub(super) fn fail(&mut self, record: Seq) {
+        self.finish(record, 1, []);
+        // It was noted as finished at once, because none of its rows waits; but it is not done.
+        self.records_ready -= 1;
+    }
+
     /// The records of a strand are finished. Only a run that keeps order has any.
     pub(super) fn finish_strand(&mut self, strand: Strand) {
         let Some(first) = strand.next() else { return };
@@ -149,17 +160,19 @@ impl Arranger {
         self.waiting_bytes >= self.full_at
     }
 
-    /// The rows that may be written now.
-    pub(super) fn take_ready(&mut self) -> Vec<Bytes> {
+    /// The rows that may be written now. No record is done while rows wait that belong to none: they could be
+    /// its rows.
+    pub(super) fn take_ready(&mut self) -> ReadyRows {
         self.close_gathered();
-        std::mem::take(&mut self.ready)
+        let records = if self.loose.is_empty() { std::mem::take(&mut self.records_ready) } else { 0 };
+        ReadyRows { rows: std::mem::take(&mut self.ready), records }
     }
 
     /// At the end of a run: what is left.
     ///
     /// # Panics
     /// If rows still wait for a record: then the run is not at its end.
-    pub(super) fn take_last(&mut self) -> Vec<Bytes> {
+    pub(super) fn take_last(&mut self) -> ReadyRows {
         assert!(self.waiting.is_empty(), "at the end no rows wait for a record");
         self.ready.append(&mut self.loose);
         self.take_ready()
@@ -217,6 +230,7 @@ impl Arranger {
     }
 
     fn note(&mut self, first: Seq, records: u64) {
+        self.records_ready += records;
         if let Some(finished) = &mut self.finished {
             finished.insert(first, records);
         }
@@ -229,7 +243,7 @@ mod tests {
     use crate::scoreboard::{Outcome, Status};
 
     fn rows(arranger: &mut Arranger) -> String {
-        arranger.take_ready().iter().map(|rows| String::from_utf8_lossy(rows).into_owned()).collect()
+        arranger.take_ready().rows.iter().map(|rows| String::from_utf8_lossy(rows).into_owned()).collect()
     }
 
     #[test]
@@ -243,7 +257,22 @@ mod tests {
         arranger.add_loose(Bytes::from_static(b"!"));
         arranger.finish(Seq(2), 1, []);
         assert_eq!(rows(&mut arranger), "de");
-        assert_eq!(arranger.take_last(), ["!"]);
+        assert_eq!(arranger.take_last().rows, ["!"]);
+    }
+
+    #[test]
+    fn a_record_is_done_when_its_rows_come_out_and_a_failed_one_never() {
+        let mut arranger = Arranger::new(true);
+        arranger.finish(Seq(1), 2, [Bytes::from_static(b"bc")]);
+        arranger.fail(Seq(4));
+        arranger.finish(Seq(5), 1, []);
+        assert_eq!(arranger.take_ready().records, 1, "the one without rows");
+        arranger.finish(Seq(0), 1, [Bytes::from_static(b"a")]);
+        assert_eq!(arranger.take_ready().records, 3);
+        arranger.add_loose(Bytes::from_static(b"sum"));
+        arranger.finish(Seq(3), 1, []);
+        assert_eq!(arranger.take_ready().records, 0, "the sum could be its row");
+        assert_eq!(arranger.take_last(), ReadyRows { rows: vec!["sum".into()], records: 1 });
     }
 
     fn finished(arranger: &mut Arranger) -> Vec<(u64, u64)> {
@@ -295,7 +324,7 @@ mod tests {
         arranger.finish(Seq(0), 1, []);
         arranger.add_loose(Bytes::from_static(b"sum"));
         assert_eq!(finished(&mut arranger), []);
-        assert_eq!(arranger.take_last(), ["sum"]);
+        assert_eq!(arranger.take_last().rows, ["sum"]);
         assert_eq!(finished(&mut arranger), [(0, 1)]);
     }
 

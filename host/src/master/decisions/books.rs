@@ -155,7 +155,7 @@ impl Books {
     /// A record that failed for good has no rows.
     pub(super) fn fail(&mut self, failed: &FailedRecord) {
         self.counts.failed += 1;
-        self.arranger.finish(failed.seq, 1, []);
+        self.arranger.fail(failed.seq);
     }
 
     /// Applies a report.

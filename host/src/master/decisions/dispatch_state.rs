@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::action::Action;
+use super::action::{Action, ReadyRows};
 use super::attempt::Verdict;
 use super::books::{Books, Counts, Reported, RunProgress};
 use super::earlier::Earlier;
@@ -51,6 +51,8 @@ pub struct DispatchState {
     remaining_bytes: Option<u64>,
     input_ended: bool,
     finished: bool,
+    /// Records that are done and whose rows were handed out, or were written by an earlier run.
+    handed_out: u64,
 }
 
 impl DispatchState {
@@ -67,6 +69,7 @@ impl DispatchState {
 
     fn with_books(books: Books, rules: RunRules) -> Self {
         Self {
+            handed_out: books.counts.done,
             books,
             slots: Slots::default(),
             retries: RetryQueue::default(),
@@ -81,6 +84,12 @@ impl DispatchState {
     /// How many records ended how, so far.
     pub fn counts(&self) -> Counts {
         self.books.counts
+    }
+
+    /// How many of the records that are done have handed all of their rows out: no others are done for those
+    /// who see only what is written.
+    pub fn handed_out(&self) -> u64 {
+        self.handed_out
     }
 
     /// What was finished since the last call, if anything was; at the end of a run, in any case. It can be
@@ -307,6 +316,11 @@ impl DispatchState {
         let accounted = done + failed + self.books.ledger.open_records() + waiting;
         assert_eq!(read, accounted, "read = done + failed + in flight + waiting");
         assert!(!self.finished || read == done + failed, "a run ends when every record has");
+        let all_out = self.handed_out == done;
+        assert!(
+            all_out || !self.finished && self.handed_out < done,
+            "rows are handed out once, and in the end all"
+        );
         self.slots.sanity_check();
         let is_wanted = |slot| match &self.partition {
             Some(partition) => partition.needs_node(slot),
@@ -321,12 +335,17 @@ impl DispatchState {
     fn settle(&mut self, mut actions: Vec<Action>, now: Instant) -> Vec<Action> {
         self.let_go_of_drained(&mut actions);
         self.fill(now, &mut actions);
-        let rows = self.books.arranger.take_ready();
-        if !rows.is_empty() {
-            actions.push(Action::Write(rows));
-        }
+        let ready = self.books.arranger.take_ready();
+        self.hand_out(ready, &mut actions);
         self.end_run(&mut actions);
         actions
+    }
+
+    fn hand_out(&mut self, ready: ReadyRows, actions: &mut Vec<Action>) {
+        self.handed_out += ready.records;
+        if !ready.is_empty() {
+            actions.push(Action::Write(ready));
+        }
     }
 
     fn carry_out(&mut self, verdicts: Vec<Verdict>, now: Instant) -> Vec<Action> {

@@ -25,7 +25,7 @@ mod slots;
 mod strand;
 mod waits_for;
 
-pub use action::Action;
+pub use action::{Action, ReadyRows};
 pub use dispatch_state::{DispatchState, RunRules};
 pub use partition::KeyOf;
 

@@ -10,6 +10,10 @@ use crate::ids::Seq;
 pub(crate) enum WaitsFor {
     /// The rows that wait must be written first.
     Output,
+    /// The failed records that wait must be written first.
+    FailedFile,
+    /// The summary must be written.
+    Summary,
     /// There is no node.
     Node,
     /// There are nodes, but none has a worker that is ready.
@@ -46,6 +50,8 @@ impl fmt::Display for WaitsFor {
         };
         match self {
             Self::Output => f.write_str("the reader of the output takes no more rows"),
+            Self::FailedFile => f.write_str("the reader of the failed records takes no more"),
+            Self::Summary => f.write_str("the reader of the summary does not take it"),
             Self::Node => f.write_str("the run has no node"),
             Self::Worker => f.write_str("no worker is ready"),
             Self::Records { first, others, place, busy } => {

@@ -1,71 +1,38 @@
-//! Writes rows to standard output or a file, on a thread of its own, because either can block. With a
-//! journal, the thread also writes the checkpoints, so that each comes after the rows that it counts.
+//! Writes rows to standard output or a file, on a thread of its own. With a journal, the thread also writes
+//! the checkpoints, so that each comes after the rows that it counts.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::journal::{Checkpoint, Header, JournalPen};
+use super::counted_stream::CountedStream;
+use super::journal::{Checkpoint, FileMark, Header, JournalPen};
 use super::output_target::{OutputStream, OutputTarget};
 use super::write_error::WriteError;
-
-/// Bytes that may wait to be written before no more is taken from slaves: what a slow reader of the output
-/// costs in memory.
-const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Lots that may wait: about one for each event of the dispatcher. Their bytes have a limit of their own.
-const LOTS_MAX: usize = 1024;
-
-/// Lots that one event can bring: the header of a journal, that of the output, rows, and a checkpoint.
-const LOTS_PER_EVENT_MAX: usize = 4;
-
-/// Larger pieces are written as they are, smaller ones are gathered first: a system call costs as much as
-/// copying some of them.
-const BUFFER_BYTES: usize = 256 * 1024;
+use super::writer_thread::{Backlog, ThreadEnd, WriterThread, Writing, say_that_a_reader_is_missing};
+use crate::master::decisions::ReadyRows;
 
 /// Something for the thread to do.
 #[derive(Debug)]
-enum Lot {
+enum RowsLot {
     /// Write rows.
-    Rows(Vec<Bytes>),
+    Rows(ReadyRows),
     /// Begin the output, and the journal with this header.
     Begin(Box<Header>),
-    /// Write down how far the run is. How the output stands is filled in.
-    Checkpoint(Checkpoint),
+    /// Write down how far the run is. How the files stand is filled in: the failed-records file says so
+    /// itself, if there is one.
+    Checkpoint(Checkpoint, Option<Receiver<FileMark>>),
 }
 
 /// The way to the writing thread.
 #[derive(Debug)]
 pub(crate) struct ResultWriter {
-    lots: Option<mpsc::Sender<Lot>>,
-    backlog: Arc<Backlog>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// Tells when writing has failed.
-#[derive(Debug)]
-pub(crate) struct WriteFailure(oneshot::Receiver<WriteError>);
-
-impl WriteFailure {
-    /// Waits until writing fails; for ever if it does not. Not to be called again once it has.
-    pub(crate) async fn wait(&mut self) -> WriteError {
-        match (&mut self.0).await {
-            Ok(error) => error,
-            Err(_) => std::future::pending().await,
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Backlog {
-    bytes: AtomicUsize,
-    checkpoint: AtomicBool,
-    less: Notify,
+    thread: WriterThread<RowsLot>,
+    at_checkpoint: Arc<AtomicBool>,
 }
 
 impl ResultWriter {
@@ -76,138 +43,140 @@ impl ResultWriter {
     pub(crate) fn start(
         target: OutputTarget,
         pen: Option<JournalPen>,
-    ) -> Result<(Self, WriteFailure), WriteError> {
+    ) -> Result<(Self, ThreadEnd), WriteError> {
         let name = target.name.clone();
-        let (lots, lots_out) = mpsc::channel(LOTS_MAX);
-        let (report, failure) = oneshot::channel();
-        let backlog = Arc::new(Backlog::default());
-        let output = BufWriter::with_capacity(BUFFER_BYTES, target.stream);
-        let writing = Writing { name: target.name, output, pen, backlog: backlog.clone() };
-        let thread = std::thread::Builder::new()
-            .name("results".to_owned())
-            .spawn(move || {
-                if let Err(error) = writing.write_all(lots_out) {
-                    // The dispatcher may have ended already.
-                    let _ = report.send(error);
-                }
-            })
-            .map_err(|cause| WriteError::Io { place: name, cause })?;
-        Ok((Self { lots: Some(lots), backlog, thread: Some(thread) }, WriteFailure(failure)))
+        let at_checkpoint = Arc::<AtomicBool>::default();
+        let shared = at_checkpoint.clone();
+        let started = WriterThread::start("results", |backlog| ResultWriting {
+            name: target.name,
+            output: CountedStream::new(target.stream, backlog.written.clone()),
+            pen,
+            backlog,
+            at_checkpoint: shared,
+        });
+        let (thread, end) = started.map_err(|cause| WriteError::Io { place: name, cause })?;
+        Ok((Self { thread, at_checkpoint }, end))
     }
 
     /// Whether there is room for more rows.
     pub(crate) fn has_room(&self) -> bool {
-        self.backlog.bytes.load(Relaxed) < WAITING_BYTES_MAX
-            && self.lots.as_ref().is_some_and(|lots| lots.capacity() >= LOTS_PER_EVENT_MAX)
+        self.thread.has_room()
     }
 
     /// Waits until something has been written, so that there can be room again.
     pub(crate) async fn room(&self) {
-        self.backlog.less.notified().await;
+        self.thread.room().await;
     }
 
     /// Hands rows over. To be called while there is [room](Self::has_room).
-    pub(crate) fn write(&self, rows: Vec<Bytes>) {
-        let bytes: usize = rows.iter().map(Bytes::len).sum();
-        self.backlog.bytes.fetch_add(bytes, Relaxed);
-        self.hand_over(Lot::Rows(rows));
+    pub(crate) fn write(&mut self, ready: ReadyRows) {
+        let bytes: usize = ready.rows.iter().map(Bytes::len).sum();
+        let records = ready.records;
+        if ready.rows.is_empty() {
+            self.thread.pass_over(records);
+        } else {
+            self.thread.hand_over(RowsLot::Rows(ready), bytes, records);
+        }
+    }
+
+    /// Records that are done but for their rows, which were handed over and are not written.
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.thread.unwritten()
     }
 
     /// Begins to write where the journal says that the output stands, with that header of the journal.
-    pub(crate) fn begin(&self, header: Box<Header>) {
-        self.hand_over(Lot::Begin(header));
+    pub(crate) fn begin(&mut self, header: Box<Header>) {
+        self.thread.hand_over(RowsLot::Begin(header), 0, 0);
     }
 
     /// Whether a checkpoint is still on its way to the disk. Another would only wait behind it.
     pub(crate) fn is_at_checkpoint(&self) -> bool {
-        self.backlog.checkpoint.load(Relaxed)
+        self.at_checkpoint.load(Relaxed)
     }
 
-    /// Writes down how far the run is, once the rows that were handed over are on the disk.
-    pub(crate) fn checkpoint(&self, checkpoint: Checkpoint) {
-        self.backlog.checkpoint.store(true, Relaxed);
-        self.hand_over(Lot::Checkpoint(checkpoint));
+    /// Writes down how far the run is, once the rows that were handed over are on the disk, and the failed
+    /// records too.
+    pub(crate) fn checkpoint(&mut self, checkpoint: Checkpoint, failed_file: Option<Receiver<FileMark>>) {
+        self.at_checkpoint.store(true, Relaxed);
+        self.thread.hand_over(RowsLot::Checkpoint(checkpoint, failed_file), 0, 0);
     }
 
-    fn hand_over(&self, lot: Lot) {
-        if let Some(lots) = &self.lots {
-            // A thread that has ended has reported why.
-            let _ = lots.try_send(lot);
-        }
+    /// Nothing more is handed over.
+    pub(crate) fn close(&mut self) {
+        self.thread.close();
     }
 
-    /// Writes what waits, and ends.
+    /// Writes what waits, and ends. May be cancelled, and called again.
     ///
     /// # Errors
     /// If not all could be written.
-    pub(crate) async fn finish(&mut self, failure: &mut WriteFailure) -> Result<(), WriteError> {
-        self.lots = None;
-        if let Some(thread) = self.thread.take() {
-            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-            if !matches!(joined, Ok(Ok(()))) {
-                let cause = io::Error::other("the thread that writes results has panicked");
-                return Err(WriteError::Io { place: "results".to_owned(), cause });
-            }
-        }
-        failure.0.try_recv().map_or(Ok(()), Err)
+    pub(crate) async fn finish(&mut self, end: &mut ThreadEnd) -> Result<(), WriteError> {
+        self.thread.finish(end).await
     }
 }
 
 /// The thread's side.
-struct Writing {
+struct ResultWriting {
     name: String,
-    output: BufWriter<OutputStream>,
+    output: CountedStream<OutputStream>,
     pen: Option<JournalPen>,
     backlog: Arc<Backlog>,
+    at_checkpoint: Arc<AtomicBool>,
 }
 
-impl Writing {
-    fn write_all(mut self, mut lots: mpsc::Receiver<Lot>) -> Result<(), WriteError> {
-        loop {
-            let lot = match lots.try_recv() {
-                Ok(lot) => lot,
-                Err(mpsc::error::TryRecvError::Disconnected) => return self.flush(),
-                Err(mpsc::error::TryRecvError::Empty) => {
-                    // Nothing more to write for the moment, so a program that waits for a row gets it now.
-                    self.flush()?;
-                    match lots.blocking_recv() {
-                        Some(lot) => lot,
-                        None => return Ok(()),
-                    }
-                }
-            };
-            self.on_lot(lot)?;
-            self.backlog.less.notify_one();
+impl Writing<RowsLot> for ResultWriting {
+    fn open(&mut self) -> Result<(), WriteError> {
+        match self.output.get_mut() {
+            stream @ OutputStream::Pipe(_) => {
+                let opened = stream.file(say_that_a_reader_is_missing).map(drop);
+                opened.map_err(|source| write_error(&self.name, source))
+            }
+            OutputStream::Open(_) | OutputStream::Unusable(_) => Ok(()),
         }
     }
 
-    fn on_lot(&mut self, lot: Lot) -> Result<(), WriteError> {
+    fn on_lot(&mut self, lot: RowsLot) -> Result<(), WriteError> {
         match (lot, &mut self.pen) {
-            (Lot::Rows(lot), _) => lot.iter().try_for_each(|rows| self.write(rows)),
-            (Lot::Begin(header), Some(pen)) => pen.begin(&header),
-            (Lot::Checkpoint(checkpoint), Some(_)) => self.checkpoint(checkpoint),
-            (Lot::Begin(_) | Lot::Checkpoint(_), None) => Ok(()),
+            (RowsLot::Rows(ready), _) => self.write(&ready),
+            (RowsLot::Begin(header), Some(pen)) => pen.begin(&header),
+            (RowsLot::Checkpoint(checkpoint, failed_file), Some(_)) => {
+                self.checkpoint(checkpoint, failed_file)
+            }
+            (RowsLot::Begin(_) | RowsLot::Checkpoint(..), None) => Ok(()),
         }
-    }
-
-    fn write(&mut self, rows: &Bytes) -> Result<(), WriteError> {
-        self.output.write_all(rows).map_err(|source| write_error(&self.name, source))?;
-        if let Some(pen) = &mut self.pen {
-            pen.on_rows(rows);
-        }
-        self.backlog.bytes.fetch_sub(rows.len(), Relaxed);
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), WriteError> {
-        self.flush()?;
-        let written = self.pen.as_mut().map_or(Ok(()), |pen| pen.checkpoint(checkpoint));
-        self.backlog.checkpoint.store(false, Relaxed);
-        written
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
         self.output.flush().map_err(|source| write_error(&self.name, source))
+    }
+}
+
+impl ResultWriting {
+    fn write(&mut self, ready: &ReadyRows) -> Result<(), WriteError> {
+        for rows in &ready.rows {
+            self.output.write(rows).map_err(|source| write_error(&self.name, source))?;
+            if let Some(pen) = &mut self.pen {
+                pen.on_rows(rows);
+            }
+            self.backlog.less(rows.len());
+        }
+        self.output.end_records(ready.records);
+        Ok(())
+    }
+
+    fn checkpoint(
+        &mut self,
+        checkpoint: Checkpoint,
+        failed_file: Option<Receiver<FileMark>>,
+    ) -> Result<(), WriteError> {
+        self.flush()?;
+        let written = match (failed_file.map(|mark| mark.recv()).transpose(), &mut self.pen) {
+            (Ok(mark), Some(pen)) => pen.checkpoint(checkpoint.with_failed_file(mark.unwrap_or_default())),
+            // The failed records cannot be written, which their own thread reports: nothing is certain then.
+            (Err(_), _) | (Ok(_), None) => Ok(()),
+        };
+        self.at_checkpoint.store(false, Relaxed);
+        written
     }
 }
 

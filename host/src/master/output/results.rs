@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::failed_writer::{FailedFileError, FailedWriter};
+use super::failed_writer::FailedWriter;
 use super::journal::{Admission, Checkpoint, JournalError, RunJournal, Saved, Tail, TaskIdentity};
-use super::result_writer::{ResultWriter, WriteFailure};
+use super::result_writer::ResultWriter;
 use super::write_error::WriteError;
-use crate::master::decisions::{DispatchState, FailedRecord};
+use super::write_failure::WriteFailure;
+use crate::master::decisions::{Counts, DispatchState, FailedRecord, ReadyRows, WaitsFor};
 use crate::master::run_end::RunEnd;
 use crate::record::{Input, RecordReader};
 use crate::shutdown::Shutdown;
@@ -71,12 +72,33 @@ impl Results {
 
     /// Whether there is room for more results.
     pub(crate) fn has_room(&self) -> bool {
-        self.writer.has_room()
+        self.writer.has_room() && self.failed.has_room()
     }
 
     /// Waits until there can be room again.
     pub(crate) async fn room(&self) {
-        self.writer.room().await;
+        tokio::select! {
+            () = self.writer.room(), if !self.writer.has_room() => {}
+            () = self.failed.room(), if !self.failed.has_room() => {}
+            else => {}
+        }
+    }
+
+    /// What there is no room for, if there is none.
+    pub(crate) fn waits_for(&self) -> Option<WaitsFor> {
+        match (self.writer.has_room(), self.failed.has_room()) {
+            (false, _) => Some(WaitsFor::Output),
+            (true, false) => Some(WaitsFor::FailedFile),
+            (true, true) => None,
+        }
+    }
+
+    /// The records of a run as far as they are written: one whose rows, or whose line among the failed
+    /// records, the system has not taken is neither done nor failed.
+    pub(crate) fn written(&self, state: &DispatchState) -> Counts {
+        let counts = state.counts();
+        let done = state.handed_out() - self.writer.unwritten();
+        Counts { done, failed: counts.failed - self.failed.unwritten(), ..counts }
     }
 
     /// The first node takes part: its task is the run's. `first_line` names the columns, if it should be
@@ -100,7 +122,7 @@ impl Results {
             Admission::Wait => Ok(Vec::new()),
             Admission::Pass(input) => Ok(vec![input]),
             Admission::Begin(header, inputs) => {
-                self.failed.go_on_from(std::mem::take(&mut journal.failed_file)).map_err(RunEnd::from)?;
+                self.failed.go_on_from(std::mem::take(&mut journal.failed_file));
                 self.writer.begin(header);
                 if journal.output_bytes == 0 {
                     self.write_first_line();
@@ -119,30 +141,31 @@ impl Results {
     }
 
     /// Takes rows. To be called while there is [room](Self::has_room).
-    pub(crate) fn write(&self, rows: Vec<Bytes>) {
-        self.writer.write(rows);
+    pub(crate) fn write(&mut self, ready: ReadyRows) {
+        self.writer.write(ready);
     }
 
-    /// Takes a record that failed for good.
-    pub(crate) fn fail(&mut self, record: &FailedRecord) -> Result<(), RunEnd> {
-        self.failed.write(record).map_err(RunEnd::from)
+    /// Takes a record that failed for good. To be called while there is [room](Self::has_room), and to be
+    /// followed by [`hand_over`](Self::hand_over) after the event.
+    pub(crate) fn fail(&mut self, record: &FailedRecord) {
+        self.failed.write(record);
+    }
+
+    /// Hands over the failed records of an event.
+    pub(crate) fn hand_over(&mut self) {
+        self.failed.hand_over();
     }
 
     /// Makes a checkpoint if it is time for one, and anything was finished. To be called between events.
-    pub(crate) fn checkpoint_if_due(
-        &mut self,
-        state: &mut DispatchState,
-        now: Instant,
-    ) -> Result<(), RunEnd> {
+    pub(crate) fn checkpoint_if_due(&mut self, state: &mut DispatchState, now: Instant) {
         let is_due = self.journal.as_ref().is_some_and(|journal| journal.run.is_due(now));
         if is_due
             && !self.writer.is_at_checkpoint()
-            && self.checkpoint(state, false)?
+            && self.checkpoint(state, false)
             && let Some(journal) = &mut self.journal
         {
             journal.run.on_checkpoint(now);
         }
-        Ok(())
     }
 
     /// With nothing left to do: makes sure that the input is the one that the journal knows.
@@ -162,50 +185,39 @@ impl Results {
         }
     }
 
-    /// Writes what waits, and the last checkpoint. Returns how the run ends after that.
-    pub(crate) async fn finish(
-        &mut self,
-        mut end: RunEnd,
-        state: &mut DispatchState,
-        failure: &mut WriteFailure,
-    ) -> RunEnd {
-        let failed = self.failed.finish();
-        let whole = failed.is_ok();
-        if let Err(error) = failed {
-            end = error.into();
+    /// Nothing more comes: makes the last checkpoint, and lets each thread end once it has written what
+    /// waits, so that no reader of one result waits for that of another.
+    pub(crate) fn close(&mut self, end: &RunEnd, state: &mut DispatchState) {
+        self.failed.say_the_rest();
+        if self.can_be_resumed() && !matches!(end, RunEnd::Stopped(_)) {
+            self.checkpoint(state, matches!(end, RunEnd::Finished));
         }
-        // A writer that has failed has reported it, and a hard stop leaves a writer behind that can block for
-        // ever.
-        let left_behind = matches!(end, RunEnd::Stopped(_) | RunEnd::OutputClosed);
-        let resumable = self.can_be_resumed();
-        if left_behind || !(resumable || matches!(end, RunEnd::Finished | RunEnd::Drained(_))) {
-            return end;
-        }
-        if whole
-            && resumable
-            && let Err(error) = self.checkpoint(state, matches!(end, RunEnd::Finished))
-        {
-            end = error;
-        }
-        match self.writer.finish(failure).await {
-            Ok(()) => end,
-            Err(error) => error.into(),
-        }
+        self.failed.close();
+        self.writer.close();
     }
 
-    /// Makes a checkpoint; `false` if there is nothing to count. Failed records are handed to the system
-    /// first, so that the checkpoint, which takes its turn behind the rows, counts nothing that is not
-    /// written.
-    fn checkpoint(&mut self, state: &mut DispatchState, complete: bool) -> Result<bool, RunEnd> {
-        self.failed.flush().map_err(RunEnd::from)?;
-        let Some(progress) = state.take_progress() else { return Ok(false) };
-        self.writer.checkpoint(Checkpoint::new(&progress, self.failed.mark(), complete));
-        Ok(true)
+    /// Waits until the failed records are written. May be cancelled, and called again.
+    pub(crate) async fn finish_failed(&mut self, failure: &mut WriteFailure) -> Result<(), WriteError> {
+        self.failed.finish(failure.failed.as_mut()).await
+    }
+
+    /// Waits until the rows are written, and the last checkpoint. May be cancelled, and called again.
+    pub(crate) async fn finish_rows(&mut self, failure: &mut WriteFailure) -> Result<(), WriteError> {
+        self.writer.finish(&mut failure.rows).await
+    }
+
+    /// Makes a checkpoint; `false` if there is nothing to count. It takes its turn behind the rows, and waits
+    /// for the failed records that were handed over so far, so it counts nothing that is not written.
+    fn checkpoint(&mut self, state: &mut DispatchState, complete: bool) -> bool {
+        let Some(progress) = state.take_progress() else { return false };
+        let failed_file = self.failed.mark();
+        self.writer.checkpoint(Checkpoint::new(&progress, complete), failed_file);
+        true
     }
 
     fn write_first_line(&mut self) {
         if let Some(line) = self.first_line.take() {
-            self.writer.write(vec![line]);
+            self.writer.write(ReadyRows { rows: vec![line], records: 0 });
         }
     }
 }
@@ -216,12 +228,6 @@ impl From<WriteError> for RunEnd {
             WriteError::Closed => Self::OutputClosed,
             error => Self::CannotGoOn(error.to_string()),
         }
-    }
-}
-
-impl From<FailedFileError> for RunEnd {
-    fn from(error: FailedFileError) -> Self {
-        Self::CannotGoOn(error.to_string())
     }
 }
 

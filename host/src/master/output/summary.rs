@@ -1,6 +1,5 @@
 //! The last line of a run, for people, and the same for programs.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -52,14 +51,9 @@ impl Summary {
         }
     }
 
-    /// Writes it for programs.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        use anyhow::Context;
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write the summary to {}", path.display()))
+    /// For programs.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("texts and numbers can be written as JSON") + "\n"
     }
 }
 

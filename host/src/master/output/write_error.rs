@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-/// Why rows could not be written.
+/// Why results could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     /// The reader of standard output has seen enough.
@@ -12,7 +12,7 @@ pub(crate) enum WriteError {
     /// The output, or a file that goes with it, cannot be written.
     #[error("cannot write {place}: {cause}")]
     Io {
-        /// A path, or «standard output».
+        /// A path, «standard output», or what goes to which path.
         place: String,
         /// Why.
         cause: io::Error,

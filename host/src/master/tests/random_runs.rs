@@ -63,7 +63,8 @@ impl RandomRun {
         files.rows += &self.run.take_written();
         files.failed.append(&mut self.run.failed);
         let mark = |bytes: usize| FileMark { bytes: bytes as u64, tail: 0 };
-        let checkpoint = Checkpoint::new(&progress, mark(files.failed.len()), self.run.finished);
+        let checkpoint =
+            Checkpoint::new(&progress, self.run.finished).with_failed_file(mark(files.failed.len()));
         let whole = files.journal.add(&checkpoint.with_output(mark(files.rows.len())));
         assert!(whole, "a checkpoint adds up: {progress:?} after {:?}", files.journal);
     }

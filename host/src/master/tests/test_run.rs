@@ -243,8 +243,9 @@ impl TestRun {
                     self.sent.push(SentBatch { slot, epoch, batch, records, with_row_ends });
                 }
                 Action::Flush { slot, epoch, batch } => self.flushes.push((slot, epoch, batch)),
-                Action::Write(rows) => {
-                    self.written.extend(rows.iter().map(|rows| String::from_utf8_lossy(rows).into_owned()));
+                Action::Write(ready) => {
+                    self.written
+                        .extend(ready.rows.iter().map(|rows| String::from_utf8_lossy(rows).into_owned()));
                 }
                 Action::Fail(failed) => self.failed.push(failed),
                 Action::GiveUp { node, reason } => self.given_up.push((node, reason)),

@@ -188,7 +188,9 @@ impl Grid {
                 Action::Flush { slot, epoch, batch } => {
                     self.sent(Item { slot, epoch, batch, records: None, with_row_ends: false });
                 }
-                Action::Write(rows) => rows.iter().for_each(|rows| self.written.extend_from_slice(rows)),
+                Action::Write(ready) => {
+                    ready.rows.iter().for_each(|rows| self.written.extend_from_slice(rows))
+                }
                 Action::Fail(_) => {}
                 Action::GiveUp { node, reason } => {
                     assert_ne!(node, HONEST, "the honest slave keeps the rules: {reason}");

@@ -14,7 +14,16 @@ const LAYERS: [&[&str]; 6] = [
     &["master", "node_manager", "slave", "task_command", "worker"],
     &["cli", "config", "exit_code", "log", "runtime", "shutdown", "stderr", "stdout"],
     &["plugin", "record", "registry", "schedule", "scoreboard", "sink", "wire"],
-    &["database", "ids", "limits", "own_time", "owned_task", "standstill"],
+    &[
+        "database",
+        "file_identity",
+        "ids",
+        "limits",
+        "own_time",
+        "owned_task",
+        "standstill",
+        "streams_at_start",
+    ],
 ];
 
 /// Arrows that close a circle all the same, each with the reason.

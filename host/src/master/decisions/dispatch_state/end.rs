@@ -43,10 +43,8 @@ impl DispatchState {
         self.flush(&self.slots.flushes_due(), actions);
         if self.books.ledger.is_empty() && self.slots.all_flushed() {
             self.finished = true;
-            let rows = self.books.arranger.take_last();
-            if !rows.is_empty() {
-                actions.push(Action::Write(rows));
-            }
+            let ready = self.books.arranger.take_last();
+            self.hand_out(ready, actions);
         }
     }
 }

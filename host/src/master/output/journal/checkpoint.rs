@@ -27,8 +27,8 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// A checkpoint at which the failed-records file stands so. How the output stands is not known yet.
-    pub(crate) fn new(progress: &RunProgress, failed_file: FileMark, complete: bool) -> Self {
+    /// A checkpoint of a run that is so far. How its files stand is not known yet.
+    pub(crate) fn new(progress: &RunProgress, complete: bool) -> Self {
         let mut at = 0;
         let ranges = progress.newly.iter().map(|(first, records)| {
             let gap = first.0 - std::mem::replace(&mut at, first.0 + records);
@@ -36,12 +36,18 @@ impl Checkpoint {
         });
         let ranges = ranges.collect();
         let RunProgress { done, failed, retried, .. } = *progress;
-        Self { ranges, done, failed, retried, output: FileMark::default(), failed_file, complete }
+        let (output, failed_file) = (FileMark::default(), FileMark::default());
+        Self { ranges, done, failed, retried, output, failed_file, complete }
     }
 
     /// The same, with an output that stands so.
     pub(crate) fn with_output(self, output: FileMark) -> Self {
         Self { output, ..self }
+    }
+
+    /// The same, with a failed-records file that stands so.
+    pub(crate) fn with_failed_file(self, failed_file: FileMark) -> Self {
+        Self { failed_file, ..self }
     }
 
     /// The records that were finished since the last checkpoint; `None` if their numbers are impossible.

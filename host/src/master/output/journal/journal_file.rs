@@ -1,6 +1,6 @@
 //! The journal as a file: locked, read up to its last whole entry, and appended to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -26,16 +26,14 @@ pub(crate) struct JournalFile {
 }
 
 impl JournalFile {
-    /// Opens a journal, or creates one, and reads it. Nothing is changed in it yet, except that an empty one
-    /// gets a name for its run. The name is on the disk before anything is run under it, because what has
-    /// been put into a database under a name must be found again.
+    /// Takes a file for a journal, open for reading and writing, and reads it. Nothing is changed in it yet,
+    /// except that an empty one gets a name for its run. The name is on the disk before anything is run
+    /// under it, because what has been put into a database under a name must be found again.
     ///
     /// # Errors
     /// If it is in use, not a journal, damaged or cut short at its beginning, or cannot be read and written.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Contents), JournalError> {
+    pub(crate) fn open(path: &Path, file: File) -> Result<(Self, Contents), JournalError> {
         let failed = |source| JournalError::Open { path: path.to_owned(), source };
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(failed)?;
         // The lock ends with the process, however that ends. Workers do not inherit it.
         let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
             Errno::EWOULDBLOCK => JournalError::InUse { path: path.to_owned() },

@@ -32,17 +32,17 @@ pub(crate) struct Opened {
     pub failed_file: Tail,
 }
 
-/// Opens the journal of a run. `task` is what the command names, if it names one.
+/// Reads the journal of a run. `task` is what the command names, if it names one.
 ///
 /// # Errors
 /// If it is in use, damaged or another run's, or if the run's files no longer hold what it counts on.
 pub(crate) fn open(
-    path: &Path,
+    (path, file): (&Path, File),
     settings: &RunSettings,
     inputs: &[InputSource],
     task: Option<&TaskIdentity>,
 ) -> Result<Opened, JournalError> {
-    let (file, Contents { header, saved, .. }) = JournalFile::open(path)?;
+    let (file, Contents { header, saved, .. }) = JournalFile::open(path, file)?;
     let mut run = RunJournal::new(path, identity(settings, inputs), header)?;
     if let Some(task) = task {
         run.on_task(task.clone())?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -14,10 +15,11 @@ use super::journal_file::JournalFile;
 use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
 use crate::ids::{RunId, Seq};
-use crate::master::decisions::{Earlier, RangeSet, RunProgress};
+use crate::master::decisions::{Earlier, RangeSet, ReadyRows, RunProgress};
 use crate::master::output::output_target::OutputTarget;
-use crate::master::output::result_writer::{ResultWriter, WriteFailure};
+use crate::master::output::result_writer::ResultWriter;
 use crate::master::output::write_error::WriteError;
+use crate::master::output::writer_thread::ThreadEnd;
 use crate::record::{Input, Records};
 
 const RUN: RunId = RunId([7; 16]);
@@ -61,8 +63,7 @@ fn mark(bytes: u64) -> FileMark {
 fn checkpoint(first: u64, records: u64, done: u64) -> Checkpoint {
     let mut newly = RangeSet::default();
     newly.insert(Seq(first), records);
-    Checkpoint::new(&RunProgress { newly, done, failed: 0, retried: 0 }, FileMark::default(), false)
-        .with_output(mark(done * 2))
+    Checkpoint::new(&RunProgress { newly, done, failed: 0, retried: 0 }, false).with_output(mark(done * 2))
 }
 
 /// A journal whose run has begun.
@@ -139,7 +140,7 @@ fn a_journal_that_is_cut_short_in_its_header_is_left_alone_and_says_what_to_do()
     let (bytes, ends) = five();
     for cut in [1, 20, 36, 40, ends[0] - 1] {
         fs::write(&path, &bytes[..cut]).unwrap();
-        let error = JournalFile::open(&path).unwrap_err();
+        let error = open_journal(&path).unwrap_err();
         let text = error.to_string();
         assert!(error.is_usage() && text.contains(&format!("has only {cut} bytes")), "{text}");
         assert!(text.contains("delete the journal and the output to start over"), "{text}");
@@ -183,7 +184,7 @@ proptest! {
         }
         let failed = failed.min(newly.len());
         let progress = RunProgress { done: newly.len() - failed, newly, failed, retried: 3 };
-        let checkpoint = Checkpoint::new(&progress, mark(7), true).with_output(mark(99));
+        let checkpoint = Checkpoint::new(&progress, true).with_failed_file(mark(7)).with_output(mark(99));
         let mut bytes = begun();
         bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
         let RunProgress { newly: finished, done, failed, retried } = progress;
@@ -209,7 +210,7 @@ fn a_journal_of_another_version_or_none_at_all_is_left_alone() {
     let path = directory.path().join("j");
     for (text, word) in [("my notes", "not a SimpleGrid journal"), ("x", "not a SimpleGrid journal")] {
         fs::write(&path, text).unwrap();
-        let error = JournalFile::open(&path).unwrap_err();
+        let error = open_journal(&path).unwrap_err();
         assert!(error.is_usage() && error.to_string().contains(word), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
@@ -217,7 +218,7 @@ fn a_journal_of_another_version_or_none_at_all_is_left_alone() {
     second[8] = 2;
     second.extend((xxhash_rust::xxh3::xxh3_64_with_seed(&second, 0) as u32).to_le_bytes());
     fs::write(&path, &second).unwrap();
-    let error = JournalFile::open(&path).unwrap_err();
+    let error = open_journal(&path).unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("has version 2"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), second);
 }
@@ -228,7 +229,7 @@ fn what_is_not_whole_is_cut_off_when_the_run_goes_on() {
     let path = directory.path().join("j");
     let (bytes, ends) = five();
     fs::write(&path, &bytes[..ends[3] + 5]).unwrap();
-    let (mut file, contents) = JournalFile::open(&path).unwrap();
+    let (mut file, contents) = open_journal(&path).unwrap();
     assert_eq!(contents, expected(4, ends));
     assert_eq!(fs::read(&path).unwrap().len(), ends[3] + 5, "opening changes nothing");
     file.begin(&header()).unwrap();
@@ -243,12 +244,12 @@ fn what_is_not_whole_is_cut_off_when_the_run_goes_on() {
 fn a_second_run_with_the_same_journal_is_refused_while_the_first_goes_on() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("j");
-    let first = JournalFile::open(&path).unwrap();
-    let error = JournalFile::open(&path).unwrap_err();
+    let first = open_journal(&path).unwrap();
+    let error = open_journal(&path).unwrap_err();
     assert!(error.to_string().ends_with("is in use by another run"), "{error}");
     assert!(!error.is_usage());
     drop(first);
-    JournalFile::open(&path).unwrap();
+    open_journal(&path).unwrap();
 }
 
 fn resumed(earlier: &Header) -> Result<RunJournal, JournalError> {
@@ -318,6 +319,16 @@ struct Files {
     directory: TempDir,
 }
 
+/// Opens a journal, or makes one.
+fn open_journal(path: &Path) -> Result<(JournalFile, Contents), JournalError> {
+    let options = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    JournalFile::open(path, options.unwrap())
+}
+
+fn rows_of(rows: &[&'static str]) -> ReadyRows {
+    ReadyRows { rows: rows.iter().map(|rows| Bytes::from_static(rows.as_bytes())).collect(), records: 0 }
+}
+
 impl Files {
     fn new() -> Self {
         Self { directory: TempDir::new().unwrap() }
@@ -328,12 +339,13 @@ impl Files {
     }
 
     /// A writer whose output is `output` and whose journal is in this directory.
-    fn writer(&self, output: &Path) -> (ResultWriter, WriteFailure) {
-        let (file, contents) = JournalFile::open(&self.path("j")).unwrap();
+    fn writer(&self, output: &Path) -> (ResultWriter, ThreadEnd) {
+        let (file, contents) = open_journal(&self.path("j")).unwrap();
         let known = contents.saved.output;
         let tail = Tail::new(known.bytes, fs::read(output).unwrap()[..known.bytes as usize].to_vec());
         assert!(known.bytes == 0 || tail.mark() == known, "the checkpoint says how the output ends");
-        let (target, again) = OutputTarget::with_journal(output).unwrap();
+        let mut target = OutputTarget::open(output).unwrap();
+        let again = target.stream.file(|_| {}).unwrap().try_clone().unwrap();
         let pen = JournalPen::new(file, NamedFile { path: output.to_owned(), file: again }, tail, None);
         ResultWriter::start(target, Some(pen)).unwrap()
     }
@@ -350,9 +362,9 @@ async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_
     fs::write(&rows, "what some other run has left").unwrap();
     let (mut writer, mut failure) = files.writer(&rows);
     writer.begin(Box::new(header()));
-    writer.write(vec!["a\n".into(), "b\n".into()]);
-    writer.checkpoint(checkpoint(0, 2, 2));
-    writer.write(vec!["rows that no checkpoint counts\n".into()]);
+    writer.write(rows_of(&["a\n", "b\n"]));
+    writer.checkpoint(checkpoint(0, 2, 2), None);
+    writer.write(rows_of(&["rows that no checkpoint counts\n"]));
     writer.finish(&mut failure).await.unwrap();
     let Contents { header: Some(written), saved, .. } = files.contents() else { panic!("it has a header") };
     assert_eq!((written, saved.earlier.done, saved.output.bytes), (header(), 2, 4));
@@ -360,8 +372,8 @@ async fn a_checkpoint_counts_the_rows_before_it_and_the_next_run_goes_on_behind_
 
     let (mut writer, mut failure) = files.writer(&rows);
     writer.begin(Box::new(header()));
-    writer.write(vec!["c\n".into()]);
-    writer.checkpoint(checkpoint(2, 1, 3));
+    writer.write(rows_of(&["c\n"]));
+    writer.checkpoint(checkpoint(2, 1, 3), None);
     writer.finish(&mut failure).await.unwrap();
     assert_eq!(fs::read_to_string(&rows).unwrap(), "a\nb\nc\n");
     assert_eq!(files.contents().saved.output.bytes, 6);
@@ -381,16 +393,16 @@ async fn nothing_is_changed_before_the_run_begins() {
 #[test]
 fn a_run_has_its_name_from_the_moment_its_journal_is_opened() {
     let files = Files::new();
-    let (mut journal, contents) = JournalFile::open(&files.path("j")).unwrap();
+    let (mut journal, contents) = open_journal(&files.path("j")).unwrap();
     let run = journal.run();
     assert_eq!((contents.run, files.contents().run), (None, Some(run)));
     journal.begin(&header()).unwrap();
     journal.append(&checkpoint(0, 1, 1)).unwrap();
     assert_eq!((files.contents().run, files.contents().entries), (Some(run), 2));
     drop(journal);
-    assert_eq!(JournalFile::open(&files.path("j")).unwrap().0.run(), run);
+    assert_eq!(open_journal(&files.path("j")).unwrap().0.run(), run);
     let other = Files::new();
-    assert_ne!(JournalFile::open(&other.path("j")).unwrap().0.run(), run);
+    assert_ne!(open_journal(&other.path("j")).unwrap().0.run(), run);
 }
 
 #[test]
@@ -415,7 +427,7 @@ fn a_full_disk_is_told_with_the_name_of_its_file() {
     let mut file = fs::OpenOptions::new().write(true).open(full).unwrap();
     assert_eq!(file.write(b"x").unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     let files = Files::new();
-    let (journal, _) = JournalFile::open(&files.path("j")).unwrap();
+    let (journal, _) = open_journal(&files.path("j")).unwrap();
     // A device has no length to set, which shows that nothing is written where nothing can be gone on with.
     let error = pen_with(journal, full, None).begin(&header()).unwrap_err();
     assert!(error.to_string().starts_with("cannot write /dev/full: "), "{error}");
@@ -426,14 +438,14 @@ fn a_full_disk_is_told_with_the_name_of_its_file() {
 async fn when_rows_cannot_be_written_no_checkpoint_counts_them() {
     let files = Files::new();
     let rows = files.path("rows");
-    let (journal, _) = JournalFile::open(&files.path("j")).unwrap();
+    let (journal, _) = open_journal(&files.path("j")).unwrap();
     let pen = pen_with(journal, &rows, None);
     // The rows go to a full disk, and everything else would work.
     let (mut writer, mut failure) =
-        ResultWriter::start(OutputTarget::new(Some(Path::new("/dev/full"))).unwrap(), Some(pen)).unwrap();
+        ResultWriter::start(OutputTarget::open(Path::new("/dev/full")).unwrap(), Some(pen)).unwrap();
     writer.begin(Box::new(header()));
-    writer.write(vec!["a\n".into()]);
-    writer.checkpoint(checkpoint(0, 1, 1));
+    writer.write(rows_of(&["a\n"]));
+    writer.checkpoint(checkpoint(0, 1, 1), None);
     let error = writer.finish(&mut failure).await.unwrap_err();
     let WriteError::Io { place, cause } = &error else { panic!("{error}") };
     assert_eq!((place.as_str(), cause.kind()), ("/dev/full", std::io::ErrorKind::StorageFull));
