@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::desk::Desk;
 use super::error::WorkerError;
+use super::held::HeldBatch;
 use crate::ids::BatchId;
 use crate::limits::{HELD_BATCHES_MAX, ROWS_BYTES_SOFT};
-use crate::plugin::{LoadedTask, Status};
+use crate::plugin::{LoadedTask, Status, TaskHost};
 use crate::record::{Format, RawRecords};
 use crate::wire::{
     BlockingReader, BlockingWriter, HostToWorker, ItemDone, LossKind, MoreInput, WorkerToHost,
@@ -115,10 +116,23 @@ impl Worker {
         self.task.host().settle_record(index, status);
         status
     }
+        let status = self.or_fatal(status);
 
     fn run_flush(&mut self, item: BatchId, last: bool) -> Result<Flow, WorkerError> {
         self.start_item(item);
         self.flush(last, 0)
+    /// What a call said, unless it has shown that the task cannot go on.
+    #[inline]
+    fn or_fatal(&mut self, status: Status) -> Status {
+        match self.task.host().take_spoiled() {
+            None => status,
+            Some(why) => {
+                self.task.host().done(0, Status::Fatal, why.as_bytes());
+                Status::Fatal
+            }
+        }
+    }
+
     }
 
     /// Whether to ask the task to finish what it holds: when its window is full, or when there is nothing
@@ -138,13 +152,19 @@ impl Worker {
         if status != Status::Ok {
             return self.leave_after_flush(status);
         }
+        let status = self.or_fatal(status);
         self.task.host().settle_flush();
-        let held = (self.task.host().held.records(), self.task.host().held.batches());
+        let forgotten = self.forgotten(last);
+        if !forgotten.is_empty() {
+            // Rows that belong to no record come behind all outcomes of their report.
+            if self.task.host().has_loose_rows() {
+                self.hand_over_part()?;
+            }
+            self.task.host().fail_forgotten(&forgotten);
+        }
         self.hand_over(true, records)?;
-        match held {
-            (records @ 1.., _) if last => self.fatal(format!(
-                "records still held after the task's last flush: {records}; it must finish them all"
-            )),
+        let held = &self.task.host().held;
+        match (held.records(), held.batches()) {
             (records, HELD_BATCHES_MAX..) => self.fatal(format!(
                 "records still held after the task's flush: {records}, of {HELD_BATCHES_MAX} batches; a task can hold \
                  no more than that, so its flush must finish some"
@@ -156,6 +176,22 @@ impl Worker {
     fn start_item(&mut self, item: BatchId) {
         self.item = item;
         self.task.host().start_item(item, self.turn);
+    /// Records that the task should have finished by this flush, and has not. They fail; the others are not
+    /// to suffer.
+    fn forgotten(&mut self, last: bool) -> Vec<HeldBatch> {
+        let held = &mut self.task.host().held;
+        if last {
+            return held.take_all();
+        }
+        let mut forgotten = Vec::new();
+        while held.batches() >= HELD_BATCHES_MAX
+            && let Some(batch) = held.take_forgotten()
+        {
+            forgotten.push(batch);
+        }
+        forgotten
+    }
+
         self.turn += 1;
         self.began = Instant::now();
     }

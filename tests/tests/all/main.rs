@@ -5,6 +5,7 @@ mod corpus;
 mod database_connections;
 mod database_servers;
 mod grid;
+mod held;
 mod hygiene;
 mod journal;
 mod line_protocol;
