@@ -83,8 +83,9 @@ impl DispatchState {
         self.books.counts
     }
 
-    /// What was finished since the last call, if anything was; at the end of a run, in any case. It can be
-    /// relied on once the rows that were handed out so far are written. For runs that can be resumed.
+    /// What was finished or tried since the last call, if anything was; at the end of a run, in any case. It
+    /// can be relied on once the rows that were handed out so far are written. For runs that can be
+    /// resumed.
     pub fn take_progress(&mut self) -> Option<RunProgress> {
         if self.finished { Some(self.books.last_progress()) } else { self.books.take_progress() }
     }

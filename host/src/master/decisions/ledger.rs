@@ -81,6 +81,16 @@ impl Sent {
     /// Whether its worker has not got through it yet, as far as was reported.
     pub(super) fn is_under_way(&self) -> bool {
         self.unreturned() > 0
+    /// The number of a record.
+    pub(super) fn seq(&self, index: usize) -> Seq {
+        self.seqs.get(index)
+    }
+
+    /// Says what was tried with a record before.
+    pub(super) fn set_tries(&mut self, index: usize, tries: Tries) {
+        self.tries.get_or_insert_with(|| vec![Tries::default(); self.records.len()])[index] = tries;
+    }
+
     }
 
     /// The number of the first record, if the others follow it and nothing is known of any yet.

@@ -112,7 +112,8 @@ impl DispatchState {
         self.push_send(batch, sent, actions);
     }
 
-    fn push_send(&mut self, batch: BatchId, sent: Sent, actions: &mut Vec<Action>) {
+    fn push_send(&mut self, batch: BatchId, mut sent: Sent, actions: &mut Vec<Action>) {
+        self.books.recall_tries(&mut sent);
         let (slot, records) = (sent.slot, sent.records().clone());
         let with_row_ends = self.books.needs_row_ends(&sent);
         let seqs = if self.slots.has_sink(slot.node) { sent.seq_ranges() } else { SeqRanges::default() };
