@@ -73,3 +73,11 @@ pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a worker that has an item, and no record in hand, may take to begin the next record. It takes
 /// microseconds, unless the process is stopped or stuck.
 pub(crate) const BEGIN_MAX: Duration = Duration::from_secs(10);
+
+/// How long the partition key of one record may take without `--record-timeout`. It takes microseconds,
+/// unless the partitioner never returns, and the run waits meanwhile.
+pub(crate) const KEY_MAX: Duration = Duration::from_secs(10);
+
+/// How long the process that computes partition keys may take to load its plugin: as long as the slowest disk
+/// needs, because the run cannot begin without it.
+pub(crate) const KEY_PROCESS_START_MAX: Duration = Duration::from_secs(60);

@@ -3,7 +3,8 @@
 //! In reading order: `format` (what a record is), `ends` (the table that says where records end), `records`
 //! (many in one buffer), `raw_records` (the same, as a peer sent them), `cutter` (finds the ends), `block` (a
 //! buffer that fills and is handed on in blocks), `failed_lines` (records in lines of a failed-records file),
-//! `input` (files and standard input), `reader` (the thread that joins them).
+//! `input` (files and standard input), `keys` (partition keys that come with records), `reader` (the thread
+//! that joins them).
 
 #[doc(hidden)]
 pub(crate) mod block;
@@ -12,6 +13,7 @@ mod ends;
 mod failed_lines;
 mod format;
 mod input;
+mod keys;
 mod raw_records;
 mod reader;
 mod records;
@@ -19,6 +21,7 @@ mod records;
 pub(crate) use failed_lines::{FailedLines, Unusable};
 pub use format::Format;
 pub(crate) use input::{InputSource, ReadError};
+pub(crate) use keys::{NoKey, NoKeyCause, RecordKeys};
 pub use raw_records::RawRecords;
 pub(crate) use reader::{Input, ReadLimits, RecordReader, start, start_failed_lines};
 pub use records::Records;

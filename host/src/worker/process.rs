@@ -26,7 +26,8 @@ use crate::owned_task::OwnedTask;
 use crate::plugin::Manifest;
 use crate::scoreboard::{self, BoardReader};
 use crate::wire::{
-    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, WorkerStart, WorkerToHost,
+    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, KeyStart, WorkerStart,
+    WorkerToHost,
 };
 
 /// How long a worker that was told to stop has before it is killed. It has no records then: only a library
@@ -153,10 +154,33 @@ impl WorkerProcess {
             created = process.load_and_create(start) => Some(created),
             () = kill => None,
         };
+        process.started(created).await
+    }
+
+    /// Starts a process that computes partition keys. If `kill` comes first, the process is killed.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
+    pub(crate) async fn start_keys(
+        label: &WorkerLabel,
+        start: &KeyStart,
+        kill: impl Future<Output = ()>,
+    ) -> Result<Self, LaunchError> {
+        let mut process = Self::spawn(label)?;
+        let message = HostToWorker::StartKeys(start.clone());
+        let created = tokio::select! {
+            created = process.ask(message, &start.library, "loaded", created) => Some(created),
+            () = kill => None,
+        };
+        process.started(created).await
+    }
+
+    /// What a start has come to.
+    async fn started(mut self, created: Option<Result<(), LaunchError>>) -> Result<Self, LaunchError> {
         match created {
-            Some(created) => created.map(|()| process),
+            Some(created) => created.map(|()| self),
             None => {
-                process.handle.end().await;
+                self.handle.end().await;
                 Err(LaunchError::Ended)
             }
         }
@@ -207,10 +231,6 @@ impl WorkerProcess {
     /// # Errors
     /// See [`LaunchError`].
     async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
-        let created = |answer| match answer {
-            WorkerToHost::Created => Ok(()),
-            other => Err(unexpected(&other)),
-        };
         self.ask(HostToWorker::Create, library, "created the task of", created).await
     }
 
@@ -396,6 +416,13 @@ fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Comma
     // plugin leaves behind can be killed with the worker.
     command.process_group(0).kill_on_drop(true);
     command
+}
+
+fn created(answer: WorkerToHost) -> Result<(), LaunchError> {
+    match answer {
+        WorkerToHost::Created => Ok(()),
+        other => Err(unexpected(&other)),
+    }
 }
 
 fn unexpected(message: &WorkerToHost) -> LaunchError {

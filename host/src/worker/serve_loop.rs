@@ -54,7 +54,10 @@ pub(super) fn serve(
             }
             HostToWorker::Flush { item, last } => worker.run_flush(item, last)?,
             HostToWorker::Stop => Flow::Leave,
-            HostToWorker::Start(_) | HostToWorker::Prepare | HostToWorker::Create => {
+            HostToWorker::Start(_)
+            | HostToWorker::StartKeys(_)
+            | HostToWorker::Prepare
+            | HostToWorker::Create => {
                 return Err(WorkerError::Protocol("a second start message"));
             }
         };
@@ -113,14 +116,11 @@ impl Worker {
         let line = self.format.content(record);
         let id = self.task.host().start_record(index);
         let status = self.task.handle(id, line);
+        let status = self.or_fatal(status);
         self.task.host().settle_record(index, status);
         status
     }
-        let status = self.or_fatal(status);
 
-    fn run_flush(&mut self, item: BatchId, last: bool) -> Result<Flow, WorkerError> {
-        self.start_item(item);
-        self.flush(last, 0)
     /// What a call said, unless it has shown that the task cannot go on.
     #[inline]
     fn or_fatal(&mut self, status: Status) -> Status {
@@ -133,6 +133,9 @@ impl Worker {
         }
     }
 
+    fn run_flush(&mut self, item: BatchId, last: bool) -> Result<Flow, WorkerError> {
+        self.start_item(item);
+        self.flush(last, 0)
     }
 
     /// Whether to ask the task to finish what it holds: when its window is full, or when there is nothing
@@ -149,10 +152,10 @@ impl Worker {
     fn flush(&mut self, last: bool, records: usize) -> Result<Flow, WorkerError> {
         self.task.host().start_flush();
         let status = self.task.flush(last);
+        let status = self.or_fatal(status);
         if status != Status::Ok {
             return self.leave_after_flush(status);
         }
-        let status = self.or_fatal(status);
         self.task.host().settle_flush();
         let forgotten = self.forgotten(last);
         if !forgotten.is_empty() {
@@ -173,9 +176,6 @@ impl Worker {
         }
     }
 
-    fn start_item(&mut self, item: BatchId) {
-        self.item = item;
-        self.task.host().start_item(item, self.turn);
     /// Records that the task should have finished by this flush, and has not. They fail; the others are not
     /// to suffer.
     fn forgotten(&mut self, last: bool) -> Vec<HeldBatch> {
@@ -192,6 +192,9 @@ impl Worker {
         forgotten
     }
 
+    fn start_item(&mut self, item: BatchId) {
+        self.item = item;
+        self.task.host().start_item(item, self.turn);
         self.turn += 1;
         self.began = Instant::now();
     }

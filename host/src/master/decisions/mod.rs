@@ -29,7 +29,7 @@ mod waits_for;
 
 pub use action::Action;
 pub use dispatch_state::{DispatchState, RunRules};
-pub use partition::KeyOf;
+pub use partition::{KeyOf, KeySource};
 
 pub(super) use books::{Counts, RunProgress};
 pub(super) use earlier::Earlier;

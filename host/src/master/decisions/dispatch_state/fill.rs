@@ -92,7 +92,7 @@ impl DispatchState {
                 let (empty, records_max) = (self.slots.is_empty_slot(slot), self.slots.batch_records(slot));
                 let sent = match partition.take(slot, empty, records_max, BATCH_BYTES_MAX) {
                     None => break,
-                    Some(Portion::Fresh(records, seqs)) => Sent::fresh(slot, records, seqs),
+                    Some(Portion::Fresh(records, seqs, keys)) => Sent::keyed(slot, records, seqs, keys),
                     Some(Portion::Again(again)) => Sent::again(slot, again),
                 };
                 let batch = self.books.ledger.new_id();

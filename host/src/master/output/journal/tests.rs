@@ -306,7 +306,7 @@ fn a_journal_of_another_run_is_refused_and_says_what_differs() {
 }
 
 fn lines(lines: &[&str]) -> Input {
-    Input::Records { records: Records::from_iter(lines), remaining_bytes: None }
+    Input::Records { records: Records::from_iter(lines), remaining_bytes: None, keys: None }
 }
 
 #[test]
