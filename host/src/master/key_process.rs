@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::ids::{BatchId, KeyHash};
-use crate::limits::{BATCH_RECORDS_MAX, KEY_MAX, KEY_PROCESS_START_MAX};
+use crate::limits::{BATCH_RECORDS_MAX, BEGIN_MAX, KEY_MAX, KEY_PROCESS_START_MAX};
 use crate::record::{NoKey, NoKeyCause, Parts, RecordKeys, Records};
 use crate::scoreboard::{BoardReader, Outcome, Spans, Status};
 use crate::wire::{Frame, HostToWorker, ItemDone, KeyStart, WorkerToHost};
@@ -239,7 +239,7 @@ impl Running {
                 Ok(Some(Frame { head: WorkerToHost::Done(done), .. })) => Ok(done),
                 Ok(_) | Err(_) => Err(Unanswered::Gone),
             },
-            () = stands_still(board, self.turn, limit) => Err(Unanswered::Overdue(limit)),
+            limit = stands_still(board, self.turn, limit) => Err(Unanswered::Overdue(limit)),
         }
     }
 
@@ -282,20 +282,27 @@ impl Loss {
     }
 }
 
-/// Returns when the process has been on one record, or on none, for as long as the limit.
-async fn stands_still(board: &BoardReader, turn: u64, limit: Duration) {
+/// Returns when the process has been on one record for as long as the limit, or has begun none for as long as
+/// that may take, whatever the limit: then with that time.
+async fn stands_still(board: &BoardReader, turn: u64, limit: Duration) -> Duration {
     let look_every = (limit / LOOKS_PER_LIMIT).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
     let (mut seen, mut age, mut last_look) = (None, Duration::ZERO, Instant::now());
-    while age < limit {
+    loop {
         tokio::time::sleep(look_every).await;
         let passed = last_look.elapsed().min(look_every * LATE_LOOKS_MAX);
         last_look = Instant::now();
         // If it cannot be read, it does not change either.
-        let begun = board.snapshot(turn).ok().flatten().map(|snapshot| (snapshot.begun, snapshot.returned));
+        let snapshot = board.snapshot(turn).ok().flatten();
+        let begun = snapshot.map(|snapshot| (snapshot.begun, snapshot.returned));
         if begun == seen {
             age += passed;
         } else {
             (seen, age) = (begun, Duration::ZERO);
+        }
+        let is_on_record = snapshot.is_some_and(|snapshot| snapshot.in_hand().is_some());
+        let limit = if is_on_record { limit } else { limit.max(BEGIN_MAX) };
+        if age >= limit {
+            return limit;
         }
     }
 }
