@@ -70,6 +70,10 @@ impl Epoch {
     }
 }
 
+/// What stands for a partition key: records whose keys are equal have equal ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct KeyHash(pub u64);
+
 /// As 32 hexadecimal digits.
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

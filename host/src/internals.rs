@@ -31,7 +31,7 @@ pub mod limits {
 
 pub mod master {
     //! The decisions of a run.
-    pub use crate::master::decisions::{Action, DispatchState, KeyOf, ReadyRows, RunRules};
+    pub use crate::master::decisions::{Action, DispatchState, KeyOf, KeySource, ReadyRows, RunRules};
 }
 
 pub mod plugin {

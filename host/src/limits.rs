@@ -81,3 +81,11 @@ pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Bytes of one entry in the ledger of a directory of files. The records of a commit take some bytes each, so
 /// no commit comes near this; only a damaged length exceeds it.
 pub(crate) const LEDGER_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long the partition key of one record may take without `--record-timeout`. It takes microseconds,
+/// unless the partitioner never returns, and the run waits meanwhile.
+pub(crate) const KEY_MAX: Duration = Duration::from_secs(10);
+
+/// How long the process that computes partition keys may take to load its plugin: as long as the slowest disk
+/// needs, because the run cannot begin without it.
+pub(crate) const KEY_PROCESS_START_MAX: Duration = Duration::from_secs(60);

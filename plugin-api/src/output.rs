@@ -93,12 +93,12 @@ impl Output<'_, Line> {
 impl<R> Output<'_, R> {
     /// Finishes a held record as done, with the rows emitted for it.
     pub fn done(&mut self, held: Held) {
-        self.host.done(held.record, Status::Ok, "");
+        self.host.done(held.into_record(), Status::Ok, "");
     }
 
     /// Finishes a held record as failed; `error` says whether it is tried again.
     pub fn fail(&mut self, held: Held, error: Error) {
-        self.host.done(held.record, error.status(), &error.message());
+        self.host.done(held.into_record(), error.status(), &error.message());
     }
 
     /// Whether the grid is shutting down. If `handle` takes long, check this now and then, and once it is

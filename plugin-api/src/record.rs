@@ -1,10 +1,13 @@
 //! A record as a task sees it. The host decides how it is cut into fields.
 
 use std::cell::{Cell, OnceCell};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::glue::{FieldList, HostCalls};
+use crate::glue::{DroppedRecords, FieldList, HostCalls};
 use crate::{Error, Result, text};
 
 /// One record of the input.
@@ -18,13 +21,22 @@ pub struct Record<'a> {
     host: &'a HostCalls,
     fields: OnceCell<FieldList<'a>>,
     held: &'a Cell<bool>,
+    /// `None` where a record cannot be held.
+    dropped: Option<&'a Arc<DroppedRecords>>,
 }
 
 impl<'a> Record<'a> {
-    /// The record in hand. `held` becomes true if the task holds it.
+    /// The record in hand. `held` becomes true if the task holds it, and `dropped` learns of it if the task
+    /// drops what could finish it.
     #[inline]
-    pub(crate) fn new(id: u64, line: &'a [u8], host: &'a HostCalls, held: &'a Cell<bool>) -> Self {
-        Self { id, line, host, fields: OnceCell::new(), held }
+    pub(crate) fn new(
+        id: u64,
+        line: &'a [u8],
+        host: &'a HostCalls,
+        held: &'a Cell<bool>,
+        dropped: Option<&'a Arc<DroppedRecords>>,
+    ) -> Self {
+        Self { id, line, host, fields: OnceCell::new(), held, dropped }
     }
 
     /// The whole record as it was read, without its terminator.
@@ -78,7 +90,7 @@ impl<'a> Record<'a> {
     /// from it stay valid until `handle` returns.
     pub fn hold(self) -> Held {
         self.held.set(true);
-        Held { record: self.id }
+        Held { record: self.id, dropped: self.dropped.cloned() }
     }
 
     fn fields(&self) -> FieldList<'a> {
@@ -92,9 +104,47 @@ impl<'a> Record<'a> {
 }
 
 /// A record that the task holds. Give it to the task's [`Output`](crate::Output) to finish it. If you drop
-/// it, the record stays unfinished, and is run again when the worker ends.
-#[must_use = "a held record is never acknowledged unless it is given to `Output::done` or `Output::fail`"]
-#[derive(Debug, PartialEq, Eq, Hash)]
+/// it, the record can never be finished: it fails, and is not tried again.
+#[must_use = "a held record fails unless it is given to `Output::done` or `Output::fail`"]
 pub struct Held {
-    pub(crate) record: u64,
+    /// 0 once it was finished.
+    record: u64,
+    dropped: Option<Arc<DroppedRecords>>,
+}
+
+impl Held {
+    /// The record, which is being finished.
+    pub(crate) fn into_record(mut self) -> u64 {
+        std::mem::take(&mut self.record)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.record != 0
+            && let Some(dropped) = &self.dropped
+        {
+            dropped.add(self.record);
+        }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("record", &self.record).finish()
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+    }
+}
+
+impl Eq for Held {}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.record.hash(state);
+    }
 }

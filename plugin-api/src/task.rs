@@ -44,13 +44,14 @@ pub trait Task: Sized + 'static {
     /// Finishes the records that the task holds. Called when the input pauses, when too many records are
     /// held, at the end of a run and before a shutdown; with `last`, no record of this run will follow. A
     /// task that still holds its records after `flush(last = false)` is called again. But if its window
-    /// is full, it must finish some, and with `last` all of them.
+    /// is full, it must finish some, and with `last` all of them. Records that it has forgotten fail then.
     ///
     /// What one flush writes and finishes counts as a whole, once it has returned `Ok`. If it fails or its
     /// worker dies, nothing of it counts. So you need not keep the rows of an aggregate apart by record.
     ///
     /// # Errors
-    /// No record is blamed: all held records are run again, in a new worker.
+    /// No record is blamed, not even by a `reject`: all held records are run again, in a new worker. To fail
+    /// one of them, give it to [`Output::fail`].
     fn flush(&mut self, _output: &mut Output<Self::Row>, _last: bool) -> Result {
         Ok(())
     }
@@ -58,7 +59,8 @@ pub trait Task: Sized + 'static {
 
 /// Chooses where a record goes: records with equal keys meet in the same worker, in the order of the input.
 ///
-/// It runs in the master, once per record, so it should be quick and depend on nothing but the record.
+/// It runs in a process beside the master, once per record, so it should be quick and depend on nothing but
+/// the record.
 pub trait Partitioner: Send + Sync + 'static {
     /// Appends the record's key to `key`, which is empty.
     ///

@@ -38,6 +38,7 @@ impl Task for Obedient {
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Row>) -> Result {
         match record.text(0)? {
             "hold" => self.held.push(record.hold()),
+            "drop" => drop(record.hold()),
             "hold and fail" => {
                 self.held.push(record.hold());
                 return Err(Error::reject("held all the same"));
@@ -130,6 +131,17 @@ fn held_records_are_finished_later() {
         finished(3, Status::Ok, ""),
     ];
     assert_eq!(grid.finished(), expected);
+}
+
+#[test]
+fn a_held_record_that_is_dropped_fails_at_the_next_call() {
+    let mut grid = grid();
+    assert_eq!(grid.handle("drop"), Status::Held);
+    assert!(grid.finished().is_empty());
+    assert_eq!(grid.handle("hold"), Status::Held);
+    let dropped = finished(1, Status::Reject, "the task held it and never finished it");
+    assert_eq!(grid.finish(), Status::Ok);
+    assert_eq!(grid.finished(), [dropped, finished(2, Status::Ok, "")]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::link::{self, LocalLink};
 use crate::ids::RunId;
 use crate::limits::RECORD_BYTES_MAX;
-use crate::master::{KeyOf, LINK_EVENTS, RunEnd, StreamedEnd, StreamedRun, run_stream};
+use crate::master::{KeyOf, KeySource, LINK_EVENTS, RunEnd, StreamedEnd, StreamedRun, run_stream};
 use crate::record::{Format, Records, RecordsBuilder};
 use crate::sink::{Destination, HARVEST};
 use crate::slave::{Incoming, LineRun, LineRunEnd, LineRunner, RunRequest};
@@ -38,7 +38,7 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
     let stream = StreamedRun {
         records: lines,
         format: Format::Lines,
-        key_of: is_partitioned.then(|| Box::new(HashKey) as Box<dyn KeyOf>),
+        keys: is_partitioned.then(|| KeySource::Here(Box::new(HashKey))),
         retries: RETRIES,
         record_bytes_max: RECORD_BYTES_MAX,
         harvest,

@@ -208,8 +208,8 @@ impl Dispatcher {
     fn on_input(&mut self, input: Input) -> Step {
         let now = Instant::now();
         let actions = match input {
-            Input::Records { records, remaining_bytes } => {
-                self.plan.state.on_records_read(records, remaining_bytes, now)
+            Input::Records { records, remaining_bytes, keys } => {
+                self.plan.state.on_keyed_records_read(records, keys.as_ref(), remaining_bytes, now)
             }
             Input::TooLong { record, bytes } => {
                 self.plan.state.on_too_long(record, bytes, self.plan.record_bytes_max, now)

@@ -6,6 +6,8 @@
 pub(crate) mod decisions;
 mod dispatcher;
 mod grid_run;
+mod key_process;
+mod keyed_input;
 mod nodes;
 mod output;
 mod record_key;
@@ -15,7 +17,7 @@ mod streamed_run;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decisions::KeyOf;
+pub(crate) use decisions::{KeyOf, KeySource};
 pub(crate) use grid_run::run;
 pub(crate) use nodes::{Joined, LinkEvent, frames_max};
 pub(crate) use output::TaskIdentity;

@@ -1,25 +1,33 @@
-//! Where partition keys come from: a field, the record itself, or a plugin's partitioner.
+//! Where partition keys come from: a field, the record itself, or a plugin's partitioner, which runs in a
+//! process of its own.
 
-use super::decisions::KeyOf;
-use crate::plugin::{self, LoadedPartitioner, LoadedPlugin};
+use super::decisions::{KeyOf, KeySource};
+use super::key_process::KeyPlan;
+use crate::config::RunSettings;
+use crate::plugin;
 use crate::record::Format;
 use crate::schedule::{FieldKey, PartitionBy};
+use crate::wire::KeyStart;
 
-/// Makes the key finder that `--partition-by` names.
+/// Where the keys of a run come from, and the plan of the process that computes them, if a plugin does.
+type KeyChoice = (Option<KeySource>, Option<KeyPlan>);
+
+/// What `--partition-by` asks for.
 ///
 /// # Errors
-/// If the word is invalid, or the plugin cannot be used.
-pub(super) fn key_of(
-    partition_by: &str,
-    format: Format,
-    task_path: &[std::path::PathBuf],
-) -> anyhow::Result<Box<dyn KeyOf>> {
+/// If the word is invalid, or the plugin cannot be found.
+pub(super) fn choose(settings: &RunSettings) -> anyhow::Result<KeyChoice> {
+    let Some(partition_by) = settings.partition_by.as_deref() else { return Ok((None, None)) };
+    let format = Format::from(settings.format);
+    let here = |key_of: Box<dyn KeyOf>| (Some(KeySource::Here(key_of)), None);
     Ok(match partition_by.parse::<PartitionBy>()? {
-        PartitionBy::Field(field) => Box::new(FieldKey::new(field, format.terminator())),
-        PartitionBy::WholeRecord => Box::new(WholeRecord),
+        PartitionBy::Field(field) => here(Box::new(FieldKey::new(field, format.terminator()))),
+        PartitionBy::WholeRecord => here(Box::new(WholeRecord)),
         PartitionBy::Plugin { spec, name } => {
-            let (path, _) = plugin::find(&spec, task_path)?;
-            Box::new(LoadedPlugin::open(&path)?.partitioner(name.as_deref())?)
+            let (library, _) = plugin::find(&spec, &settings.task_path)?;
+            let start = KeyStart { library, partitioner: name, format };
+            let plan = KeyPlan { start, limit: settings.record_timeout, retries: settings.retries };
+            (Some(KeySource::WithRecords), Some(plan))
         }
     })
 }
@@ -36,11 +44,5 @@ impl KeyOf for WholeRecord {
 impl KeyOf for FieldKey {
     fn key_into(&mut self, content: &[u8], key: &mut Vec<u8>) -> Result<(), String> {
         FieldKey::key_into(self, content, key).map_err(|error| error.to_string())
-    }
-}
-
-impl KeyOf for LoadedPartitioner {
-    fn key_into(&mut self, content: &[u8], key: &mut Vec<u8>) -> Result<(), String> {
-        self.key(content, key).map_err(|error| error.to_string())
     }
 }

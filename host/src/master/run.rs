@@ -7,8 +7,10 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::decisions::{DispatchState, RunRules, WaitsFor};
+use super::decisions::{DispatchState, KeySource, RunRules, WaitsFor};
 use super::dispatcher::{self, MOMENT, RunPlan, patiently};
+use super::key_process::KeyProcess;
+use super::keyed_input::with_keys;
 use super::nodes::LinkEvent;
 use super::output::{
     self, FailedWriter, JournalPen, Opened, ProgressLine, ResultWriter, Results, RunFiles, RunFilesError,
@@ -86,7 +88,18 @@ pub(crate) async fn run_records(
 ) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let summary_file = &mut None;
-    let plan = plan(settings, opened, ending, summary_file).map_err(UsageError::mark)?;
+    let (keys, key_plan) = record_key::choose(settings).map_err(UsageError::mark)?;
+    let key_process = match key_plan {
+        None => None,
+        Some(plan) => tokio::select! {
+            started = KeyProcess::start(plan) => Some(started.map_err(UsageError::mark)?),
+            signal = shutdown.first() => return Ok(signal.exit_status()),
+        },
+    };
+    let mut plan = plan(settings, opened, keys, ending, summary_file).map_err(UsageError::mark)?;
+    if let Some(key_process) = key_process {
+        plan.reader = with_keys(plan.reader, key_process);
+    }
     let was_complete = plan.results.is_complete();
     let report = dispatcher::run(plan, events, shutdown.clone()).await;
     if let RunEnd::CannotGoOn(message) | RunEnd::NoNode(message) | RunEnd::OtherRun(message) = &report.end {
@@ -166,14 +179,13 @@ fn open_journal(
 fn plan(
     settings: &RunSettings,
     opened: OpenedRun,
+    keys: Option<KeySource>,
     ending: Ending,
     summary_file: &mut Option<SummaryFile>,
 ) -> anyhow::Result<RunPlan> {
     let OpenedRun { inputs, mut files, journal, .. } = opened;
     let format = Format::from(settings.format);
-    let key_of = settings.partition_by.as_deref();
-    let key_of = key_of.map(|by| record_key::key_of(by, format, &settings.task_path)).transpose()?;
-    let rules = RunRules { retries: settings.retries, keep_order: settings.keep_order, format, key_of };
+    let rules = RunRules { retries: settings.retries, keep_order: settings.keep_order, format, keys };
     let state = match &journal {
         Some(opened) => DispatchState::resume(rules, &opened.saved.earlier),
         None => DispatchState::new(rules),

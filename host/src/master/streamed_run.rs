@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::decisions::{DispatchState, KeyOf, RunRules};
+use super::decisions::{DispatchState, KeySource, RunRules};
 use super::dispatcher::{self, RunPlan};
 use super::nodes::LinkEvent;
 use super::output::{FailedWriter, OutputTarget, ProgressLine, ResultWriter, Results, Summary, WriteFailure};
@@ -20,7 +20,7 @@ pub(crate) struct StreamedRun {
     /// How they end.
     pub format: Format,
     /// Where keys come from, if the run is partitioned.
-    pub key_of: Option<Box<dyn KeyOf>>,
+    pub keys: Option<KeySource>,
     /// How often a record is tried again.
     pub retries: u32,
     /// The longest record that is run.
@@ -48,11 +48,11 @@ pub(crate) async fn run_stream(
     shutdown: Shutdown,
 ) -> anyhow::Result<StreamedEnd> {
     let began = Instant::now();
-    let StreamedRun { records, format, key_of, retries, record_bytes_max, harvest } = run;
+    let StreamedRun { records, format, keys, retries, record_bytes_max, harvest } = run;
     // If standard output cannot be written, that matters only if there are rows: a sink may take them.
     let (writer, end) = ResultWriter::start(OutputTarget::standard_output()?, None)?;
     let plan = RunPlan {
-        state: DispatchState::new(RunRules { retries, keep_order: false, format, key_of }),
+        state: DispatchState::new(RunRules { retries, keep_order: false, format, keys }),
         reader: RecordReader::of_channel(records),
         record_bytes_max,
         results: Results::new(writer, FailedWriter::to_log(format)),

@@ -1,8 +1,9 @@
 //! Plugins: finding a library, loading it, and calling what is in it.
 //!
-//! Workers load a plugin to run its task, masters to use its partitioner. Nothing here knows batches, sockets
-//! or runs. A plugin has one of two doors, which lead to the same table (`simplegrid_plugin_api::abi`): the
-//! root module of a Rust plugin or the symbol `simplegrid_plugin_v1` of any other.
+//! Workers load a plugin, to run its task or its partitioner; neither slaves nor masters do. Nothing here
+//! knows batches, sockets or runs. A plugin has one of two doors, which lead to the same table
+//! (`simplegrid_plugin_api::abi`): the root module of a Rust plugin or the symbol `simplegrid_plugin_v1` of
+//! any other.
 //!
 //! **Invariant:** a library is never unloaded. Its threads, its thread-locals and what it registered would
 //! dangle; a new version of it needs a new process.

@@ -45,6 +45,12 @@ pub(crate) enum ReadError {
         /// What the system said.
         source: io::Error,
     },
+    /// Its records are of no use without partition keys, and those cannot be computed.
+    #[error("compute partition keys: {why}")]
+    NoKeys {
+        /// Why not.
+        why: String,
+    },
     /// It was open, and then a read went wrong.
     #[error("read {input}")]
     Read {

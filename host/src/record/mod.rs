@@ -3,8 +3,8 @@
 //! In reading order: `format` (what a record is), `ends` (the table that says where records end), `records`
 //! (many in one buffer), `raw_records` (the same, as a peer sent them), `cutter` (finds the ends), `block` (a
 //! buffer that fills and is handed on in blocks), `failed_lines` (records in lines of a failed-records file),
-//! `compression` (what is not a text at all), `input` (files and standard input), `reader` (the thread that
-//! joins them).
+//! `compression` (what is not a text at all), `input` (files and standard input), `keys` (partition keys that
+//! come with records), `reader` (the thread that joins them).
 
 #[doc(hidden)]
 pub(crate) mod block;
@@ -14,6 +14,7 @@ mod ends;
 mod failed_lines;
 mod format;
 mod input;
+mod keys;
 mod raw_records;
 mod reader;
 mod records;
@@ -21,6 +22,7 @@ mod records;
 pub(crate) use failed_lines::{FailedLines, Unusable};
 pub use format::Format;
 pub(crate) use input::{InputName, InputSource, ReadError};
+pub(crate) use keys::{NoKey, NoKeyCause, RecordKeys};
 pub use raw_records::RawRecords;
 pub(crate) use reader::{Input, ReadLimits, RecordReader, start, start_failed_lines};
 pub use records::Records;

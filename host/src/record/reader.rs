@@ -14,9 +14,10 @@ use super::compression::Beginning;
 use super::failed_lines::{Decoded, FailedLines, Unusable};
 use super::format::Format;
 use super::input::{InputSource, ReadError, Readiness};
+use super::keys::RecordKeys;
 use super::records::Records;
 use crate::limits::{BATCH_BYTES_MAX, RECORD_BYTES_MAX};
-use crate::owned_task::join_thread;
+use crate::owned_task::{OwnedTask, join_thread};
 
 /// Blocks between the thread and the receiver: one to work on, and one that is ready when that is done.
 const BLOCKS_AHEAD_MAX: usize = 2;
@@ -35,6 +36,8 @@ pub(crate) enum Input {
         records: Records,
         /// Bytes of input after these records, if all that is left are regular files.
         remaining_bytes: Option<u64>,
+        /// Their partition keys, if those were computed on the way.
+        keys: Option<RecordKeys>,
     },
     /// A record that exceeds the limit. It counts as one record, at this place in the input.
     TooLong {
@@ -79,6 +82,8 @@ pub(crate) struct RecordReader {
     /// Its closing wakes the thread: no byte is ever written.
     stop: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
+    /// What sends the events in place of a thread.
+    task: Option<OwnedTask<()>>,
 }
 
 /// Starts to read `inputs`, one after the other.
@@ -122,21 +127,32 @@ fn start_with(
         stopped,
     };
     let thread = std::thread::Builder::new().name("record-reader".into()).spawn(|| work.run(inputs))?;
-    Ok(RecordReader { events, stop: Some(stop), thread: Some(thread) })
+    Ok(RecordReader { events, stop: Some(stop), thread: Some(thread), task: None })
 }
 
 impl RecordReader {
     /// A reader without a thread: another part of the program sends its events, up to an `End` or `Failed`.
     pub(crate) fn of_channel(events: mpsc::Receiver<Input>) -> Self {
-        Self { events, stop: None, thread: None }
+        Self { events, stop: None, thread: None, task: None }
+    }
+
+    /// The same, if a task sends them; it ends when no more events are wanted.
+    pub(crate) fn of_task(events: mpsc::Receiver<Input>, task: OwnedTask<()>) -> Self {
+        Self { task: Some(task), ..Self::of_channel(events) }
     }
 
     /// The next event; `None` after the last one, or after a stop. Dropping the future loses no event.
     ///
     /// # Panics
-    /// If the thread panicked, with its panic: a run must not take that for the end of its input.
+    /// If the thread or the task panicked, with its panic: a run must not take that for the end of its input.
     pub(crate) async fn recv(&mut self) -> Option<Input> {
         let event = self.events.recv().await;
+        if event.is_none()
+            && let Some(task) = &mut self.task
+        {
+            task.join().await;
+            self.task = None;
+        }
         // After a stop there is nothing to learn from the thread, and it can take a moment to end.
         if event.is_none() && self.stop.is_some() {
             self.join();
@@ -252,7 +268,9 @@ impl ReaderThread {
             let unread = bytes_left.zip(self.bytes_in_later_inputs).map(|(now, later)| now + later);
             let remaining_bytes = unread.map(|unread| unread + self.block.bytes_held());
             match (piece, &mut self.failed_lines) {
-                (Piece::Records(records), None) => self.send(Input::Records { records, remaining_bytes })?,
+                (Piece::Records(records), None) => {
+                    self.send(Input::Records { records, remaining_bytes, keys: None })?
+                }
                 (Piece::Records(lines), Some(decoder)) => {
                     for decoded in decoder.decode(&lines) {
                         self.send(of_decoded(decoded, remaining_bytes))?;
@@ -274,7 +292,7 @@ impl ReaderThread {
 
 fn of_decoded(decoded: Decoded, remaining_bytes: Option<u64>) -> Input {
     match decoded {
-        Decoded::Records(records) => Input::Records { records, remaining_bytes },
+        Decoded::Records(records) => Input::Records { records, remaining_bytes, keys: None },
         Decoded::TooLong { record, bytes } => Input::TooLong { record, bytes },
         Decoded::Unusable { record, why } => Input::Unusable { record, why },
     }
@@ -472,7 +490,7 @@ mod tests {
         let limits = ReadLimits { block_bytes: 100, record_bytes_max: 1000 };
         let mut reader = start_files(&paths, limits);
         let mut expected = 1000;
-        while let Some(Input::Records { records, remaining_bytes }) = next(&mut reader).await {
+        while let Some(Input::Records { records, remaining_bytes, .. }) = next(&mut reader).await {
             expected -= records.data().len() as u64;
             assert_eq!(remaining_bytes, Some(expected));
         }
@@ -566,7 +584,9 @@ mod tests {
         let text = std::fs::read("/proc/self/limits").unwrap();
         let mut reader = start_files(&["/proc/self/limits".into()], ReadLimits::default());
         let event = next(&mut reader).await;
-        let Some(Input::Records { records, remaining_bytes: Some(0) }) = event else { panic!("{event:?}") };
+        let Some(Input::Records { records, remaining_bytes: Some(0), .. }) = event else {
+            panic!("{event:?}")
+        };
         assert_eq!(records.data().len(), text.len());
     }
 

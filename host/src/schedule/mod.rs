@@ -5,4 +5,5 @@ mod rendezvous;
 
 pub use partition_key::FieldKey;
 pub(crate) use partition_key::PartitionBy;
+pub(crate) use rendezvous::key_hash;
 pub use rendezvous::{Rendezvous, node_identity};

@@ -36,4 +36,4 @@ pub use message::{
 pub(crate) use seq_ranges::BatchSeqs;
 pub use seq_ranges::SeqRanges;
 pub use worker_message::{HostToWorker, WorkerToHost};
-pub(crate) use worker_message::{ItemDone, WorkerLimits, WorkerStart};
+pub(crate) use worker_message::{ItemDone, KeyStart, WorkerLimits, WorkerStart};

@@ -41,6 +41,19 @@ pub enum HostToWorker {
     },
     /// Ends the worker, after the items before this message.
     Stop,
+    /// The first message to a process that computes partition keys: what to load. Only batches follow.
+    StartKeys(KeyStart),
+}
+
+/// What a process that computes partition keys must load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStart {
+    /// The library.
+    pub library: PathBuf,
+    /// The partitioner in it; `None` for the only one.
+    pub partitioner: Option<String>,
+    /// How the records end.
+    pub format: Format,
 }
 
 /// What a worker must load.

@@ -10,11 +10,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::desk::Desk;
 use super::error::WorkerError;
-use super::{limits, serve_loop, watchdog};
+use super::{key_loop, limits, serve_loop, watchdog};
 use crate::limits::HEADER_BYTES_MAX;
 use crate::plugin::{CallError, LoadedPlugin, OutputKind, TaskManifest};
 use crate::scoreboard::{self, Board};
-use crate::wire::{BlockingReader, BlockingWriter, HostToWorker, WorkerStart, WorkerToHost};
+use crate::wire::{BlockingReader, BlockingWriter, HostToWorker, KeyStart, WorkerStart, WorkerToHost};
 
 /// Bytes of the largest manifest: it travels in the head of a frame, and no sensible library needs as much.
 const MANIFEST_BYTES_MAX: usize = HEADER_BYTES_MAX / 2;
@@ -32,7 +32,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let board = Board::map(&passed.board)?;
     let mut output = BlockingWriter::new(socket.try_clone()?);
     let mut input = BlockingReader::new(socket);
-    let Some(start) = receive_start(&mut input)? else { return Ok(()) };
+    let start = match receive_start(&mut input)? {
+        Some(FirstMessage::Task(start)) => start,
+        Some(FirstMessage::Keys(start)) => return compute_keys(&start, input, output, board),
+        None => return Ok(()),
+    };
     if let Err(error) = limits::apply(&start.limits) {
         return refuse(&mut output, format!("a worker's limits cannot be set: {error}"));
     }
@@ -98,9 +102,39 @@ fn take_socket() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
-fn receive_start(input: &mut BlockingReader) -> Result<Option<WorkerStart>, WorkerError> {
+/// What this process is for.
+enum FirstMessage {
+    Task(WorkerStart),
+    Keys(KeyStart),
+}
+
+/// Computes partition keys for a master.
+fn compute_keys(
+    start: &KeyStart,
+    input: BlockingReader,
+    mut output: BlockingWriter,
+    board: Board,
+) -> anyhow::Result<()> {
+    let plugin = match LoadedPlugin::open(&start.library) {
+        Ok(plugin) => plugin,
+        Err(error) => return refuse(&mut output, error.to_string()),
+    };
+    let partitioner = match plugin.partitioner(start.partitioner.as_deref()) {
+        Ok(partitioner) => partitioner,
+        Err(error) => return refuse(&mut output, error.to_string()),
+    };
+    output.send(WorkerToHost::Created)?;
+    match key_loop::serve(input, output, partitioner, board, start.format) {
+        // No one is left to be told.
+        Err(error) if error.is_slave_gone() => Ok(()),
+        served => Ok(served?),
+    }
+}
+
+fn receive_start(input: &mut BlockingReader) -> Result<Option<FirstMessage>, WorkerError> {
     match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
-        Some(HostToWorker::Start(start)) => Ok(Some(start)),
+        Some(HostToWorker::Start(start)) => Ok(Some(FirstMessage::Task(start))),
+        Some(HostToWorker::StartKeys(start)) => Ok(Some(FirstMessage::Keys(start))),
         Some(_) => Err(WorkerError::Protocol("something before the start message")),
         None => Ok(None),
     }

@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::held::Held;
+use super::held::{Held, HeldBatch};
 use crate::ids::BatchId;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{HELD_BATCHES_MAX, MESSAGE_BYTES_MAX};
 use crate::plugin::{Bytes, Cells, Splitter, Status as CallStatus, TaskHost};
 use crate::scoreboard::{Board, BoardFull, Outcome, Status};
+
+/// What is said of a record that a task holds and does not finish in time.
+const FORGOTTEN: &str = "the task held it and never finished it";
 
 /// The host of one task.
 #[derive(Debug)]
@@ -30,6 +33,10 @@ pub(super) struct Desk {
     /// What the task has already said of the record in hand: how it ends, and why.
     verdict: Option<CallStatus>,
     message: Vec<u8>,
+    /// Why the task cannot go on, although the call in hand does not say so.
+    spoiled: Option<String>,
+    /// Whether records have failed because the task seemed to have forgotten them.
+    has_forgotten: bool,
     splitter: Splitter,
     stopping: Arc<AtomicBool>,
     /// One row, while it is put together.
@@ -54,6 +61,8 @@ impl Desk {
             all_done: true,
             verdict: None,
             message: Vec::new(),
+            spoiled: None,
+            has_forgotten: false,
             splitter: Splitter::default(),
             stopping,
             row: Vec::new(),
@@ -127,6 +136,26 @@ impl Desk {
         self.board.settle_flush();
     }
 
+    /// Fails records that the task should have finished by now. No rows may be there that belong to no
+    /// record: they would have to come behind these.
+    pub(super) fn fail_forgotten(&mut self, forgotten: &[HeldBatch]) {
+        self.all_done = false;
+        self.has_forgotten = true;
+        for (batch_low, indexes) in forgotten {
+            for index in indexes {
+                self.replace_rows(FORGOTTEN.as_bytes());
+                self.push(*batch_low, *index, Status::Rejected);
+            }
+        }
+        self.board.settle_flush();
+    }
+
+    /// Why the task cannot go on, if that was found out during the call that has just returned.
+    #[inline]
+    pub(super) fn take_spoiled(&mut self) -> Option<String> {
+        self.spoiled.take()
+    }
+
     /// Ends a flush that failed: nothing that it did counts.
     pub(super) fn undo_flush(&mut self) {
         self.board.undo_flush();
@@ -174,7 +203,7 @@ impl Desk {
         let place = record.wrapping_sub(1);
         let (batch_low, index) = ((place >> 16) as u32, place as u16);
         if record == 0 || !self.held.remove(batch_low, index) {
-            tracing::warn!(record, "the task finished a record that it does not hold; ignored");
+            self.finish_unknown(record, status);
             return;
         }
         self.all_done = false;
@@ -184,10 +213,30 @@ impl Desk {
             CallStatus::Retry => Status::Retry,
             CallStatus::Fatal | CallStatus::Panic => Status::Fatal,
         };
+        if status == Status::Fatal {
+            self.spoiled.get_or_insert_with(|| String::from_utf8_lossy(message).into_owned());
+        }
         if status != Status::Done {
             self.replace_rows(message);
         }
         self.push(batch_low, index, status);
+    }
+
+    /// The task finishes a record that it does not hold. If records have failed because it seemed to have
+    /// forgotten them, this can be one of those, and the rows before this call are its rows: then nothing of
+    /// the call in hand may count.
+    #[cold]
+    fn finish_unknown(&mut self, record: u64, status: CallStatus) {
+        if self.has_forgotten && (status == CallStatus::Ok || self.has_loose_rows()) {
+            self.spoiled.get_or_insert_with(|| {
+                format!(
+                    "the task finished a record too late: it can hold records of no more than {HELD_BATCHES_MAX} \
+                     batches, so its flush must finish the oldest"
+                )
+            });
+        } else {
+            tracing::warn!(record, "the task finished a record that it does not hold; ignored");
+        }
     }
 
     /// What the task is told about a row. If it does not fit, that is the record's fault.

@@ -8,6 +8,7 @@ mod child;
 mod desk;
 mod error;
 mod held;
+mod key_loop;
 mod label;
 mod limits;
 mod log_line;

@@ -29,7 +29,8 @@ use crate::owned_task::OwnedTask;
 use crate::plugin::Manifest;
 use crate::scoreboard::{self, BoardReader};
 use crate::wire::{
-    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, WorkerStart, WorkerToHost,
+    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, KeyStart, WorkerStart,
+    WorkerToHost,
 };
 
 /// How long a dead worker's last words have to reach the log. They are in the pipe already; only a process
@@ -186,6 +187,20 @@ impl WorkerProcess {
         }
     }
 
+    /// Starts a process that computes partition keys.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
+    pub(crate) async fn start_keys(
+        label: &WorkerLabel,
+        start: &KeyStart,
+        start_timeout: Duration,
+    ) -> Result<Self, LaunchError> {
+        let mut process = Self::spawn(label, start_timeout)?;
+        let message = HostToWorker::StartKeys(start.clone());
+        process.ask(message, &start.library, StartStep::Load, created).await.map(|()| process)
+    }
+
     async fn load_and_create(&mut self, start: &WorkerStart) -> Result<(), LaunchError> {
         self.load(start).await?;
         self.create(&start.library).await
@@ -231,10 +246,6 @@ impl WorkerProcess {
     /// # Errors
     /// See [`LaunchError`].
     async fn create(&mut self, library: &Path) -> Result<(), LaunchError> {
-        let created = |answer| match answer {
-            WorkerToHost::Created => Ok(()),
-            other => Err(unexpected(&other)),
-        };
         self.ask(HostToWorker::Create, library, StartStep::Create, created).await
     }
 
@@ -437,6 +448,13 @@ fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Comma
     // plugin leaves behind can be killed with the worker.
     command.process_group(0).kill_on_drop(true);
     command
+}
+
+fn created(answer: WorkerToHost) -> Result<(), LaunchError> {
+    match answer {
+        WorkerToHost::Created => Ok(()),
+        other => Err(unexpected(&other)),
+    }
 }
 
 fn unexpected(message: &WorkerToHost) -> LaunchError {

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::desk::Desk;
 use super::error::WorkerError;
+use super::held::HeldBatch;
 use crate::ids::BatchId;
 use crate::limits::{HELD_BATCHES_MAX, ROWS_BYTES_SOFT};
-use crate::plugin::{LoadedTask, Status};
+use crate::plugin::{LoadedTask, Status, TaskHost};
 use crate::record::{Format, RawRecords};
 use crate::wire::{
     BlockingReader, BlockingWriter, HostToWorker, ItemDone, LossKind, MoreInput, WorkerToHost,
@@ -53,7 +54,10 @@ pub(super) fn serve(
             }
             HostToWorker::Flush { item, last } => worker.run_flush(item, last)?,
             HostToWorker::Stop => Flow::Leave,
-            HostToWorker::Start(_) | HostToWorker::Prepare | HostToWorker::Create => {
+            HostToWorker::Start(_)
+            | HostToWorker::StartKeys(_)
+            | HostToWorker::Prepare
+            | HostToWorker::Create => {
                 return Err(WorkerError::Protocol("a second start message"));
             }
         };
@@ -112,8 +116,21 @@ impl Worker {
         let line = self.format.content(record);
         let id = self.task.host().start_record(index);
         let status = self.task.handle(id, line);
+        let status = self.or_fatal(status);
         self.task.host().settle_record(index, status);
         status
+    }
+
+    /// What a call said, unless it has shown that the task cannot go on.
+    #[inline]
+    fn or_fatal(&mut self, status: Status) -> Status {
+        match self.task.host().take_spoiled() {
+            None => status,
+            Some(why) => {
+                self.task.host().done(0, Status::Fatal, why.as_bytes());
+                Status::Fatal
+            }
+        }
     }
 
     fn run_flush(&mut self, item: BatchId, last: bool) -> Result<Flow, WorkerError> {
@@ -135,22 +152,44 @@ impl Worker {
     fn flush(&mut self, last: bool, records: usize) -> Result<Flow, WorkerError> {
         self.task.host().start_flush();
         let status = self.task.flush(last);
+        let status = self.or_fatal(status);
         if status != Status::Ok {
             return self.leave_after_flush(status);
         }
         self.task.host().settle_flush();
-        let held = (self.task.host().held.records(), self.task.host().held.batches());
+        let forgotten = self.forgotten(last);
+        if !forgotten.is_empty() {
+            // Rows that belong to no record come behind all outcomes of their report.
+            if self.task.host().has_loose_rows() {
+                self.hand_over_part()?;
+            }
+            self.task.host().fail_forgotten(&forgotten);
+        }
         self.hand_over(true, records)?;
-        match held {
-            (records @ 1.., _) if last => self.fatal(format!(
-                "records still held after the task's last flush: {records}; it must finish them all"
-            )),
+        let held = &self.task.host().held;
+        match (held.records(), held.batches()) {
             (records, HELD_BATCHES_MAX..) => self.fatal(format!(
                 "records still held after the task's flush: {records}, of {HELD_BATCHES_MAX} batches; a task can hold \
                  no more than that, so its flush must finish some"
             )),
             _ => Ok(Flow::On),
         }
+    }
+
+    /// Records that the task should have finished by this flush, and has not. They fail; the others are not
+    /// to suffer.
+    fn forgotten(&mut self, last: bool) -> Vec<HeldBatch> {
+        let held = &mut self.task.host().held;
+        if last {
+            return held.take_all();
+        }
+        let mut forgotten = Vec::new();
+        while held.batches() >= HELD_BATCHES_MAX
+            && let Some(batch) = held.take_forgotten()
+        {
+            forgotten.push(batch);
+        }
+        forgotten
     }
 
     fn start_item(&mut self, item: BatchId) {

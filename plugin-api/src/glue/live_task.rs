@@ -1,11 +1,16 @@
 //! A task that runs, with its output, and the state that remains after a panic.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
-use super::HostCalls;
 use super::guard::{PanicMessage, guard};
+use super::{DroppedRecords, HostCalls};
 use crate::text::RowCells;
 use crate::{Error, Output, Record, Result, Status, Task};
+
+/// What the host is told of a record that the task held and dropped; it says the same of records that are
+/// forgotten in another way.
+const DROPPED: &str = "the task held it and never finished it";
 
 /// A task of any type.
 pub(crate) trait ErasedTask {
@@ -28,6 +33,7 @@ pub(crate) struct State {
     /// `None` after a panic: the task's work is half done, so it is never called again.
     task: Option<Box<dyn ErasedTask>>,
     host: HostCalls,
+    dropped: Arc<DroppedRecords>,
 }
 
 impl<T: Task> LiveTask<T> {
@@ -49,24 +55,38 @@ impl<T: Task> ErasedTask for LiveTask<T> {
 
 impl State {
     pub(crate) fn new(task: Box<dyn ErasedTask>, host: HostCalls) -> Self {
-        Self { task: Some(task), host }
+        Self { task: Some(task), host, dropped: Arc::default() }
     }
 
     /// Runs the task over a record and says how it ended; the host has the message.
     #[inline]
     pub(crate) fn handle(&mut self, record: u64, line: &[u8]) -> Status {
+        self.tell_of_dropped();
         let Some(task) = &mut self.task else { return gone(&self.host, record) };
         let held = Cell::new(false);
-        let host = &self.host;
-        match guard(|| task.handle(Record::new(record, line, host, &held))) {
+        let (host, dropped) = (&self.host, &self.dropped);
+        match guard(|| task.handle(Record::new(record, line, host, &held, Some(dropped)))) {
             Ok(Ok(())) if held.get() => Status::Held,
             Ok(Ok(())) => Status::Ok,
-            failed => self.failed(record, failed),
+            failed => {
+                self.dropped.forget(record);
+                self.failed(record, failed)
+            }
+        }
+    }
+
+    /// Fails the records that the task has dropped. To be called before the task is: no rows are there then
+    /// that could be taken for theirs.
+    #[inline]
+    fn tell_of_dropped(&self) {
+        for record in self.dropped.take() {
+            self.host.done(record, Status::Reject, DROPPED);
         }
     }
 
     /// Lets the task finish what it holds.
     pub(crate) fn flush(&mut self, last: bool) -> Status {
+        self.tell_of_dropped();
         let Some(task) = &mut self.task else { return gone(&self.host, 0) };
         match guard(|| task.flush(last)) {
             Ok(Ok(())) => Status::Ok,

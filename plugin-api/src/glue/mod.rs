@@ -6,6 +6,7 @@
 //! This module is public only for the [`export!`](crate::export!) macro, and may change in any release.
 #![allow(unsafe_code)]
 
+mod dropped;
 mod entry_points;
 mod guard;
 mod host_calls;
@@ -20,4 +21,5 @@ pub use entry_points::root;
 pub use library::{Library, PartitionerEntry};
 pub use task_entry::TaskEntry;
 
+pub(crate) use dropped::DroppedRecords;
 pub(crate) use host_calls::{FieldList, HostCalls, HostLog};

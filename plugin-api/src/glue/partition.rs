@@ -70,7 +70,7 @@ pub(super) fn key_of(
     key.clear();
     // A partitioner gets the record by reference and cannot hold it, so `held` stays false.
     let held = Cell::new(false);
-    let result = guard(|| partitioner.key(&Record::new(0, line, host, &held), &mut key));
+    let result = guard(|| partitioner.key(&Record::new(0, line, host, &held, None), &mut key));
     let status = report(host, 0, result);
     if status == Status::Ok {
         put(&key);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub struct Args {
     /// `side-log=FILE`: where executions are noted.
     pub side_log: Option<PathBuf>,
-    /// `flush=finish|keep|panic|abort|hang`: what becomes of held records.
+    /// `flush=finish|keep|reject|panic|abort|hang`: what becomes of held records.
     #[serde(default)]
     pub flush: Flush,
     /// `new=fail|panic|hang`.
@@ -32,6 +32,8 @@ pub enum Flush {
     Finish,
     /// Finishes none.
     Keep,
+    /// Says that something is bad.
+    Reject,
     /// Panics.
     Panic,
     /// Aborts the process.

@@ -61,10 +61,20 @@ pub(crate) enum Fault<'a> {
     Sleep(u64, &'a [u8]),
     /// `until FILE`: waits until the file exists, and is echoed then.
     Until(&'a str, &'a [u8]),
+    /// `once FILE abort`: waits until the file exists, removes it, and aborts.
+    OnceAbort(&'a str),
     /// `hold`: is held, and finished later.
     Hold,
+    /// `drop`: is held, and what could finish it is dropped.
+    Drop,
+    /// `forget`: is held, and what could finish it is leaked, as by a plugin in another language.
+    Forget,
+    /// `late`: is held, and finished only when the task has forgotten others for long.
+    Late,
     /// `finish`: finishes all held records.
     Finish,
+    /// `finish-fatal`: fails all held records, and says that the task cannot go on.
+    FinishFatal,
     /// `leak`: writes half a row that must never be seen, and then a rejection.
     Leak,
     /// Anything else is echoed.
@@ -97,8 +107,13 @@ impl<'a> Fault<'a> {
             ("fatal", _) => Self::Fatal,
             ("sleep", Some(ms)) => Self::Sleep(ms, record),
             ("until", _) => Self::Until(rest, record),
+            ("once", _) => Self::OnceAbort(rest.strip_suffix(" abort").unwrap_or(rest)),
             ("hold", _) => Self::Hold,
+            ("drop", _) => Self::Drop,
+            ("forget", _) => Self::Forget,
+            ("late", _) => Self::Late,
             ("finish", _) => Self::Finish,
+            ("finish-fatal", _) => Self::FinishFatal,
             ("leak", _) => Self::Leak,
             _ => Self::Echo(record),
         }
@@ -143,12 +158,39 @@ impl<'a> Fault<'a> {
                 wait_for(Path::new(file));
                 output.line(record)
             }
+            Self::OnceAbort(file) => {
+                while fs::remove_file(file).is_err() {
+                    thread::sleep(LOOK_EVERY);
+                }
+                process::abort()
+            }
             Self::Leak => {
                 output.line(b"leaked")?;
                 Err(Error::reject("after a row"))
             }
             Self::Echo(record) => output.line(record),
-            Self::RetryOnce | Self::Hold | Self::Finish => unreachable!("the task itself sees to these"),
+            Self::RetryOnce
+            | Self::Hold
+            | Self::Drop
+            | Self::Forget
+            | Self::Late
+            | Self::Finish
+            | Self::FinishFatal => unreachable!("the task itself sees to these"),
+        }
+    }
+}
+
+impl Fault<'_> {
+    /// Makes it happen to a key, as far as it needs no output.
+    pub(crate) fn happen_to_key(self) -> Result {
+        match self {
+            Self::Panic => panic!("told to panic"),
+            Self::Abort => process::abort(),
+            Self::Segv => segv(),
+            Self::Exit => process::exit(0),
+            Self::Hang => hang(),
+            Self::Reject => Err(Error::reject("told to reject")),
+            _ => Ok(()),
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Hostile {
     held: Vec<(Held, Vec<u8>)>,
     /// Held and never finished: the next flush aborts because of these.
     deadly: Vec<Held>,
+    /// Held, and finished by the last flush.
+    late: Vec<Held>,
 }
 
 impl Task for Hostile {
@@ -47,6 +49,7 @@ impl Task for Hostile {
             log: args.side_log.map(SideLog::at),
             held: Vec::new(),
             deadly: Vec::new(),
+            late: Vec::new(),
         })
     }
 
@@ -64,26 +67,53 @@ impl Task for Hostile {
                 self.held.push((record.hold(), text));
                 Ok(())
             }
+            Fault::Drop => {
+                output.line(b"of a record that is dropped")?;
+                drop(record.hold());
+                Ok(())
+            }
+            Fault::Forget => {
+                output.line(b"of a record that is forgotten")?;
+                std::mem::forget(record.hold());
+                Ok(())
+            }
+            Fault::Late => {
+                self.late.push(record.hold());
+                Ok(())
+            }
             Fault::Finish => {
                 self.finish_held(output)?;
+                output.line(record.line())
+            }
+            Fault::FinishFatal => {
+                for (held, _) in self.held.drain(..) {
+                    output.fail(held, Error::fatal("told to fail what it holds"));
+                }
                 output.line(record.line())
             }
             fault => fault.happen(output),
         }
     }
 
-    fn flush(&mut self, output: &mut Output<Line>, _last: bool) -> Result {
+    fn flush(&mut self, output: &mut Output<Line>, last: bool) -> Result {
         if !self.deadly.is_empty() {
             output.line(b"leaked")?;
             std::process::abort();
         }
+        if last {
+            for held in self.late.drain(..) {
+                output.line(b"late")?;
+                output.done(held);
+            }
+        }
         match self.flush {
             Flush::Finish => self.finish_held(output),
             Flush::Keep => Ok(()),
+            Flush::Reject if !self.held.is_empty() => Err(Error::reject("told to reject in flush")),
             Flush::Panic if !self.held.is_empty() => panic!("told to panic in flush"),
             Flush::Abort if !self.held.is_empty() => std::process::abort(),
             Flush::Hang if !self.held.is_empty() => Fault::Hang.happen(output),
-            Flush::Panic | Flush::Abort | Flush::Hang => Ok(()),
+            Flush::Reject | Flush::Panic | Flush::Abort | Flush::Hang => Ok(()),
         }
     }
 }
@@ -154,7 +184,20 @@ impl Partitioner for ByTag {
     }
 }
 
+/// The partitioner `by-fault`: the key of a record is the record, unless it says that something else is to
+/// happen.
+#[derive(Debug)]
+pub struct ByFault;
+
+impl Partitioner for ByFault {
+    fn key(&self, record: &Record<'_>, key: &mut Vec<u8>) -> Result {
+        Fault::of(record.line()).happen_to_key()?;
+        key.extend_from_slice(record.line());
+        Ok(())
+    }
+}
+
 simplegrid_plugin_api::export! {
     tasks: { "hostile" => Hostile },
-    partitioners: { "by-tag" => ByTag },
+    partitioners: { "by-tag" => ByTag, "by-fault" => ByFault },
 }

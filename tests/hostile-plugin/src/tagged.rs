@@ -95,7 +95,14 @@ impl<'a> Tagged<'a> {
                 output.line(&self.row(0))
             }
             _ => match Fault::of(self.order.as_bytes()) {
-                Fault::Echo(_) | Fault::Hold | Fault::Finish | Fault::RetryOnce => output.line(&self.row(0)),
+                Fault::Echo(_)
+                | Fault::Hold
+                | Fault::Drop
+                | Fault::Forget
+                | Fault::Late
+                | Fault::Finish
+                | Fault::FinishFatal
+                | Fault::RetryOnce => output.line(&self.row(0)),
                 fault => fault.happen(output),
             },
         }

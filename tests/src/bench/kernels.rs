@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use simplegrid::internals::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use simplegrid::internals::master::{Action, DispatchState, RunRules};
+use simplegrid::internals::master::{Action, DispatchState, KeySource, RunRules};
 use simplegrid::internals::plugin::{Cells, LoadedPlugin, TaskHost};
 use simplegrid::internals::record::{Block, Format, Piece, Records};
 use simplegrid::internals::schedule::{FieldKey, Rendezvous, node_identity};
@@ -160,7 +160,7 @@ fn ends_of(batch: BatchId, records: &Records) -> Bytes {
 }
 
 fn dispatch() -> Work {
-    let rules = RunRules { retries: 2, keep_order: true, format: Format::Lines, key_of: None };
+    let rules = RunRules { retries: 2, keep_order: true, format: Format::Lines, keys: None };
     let mut run = Run::new(rules, 8, 8, batch());
     Box::new(move || run.step())
 }
@@ -174,8 +174,8 @@ impl simplegrid::internals::master::KeyOf for ByField {
 }
 
 fn weave() -> Work {
-    let key_of = Some(Box::new(ByField(FieldKey::new(0, b'\n'))) as Box<_>);
-    let rules = RunRules { retries: 2, keep_order: true, format: Format::Lines, key_of };
+    let keys = Some(KeySource::Here(Box::new(ByField(FieldKey::new(0, b'\n')))));
+    let rules = RunRules { retries: 2, keep_order: true, format: Format::Lines, keys };
     let lines =
         (0..4096).map(|number| format!("key{},the quick brown fox jumps over a dog\n", number % 1009));
     let mut run = Run::new(rules, 2, 1, lines.collect());

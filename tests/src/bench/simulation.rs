@@ -105,7 +105,7 @@ struct Simulation {
 
 impl Simulation {
     fn new(nodes: u32, records: u64) -> Self {
-        let rules = RunRules { retries: 2, keep_order: false, format: Format::Lines, key_of: None };
+        let rules = RunRules { retries: 2, keep_order: false, format: Format::Lines, keys: None };
         let mut new = Self {
             state: DispatchState::new(rules),
             began: Instant::now(),

@@ -93,6 +93,44 @@ fn a_master_that_is_killed_goes_on_with_the_slaves_that_it_had() {
     expect_as_without_kills(&grid, ended, true);
 }
 
+/// A master that went on with a run gave each record all its retries again: a record that kills its workers
+/// did so again and again, for as long as the master was started again.
+#[test]
+fn attempts_survive_a_resume() {
+    const RETRIES: usize = 3;
+    for flags in ["-k", ""] {
+        let grid = Grid::new();
+        let poison = format!("once {} abort", grid.path("go").display());
+        grid.write("input", format!("{poison}\n"));
+        let start = || {
+            let run = grid.run("hostile").task_arg("side-log", grid.path("log"));
+            with_files(run.args("--retries").arg(RETRIES.to_string()), flags).start()
+        };
+        for kill in 0..RETRIES {
+            let run = start();
+            wait::until("the record is in hand", || grid.side_log("log").count(&poison) > 2 * kill);
+            wait::until("the journal has its header", || {
+                let journal = grid.read("journal");
+                journal.len() >= 36 && journal.len() >= header_end(&journal)
+            });
+            let before = grid.read("journal").len();
+            grid.write("go", "");
+            wait::until("the attempt is in the journal", || grid.read("journal").len() > before);
+            // Otherwise the kill would lose the next attempt without a trace.
+            wait::until("the next one has begun", || grid.side_log("log").count(&poison) > 2 * kill + 1);
+            run.signal(Signal::SIGKILL);
+            run.wait().expect(-9);
+        }
+        let run = start();
+        wait::until("the record is in hand", || grid.side_log("log").count(&poison) > 2 * RETRIES);
+        grid.write("go", "");
+        run.wait().expect(1).expect_counts(1, 0, 1);
+        let failed = grid.failed("failed");
+        assert_eq!((failed[0].reason.as_str(), failed[0].attempts), ("crash", RETRIES as u64 + 1), "{flags}");
+        assert!(!grid.path("go").exists(), "it has died {RETRIES} times and once more");
+    }
+}
+
 /// A run that was killed after several checkpoints, and can end quickly.
 fn killed_run(grid: &Grid) -> String {
     let records = |number: usize| numbered(&format!("{number} "), 30) + "reject\n";

@@ -9,6 +9,7 @@ mod database_servers;
 mod figures;
 mod grid;
 mod guide;
+mod held;
 mod hygiene;
 mod journal;
 mod line_protocol;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nix::sys::signal::Signal;
-use simplegrid_tests::{Call, Grid, SideLog, Slave};
+use simplegrid_tests::{Call, Grid, SideLog, Slave, numbered, wait};
 
 /// Enough keys that each of four workers gets some.
 const KEYS: usize = 40;
@@ -169,4 +169,65 @@ fn keys_of_a_lost_slave_go_elsewhere() {
     grid.open_gate("gate");
     let master = master.finish().expect(0).expect_counts(2 * RECORDS as u64 + 1, 2 * RECORDS as u64 + 1, 0);
     assert!(master.text() == input, "the output differs from the input");
+}
+
+/// The master itself used to call the partitioner, and died with it.
+#[test]
+fn a_record_that_kills_the_partitioner_fails_alone() {
+    for (fault, said) in [("abort", "SIGABRT"), ("segv", "SIGSEGV"), ("exit0", "exit status 0")] {
+        let grid = Grid::new();
+        let run = grid.run("echo").args("-k --retries 1 --partition-by hostile:by-fault");
+        let (before, after) = (numbered("a ", 50), numbered("b ", 5000));
+        let run = run.path("--failed", grid.path("failed")).input(format!("{before}{fault}\n{after}"));
+        let run = run.finish().expect(1).expect_counts(5051, 5050, 1);
+        assert!(run.text() == before + &after, "{fault}: the others suffer");
+        let failed = grid.failed("failed");
+        assert_eq!((failed[0].seq, failed[0].record.as_str(), failed[0].attempts), (50, fault, 0));
+        assert_eq!(failed[0].reason, "crash");
+        let message = &failed[0].message;
+        assert!(message.starts_with("it has no partition key: ") && message.contains(said), "{message}");
+        let named = format!("on record 51: «{fault}»");
+        assert_eq!(run.stderr.matches(&named).count(), 2, "once, and once more: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_partitioner_that_never_returns_costs_its_record() {
+    let grid = Grid::new();
+    let _slave = grid.slave("echo");
+    let run = grid.master().args("-k --retries 0 --record-timeout 1s --partition-by hostile:by-fault");
+    let run = run.path("--failed", grid.path("failed")).input("a\nhang\nb\nreject\nc\n");
+    let run = run.finish().expect(1).expect_counts(5, 3, 2);
+    assert_eq!(run.text(), "a\nb\nc\n");
+    let reasons: Vec<_> = grid.failed("failed").into_iter().map(|failed| failed.reason).collect();
+    assert_eq!(reasons, ["timeout", "rejected"]);
+    assert!(grid.failed("failed")[0].message.contains("longer than the limit of 1s"));
+}
+
+#[test]
+fn a_partitioner_that_is_killed_from_outside_costs_nothing() {
+    let grid = Grid::new();
+    let mut run = grid.run("echo").args("--partition-by hostile:by-fault").start();
+    run.write("a\n");
+    run.wait_for_lines(1);
+    let is_it = |command: &str| command.contains("--task by-fault");
+    let found: Vec<_> = grid.processes().into_iter().filter(|found| is_it(&found.command)).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].signal(Signal::SIGKILL);
+    wait::until("it is dead", || !grid.processes().iter().any(|other| other.pid == found[0].pid));
+    run.write("b\n");
+    run.finish().expect(0).expect_counts(2, 2, 0);
+}
+
+/// A signal is obeyed while a key is computed.
+#[test]
+fn a_run_ends_while_its_partitioner_hangs() {
+    let grid = Grid::new();
+    let mut run = grid.run("echo").args("--partition-by hostile:by-fault").start();
+    run.write("a\n");
+    run.wait_for_lines(1);
+    run.write("hang\n");
+    run.signal(Signal::SIGTERM);
+    run.wait().expect(143).expect_counts(1, 1, 0);
+    wait::until("nothing is left of it", || grid.processes().is_empty());
 }

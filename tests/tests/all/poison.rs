@@ -152,20 +152,6 @@ fn held_records_can_be_finished_by_a_later_one() {
 }
 
 #[test]
-fn a_task_that_never_finishes_what_it_holds_cannot_go_on() {
-    let grid = Grid::new();
-    let run = grid
-        .run("hostile")
-        .args("-m 1")
-        .task_arg("flush", "keep")
-        .input("ok\nhold 1\nhold 2\n")
-        .finish()
-        .expect(4);
-    assert_eq!(run.errors().len(), 1, "{}", run.stderr);
-    assert!(run.errors()[0].contains("still held after the task's last flush"), "{}", run.stderr);
-}
-
-#[test]
 fn a_crash_in_flush_finds_the_guilty_record_in_the_end() {
     for how in ["abort", "panic", "hang"] {
         let grid = Grid::new();

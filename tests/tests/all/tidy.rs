@@ -26,9 +26,10 @@ const LONGER: [(&str, &str); 0] = [];
 const COMMANDS: [&str; 6] = ["local_run", "master", "node_manager", "slave", "task_command", "worker"];
 
 /// Commands that import another one all the same, each with the reason.
-const IMPORTS: [(&str, &str, &str); 4] = [
+const IMPORTS: [(&str, &str, &str); 5] = [
     ("local_run", "master", "it is both in one"),
     ("local_run", "slave", "it is both in one"),
+    ("master", "worker", "a plugin computes partition keys in a process like a worker"),
     ("slave", "worker", "the parent's side of a worker is kept beside the child's"),
     ("task_command", "worker", "it loads libraries in a worker"),
 ];
@@ -101,6 +102,16 @@ fn commands_do_not_import_each_other() {
 #[test]
 fn clap_is_known_to_the_command_line_only() {
     expect_only_in(&["clap::", "use clap"], "`cli`", |file| matches!(file.module(), Some("cli" | "config")));
+}
+
+/// A plugin can end or block the process that it runs in, so that must be one that can be replaced.
+#[test]
+fn plugins_are_called_in_workers_only() {
+    expect_only_in(
+        &["LoadedPlugin", "LoadedTask", "LoadedPartitioner"],
+        "`worker`, whose processes may die",
+        |file| matches!(file.module(), Some("plugin" | "worker")) || file.path == "host/src/internals.rs",
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::failure::{FailedRecord, Place, Reason};
-use crate::ids::{Seq, SlotId};
+use crate::ids::{KeyHash, Seq, SlotId};
 
 /// Losses with a worker that one record may suffer before it is given up: something about it kills those that
 /// hold it.
@@ -68,6 +68,8 @@ pub(super) struct Again {
     pub seq: Seq,
     /// Its bytes, terminator included.
     pub record: Bytes,
+    /// Its partition key; means nothing in a run without.
+    pub key: KeyHash,
     /// What was tried.
     pub tries: Tries,
     /// Where the next attempt should not be made, if there is another place.
@@ -81,6 +83,8 @@ pub(super) struct Attempt {
     pub seq: Seq,
     /// Its bytes, terminator included.
     pub record: Bytes,
+    /// Its partition key; means nothing in a run without.
+    pub key: KeyHash,
     /// What was tried before this attempt.
     pub tries: Tries,
     /// Where this attempt was made.
@@ -170,7 +174,7 @@ impl Attempt {
     }
 
     fn again(self, tries: Tries) -> Again {
-        Again { seq: self.seq, record: self.record, tries, not_on: Some(self.slot) }
+        Again { seq: self.seq, record: self.record, key: self.key, tries, not_on: Some(self.slot) }
     }
 
     fn failed(self, reason: Reason, message: String, attempts: u32, place: Option<Place>) -> FailedRecord {
@@ -186,7 +190,7 @@ mod tests {
     const SLOT: SlotId = SlotId { node: NodeId(0), index: SlotIndex(0) };
 
     fn attempt(tries: Tries) -> Attempt {
-        Attempt { seq: Seq(7), record: Bytes::from_static(b"r\n"), tries, slot: SLOT }
+        Attempt { seq: Seq(7), record: Bytes::from_static(b"r\n"), key: KeyHash(0), tries, slot: SLOT }
     }
 
     fn next(verdict: Verdict) -> Tries {

@@ -1,6 +1,8 @@
 //! The books of a run: which records are open, what became of the others, and the rows that follow from that.
 //! Pure: knows records, but not which slot should get them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::arranger::Arranger;
@@ -10,6 +12,7 @@ use super::failure::{FailedRecord, Place, Reason};
 use super::ledger::{Ledger, Sent};
 use super::range_set::RangeSet;
 use super::strand::Strand;
+use super::tally::{Tallies, Tally};
 use crate::ids::{BatchId, Seq, SlotId};
 use crate::limits::{ITEMS_PER_WORKER_MAX, MESSAGE_BYTES_MAX};
 use crate::record::Records;
@@ -25,7 +28,7 @@ pub struct Counts {
     pub done: u64,
     /// Records that failed for good.
     pub failed: u64,
-    /// Executions after a record's first.
+    /// Executions after a record's first. One that may have begun on a node that was lost counts.
     pub retried: u64,
     /// Records of those above that an earlier run has finished.
     pub resumed: u64,
@@ -42,6 +45,8 @@ pub struct RunProgress {
     pub failed: u64,
     /// Executions after a record's first.
     pub retried: u64,
+    /// How often records were tried that are tried again.
+    pub tallies: BTreeMap<Seq, Tally>,
 }
 
 /// What follows from a report.
@@ -59,6 +64,7 @@ pub(super) struct Books {
     pub(super) ledger: Ledger,
     pub(super) arranger: Arranger,
     pub(super) counts: Counts,
+    tallies: Tallies,
     keep_order: bool,
     retries: u32,
     /// The number of the next record that is read.
@@ -76,6 +82,7 @@ impl Books {
             ledger: Ledger::default(),
             arranger: Arranger::new(keep_order),
             counts: Counts::default(),
+            tallies: Tallies::default(),
             keep_order,
             retries,
             next: Seq(0),
@@ -91,6 +98,7 @@ impl Books {
         Self {
             arranger: Arranger::resume(keep_order, &earlier.finished),
             counts: Counts { read: resumed, done, failed, retried, resumed },
+            tallies: Tallies::resume(earlier.tallies.clone()),
             earlier: earlier.finished.clone(),
             told: resumed,
             ..Self::new(keep_order, retries)
@@ -126,11 +134,11 @@ impl Books {
         (self.next, self.earlier.end())
     }
 
-    /// What was finished since the last call, if anything was. It can be relied on as soon as the rows that
-    /// were handed out are written. To be called only between events.
+    /// What was finished or tried since the last call, if anything was. It can be relied on as soon as the
+    /// rows that were handed out are written. To be called only between events.
     pub(super) fn take_progress(&mut self) -> Option<RunProgress> {
-        let newly = self.arranger.take_finished();
-        if newly.is_empty() { None } else { Some(self.progress(newly)) }
+        let progress = self.last_progress();
+        if progress.newly.is_empty() && progress.tallies.is_empty() { None } else { Some(progress) }
     }
 
     /// All that is finished, at the end of a run.
@@ -143,7 +151,13 @@ impl Books {
         self.told += newly.len();
         // A record that has failed has no rows to wait for, so all of them are among those that were told.
         let Counts { failed, retried, .. } = self.counts;
-        RunProgress { newly, done: self.told - failed, failed, retried }
+        let tallies = self.tallies.take_changed();
+        RunProgress { newly, done: self.told - failed, failed, retried, tallies }
+    }
+
+    /// Tells a batch that is about to be sent how often earlier runs have tried its records.
+    pub(super) fn recall_tries(&mut self, sent: &mut Sent) {
+        self.tallies.recall(sent);
     }
 
     /// Whether the rows of a batch must be told apart: its records do not follow each other, and order
@@ -181,6 +195,7 @@ impl Books {
         for outcome in Outcome::all(table) {
             let Some((outcome, span)) = outcome.and_then(|outcome| Some((outcome, spans.next(&outcome)?)))
             else {
+                self.tallies.note(&verdicts);
                 return Reported { verdicts, broken: Some("a report holds an invalid outcome") };
             };
             let of_this = outcome.is_of(report.batch).then_some(report.batch);
@@ -192,6 +207,7 @@ impl Books {
         if !loose.is_empty() {
             self.arranger.add_loose(loose);
         }
+        self.tallies.note(&verdicts);
         Reported { verdicts, broken: None }
     }
 
@@ -234,6 +250,7 @@ impl Books {
                 });
             }
         }
+        self.tallies.note(&verdicts);
         verdicts
     }
 
@@ -247,13 +264,16 @@ impl Books {
             batches_before += usize::from(sent.is_under_way());
             for (index, held) in sent.unfinished() {
                 let attempt = sent.attempt(index);
-                verdicts.push(if held || was_at_worker {
+                let may_have_begun = held || was_at_worker;
+                self.counts.retried += u64::from(may_have_begun && attempt.tries.attempts > 0);
+                verdicts.push(if may_have_begun {
                     attempt.lost_with_node(reason, place.cloned())
                 } else {
                     attempt.returned()
                 });
             }
         }
+        self.tallies.note(&verdicts);
         verdicts
     }
 

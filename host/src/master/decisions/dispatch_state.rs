@@ -18,12 +18,12 @@ use super::attempt::Verdict;
 use super::books::{Books, Counts, Reported, RunProgress};
 use super::earlier::Earlier;
 use super::failure::{FailedRecord, Place, Reason};
-use super::partition::{KeyOf, Partition};
+use super::partition::{KeySource, Partition};
 use super::pending::Pending;
 use super::retry_queue::RetryQueue;
 use super::slots::Slots;
 use crate::ids::{Epoch, NodeId, Seq, SlotId};
-use crate::record::{Format, Records};
+use crate::record::{Format, RecordKeys, Records};
 use crate::wire::{ReportHead, SlotLost};
 
 /// What the user asked of the run.
@@ -35,7 +35,7 @@ pub struct RunRules {
     /// How records end.
     pub format: Format,
     /// Where keys come from, if the run is partitioned.
-    pub key_of: Option<Box<dyn KeyOf>>,
+    pub keys: Option<KeySource>,
 }
 
 /// The state of a run.
@@ -73,7 +73,7 @@ impl DispatchState {
             books,
             slots: Slots::default(),
             retries: RetryQueue::default(),
-            partition: rules.key_of.map(|key_of| Partition::new(key_of, rules.format)),
+            partition: rules.keys.map(|keys| Partition::new(keys, rules.format)),
             pending: Pending::default(),
             remaining_bytes: None,
             input_ended: false,
@@ -92,8 +92,9 @@ impl DispatchState {
         self.handed_out
     }
 
-    /// What was finished since the last call, if anything was; at the end of a run, in any case. It can be
-    /// relied on once the rows that were handed out so far are written. For runs that can be resumed.
+    /// What was finished or tried since the last call, if anything was; at the end of a run, in any case. It
+    /// can be relied on once the rows that were handed out so far are written. For runs that can be
+    /// resumed.
     pub fn take_progress(&mut self) -> Option<RunProgress> {
         if self.finished { Some(self.books.last_progress()) } else { self.books.take_progress() }
     }
@@ -165,14 +166,27 @@ impl DispatchState {
         remaining_bytes: Option<u64>,
         now: Instant,
     ) -> Vec<Action> {
+        self.on_keyed_records_read(records, None, remaining_bytes, now)
+    }
+
+    /// Records were read, and their keys computed on the way.
+    pub(crate) fn on_keyed_records_read(
+        &mut self,
+        records: Records,
+        keys: Option<&RecordKeys>,
+        remaining_bytes: Option<u64>,
+        now: Instant,
+    ) -> Vec<Action> {
         self.remaining_bytes = remaining_bytes;
         let mut actions = Vec::new();
+        let (read_from, _) = self.books.reached();
         for (first, records) in self.books.enter(records) {
             let Some(partition) = &mut self.partition else {
                 self.pending.push(first, records);
                 continue;
             };
-            for failed in partition.queue(&records, first) {
+            let keys_at = (first.0 - read_from.0) as usize;
+            for failed in partition.queue(&records, first, keys, keys_at) {
                 self.fail(failed, &mut actions);
             }
         }

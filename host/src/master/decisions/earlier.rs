@@ -1,6 +1,10 @@
 //! What the runs before this one have finished. Pure.
 
+use std::collections::BTreeMap;
+
 use super::range_set::RangeSet;
+use super::tally::Tally;
+use crate::ids::Seq;
 
 /// What earlier runs with the same journal have finished.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,4 +17,6 @@ pub struct Earlier {
     pub failed: u64,
     /// Executions after a record's first.
     pub retried: u64,
+    /// How often records that are not finished were tried, those that were tried at all.
+    pub tallies: BTreeMap<Seq, Tally>,
 }

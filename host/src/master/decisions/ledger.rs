@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::attempt::{Again, Attempt, Tries};
-use crate::ids::{BatchId, Seq, SlotId};
+use crate::ids::{BatchId, KeyHash, Seq, SlotId};
 use crate::record::Records;
 use crate::wire::{Blame, SeqRanges};
 
@@ -35,6 +35,8 @@ pub(super) struct Sent {
     pub slot: SlotId,
     records: Records,
     seqs: Seqs,
+    /// The partition keys of its records; empty in a run without.
+    keys: Vec<KeyHash>,
     /// `None` while no record of it was tried before.
     tries: Option<Vec<Tries>>,
     /// How many records are not finished.
@@ -57,20 +59,36 @@ impl Sent {
     /// A batch of records that were not tried before.
     pub(super) fn fresh(slot: SlotId, records: Records, seqs: Seqs) -> Self {
         let open = records.len();
-        Self { slot, records, seqs, tries: None, open, held: 0, states: None }
+        Self { slot, records, seqs, keys: Vec::new(), tries: None, open, held: 0, states: None }
+    }
+
+    /// The same, with their partition keys.
+    pub(super) fn keyed(slot: SlotId, records: Records, seqs: Seqs, keys: Vec<KeyHash>) -> Self {
+        Self { keys, ..Self::fresh(slot, records, seqs) }
     }
 
     /// A batch of records that are tried again.
     pub(super) fn again(slot: SlotId, again: Vec<Again>) -> Self {
         let records = Records::from_iter(again.iter().map(|again| &again.record));
         let seqs = Seqs::Each(again.iter().map(|again| again.seq).collect());
+        let keys = again.iter().map(|again| again.key).collect();
         let tries = Some(again.into_iter().map(|again| again.tries).collect());
-        Self { tries, ..Self::fresh(slot, records, seqs) }
+        Self { tries, ..Self::keyed(slot, records, seqs, keys) }
     }
 
     /// Its records.
     pub(super) fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// The number of a record.
+    pub(super) fn seq(&self, index: usize) -> Seq {
+        self.seqs.get(index)
+    }
+
+    /// Says what was tried with a record before.
+    pub(super) fn set_tries(&mut self, index: usize, tries: Tries) {
+        self.tries.get_or_insert_with(|| vec![Tries::default(); self.records.len()])[index] = tries;
     }
 
     /// How many records wait at the worker or are in its hand.
@@ -128,7 +146,9 @@ impl Sent {
     /// What is known of the attempt at a record.
     pub(super) fn attempt(&self, index: usize) -> Attempt {
         let tries = self.tries.as_ref().map_or_else(Tries::default, |tries| tries[index]);
-        Attempt { seq: self.seqs.get(index), record: self.records.get_shared(index), tries, slot: self.slot }
+        let (seq, record) = (self.seqs.get(index), self.records.get_shared(index));
+        let key = self.keys.get(index).copied().unwrap_or_default();
+        Attempt { seq, record, key, tries, slot: self.slot }
     }
 
     /// Finishes a record. Returns the rows that it emitted when it was held; `None` if it is not open.

@@ -1,5 +1,4 @@
-//! Partitioned scheduling: a queue of records for each slot, filled by their keys. Pure, except for a plugin
-//! that computes keys.
+//! Partitioned scheduling: a queue of records for each slot, filled by their keys. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,9 +8,9 @@ use super::attempt::Again;
 use super::failure::{FailedRecord, Reason};
 use super::ledger::Seqs;
 use super::retry_queue::take_batch;
-use crate::ids::{NodeId, Seq, SlotId, SlotIndex};
-use crate::record::{Format, Records, RecordsBuilder};
-use crate::schedule::{Rendezvous, node_identity};
+use crate::ids::{KeyHash, NodeId, Seq, SlotId, SlotIndex};
+use crate::record::{Format, NoKey, NoKeyCause, RecordKeys, Records, RecordsBuilder};
+use crate::schedule::{Rendezvous, key_hash, node_identity};
 
 /// Bytes of records that may wait for each slot before no more input is read. Enough that slots with few keys
 /// do not starve beside one with many.
@@ -29,23 +28,31 @@ pub trait KeyOf: Send {
     fn key_into(&mut self, content: &[u8], key: &mut Vec<u8>) -> Result<(), String>;
 }
 
+/// Where the keys of a partitioned run come from.
+pub enum KeySource {
+    /// Each is found here, when its record is read.
+    Here(Box<dyn KeyOf>),
+    /// They come with the records.
+    WithRecords,
+}
+
 /// What waits for one slot.
 #[derive(Debug, Default)]
 struct SlotQueue {
     /// Records that came back; they are older than all others.
     again: VecDeque<Again>,
-    /// Records that were cut off a full builder, and their numbers.
+    /// Records that were cut off a full builder, and their numbers and keys.
     ready: Records,
-    ready_seqs: VecDeque<Seq>,
+    ready_seqs: VecDeque<(Seq, KeyHash)>,
     filling: RecordsBuilder,
-    filling_seqs: Vec<Seq>,
+    filling_seqs: Vec<(Seq, KeyHash)>,
 }
 
 /// A batch for a slot: fresh records, or some that came back.
 #[derive(Debug)]
 pub(super) enum Portion {
     /// Not tried before.
-    Fresh(Records, Seqs),
+    Fresh(Records, Seqs, Vec<KeyHash>),
     /// Tried before.
     Again(Vec<Again>),
 }
@@ -59,7 +66,7 @@ struct Joining {
 
 /// Queues of records by slot.
 pub(super) struct Partition {
-    key_of: Box<dyn KeyOf>,
+    keys: KeySource,
     format: Format,
     /// The slots that take part, with the identity of their nodes.
     members: BTreeMap<SlotId, u64>,
@@ -75,9 +82,9 @@ pub(super) struct Partition {
 
 impl Partition {
     /// Nothing is queued, and no slot takes part.
-    pub(super) fn new(key_of: Box<dyn KeyOf>, format: Format) -> Self {
+    pub(super) fn new(keys: KeySource, format: Format) -> Self {
         Self {
-            key_of,
+            keys,
             format,
             members: BTreeMap::new(),
             joining: Vec::new(),
@@ -132,21 +139,25 @@ impl Partition {
         if self.joining.is_empty() { self.queues.keys().copied().collect() } else { Vec::new() }
     }
 
-    /// Queues records that were read, the first of which is `first`. Returns those that have no key.
-    pub(super) fn queue(&mut self, records: &Records, first: Seq) -> Vec<FailedRecord> {
+    /// Queues records that were read, the first of which is `first`. Returns those that have no key. If keys
+    /// come with the records, that of the first is at `keys_at` among `keys`.
+    pub(super) fn queue(
+        &mut self,
+        records: &Records,
+        first: Seq,
+        keys: Option<&RecordKeys>,
+        keys_at: usize,
+    ) -> Vec<FailedRecord> {
         let mut failed = Vec::new();
         for (index, record) in records.iter().enumerate() {
             let seq = first.plus(index);
-            match self.slot_of(record) {
-                Ok(slot) => self.push(slot, seq, record),
-                Err(message) => failed.push(FailedRecord {
-                    seq,
-                    record: records.get_shared(index),
-                    reason: Reason::Rejected,
-                    message: format!("it has no partition key: {message}"),
-                    attempts: 0,
-                    place: None,
-                }),
+            let key = match keys {
+                Some(keys) => keys.get(keys_at + index).map_err(Clone::clone),
+                None => self.find_key(record),
+            };
+            match key {
+                Ok(key) => self.push(seq, key, record),
+                Err(why) => failed.push(without_key(seq, records.get_shared(index), why)),
             }
         }
         failed
@@ -154,8 +165,7 @@ impl Partition {
 
     /// Queues a record that came back, before those that were never sent, in the order of the input.
     pub(super) fn push_again(&mut self, again: Again) {
-        // It had a key when it was read. A partitioner that changes its mind must not lose the record.
-        let slot = self.slot_of(&again.record).unwrap_or(NOWHERE);
+        let slot = self.slot_of(again.key);
         self.queued_bytes += again.record.len();
         self.queued_records += 1;
         let queue = self.queues.entry(slot).or_default();
@@ -186,7 +196,7 @@ impl Partition {
             self.queues.remove(&slot);
         }
         let (records, bytes) = match &portion {
-            Portion::Fresh(records, _) => (records.len(), records.data().len()),
+            Portion::Fresh(records, ..) => (records.len(), records.data().len()),
             Portion::Again(again) => (again.len(), again.iter().map(|again| again.record.len()).sum()),
         };
         self.queued_records -= records as u64;
@@ -194,12 +204,13 @@ impl Partition {
         Some(portion)
     }
 
-    fn push(&mut self, slot: SlotId, seq: Seq, record: &[u8]) {
+    fn push(&mut self, seq: Seq, key: KeyHash, record: &[u8]) {
+        let slot = self.slot_of(key);
         self.queued_bytes += record.len();
         self.queued_records += 1;
         let queue = self.queues.entry(slot).or_default();
         queue.filling.push(record);
-        queue.filling_seqs.push(seq);
+        queue.filling_seqs.push((seq, key));
     }
 
     /// Takes everything out, and queues it again where it belongs now.
@@ -213,13 +224,31 @@ impl Partition {
         all.into_iter().for_each(|again| self.push_again(again));
     }
 
-    /// The slot of a record's key. Without slots, everything waits in one queue until there are some.
-    fn slot_of(&mut self, record: &[u8]) -> Result<SlotId, String> {
+    fn find_key(&mut self, record: &[u8]) -> Result<KeyHash, NoKey> {
+        let no_key = |message: String| NoKey { cause: NoKeyCause::Refused, message };
+        let KeySource::Here(key_of) = &mut self.keys else {
+            return Err(no_key("it has come without one".to_owned()));
+        };
         self.key.clear();
-        self.key_of.key_into(self.format.content(record), &mut self.key)?;
-        let chosen = self.rendezvous.as_ref().and_then(|rendezvous| rendezvous.choose(&self.key));
-        Ok(chosen.unwrap_or(NOWHERE))
+        key_of.key_into(self.format.content(record), &mut self.key).map_err(no_key)?;
+        Ok(key_hash(&self.key))
     }
+
+    /// The slot of a key. Without slots, everything waits in one queue until there are some.
+    fn slot_of(&self, key: KeyHash) -> SlotId {
+        let chosen = self.rendezvous.as_ref().and_then(|rendezvous| rendezvous.choose_hashed(key));
+        chosen.unwrap_or(NOWHERE)
+    }
+}
+
+fn without_key(seq: Seq, record: Bytes, NoKey { cause, message }: NoKey) -> FailedRecord {
+    let reason = match cause {
+        NoKeyCause::Refused => Reason::Rejected,
+        NoKeyCause::Crash => Reason::Crash,
+        NoKeyCause::Timeout => Reason::Timeout,
+    };
+    let message = format!("it has no partition key: {message}");
+    FailedRecord { seq, record, reason, message, attempts: 0, place: None }
 }
 
 impl SlotQueue {
@@ -236,12 +265,15 @@ impl SlotQueue {
             self.ready_seqs = std::mem::take(&mut self.filling_seqs).into();
         }
         let records = self.ready.split_off_front(records_max, bytes_max);
-        let seqs = self.ready_seqs.drain(..records.len()).collect();
-        Portion::Fresh(records, Seqs::Each(seqs))
+        let (seqs, keys) = self.ready_seqs.drain(..records.len()).unzip();
+        Portion::Fresh(records, Seqs::Each(seqs), keys)
     }
 
     fn into_all(mut self) -> Vec<Again> {
-        let fresh = |seq: Seq, record: Bytes| Again { seq, record, tries: Default::default(), not_on: None };
+        let fresh = |(seq, key): (Seq, KeyHash), record: Bytes| {
+            let tries = Default::default();
+            Again { seq, record, key, tries, not_on: None }
+        };
         let mut all: Vec<Again> = self.again.into();
         let filling = self.filling.take();
         for (records, seqs) in

@@ -153,14 +153,15 @@ mod tests {
 
     use super::super::attempt::Tries;
     use super::*;
-    use crate::ids::{NodeId, SlotIndex};
+    use crate::ids::{KeyHash, NodeId, SlotIndex};
 
     const HERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(0) };
     const THERE: SlotId = SlotId { node: NodeId(0), index: SlotIndex(1) };
 
     fn again(seq: u64, faults: u32) -> Again {
         let tries = Tries { faults, ..Tries::default() };
-        Again { seq: Seq(seq), record: Bytes::from_static(b"r\n"), tries, not_on: Some(HERE) }
+        let (record, key) = (Bytes::from_static(b"r\n"), KeyHash(0));
+        Again { seq: Seq(seq), record, key, tries, not_on: Some(HERE) }
     }
 
     #[test]

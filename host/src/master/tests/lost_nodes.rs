@@ -166,3 +166,20 @@ fn a_suspect_whose_worker_dies_is_still_alone_with_the_next() {
     assert_eq!(run.last_sent().records, ["suspect"]);
     assert!(!run.state.wants_records());
 }
+
+/// An execution that was lost with its node was not counted, unless it was the record's first.
+#[test]
+fn each_execution_after_the_first_counts_as_retried_even_if_its_node_is_lost() {
+    let mut run = TestRun::new(rules(), &[1]);
+    run.read(["a"]);
+    run.end_input();
+    for node in 0..3 {
+        run.sent.clear();
+        run.lose_node(node);
+        run.join(node + 1, 1);
+    }
+    assert_eq!(run.state.counts().retried, 2, "three executions were lost, and the first is no retry");
+    let batch = run.last_sent();
+    run.echo(&batch);
+    assert_eq!(run.state.counts().retried, 3);
+}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::test_run::{SentBatch, TestRun, by_first_letter, in_order, rules, slot};
-use crate::ids::NodeId;
-use crate::master::decisions::Reason;
+use crate::ids::{NodeId, Seq};
+use crate::master::decisions::{Earlier, Reason, Tally};
 use crate::scoreboard::Status;
 use crate::wire::LossKind;
 
@@ -435,4 +435,41 @@ fn a_record_held_while_its_workers_are_killed_from_outside_is_innocent() {
     run.echo(&batch);
     assert!(run.failed.is_empty(), "{:?}", run.failed);
     assert_eq!(run.take_written(), "1\n2\n");
+}
+
+/// A run that goes on after another knows how often that one has tried a record.
+#[test]
+fn a_record_has_no_more_retries_than_earlier_runs_have_left_it() {
+    for rules in [rules, in_order, by_first_letter] {
+        let tally = Tally { attempts: 3, faults: 2 };
+        let earlier = Earlier { tallies: [(Seq(1), tally)].into(), ..Earlier::default() };
+        let mut run = TestRun::resume(rules(), &earlier, &[1]);
+        run.read(["a", "b"]);
+        run.end_input();
+        while run.failed.is_empty() {
+            let batch = run.sent.remove(0);
+            let said = |(index, record): (usize, &String)| match record.starts_with('b') {
+                true => (index as u16, Status::Retry, "no".into()),
+                false => (index as u16, Status::Done, String::new()),
+            };
+            let said: Vec<_> = batch.records.iter().enumerate().map(said).collect();
+            run.say(&batch, batch.batch, &said, true);
+        }
+        assert_eq!((run.failed[0].seq, run.failed[0].attempts), (Seq(1), 4));
+        assert_eq!(run.state.counts().retried, 1);
+    }
+}
+
+/// What was tried is told with what was finished, or without, and once.
+#[test]
+fn attempts_are_told_as_progress() {
+    let mut run = TestRun::resume(rules(), &Earlier::default(), &[1]);
+    run.read(["a"]);
+    assert_eq!(run.state.take_progress(), None);
+    let batch = run.last_sent();
+    run.say(&batch, batch.batch, &[(0, Status::Retry, "no".into())], true);
+    let told = run.state.take_progress().expect("an attempt has failed");
+    assert_eq!(told.tallies, [(Seq(0), Tally { attempts: 1, faults: 1 })].into());
+    assert!(told.newly.is_empty());
+    assert_eq!(run.state.take_progress(), None);
 }

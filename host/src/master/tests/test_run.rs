@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
-use crate::master::decisions::{Action, DispatchState, Earlier, FailedRecord, KeyOf, RunRules};
+use crate::master::decisions::{Action, DispatchState, Earlier, FailedRecord, KeyOf, KeySource, RunRules};
 use crate::record::{Format, Records};
 use crate::scoreboard::{Outcome, Status};
 use crate::wire::{Blame, LossKind, ReportHead, SlotLost};
@@ -48,7 +48,7 @@ impl KeyOf for FirstLetter {
 }
 
 pub(super) fn rules() -> RunRules {
-    RunRules { retries: 2, keep_order: false, format: Format::Lines, key_of: None }
+    RunRules { retries: 2, keep_order: false, format: Format::Lines, keys: None }
 }
 
 pub(super) fn in_order() -> RunRules {
@@ -56,7 +56,7 @@ pub(super) fn in_order() -> RunRules {
 }
 
 pub(super) fn by_first_letter() -> RunRules {
-    RunRules { key_of: Some(Box::new(FirstLetter)), ..rules() }
+    RunRules { keys: Some(KeySource::Here(Box::new(FirstLetter))), ..rules() }
 }
 
 pub(super) fn slot(node: u32, index: u16) -> SlotId {

@@ -135,7 +135,7 @@ impl<'a> LineSession<'a> {
                 LineEvent::Command(LineCommand::Scheduler(scheduler)) => self.scheduler = scheduler,
                 LineEvent::Command(command) => self.on_command(command),
                 LineEvent::Records(records) => {
-                    return First::Record(Input::Records { records, remaining_bytes: None });
+                    return First::Record(Input::Records { records, remaining_bytes: None, keys: None });
                 }
                 LineEvent::TooLong { record, bytes } => {
                     return First::Record(Input::TooLong { record, bytes });
@@ -207,7 +207,7 @@ impl<'a> LineSession<'a> {
             };
             match event {
                 LineEvent::Records(records) => {
-                    next = Some(Input::Records { records, remaining_bytes: None });
+                    next = Some(Input::Records { records, remaining_bytes: None, keys: None });
                 }
                 LineEvent::TooLong { record, bytes } => next = Some(Input::TooLong { record, bytes }),
                 LineEvent::Command(LineCommand::Scheduler(scheduler)) if scheduler != self.scheduler => {

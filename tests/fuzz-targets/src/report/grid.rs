@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use simplegrid::internals::ids::{BatchId, Epoch, NodeId, SlotId, SlotIndex};
 use simplegrid::internals::limits::BATCHES_PER_SLOT_MAX;
-use simplegrid::internals::master::{Action, DispatchState, KeyOf, RunRules};
+use simplegrid::internals::master::{Action, DispatchState, KeyOf, KeySource, RunRules};
 use simplegrid::internals::record::{Format, Records};
 use simplegrid::internals::scoreboard::{Outcome, Status};
 use simplegrid::internals::wire::ReportHead;
@@ -60,8 +60,8 @@ impl Grid {
     /// Both slaves are there, with all their workers.
     pub(super) fn new(choices: u8) -> Self {
         let keeps_order = choices & 1 == 1;
-        let key_of = (choices & 2 == 2).then(|| Box::new(FirstLetter) as Box<dyn KeyOf>);
-        let rules = RunRules { retries: 2, keep_order: keeps_order, format: Format::Lines, key_of };
+        let keys = (choices & 2 == 2).then(|| KeySource::Here(Box::new(FirstLetter)));
+        let rules = RunRules { retries: 2, keep_order: keeps_order, format: Format::Lines, keys };
         let mut grid = Self {
             state: DispatchState::new(rules),
             now: Instant::now(),

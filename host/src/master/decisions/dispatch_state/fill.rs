@@ -92,7 +92,7 @@ impl DispatchState {
                 let (empty, records_max) = (self.slots.is_empty_slot(slot), self.slots.batch_records(slot));
                 let sent = match partition.take(slot, empty, records_max, BATCH_BYTES_MAX) {
                     None => break,
-                    Some(Portion::Fresh(records, seqs)) => Sent::fresh(slot, records, seqs),
+                    Some(Portion::Fresh(records, seqs, keys)) => Sent::keyed(slot, records, seqs, keys),
                     Some(Portion::Again(again)) => Sent::again(slot, again),
                 };
                 let batch = self.books.ledger.new_id();
@@ -112,7 +112,8 @@ impl DispatchState {
         self.push_send(batch, sent, actions);
     }
 
-    fn push_send(&mut self, batch: BatchId, sent: Sent, actions: &mut Vec<Action>) {
+    fn push_send(&mut self, batch: BatchId, mut sent: Sent, actions: &mut Vec<Action>) {
+        self.books.recall_tries(&mut sent);
         let (slot, records) = (sent.slot, sent.records().clone());
         let with_row_ends = self.books.needs_row_ends(&sent);
         let seqs = if self.slots.has_sink(slot.node) { sent.seq_ranges() } else { SeqRanges::default() };

@@ -1,10 +1,12 @@
 //! A checkpoint: how far a run was at one moment, as an entry of its journal says it. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::tail::FileMark;
 use crate::ids::Seq;
-use crate::master::decisions::{RangeSet, RunProgress};
+use crate::master::decisions::{RangeSet, RunProgress, Tally};
 
 /// How far a run was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +14,9 @@ pub(crate) struct Checkpoint {
     /// Records that were finished since the last checkpoint: how many lie between one range and the next,
     /// and how many are in it.
     ranges: Vec<(u64, u64)>,
+    /// Records that were tried and are to be tried again: how many lie between one and the next, how often
+    /// it was run, and how often it was to blame.
+    tallies: Vec<(u64, u32, u32)>,
     /// Records that are done, of all that are finished.
     pub done: u64,
     /// Records that have failed, of all that are finished.
@@ -35,9 +40,15 @@ impl Checkpoint {
             (gap, records)
         });
         let ranges = ranges.collect();
+        let mut at = 0;
+        let tallies = progress.tallies.iter().map(|(seq, tally)| {
+            let gap = seq.0 - std::mem::replace(&mut at, seq.0 + 1);
+            (gap, tally.attempts, tally.faults)
+        });
+        let tallies = tallies.collect();
         let RunProgress { done, failed, retried, .. } = *progress;
         let (output, failed_file) = (FileMark::default(), FileMark::default());
-        Self { ranges, done, failed, retried, output, failed_file, complete }
+        Self { ranges, tallies, done, failed, retried, output, failed_file, complete }
     }
 
     /// The same, with an output that stands so.
@@ -60,5 +71,21 @@ impl Checkpoint {
             at = first.checked_add(*records)?;
         }
         Some(finished)
+    }
+
+    /// How often records were tried; `None` if their numbers are impossible.
+    pub(crate) fn tallies(&self) -> Option<BTreeMap<Seq, Tally>> {
+        let mut tallies = BTreeMap::new();
+        let mut at = 0_u64;
+        for (gap, attempts, faults) in &self.tallies {
+            let seq = at.checked_add(*gap)?;
+            at = seq.checked_add(1)?;
+            let (attempts, faults) = (*attempts, *faults);
+            if faults > attempts {
+                return None;
+            }
+            tallies.insert(Seq(seq), Tally { attempts, faults });
+        }
+        Some(tallies)
     }
 }

@@ -1,5 +1,6 @@
 //! A journal as bytes, as a file, and as what a run may do with it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use super::journal_file::JournalFile;
 use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
 use crate::ids::{RunId, Seq};
-use crate::master::decisions::{Earlier, RangeSet, ReadyRows, RunProgress};
+use crate::master::decisions::{Earlier, RangeSet, ReadyRows, RunProgress, Tally};
 use crate::master::output::output_target::OutputTarget;
 use crate::master::output::result_writer::ResultWriter;
 use crate::master::output::write_error::WriteError;
@@ -63,7 +64,8 @@ fn mark(bytes: u64) -> FileMark {
 fn checkpoint(first: u64, records: u64, done: u64) -> Checkpoint {
     let mut newly = RangeSet::default();
     newly.insert(Seq(first), records);
-    Checkpoint::new(&RunProgress { newly, done, failed: 0, retried: 0 }, false).with_output(mark(done * 2))
+    let progress = RunProgress { newly, done, failed: 0, retried: 0, tallies: BTreeMap::new() };
+    Checkpoint::new(&progress, false).with_output(mark(done * 2))
 }
 
 /// A journal whose run has begun.
@@ -177,21 +179,47 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(ranges in prop::collection::vec((0..1000_u64, 1..50_u64), 0..30), failed in 0..20_u64) {
+    fn what_is_written_is_read(
+        ranges in prop::collection::vec((0..1000_u64, 1..50_u64), 0..30),
+        failed in 0..20_u64,
+        tried in prop::collection::btree_map(0..2000_u64, (1..9_u32, 0..2_u32), 0..20),
+    ) {
         let mut newly = RangeSet::default();
         for (first, records) in ranges {
             newly.insert(Seq(first), records);
         }
         let failed = failed.min(newly.len());
-        let progress = RunProgress { done: newly.len() - failed, newly, failed, retried: 3 };
+        let tally = |(attempts, faults)| Tally { attempts, faults };
+        let tallies = tried.into_iter().map(|(seq, tried)| (Seq(seq), tally(tried))).collect();
+        let progress = RunProgress { done: newly.len() - failed, newly, failed, retried: 3, tallies };
         let checkpoint = Checkpoint::new(&progress, true).with_failed_file(mark(7)).with_output(mark(99));
         let mut bytes = begun();
         bytes.extend(entry::encode_entry(&checkpoint, 1).unwrap());
-        let RunProgress { newly: finished, done, failed, retried } = progress;
-        let earlier = Earlier { finished, done, failed, retried };
+        let RunProgress { newly: finished, done, failed, retried, mut tallies } = progress;
+        tallies.retain(|seq, _| !finished.gaps(*seq, 1).is_empty());
+        let earlier = Earlier { finished, done, failed, retried, tallies };
         let saved = Saved { earlier, output: mark(99), failed_file: mark(7), complete: true };
         prop_assert_eq!(entry::read(&bytes[..]).unwrap().saved, saved);
     }
+}
+
+#[test]
+fn what_was_tried_is_known_until_it_is_finished() {
+    let tried = |seq, attempts, newly: &Checkpoint| {
+        let tallies = BTreeMap::from([(Seq(seq), Tally { attempts, faults: attempts })]);
+        let newly = newly.finished().unwrap();
+        let progress = RunProgress { newly, done: 0, failed: 0, retried: 0, tallies };
+        Checkpoint::new(&progress, false)
+    };
+    let nothing = checkpoint(0, 0, 0);
+    let mut saved = Saved::default();
+    assert!(saved.add(&tried(7, 1, &nothing)) && saved.add(&tried(9, 1, &nothing)));
+    assert!(saved.add(&tried(7, 2, &nothing)));
+    let known: Vec<_> = saved.earlier.tallies.iter().map(|(seq, tally)| (seq.0, tally.attempts)).collect();
+    assert_eq!(known, [(7, 2), (9, 1)]);
+    assert!(saved.add(&checkpoint(5, 3, 3)));
+    let known: Vec<_> = saved.earlier.tallies.keys().map(|seq| seq.0).collect();
+    assert_eq!(known, [9]);
 }
 
 #[test]
@@ -280,7 +308,7 @@ fn a_journal_of_another_run_is_refused_and_says_what_differs() {
 }
 
 fn lines(lines: &[&str]) -> Input {
-    Input::Records { records: Records::from_iter(lines), remaining_bytes: None }
+    Input::Records { records: Records::from_iter(lines), remaining_bytes: None, keys: None }
 }
 
 #[test]
