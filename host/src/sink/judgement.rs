@@ -28,8 +28,9 @@ impl Judgement {
         for piece in group.pieces() {
             let entries = &group.entries[piece.clone()];
             let is_commit = |index: usize| group.entries[index].task == EntryTask::Commit;
-            let meets_another =
-                entries.iter().any(|entry| entry.task == EntryTask::Commit && self.pages.has(entry.seq));
+            // One that stands alone meets no others.
+            let meets_another = entries.len() > 1
+                && entries.iter().any(|entry| entry.task == EntryTask::Commit && self.pages.has(entry.seq));
             for index in piece {
                 let entry = &group.entries[index];
                 if self.pages.has(entry.seq) {

@@ -1,5 +1,6 @@
 //! The ledger of a sink: which records of a run have been committed, one bit for each, in pages. Pure.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Records in a page. Large enough that the pages of a million records are a thousand rows, small enough that
@@ -23,7 +24,10 @@ pub(crate) const TOKENS_FROM: u64 = 1 << 63;
 /// The pages of the records in a group.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
-    pages: BTreeMap<i64, Page>,
+    /// By their numbers, lowest first.
+    pages: Vec<(i64, Page)>,
+    /// Where the page is that was asked for last: most records follow one that has the same page.
+    last: Cell<usize>,
     /// Whether the run is over: then all of its records count as committed.
     pub is_over: bool,
 }
@@ -56,12 +60,12 @@ impl Pages {
                 pages.entry(page).or_insert(Page { bits: [0; PAGE_BYTES], changed: false });
             }
         }
-        Self { pages, is_over: false }
+        Self { pages: pages.into_iter().collect(), ..Self::default() }
     }
 
     /// Their numbers, lowest first: the order in which they are locked.
     pub(crate) fn numbers(&self) -> Vec<i64> {
-        self.pages.keys().copied().collect()
+        self.pages.iter().map(|(number, _)| *number).collect()
     }
 
     /// Fills a page with the ledger's bits. In a page that is shorter than ours, the missing bits are zero.
@@ -69,7 +73,7 @@ impl Pages {
         if number == OVER {
             // The row exists from a run's first commit on, and is filled at the end of the run.
             self.is_over = !bits.is_empty();
-        } else if let Some(page) = self.pages.get_mut(&number) {
+        } else if let Some(page) = self.page_mut(number) {
             page.bits.iter_mut().zip(bits).for_each(|(ours, theirs)| *ours = *theirs);
         }
     }
@@ -77,13 +81,26 @@ impl Pages {
     /// Whether a record was committed.
     pub(crate) fn has(&self, seq: u64) -> bool {
         let (byte, bit) = place(seq);
-        self.is_over || self.pages.get(&page_of(seq)).is_some_and(|page| page.bits[byte] & bit != 0)
+        self.is_over || self.find(page_of(seq)).is_some_and(|index| self.pages[index].1.bits[byte] & bit != 0)
+    }
+
+    fn find(&self, number: i64) -> Option<usize> {
+        if self.pages.get(self.last.get()).is_some_and(|(last, _)| *last == number) {
+            return Some(self.last.get());
+        }
+        let index = self.pages.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.last.set(index);
+        Some(index)
+    }
+
+    fn page_mut(&mut self, number: i64) -> Option<&mut Page> {
+        self.find(number).map(|index| &mut self.pages[index].1)
     }
 
     /// Notes that a record is committed.
     pub(crate) fn add(&mut self, seq: u64) {
         let (byte, bit) = place(seq);
-        if let Some(page) = self.pages.get_mut(&page_of(seq)) {
+        if let Some(page) = self.page_mut(page_of(seq)) {
             page.bits[byte] |= bit;
             page.changed = true;
         }
@@ -92,7 +109,7 @@ impl Pages {
     /// Takes that note back.
     pub(crate) fn remove(&mut self, seq: u64) {
         let (byte, bit) = place(seq);
-        if let Some(page) = self.pages.get_mut(&page_of(seq)) {
+        if let Some(page) = self.page_mut(page_of(seq)) {
             page.bits[byte] &= !bit;
         }
     }
