@@ -49,7 +49,7 @@ fn on_each(test: impl Fn(&Grid, &Path, &dyn Fn(&str) -> i64)) {
 
 /// How long ago each node was seen, as people read it.
 fn seen(call: Call<'_>) -> Vec<String> {
-    let text = call.arg("list").finish().expect(0).text().to_owned();
+    let text = call.arg("list").finish().expect(0).text();
     let before = |line: &str| Some(line.split_once(" s ago")?.0.rsplit(' ').next()?.to_owned());
     text.lines().filter_map(before).collect()
 }

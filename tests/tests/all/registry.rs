@@ -41,14 +41,17 @@ fn a_slave_enters_its_row_again_if_the_registry_was_removed() {
     assert_eq!(grid.master().input("a\n").finish().expect(0).text(), "a\n");
 }
 
+/// How a file is replaced that others have open: in words, and in deeds.
+type Replacement = (&'static str, fn(&Grid));
+
 /// What can become of a file that others have open.
-const REPLACEMENTS: [(&str, fn(&Grid)); 5] = [
+const REPLACEMENTS: [Replacement; 5] = [
     ("removed, but for what SQLite keeps beside it", |grid| remove(grid, "grid.db")),
     ("removed", |grid| {
         registry_files(grid).iter().for_each(|file| fs::remove_file(file).unwrap_or_default())
     }),
     ("robbed of its journal", |grid| remove(grid, "grid.db-wal")),
-    ("emptied", |grid| drop(fs::write(grid.path("grid.db"), "").expect("it can be written"))),
+    ("emptied", |grid| fs::write(grid.path("grid.db"), "").expect("it can be written")),
     ("replaced by a new one", |grid| {
         let new = format!("sqlite:{}", grid.path("new.db").display());
         grid.node_manager().args("list --registry").arg(new).finish().expect(0);

@@ -389,11 +389,14 @@ async fn a_registry_whose_directory_is_gone_works_again_when_it_is_back() {
     assert_eq!(hostnames(&registry.list().await.unwrap()), ["a"]);
 }
 
+/// How a file is replaced: in words, and in deeds.
+type Replacement = (&'static str, fn(&TestFile));
+
 /// Everything that can happen to the file behind the back of a program that has it open, and that of another
 /// that opens it then.
 #[tokio::test]
 async fn a_file_that_is_replaced_is_opened_again_by_those_who_have_it_and_by_others() {
-    let ways: [(&str, fn(&TestFile)); 4] = [
+    let ways: [Replacement; 4] = [
         ("only the database is removed", |file| fs::remove_file(file.path()).unwrap()),
         ("only the journal is removed", |file| fs::remove_file(file.beside("-wal")).unwrap()),
         ("it is emptied", |file| fs::write(file.path(), "").unwrap()),
