@@ -62,7 +62,7 @@ enum Ended {
     Killed,
     Overdue,
     NotBegun,
-    NotEnded,
+    Lingering,
 }
 
 /// How far the worker is: items that it has handed over whole, and parts of the one in hand.
@@ -125,7 +125,7 @@ async fn serve(
     let end = handle.end().await;
     let mut lost = autopsy(&board, &hand);
     lost.was_killed = end.is_kill();
-    let ended_as_told = hand.told_to_stop.load(Relaxed) && !matches!(ended, Ended::NotEnded);
+    let ended_as_told = hand.told_to_stop.load(Relaxed) && !matches!(ended, Ended::Lingering);
     lost.was_expected = matches!(ended, Ended::Killed) || ended_as_told;
     match (ended, leaving) {
         (_, Some((kind, message))) => (lost.kind, lost.message, lost.blame) = (kind, message, None),
@@ -140,7 +140,7 @@ async fn serve(
             let limit = humantime::format_duration(BEGIN_MAX);
             lost.message = format!("it had records and began none for {limit}");
         }
-        (Ended::NotEnded, _) => {
+        (Ended::Lingering, _) => {
             let limit = humantime::format_duration(STOP_GRACE);
             lost.message = format!("it had nothing left to do, and did not end within {limit}");
         }
@@ -283,7 +283,7 @@ async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -
             TimeVerdict::Fine => {}
             TimeVerdict::Overdue => return Ended::Overdue,
             TimeVerdict::NotBegun => return Ended::NotBegun,
-            TimeVerdict::NotEnded => return Ended::NotEnded,
+            TimeVerdict::NotEnded => return Ended::Lingering,
             TimeVerdict::Slow { batch, index } => {
                 let WorkerId { slot, .. } = settings.id;
                 let record = index.map_or_else(|| "a flush".to_owned(), |index| format!("record {index}"));
