@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::nemesis::Deed;
+use super::deed::Deed;
 use super::plan::Plan;
 use super::records::{Order, Planned, Poison};
 use super::rival::Rival;

@@ -3,10 +3,11 @@
 //! which every execution is noted.
 //!
 //! In the order of a round: `plan` throws the dice, `records` says what each record asks for and what must
-//! become of it, `fleet` has the slaves, `master` the master, `nemesis` breaks things, `round` brings
-//! everything together, `checker` judges, `report` adds up.
+//! become of it, `fleet` has the slaves, `master` the master, `deed` says what can be broken and
+//! `nemesis` breaks it, `round` brings everything together, `checker` judges, `report` adds up.
 
 mod checker;
+mod deed;
 mod feeder;
 mod fleet;
 mod master;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::nemesis::{Deed, Strike};
+use super::deed::{Deed, Strike};
 use super::records::{Form, Mix, Planned};
 use crate::dice::Dice;
 use crate::program::library;
