@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod exit_code;
 mod log;
+mod own_time;
 mod owned_task;
 mod shutdown;
 mod stderr;

@@ -4,6 +4,7 @@ mod adversary;
 mod corpus;
 mod database_connections;
 mod database_servers;
+mod freezes;
 mod grid;
 mod hygiene;
 mod journal;
