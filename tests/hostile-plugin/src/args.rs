@@ -15,6 +15,8 @@ pub struct Args {
     pub flush: Flush,
     /// `new=fail|panic|hang`.
     pub new: Option<Spoiled>,
+    /// `new-hangs-once=FILE`: whenever the file exists, one `new` removes it and never returns.
+    pub new_hangs_once: Option<PathBuf>,
     /// `prepare=fail|panic|hang`.
     pub prepare: Option<Spoiled>,
     /// `drop=panic|hang`.

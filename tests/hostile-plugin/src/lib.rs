@@ -38,6 +38,10 @@ impl Task for Hostile {
 
     fn new(args: Args) -> Result<Self> {
         spoil(args.new, "new")?;
+        // Of several that begin at once, only one can remove it.
+        if args.new_hangs_once.is_some_and(|file| std::fs::remove_file(file).is_ok()) {
+            fault::hang();
+        }
         Ok(Self {
             flush: args.flush,
             drop: args.drop,

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The kinds of strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Deed {
+pub(super) enum Deed {
     /// A worker is killed.
     WorkerKill,
     /// All workers of a slave are killed.
@@ -21,8 +21,8 @@ pub enum Deed {
     SlaveJoin,
     /// The master is stopped for a while.
     MasterStop,
-    /// The master is killed; with a journal, the same command goes on. It is not in [`Deed::ALL`]: without a
-    /// journal there is nothing to go on from.
+    /// The master is killed; with a journal, the same command goes on. It is not in [`Deed::HEALED`]: without
+    /// a journal there is nothing to go on from.
     MasterKill,
     /// A slave's connections are closed.
     LinkCut,
@@ -42,11 +42,46 @@ pub enum Deed {
     PluginReplace,
     /// Another master asks for nodes, too.
     Rival,
+    /// A worker is stopped for ever, whether it is busy or idle.
+    WorkerFreeze,
+    /// A slave is stopped for ever.
+    SlaveFreeze,
+    /// The master is stopped for ever, and another one does its work, with its nodes.
+    MasterFreeze,
+    /// The cable of a slave is pulled for ever, in one direction or in both.
+    LinkPull,
+    /// Someone renames a new registry over the old one.
+    RegistryReplace,
+    /// A slave with another task enters the registry.
+    OtherTask,
+    /// A program that is no slave, or another version of one, is behind a row of the registry.
+    Stranger,
+    /// The reader of the output stops reading.
+    ReaderStop,
+    /// The reader of the master's log stops reading.
+    MasterLogStop,
+    /// The reader of a slave's log stops reading.
+    SlaveLogStop,
+    /// The next worker that starts never gets its task.
+    NewHang,
+    /// One more slave starts, whose tasks never end.
+    DropHang,
+}
+
+/// What a deed can cost, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cost {
+    /// Nothing: no worker, no node.
+    Nothing,
+    /// Workers, with what they had in hand.
+    Workers,
+    /// Nodes, with everything that they had.
+    Nodes,
 }
 
 impl Deed {
-    /// Everything that each run must survive.
-    pub const ALL: [Self; 17] = [
+    /// Everything that is healed after a while, and that each run on a grid must survive.
+    pub(super) const HEALED: [Self; 17] = [
         Self::WorkerKill,
         Self::WorkersKill,
         Self::WorkerStop,
@@ -66,20 +101,59 @@ impl Deed {
         Self::Rival,
     ];
 
-    /// Whether it costs no node.
-    pub fn spares_nodes(self) -> bool {
-        self.spares_processes() || matches!(self, Self::WorkerKill | Self::WorkersKill | Self::PluginReplace)
+    /// Everything that stays as it is until the run has ended, or has said why it cannot.
+    pub(super) const LASTING: [Self; 12] = [
+        Self::WorkerFreeze,
+        Self::SlaveFreeze,
+        Self::MasterFreeze,
+        Self::LinkPull,
+        Self::RegistryReplace,
+        Self::OtherTask,
+        Self::Stranger,
+        Self::ReaderStop,
+        Self::MasterLogStop,
+        Self::SlaveLogStop,
+        Self::NewHang,
+        Self::DropHang,
+    ];
+
+    /// What it can cost, at most.
+    pub(super) fn cost(self) -> Cost {
+        match self {
+            Self::SlaveDrain | Self::SlaveJoin | Self::RegistryLock | Self::Rival => Cost::Nothing,
+            Self::OtherTask | Self::Stranger | Self::DropHang => Cost::Nothing,
+            Self::ReaderStop | Self::MasterLogStop | Self::SlaveLogStop => Cost::Nothing,
+            Self::WorkerKill | Self::WorkersKill | Self::WorkerStop | Self::PluginReplace => Cost::Workers,
+            Self::WorkerFreeze | Self::NewHang => Cost::Workers,
+            Self::SlaveKill | Self::SlaveStop | Self::SlaveFreeze | Self::MasterStop => Cost::Nodes,
+            Self::MasterKill | Self::MasterFreeze => Cost::Nodes,
+            Self::LinkCut | Self::LinkTruncate | Self::LinkDelay | Self::LinkStall => Cost::Nodes,
+            Self::LinkStallOneWay | Self::LinkPull => Cost::Nodes,
+            Self::RegistryDelete | Self::RegistryReplace => Cost::Nodes,
+        }
     }
 
-    /// Whether it costs nothing at all.
-    pub fn spares_processes(self) -> bool {
-        matches!(self, Self::SlaveDrain | Self::SlaveJoin | Self::RegistryLock | Self::Rival)
+    /// Whether it can be done to a run without slaves and registry, too.
+    pub(super) fn concerns_local_runs(self) -> bool {
+        matches!(
+            self,
+            Self::WorkerKill
+                | Self::WorkersKill
+                | Self::WorkerStop
+                | Self::MasterStop
+                | Self::MasterKill
+                | Self::PluginReplace
+                | Self::WorkerFreeze
+                | Self::ReaderStop
+                | Self::MasterLogStop
+                | Self::NewHang
+        )
     }
 }
 
 /// A deed at its time.
 #[derive(Debug, Clone, Copy)]
-pub struct Strike {
+pub(super) struct Strike {
     /// When: in thousandths of the work.
     pub at: usize,
     /// What.
