@@ -84,4 +84,14 @@ mod tests {
         assert_eq!(began.elapsed(), LIMIT);
         assert_eq!(within(LIMIT, tokio::time::sleep(LIMIT / 2)).await, Some(()));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_jump_of_the_clock_ends_no_wait() {
+        let wait = within(LIMIT, tokio::time::sleep(100 * LIMIT + LIMIT / 2));
+        let jump = async {
+            tokio::task::yield_now().await;
+            tokio::time::advance(100 * LIMIT).await;
+        };
+        assert!(tokio::join!(wait, jump).0.is_some(), "what comes soon after the jump is in time");
+    }
 }

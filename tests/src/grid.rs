@@ -172,6 +172,11 @@ impl Grid {
         self.processes().into_iter().filter(Found::is_worker).collect()
     }
 
+    /// The workers that a process has.
+    pub(crate) fn workers_of(&self, parent: i32) -> Vec<Found> {
+        self.workers().into_iter().filter(|worker| worker.parent == parent).collect()
+    }
+
     /// How many children of a process have ended and were not reaped.
     pub fn zombies_of(&self, parent: i32) -> usize {
         crate::processes::zombies_of(parent)

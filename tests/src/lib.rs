@@ -11,6 +11,7 @@ mod certificates;
 mod database_server;
 mod dice;
 mod failed_record;
+mod gate;
 mod grid;
 mod line_client;
 mod mariadb_server;

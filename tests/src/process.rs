@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use nix::sys::signal::Signal;
 
 use crate::call::Finished;
+use crate::gate::Gate;
 use crate::{processes, wait};
 
 /// What a stream has delivered so far.
@@ -23,6 +24,7 @@ pub struct Process {
     lines_max: Option<usize>,
     stdout: Collected,
     stderr: Collected,
+    stderr_gate: Gate,
     readers: Vec<JoinHandle<()>>,
     status: Option<ExitStatus>,
 }
@@ -30,18 +32,18 @@ pub struct Process {
 impl Process {
     /// Takes over a child whose streams are pipes. Its stdout is closed after `lines_max` lines.
     pub(crate) fn new(mut child: Child, lines_max: Option<usize>, stderr: Collected) -> Self {
-        let mut readers = Vec::new();
+        let (mut readers, stderr_gate) = (Vec::new(), Gate::default());
         if let Some(stream) = child.stderr.take() {
-            readers.push(collect(stream, stderr.clone(), None));
+            readers.push(collect(stream, stderr.clone(), None, stderr_gate.clone()));
         }
-        let stdout = Collected::default();
-        Self { input: child.stdin.take(), child, lines_max, stdout, stderr, readers, status: None }
+        let (stdout, input) = (Collected::default(), child.stdin.take());
+        Self { child, input, lines_max, stdout, stderr, stderr_gate, readers, status: None }
     }
 
     /// Begins to read its stdout.
     pub fn read_stdout(&mut self) {
         let stream = self.child.stdout.take().expect("stdout is read once");
-        self.readers.push(collect(stream, self.stdout.clone(), self.lines_max));
+        self.readers.push(collect(stream, self.stdout.clone(), self.lines_max, Gate::default()));
     }
 
     /// Its process number.
@@ -82,6 +84,16 @@ impl Process {
     /// What it has written to stderr so far.
     pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&lock(&self.stderr)).into_owned()
+    }
+
+    /// Stops reading its stderr after the next few bytes.
+    pub fn stop_reading_stderr(&self) {
+        self.stderr_gate.close();
+    }
+
+    /// Reads its stderr again.
+    pub fn go_on_reading_stderr(&self) {
+        self.stderr_gate.open();
     }
 
     /// Waits until its stderr contains a text.
@@ -131,6 +143,7 @@ impl Process {
         wait::until("the program ends", || !self.is_running());
         let status = self.status.take().expect("it has ended");
         self.status = Some(status);
+        self.go_on_reading_stderr();
         for reader in self.readers.drain(..) {
             wait::until("its output is closed", || reader.is_finished());
         }
@@ -145,6 +158,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        self.go_on_reading_stderr();
         if self.is_running() {
             processes::signal_process(self.pid(), Signal::SIGKILL);
             // Reaped here; a killed process always ends.
@@ -161,6 +175,7 @@ fn collect(
     mut stream: impl Read + Send + 'static,
     collected: Collected,
     lines_max: Option<usize>,
+    gate: Gate,
 ) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = vec![0; if lines_max.is_some() { 1 } else { 64 * 1024 }];
@@ -172,6 +187,7 @@ fn collect(
             if lines_max.is_some_and(|max| lines >= max) {
                 return;
             }
+            gate.pass();
         }
     })
 }

@@ -13,6 +13,7 @@ use super::group::{Fate, Group};
 use super::store::Store;
 use crate::ids::RunId;
 use crate::limits::SILENCE_MAX;
+use crate::own_time;
 use crate::wire::{Frame, SlaveToMaster};
 
 /// Commands that can wait: there is one session at a time, with one commit and one conclusion.
@@ -112,7 +113,7 @@ async fn work(mut store: Store, mut inbox: mpsc::Receiver<SinkCommand>) {
             SinkCommand::Conclude { conclusion, mut alive, out } => {
                 let answer = conclude(&mut store, conclusion, &mut alive).await;
                 // A master that is gone needs no answer.
-                let _ = tokio::time::timeout(SILENCE_MAX, out.send(answer.into())).await;
+                let _ = own_time::within(SILENCE_MAX, out.send(answer.into())).await;
             }
             SinkCommand::EndSession { done } => {
                 end_session(&mut store).await;

@@ -13,6 +13,7 @@ use super::master_session::{self, SessionEnd};
 use super::pool::RunRequest;
 use super::registration::RowEvent;
 use crate::limits::SILENCE_MAX;
+use crate::own_time;
 use crate::registry::Reservation;
 use crate::wire::{Frame, FrameReader, FrameWriter, SlaveToMaster, halves};
 
@@ -113,7 +114,7 @@ fn log_end(reservation: &str, end: Option<&SessionEnd>) {
 
 /// Sends what is still unsent, with the goodbye at its end, if the master still listens.
 async fn send_last(sending: std::pin::Pin<&mut impl Future<Output = std::io::Result<()>>>) {
-    if !matches!(tokio::time::timeout(SILENCE_MAX, sending).await, Ok(Ok(()))) {
+    if !matches!(own_time::within(SILENCE_MAX, sending).await, Some(Ok(()))) {
         tracing::debug!("the master did not wait for the goodbye");
     }
 }

@@ -78,12 +78,20 @@ impl Registration {
         })
     }
 
-    /// Lets masters reserve the slave.
+    /// Lets masters reserve the slave. Its workers have started since it was announced, and meanwhile its row
+    /// can have been removed, or the whole registry replaced: then it is announced again.
     ///
     /// # Errors
     /// If the registry fails.
     pub(super) async fn enable(&self) -> Result<(), RegistryError> {
-        self.registry.enable(self.key()).await.map(|_| ())
+        let enabled = match self.registry.enable(self.key()).await {
+            Err(RegistryError::NoSuchNode { .. }) => {
+                self.registry.announce(&self.announcement).await?;
+                self.registry.enable(self.key()).await
+            }
+            enabled => enabled,
+        };
+        enabled.map(drop)
     }
 
     /// Keeps the row alive until no more events can come, and then retires it.
@@ -266,4 +274,32 @@ fn is_unreaped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in brackets can contain anything, even a bracket; what follows it cannot.
     stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['Z', 'X']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::RegistryUrl;
+
+    #[tokio::test]
+    async fn a_slave_whose_row_is_gone_before_it_is_ready_is_entered_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let url: RegistryUrl = format!("sqlite:{}/grid.db", directory.path().display()).parse().unwrap();
+        let registry = Registry::open(&url).await.unwrap();
+        let key = NodeKey::new("here", 1);
+        let announcement = Announcement {
+            key: key.clone(),
+            children: 1,
+            task: "echo".to_owned(),
+            task_version: None,
+            advertise: None,
+            pid: std::process::id(),
+            version: String::new(),
+            dead_pid: None,
+        };
+        let registration = Registration::announce(registry.clone(), announcement).await.unwrap();
+        std::fs::remove_file(directory.path().join("grid.db")).unwrap();
+        registration.enable().await.unwrap();
+        assert_eq!(registry.find(&key).await.unwrap().map(|node| node.state), Some(NodeState::Enabled));
+    }
 }

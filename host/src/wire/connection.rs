@@ -14,6 +14,7 @@ use super::frame_reader::FrameReader;
 use super::frame_writer::FrameWriter;
 use super::message::{MasterToSlave, SlaveToMaster};
 use crate::limits::{HEARTBEAT_EVERY, SILENCE_MAX};
+use crate::own_time;
 
 /// Pongs that wait to be sent. One that finds no room is dropped: others are on their way.
 const PONGS_WAITING_MAX: usize = 4;
@@ -102,7 +103,8 @@ pub(crate) struct ReceivingHalf<R, In> {
 impl<R: AsyncRead + Unpin, In: DeserializeOwned + Beats> ReceivingHalf<R, In> {
     /// The next thing heard; `None` when the peer has closed the connection. Pings are answered on the way.
     ///
-    /// Only the time spent in here counts as silence: a peer is not blamed while we are busy ourselves.
+    /// Only the time spent in here counts as silence: a peer is not blamed while we are busy ourselves, or do
+    /// not run at all.
     ///
     /// # Errors
     /// If the peer is silent for too long, or breaks the protocol.
@@ -128,10 +130,10 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned> ReceivingHalf<R, In> {
     async fn next_frame(&mut self) -> Result<Option<Frame<In>>, PeerError> {
         loop {
             let before = self.reader.bytes_read();
-            match tokio::time::timeout(SILENCE_MAX, self.reader.next::<In>()).await {
-                Ok(frame) => return Ok(frame?),
-                Err(_) if self.reader.bytes_read() > before => {}
-                Err(_) => return Err(PeerError::Silent),
+            match own_time::within(SILENCE_MAX, self.reader.next::<In>()).await {
+                Some(frame) => return Ok(frame?),
+                None if self.reader.bytes_read() > before => {}
+                None => return Err(PeerError::Silent),
             }
         }
     }

@@ -9,6 +9,7 @@ use super::frame_writer::FrameWriter;
 use super::handshake::{HandshakeError, exchange_preambles};
 use super::message::{Hello, MasterToSlave, Refusal, Role, SlaveToMaster, Welcome};
 use crate::limits::{SILENCE_MAX, SLOTS_MAX};
+use crate::own_time;
 
 /// Why a slave cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +84,8 @@ pub(crate) struct Connection {
 /// # Errors
 /// See [`ConnectError`].
 pub(crate) async fn connect(address: &str, role: Role) -> Result<Connection, ConnectError> {
-    let silent = |_| ConnectError::Silent { address: address.to_owned() };
-    tokio::time::timeout(SILENCE_MAX, shake_hands(address, role)).await.map_err(silent)?
+    let silent = || ConnectError::Silent { address: address.to_owned() };
+    own_time::within(SILENCE_MAX, shake_hands(address, role)).await.ok_or_else(silent)?
 }
 
 async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectError> {
@@ -126,11 +127,11 @@ pub(crate) async fn tell(address: &str, message: MasterToSlave) -> Result<(), Co
     let frame_error = |cause| ConnectError::Frame { address: address.to_owned(), cause };
     connection.writer.push(&Frame::from(message));
     connection.writer.flush().await.map_err(|error| frame_error(error.into()))?;
-    let answer = tokio::time::timeout(SILENCE_MAX, connection.reader.next::<SlaveToMaster>());
+    let answer = own_time::within(SILENCE_MAX, connection.reader.next::<SlaveToMaster>());
     match answer.await {
-        Err(_) => Err(ConnectError::Silent { address: address.to_owned() }),
-        Ok(Ok(Some(Frame { head: SlaveToMaster::Bye, .. }))) => Ok(()),
-        Ok(Ok(_)) => Err(ConnectError::NoAnswer { address: address.to_owned() }),
-        Ok(Err(cause)) => Err(frame_error(cause)),
+        None => Err(ConnectError::Silent { address: address.to_owned() }),
+        Some(Ok(Some(Frame { head: SlaveToMaster::Bye, .. }))) => Ok(()),
+        Some(Ok(_)) => Err(ConnectError::NoAnswer { address: address.to_owned() }),
+        Some(Err(cause)) => Err(frame_error(cause)),
     }
 }

@@ -32,6 +32,9 @@ pub(crate) struct LiveTask<T: Task> {
 pub(crate) struct State {
     /// `None` after a panic: the task's work is half done, so it is never called again.
     task: Option<Box<dyn ErasedTask>>,
+    /// A task that has panicked. It is dropped at the end: its destructor can hang, and what it was working
+    /// on must be reported first.
+    spoiled: Option<Box<dyn ErasedTask>>,
     host: HostCalls,
     dropped: Arc<DroppedRecords>,
 }
@@ -55,7 +58,7 @@ impl<T: Task> ErasedTask for LiveTask<T> {
 
 impl State {
     pub(crate) fn new(task: Box<dyn ErasedTask>, host: HostCalls) -> Self {
-        Self { task: Some(task), host, dropped: Arc::default() }
+        Self { task: Some(task), spoiled: None, host, dropped: Arc::default() }
     }
 
     /// Runs the task over a record and says how it ended; the host has the message.
@@ -97,7 +100,7 @@ impl State {
     /// Drops the task behind a guard, because its destructor is the author's code, too, and must not unwind
     /// into the host.
     pub(crate) fn drop_task(&mut self) {
-        if let Some(task) = self.task.take() {
+        for task in [self.task.take(), self.spoiled.take()].into_iter().flatten() {
             let _ = guard(move || drop(task));
         }
     }
@@ -107,7 +110,7 @@ impl State {
         let panicked = result.is_err();
         let status = report(&self.host, record, result);
         if panicked {
-            self.drop_task();
+            self.spoiled = self.task.take();
         }
         status
     }

@@ -17,6 +17,8 @@ pub struct Args {
     pub new: Option<Spoiled>,
     /// `new-waits-for=FILE`: `new` does not return before that file is there.
     pub new_waits_for: Option<PathBuf>,
+    /// `new-hangs-once=FILE`: whenever the file exists, one `new` removes it and never returns.
+    pub new_hangs_once: Option<PathBuf>,
     /// `prepare=fail|panic|hang`.
     pub prepare: Option<Spoiled>,
     /// `drop=panic|hang`.

@@ -43,6 +43,10 @@ impl Task for Hostile {
         if let Some(file) = &args.new_waits_for {
             fault::wait_for(file);
         }
+        // Of several that begin at once, only one can remove it.
+        if args.new_hangs_once.is_some_and(|file| std::fs::remove_file(file).is_ok()) {
+            fault::hang();
+        }
         Ok(Self {
             flush: args.flush,
             drop: args.drop,

@@ -94,6 +94,10 @@ impl<'a> Tagged<'a> {
                 println!("{}", self.id);
                 output.line(&self.row(0))
             }
+            "stderr" => {
+                eprintln!("{}", "x".repeat(number));
+                output.line(&self.row(0))
+            }
             _ => match Fault::of(self.order.as_bytes()) {
                 Fault::Echo(_)
                 | Fault::Hold

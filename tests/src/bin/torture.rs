@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
-use simplegrid_tests::torture::{self, Failure, Mode, Report, Wishes};
+use simplegrid_tests::torture::{self, Failure, Faults, Mode, Report, Wishes};
 
 /// Breaks everything that can break, and checks what must hold all the same (docs/guarantees.md).
 #[derive(Debug, Parser)]
@@ -27,6 +27,12 @@ struct Flags {
     /// Small rounds, as in `cargo test`.
     #[arg(long)]
     small: bool,
+    /// What becomes of faults.
+    #[arg(long, value_enum, default_value_t = FaultsFlag::Healed)]
+    faults: FaultsFlag,
+    /// All rounds are `simplegrid run`, without slaves.
+    #[arg(long)]
+    local: bool,
     /// All rounds keep the order of the rows.
     #[arg(long)]
     keep_order: bool,
@@ -38,6 +44,15 @@ struct Flags {
     unordered: bool,
 }
 
+/// What becomes of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FaultsFlag {
+    /// They are healed after a while: nothing may be lost.
+    Healed,
+    /// They stay until the run has ended, or has said why it cannot.
+    NeverHealed,
+}
+
 impl Flags {
     fn wishes(&self) -> Wishes {
         let mode = match (self.unordered, self.keep_order, self.partitioned) {
@@ -47,7 +62,11 @@ impl Flags {
             (_, false, true) => Some(Mode::Partitioned),
             (false, false, false) => None,
         };
-        Wishes { records: self.records, mode, small: self.small }
+        let faults = match self.faults {
+            FaultsFlag::Healed => Faults::Healed,
+            FaultsFlag::NeverHealed => Faults::NeverHealed,
+        };
+        Wishes { records: self.records, mode, small: self.small, faults, local: self.local }
     }
 
     /// The flags that shape a round, without its seed.
@@ -55,6 +74,8 @@ impl Flags {
         let records = self.records.map_or_else(String::new, |records| format!(" --records {records}"));
         let flags = [
             (self.small, " --small"),
+            (self.faults == FaultsFlag::NeverHealed, " --faults never-healed"),
+            (self.local, " --local"),
             (self.keep_order, " --keep-order"),
             (self.partitioned, " --partitioned"),
             (self.unordered, " --unordered"),

@@ -3,157 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
-use super::nemesis::Deed;
-use super::plan::Plan;
-use super::records::{Order, Planned, Poison};
-use super::rival::Rival;
-use crate::call::Finished;
-use crate::failed_record::FailedRecord;
-use crate::grid::Grid;
+use super::deed::{Cost, Deed};
+use super::evidence::{Evidence, losses_from_outside};
+use super::patience::{Standing, Standstill};
+use super::plan::{Plan, start_can_time_out};
+use super::records::{Order, Poison};
 
 /// Complaints of one rule that are shown: more would hide those of other rules.
 const SHOWN_MAX: usize = 10;
 
-/// A row of the output, taken apart (`hostile-plugin/src/tagged.rs`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Row {
-    id: usize,
-    key: usize,
-    process: u32,
-    index: usize,
-    bytes: usize,
-}
-
-/// What a round has left behind.
-#[derive(Debug)]
-pub struct Evidence<'p> {
-    plan: &'p Plan,
-    rows: Vec<Result<Row, String>>,
-    failed: BTreeMap<usize, FailedRecord>,
-    failed_lines: usize,
-    summary: Value,
-    master: Finished,
-    was_drained: bool,
-    deeds: &'p [Deed],
-    /// Executions in the order in which they began: id and worker.
-    log: Vec<(usize, u32)>,
-    /// How often each record was run.
-    runs: BTreeMap<usize, usize>,
-}
-
-impl<'p> Evidence<'p> {
-    /// Reads everything that a round has written.
-    pub fn gather(
-        grid: &Grid,
-        plan: &'p Plan,
-        master: Finished,
-        was_drained: bool,
-        deeds: &'p [Deed],
-    ) -> Self {
-        let output = String::from_utf8_lossy(&grid.read("output")).into_owned();
-        let failed = grid.failed("failed");
-        let log: Vec<_> = grid.side_log("log").executions().filter_map(tagged_id).collect();
-        let log: Vec<_> = log.into_iter().filter(|(id, _)| !Rival::owns(*id)).collect();
-        let mut runs = BTreeMap::new();
-        log.iter().for_each(|(id, _)| *runs.entry(*id).or_default() += 1);
-        Self {
-            plan,
-            rows: output.lines().map(|line| Row::parse(line).ok_or_else(|| line.to_owned())).collect(),
-            failed_lines: failed.len(),
-            failed: failed.into_iter().map(|failed| (failed.seq as usize, failed)).collect(),
-            summary: serde_json::from_slice(&grid.read("summary")).unwrap_or_default(),
-            master,
-            was_drained,
-            deeds,
-            log,
-            runs,
-        }
-    }
-
-    /// The plan.
-    pub fn plan(&self) -> &Plan {
-        self.plan
-    }
-
-    /// What was broken.
-    pub fn deeds(&self) -> &[Deed] {
-        self.deeds
-    }
-
-    /// How many executions there were.
-    pub fn executions(&self) -> usize {
-        self.log.len()
-    }
-
-    /// A number of the summary.
-    pub fn count(&self, name: &str) -> usize {
-        self.summary[name].as_u64().unwrap_or_default() as usize
-    }
-
-    /// Records that failed.
-    pub fn failures(&self) -> usize {
-        self.failed.len()
-    }
-
-    fn runs(&self, id: usize) -> usize {
-        self.runs.get(&id).copied().unwrap_or_default()
-    }
-
-    /// Workers whose death the master has seen.
-    fn workers_lost(&self) -> usize {
-        self.master.stderr.matches("a worker was lost").count()
-    }
-
-    /// Workers among them that were killed: from outside, or for a record that never ended.
-    fn workers_killed(&self) -> usize {
-        let losses = self.master.stderr.lines().filter(|line| line.contains("a worker was lost"));
-        losses.filter(|line| line.contains("SIGKILL")).count()
-    }
-
-    /// Nodes that the master has lost, summed over all its processes.
-    pub fn nodes_lost(&self) -> usize {
-        self.master.stderr.matches("a node was lost").count()
-    }
-
-    /// How often the master was killed. Each time the work since the last checkpoint can run again, and what
-    /// had failed can be tried as often as before.
-    fn master_kills(&self) -> usize {
-        self.deeds.iter().filter(|deed| **deed == Deed::MasterKill).count()
-    }
-
-    /// Whether a deed could have cost nodes, or the master has lost any.
-    fn has_node_trouble(&self) -> bool {
-        self.nodes_lost() > 0 || self.has_done(|deed| !deed.spares_nodes() && deed != Deed::WorkerStop)
-    }
-
-    /// Records that the master has read, with their ids.
-    fn read(&self) -> impl Iterator<Item = (usize, &Planned)> {
-        self.plan.records.iter().enumerate().take(self.count("read"))
-    }
-
-    fn has_done(&self, deed: impl Fn(Deed) -> bool) -> bool {
-        self.deeds.iter().any(|done| deed(*done))
-    }
-}
-
-impl Row {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(6, ',');
-        let mut number = || fields.next()?.parse::<usize>().ok();
-        let (id, key, process, index, bytes) = (number()?, number()?, number()?, number()?, number()?);
-        Some(Self { id, key, process: process.try_into().ok()?, index, bytes })
-    }
-}
-
-fn tagged_id((record, worker): (&str, u32)) -> Option<(usize, u32)> {
-    Some((record.strip_prefix('@')?.parse().ok()?, worker))
-}
-
 /// Everything that is wrong with a round.
 pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
-    let rules: [fn(&Evidence<'_>) -> Vec<String>; 9] = [
+    if is_out_of_patience(&evidence.standstills) {
+        // It was killed, so there is nothing else to judge.
+        return it_ends_or_says_why(evidence);
+    }
+    let rules: [fn(&Evidence<'_>) -> Vec<String>; 10] = [
+        it_ends_or_says_why,
         the_summary_agrees,
         every_record_ends_once,
         rows_are_whole_and_of_one_execution,
@@ -174,6 +40,65 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
             complaints
         })
         .collect()
+}
+
+/// Whether a run that has stood still so often is given up: it has not said why, or nothing was in its way
+/// any more.
+pub(super) fn is_out_of_patience(standstills: &[Standstill]) -> bool {
+    let is_silent = |still: &Standstill| !matches!(still.standing, Standing::HasSaidWhy(_));
+    standstills.len() > 1 || standstills.iter().any(is_silent)
+}
+
+/// Liveness: a run ends in time, or it says in time why it cannot, what it says is true, and it ends once
+/// what held it up is healed.
+fn it_ends_or_says_why(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (nth, Standstill { standing, after }) in evidence.standstills.iter().enumerate() {
+        let deeds = &evidence.deeds[..*after];
+        match standing {
+            Standing::HasSaidWhy(why) if nth > 0 => {
+                complaints.push(format!("everything was healed, and the run still stands still: {why}"));
+            }
+            Standing::HasSaidWhy(why) => {
+                let is_true = REASONS.iter().any(|(words, may_be)| {
+                    why.contains(words) && may_be(evidence.plan, &|deed| deeds.contains(&deed))
+                });
+                if !is_true {
+                    complaints.push(format!("nothing explains why the run should say: {why}"));
+                }
+            }
+            _ => complaints.push(format!(
+                "the run neither ends nor says why ({standing:?}, after {deeds:?}):\n{}",
+                last_lines(&evidence.master.stderr)
+            )),
+        }
+    }
+    complaints
+}
+
+/// Why a run stands still, in its words, and whether that can be so after what was broken.
+type Reason = (&'static str, fn(&Plan, &dyn Fn(Deed) -> bool) -> bool);
+
+const REASONS: [Reason; 8] = [
+    ("lines were dropped here", |_, was_done| was_done(Deed::MasterLogStop)),
+    ("the reader of the output takes no more rows", |_, was_done| was_done(Deed::ReaderStop)),
+    ("the run has no node", |plan, was_done| {
+        let killer = Order::Poison(Poison::KillSlave);
+        let costs_nodes = |deed: &Deed| deed.cost() == Cost::Nodes && was_done(*deed);
+        Deed::LASTING.iter().chain(&Deed::HEALED).any(costs_nodes)
+            || plan.records.iter().any(|record| record.order == killer)
+    }),
+    // A worker can be stopped while it starts.
+    ("no worker is ready", |_, was_done| was_done(Deed::WorkerFreeze) && !start_can_time_out()),
+    (" is at slot ", a_record_can_wait),
+    (" are at slot ", a_record_can_wait),
+    ("and does not finish it", a_record_can_wait),
+    ("is in its last flush", a_record_can_wait),
+];
+
+/// With a time limit for records, whatever has begun ends.
+fn a_record_can_wait(plan: &Plan, was_done: &dyn Fn(Deed) -> bool) -> bool {
+    was_done(Deed::WorkerFreeze) && plan.record_timeout_ms.is_none()
 }
 
 /// G1: read = done + failed, the summary agrees with the files, and the exit status follows from it.
@@ -286,9 +211,9 @@ fn rows_are_in_order(evidence: &Evidence<'_>) -> Vec<String> {
 fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
     let mut complaints = Vec::new();
     let attempts_max = evidence.plan.retries + 1;
-    let kills = evidence.has_done(|deed| {
-        matches!(deed, Deed::WorkerKill | Deed::WorkersKill | Deed::WorkerStop | Deed::PluginReplace)
-    });
+    let kills = evidence.has_done(|deed| deed.cost() == Cost::Workers);
+    // Nodes that a record has brought down are no reason for another one to fail.
+    let may_lose_nodes = evidence.nodes_lost() > 4 && evidence.has_done(|deed| deed.cost() == Cost::Nodes);
     for (id, failed) in &evidence.failed {
         let Some(record) = evidence.plan.records.get(*id) else {
             complaints.push(format!("a record failed that there is not: {failed:?}"));
@@ -298,11 +223,13 @@ fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
         let is_accident = match failed.reason.as_str() {
             // The worker was killed from outside, or was stopped, as often as a record can be tried.
             "crash" | "timeout" => kills && attempts >= attempts_max,
-            "lost" => evidence.nodes_lost() > 4,
+            "lost" => may_lose_nodes,
             _ => false,
         };
         let own = match record.order {
-            Order::Poison(poison @ (Poison::Reject | Poison::Leak)) => failed.reason == poison.reason(),
+            Order::Poison(poison @ (Poison::Reject | Poison::Leak | Poison::KillSlave)) => {
+                failed.reason == poison.reason()
+            }
             Order::Poison(poison) => failed.reason == poison.reason() && attempts >= attempts_max,
             Order::RetryOnce | Order::LeakOnce => failed.reason == "error" && evidence.plan.retries == 0,
             _ => false,
@@ -313,7 +240,8 @@ fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
         }
         // The next master does not know what was tried before the last one was killed.
         // Nor does a master know how far a node has come that was cut off.
-        if attempts + evidence.nodes_lost() < evidence.runs(*id) && evidence.master_kills() == 0 {
+        let is_bounded = evidence.master_kills() == 0 && evidence.has_whole_log();
+        if is_bounded && attempts + evidence.nodes_lost() < evidence.runs(*id) {
             complaints.push(format!("record {id} was run {} times: {failed:?}", evidence.runs(*id)));
         }
     }
@@ -323,6 +251,9 @@ fn failures_have_reasons(evidence: &Evidence<'_>) -> Vec<String> {
 /// G2: a record runs again only for a reason: its own retry, or a lost worker or node. A killed master counts
 /// for as many executions as a record has attempts.
 fn executions_are_bounded(evidence: &Evidence<'_>) -> Vec<String> {
+    if !evidence.has_whole_log() {
+        return Vec::new();
+    }
     let losses = evidence.workers_lost() + evidence.nodes_lost();
     let most = (1 + evidence.plan.retries) * (1 + evidence.master_kills()) + losses;
     let too_many = evidence.runs.iter().filter(|(_, runs)| **runs > most);
@@ -332,38 +263,37 @@ fn executions_are_bounded(evidence: &Evidence<'_>) -> Vec<String> {
 }
 
 /// G2: the death of a worker costs at most the record that it was running. So where no node was lost, plain
-/// records ran again at most once for each worker that died of something other than poison, and the summary
-/// counts every execution.
+/// records ran again at most once for each worker that was ended from outside, and the summary counts every
+/// execution.
 fn a_workers_death_costs_one_execution(evidence: &Evidence<'_>) -> Vec<String> {
-    if evidence.has_node_trouble() {
+    if evidence.has_node_trouble() || !evidence.has_whole_log() {
         return Vec::new();
     }
     let orders =
         evidence.runs.iter().filter_map(|(id, runs)| Some((evidence.plan.records.get(*id)?.order, *runs)));
-    let (mut again, mut poisonings) = (0, 0);
-    for (order, runs) in orders {
-        again += if order.is_plain() { runs - 1 } else { 0 };
-        poisonings += if matches!(order, Order::Poison(poison) if poison.kills()) { runs } else { 0 };
-    }
-    // Not each run of a poisonous record is a death of its own: one that is held for a flush can be struck by
-    // the death of another, or by a kill.
-    let others = evidence.workers_lost().saturating_sub(poisonings).max(evidence.workers_killed());
-    let mut complaints = Vec::new();
-    if again > others {
-        complaints.push(format!("{again} plain records were run again, and {others} workers were killed"));
-    }
+    let mut complaints = Vec::from_iter(too_many_ran_again(orders, &evidence.master.stderr));
     // A worker that was killed after a record had begun, but before the task could note it, counts as well.
     let noted = evidence.executions() - evidence.runs.len();
-    if !(noted..=noted + others).contains(&evidence.count("retried")) {
+    if !(noted..=noted + evidence.workers_ended_from_outside()).contains(&evidence.count("retried")) {
         complaints.push(format!("{noted} executions were not a record's first: {}", evidence.summary));
     }
     complaints
 }
 
+/// What is wrong if records with these orders were run so often, and this is the master's log.
+fn too_many_ran_again(runs: impl IntoIterator<Item = (Order, usize)>, log: &str) -> Option<String> {
+    let plain = runs.into_iter().filter(|(order, _)| order.is_plain());
+    let again: usize = plain.map(|(_, runs)| runs - 1).sum();
+    let killed = losses_from_outside(log);
+    (again > killed)
+        .then(|| format!("{again} plain records were run again, and {killed} workers were killed"))
+}
+
 /// Partitioned runs: what ran once ran in the order of its key, as long as no node was lost. (Nodes that join
 /// or drain do not matter. A record that is tried again runs after those that followed it.)
 fn keys_are_in_order(evidence: &Evidence<'_>) -> Vec<String> {
-    if !evidence.plan.mode.is_partitioned() || evidence.has_node_trouble() {
+    let may_know = evidence.has_whole_log() && !evidence.has_node_trouble();
+    if !evidence.plan.mode.is_partitioned() || !may_know {
         return Vec::new();
     }
     let mut last: BTreeMap<usize, usize> = BTreeMap::new();
@@ -392,4 +322,31 @@ fn the_master_has_no_bug(evidence: &Evidence<'_>) -> Vec<String> {
 fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+simplegrid: warning: a worker was lost: the worker was ended by signal SIGSEGV node=\"n\" slot=0
+simplegrid: warning: a worker was lost: it took longer than the limit of 2s node=\"n\" slot=0
+simplegrid: warning: a worker was lost: the worker was ended by signal SIGABRT node=\"n\" slot=0
+simplegrid: warning: a worker was lost: the worker was ended by signal SIGABRT node=\"n\" slot=0
+";
+
+    #[test]
+    fn a_poisonous_record_that_its_neighbour_strikes_hides_no_worker_that_was_stopped() {
+        // The first run of the one that crashes a flush ended with its neighbour's.
+        let poison = [Poison::Segv, Poison::FlushAbort].map(Order::Poison);
+        let runs = [(poison[0], 1), (poison[1], 3), (Order::Ok, 2), (Order::Ok, 1)];
+        assert_eq!(too_many_ran_again(runs, LOG), None);
+    }
+
+    #[test]
+    fn a_plain_record_that_ran_again_for_no_reason_is_found() {
+        let runs = [(Order::Poison(Poison::Segv), 3), (Order::Ok, 2), (Order::Rows(2), 2)];
+        let wrong = "2 plain records were run again, and 1 workers were killed";
+        assert_eq!(too_many_ran_again(runs, LOG).as_deref(), Some(wrong));
+    }
 }

@@ -6,11 +6,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use nix::sys::signal::Signal;
 
 use super::nemesis::plugin;
-use super::plan::Plan;
+use super::plan::{Plan, Subject, start_can_time_out};
+use super::records::{Order, Poison};
 use crate::dice::Dice;
 use crate::grid::Grid;
 use crate::process::Process;
-use crate::processes::Found;
 use crate::proxy::Proxy;
 use crate::wait;
 
@@ -29,6 +29,11 @@ const MEMBERS_MAX: usize = 5;
 /// Failed starts of a slave that are accepted: only an unavailable registry is a reason.
 const FAILED_STARTS_MAX: usize = 30;
 
+/// The file that makes the next task hang while it comes to be, and how long that can last.
+pub(super) const NEW_HANGS: &str = "new-hangs";
+/// Long for a busy machine, on which a worker must load its library.
+pub(super) const START_TIMEOUT: &str = "--start-timeout 8s";
+
 /// What a member of the fleet is meant to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Aim {
@@ -45,6 +50,8 @@ struct Member {
     proxy: Proxy,
     process: Option<Process>,
     aim: Aim,
+    /// Whether its tasks never end.
+    has_endless_tasks: bool,
     was_killed: bool,
     failed_starts: usize,
 }
@@ -54,23 +61,28 @@ struct Member {
 pub(super) struct Fleet<'g> {
     grid: &'g Grid,
     worker_memory: bool,
+    /// Whether records kill slaves, too.
+    has_killers: bool,
     members: Vec<Member>,
     dice: Dice,
     complaints: Vec<String>,
 }
 
 impl<'g> Fleet<'g> {
-    /// Starts all slaves of a plan.
+    /// Starts all slaves of a plan; a run without slaves has none.
     pub(super) fn start(grid: &'g Grid, plan: &Plan) -> Self {
         let mut fleet = Self {
             grid,
             worker_memory: plan.worker_memory,
+            has_killers: plan.records.iter().any(|record| record.order == Order::Poison(Poison::KillSlave)),
             members: Vec::new(),
             // Which port is free does not depend on the seed, so the choice does not have to, either.
             dice: Dice::new(plan.seed ^ u64::from(std::process::id())),
             complaints: Vec::new(),
         };
-        plan.slaves.iter().for_each(|workers| fleet.add(*workers));
+        if plan.subject == Subject::Grid {
+            plan.slaves.iter().for_each(|workers| fleet.add(*workers, false));
+        }
         fleet
     }
 
@@ -95,36 +107,26 @@ impl<'g> Fleet<'g> {
         }
     }
 
-    /// The n-th of the slaves that serve.
-    pub(super) fn choose(&self, n: usize) -> usize {
+    /// The n-th of the slaves that serve; `None` if the run has no slaves.
+    pub(super) fn choose(&self, n: usize) -> Option<usize> {
         let serving: Vec<_> =
             (0..self.members.len()).filter(|index| self.members[*index].aim == Aim::Serve).collect();
-        serving[n % serving.len()]
+        serving.get(n % serving.len().max(1)).copied()
     }
 
     /// A slave's process.
     pub(super) fn pid(&self, slave: usize) -> Option<i32> {
-        self.members[slave].process.as_ref().map(Process::pid)
+        self.process(slave).map(Process::pid)
+    }
+
+    /// A slave.
+    pub(super) fn process(&self, slave: usize) -> Option<&Process> {
+        self.members[slave].process.as_ref()
     }
 
     /// The cable in front of a slave.
     pub(super) fn proxy(&self, slave: usize) -> &Proxy {
         &self.members[slave].proxy
-    }
-
-    /// A worker of a slave.
-    pub(super) fn worker(&self, slave: usize, n: usize) -> Option<i32> {
-        let workers = self.workers(slave);
-        (!workers.is_empty()).then(|| workers[n % workers.len()].pid)
-    }
-
-    /// Kills some workers of a slave, from the n-th on, and returns how many.
-    pub(super) fn kill_workers(&self, slave: usize, n: usize, count: usize) -> usize {
-        let workers = self.workers(slave);
-        let from = if workers.is_empty() { 0 } else { n % workers.len() };
-        let victims = &workers[from..workers.len().min(from.saturating_add(count))];
-        victims.iter().for_each(|worker| worker.signal(Signal::SIGKILL));
-        victims.len()
     }
 
     /// Kills a slave. The next step starts it again.
@@ -144,15 +146,15 @@ impl<'g> Fleet<'g> {
         if let Some(process) = &member.process {
             process.signal(Signal::SIGTERM);
         }
-        self.add(workers);
+        self.add(workers, false);
     }
 
-    /// Starts one more slave, if there are not too many.
-    pub(super) fn join(&mut self) -> bool {
+    /// Starts one more slave, if there are not too many. Its tasks end, or never do.
+    pub(super) fn join(&mut self, has_endless_tasks: bool) -> bool {
         let serving = self.members.iter().filter(|member| member.aim == Aim::Serve).count();
         let has_room = serving < MEMBERS_MAX;
         if has_room {
-            self.add(2);
+            self.add(2, has_endless_tasks);
         }
         has_room
     }
@@ -176,15 +178,10 @@ impl<'g> Fleet<'g> {
 
     /// Whether a slave was killed: then nothing is left to end what its tasks have started.
     pub(super) fn has_killed_slaves(&self) -> bool {
-        self.members.iter().any(|member| member.was_killed)
+        self.has_killers || self.members.iter().any(|member| member.was_killed)
     }
 
-    fn workers(&self, slave: usize) -> Vec<Found> {
-        let pid = self.pid(slave);
-        self.grid.workers().into_iter().filter(|worker| Some(worker.parent) == pid).collect()
-    }
-
-    fn add(&mut self, workers: usize) {
+    fn add(&mut self, workers: usize, has_endless_tasks: bool) {
         let (port, proxy) = self.cable();
         let member = Member {
             port,
@@ -192,6 +189,7 @@ impl<'g> Fleet<'g> {
             proxy,
             process: None,
             aim: Aim::Serve,
+            has_endless_tasks,
             was_killed: false,
             failed_starts: 0,
         };
@@ -221,6 +219,12 @@ impl<'g> Fleet<'g> {
         if self.worker_memory {
             call = call.args("--worker-memory 1GiB");
         }
+        if member.has_endless_tasks {
+            call = call.task_arg("drop", "hang");
+        }
+        if start_can_time_out() {
+            call = call.args(START_TIMEOUT).task_arg("new-hangs-once", self.grid.path(NEW_HANGS));
+        }
         member.process = Some(call.start());
     }
 
@@ -233,7 +237,7 @@ impl<'g> Fleet<'g> {
             self.complaints.push(format!("a slave has a bug:\n{}", ended.stderr));
         }
         let is_right = match ended.status {
-            -9 => member.was_killed,
+            -9 => member.was_killed || self.has_killers,
             143 => member.aim == Aim::End,
             // It was told to end before it had begun to listen for signals.
             -15 => member.aim == Aim::End && ended.stderr.is_empty(),

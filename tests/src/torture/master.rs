@@ -1,11 +1,14 @@
-//! The master of a round: one process, or with a journal as many as it takes, each of which goes on where the
-//! one before it was killed.
+//! What does the work of a round, a master or a run without slaves: one process, or with a journal as many as
+//! it takes, each of which goes on where the one before it was killed.
 
 use nix::sys::signal::Signal;
 
 use super::feeder::Feeder;
-use super::plan::{Feeding, Plan};
-use crate::call::Finished;
+use super::fleet::{NEW_HANGS, START_TIMEOUT};
+use super::nemesis::plugin;
+use super::plan::{Feeding, Plan, Subject, start_can_time_out};
+use super::reader::Reader;
+use crate::call::{Call, Finished};
 use crate::grid::Grid;
 use crate::process::Process;
 
@@ -20,9 +23,13 @@ pub(super) struct Master<'g> {
     plan: &'g Plan,
     process: Option<Process>,
     feeder: Option<Feeder>,
+    reader: Option<Reader>,
+    /// Processes that were stopped for ever.
+    frozen: Vec<Process>,
     /// The stderr of the processes that have ended.
     said: String,
     was_drained: bool,
+    is_given_up: bool,
 }
 
 impl<'g> Master<'g> {
@@ -30,8 +37,17 @@ impl<'g> Master<'g> {
     pub(super) fn start(grid: &'g Grid, plan: &'g Plan) -> Self {
         let parts = parts(plan);
         grid.write("input", parts.iter().map(|(_, part)| part.as_str()).collect::<String>());
-        let mut master =
-            Self { grid, plan, process: None, feeder: None, said: String::new(), was_drained: false };
+        let mut master = Self {
+            grid,
+            plan,
+            process: None,
+            feeder: None,
+            reader: plan.to_fifo.then(|| Reader::start(grid)),
+            frozen: Vec::new(),
+            said: String::new(),
+            was_drained: false,
+            is_given_up: false,
+        };
         let mut process = master.call().start();
         if plan.feeding != Feeding::File {
             master.feeder = Some(Feeder::start(parts, process.take_input()));
@@ -41,8 +57,52 @@ impl<'g> Master<'g> {
     }
 
     /// Its process.
-    pub(super) fn pid(&self) -> Option<i32> {
-        self.process.as_ref().map(Process::pid)
+    pub(super) fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
+    /// Who reads its output, if that goes through a FIFO.
+    pub(super) fn reader(&mut self) -> Option<&mut Reader> {
+        self.reader.as_mut()
+    }
+
+    /// Everything that it has said, with the processes before it.
+    pub(super) fn said(&self) -> String {
+        let says = self.process.as_ref().map(Process::stderr).unwrap_or_default();
+        format!("{}{says}", self.said)
+    }
+
+    /// Heals what was done to its readers.
+    pub(super) fn heal(&mut self) {
+        self.go_on_reading_stderr();
+        if let Some(reader) = &mut self.reader {
+            reader.go_on();
+        }
+    }
+
+    /// Reads what it says, if that had stopped.
+    pub(super) fn go_on_reading_stderr(&self) {
+        if let Some(process) = &self.process {
+            process.go_on_reading_stderr();
+        }
+    }
+
+    /// Kills it; with a journal, too, it is not started again.
+    pub(super) fn kill(&mut self) {
+        self.is_given_up = true;
+        if let Some(process) = &self.process {
+            process.signal(Signal::SIGKILL);
+        }
+    }
+
+    /// Stops it for ever, and has another one do the same work from the beginning.
+    pub(super) fn freeze(&mut self) -> bool {
+        let Some(process) = self.process.take() else { return false };
+        process.signal(Signal::SIGSTOP);
+        self.said.push_str(&process.stderr());
+        self.frozen.push(process);
+        self.process = Some(self.call().start());
+        true
     }
 
     /// Whether it was told to end before its input was over.
@@ -67,27 +127,34 @@ impl<'g> Master<'g> {
         if let Some(feeder) = &mut self.feeder {
             feeder.step(noted_bytes);
         }
+        if let Some(reader) = &mut self.reader {
+            reader.step();
+        }
         if self.process.as_mut().is_some_and(Process::is_running) {
             return None;
         }
         let mut ended = self.process.take()?.wait();
         self.said.push_str(&ended.stderr);
-        if self.plan.journal && [-9, 143].contains(&ended.status) {
+        if self.plan.journal && !self.is_given_up && [-9, 143].contains(&ended.status) {
             self.process = Some(self.call().start());
             return None;
         }
         ended.stderr = std::mem::take(&mut self.said);
+        if let Some(reader) = &mut self.reader {
+            reader.go_on();
+            reader.step();
+        }
         Some(ended)
     }
 
-    fn call(&self) -> crate::call::Call<'g> {
+    fn call(&self) -> Call<'g> {
         let (grid, plan) = (self.grid, self.plan);
-        let mut call = grid
-            .master()
-            .args("--wait-nodes 60s --reallocate-every 200ms --drain-timeout 10m")
+        let output = if plan.to_fifo { Reader::fifo(grid) } else { grid.path("output") };
+        let mut call = self
+            .subject()
             .args(&plan.flags())
             .args(&format!("--retries {}", plan.retries))
-            .path("-o", grid.path("output"))
+            .path("-o", output)
             .path("--failed", grid.path("failed"))
             .path("--summary-json", grid.path("summary"));
         if let Some(ms) = plan.record_timeout_ms {
@@ -97,6 +164,23 @@ impl<'g> Master<'g> {
             call = call.path("--journal", grid.path("journal"));
         }
         if plan.feeding == Feeding::File { call.arg(grid.path("input")) } else { call }
+    }
+
+    fn subject(&self) -> Call<'g> {
+        let (grid, plan) = (self.grid, self.plan);
+        if plan.subject == Subject::Grid {
+            return grid.master().args("--wait-nodes 60s --reallocate-every 200ms --drain-timeout 10m");
+        }
+        let task = plugin(grid).display().to_string();
+        let call = grid.run(&task).task_arg("side-log", grid.path("log"));
+        let mut call = call.args(&format!("--drain-timeout 10m -m {}", plan.slaves[0]));
+        if plan.worker_memory {
+            call = call.args("--worker-memory 1GiB");
+        }
+        if start_can_time_out() {
+            call = call.args(START_TIMEOUT).task_arg("new-hangs-once", grid.path(NEW_HANGS));
+        }
+        call
     }
 }
 

@@ -3,21 +3,27 @@
 //! which every execution is noted.
 //!
 //! In the order of a round: `plan` throws the dice, `records` says what each record asks for and what must
-//! become of it, `fleet` has the slaves, `master` the master, `nemesis` breaks things, `round` brings
-//! everything together, `checker` judges, `report` adds up.
+//! become of it, `fleet` has the slaves, `master` the master, `deed` says what can be broken and `nemesis`
+//! breaks it, `round` brings everything together, `patience` sees to it that the run ends or says why it
+//! cannot, `checker` judges, `report` adds up.
 
 mod checker;
+mod deed;
+mod evidence;
 mod feeder;
 mod fleet;
 mod master;
 mod nemesis;
+mod patience;
 mod plan;
+mod reader;
 mod records;
 mod registry;
 mod report;
 mod rival;
 mod round;
+mod stranger;
 
-pub use plan::{Mode, Wishes};
+pub use plan::{Faults, Mode, Wishes};
 pub use report::{Report, RoundReport};
 pub use round::{Failure, round};

@@ -1,111 +1,22 @@
-//! What breaks things: each strike comes when a given share of the work is done, and some are undone later.
+//! What breaks things: each strike comes when a given share of the work is done. Some are undone after a
+//! while, some only when the run has ended, or has said why it cannot.
 
+use std::fs;
 use std::time::{Duration, Instant};
-use std::{fmt, fs};
 
 use nix::sys::signal::Signal;
 
-use super::fleet::Fleet;
+use super::deed::{Deed, Strike};
+use super::fleet::{Fleet, NEW_HANGS};
+use super::master::Master;
 use super::registry::{self, Lock};
 use super::rival::Rival;
+use super::stranger::Stranger;
 use crate::grid::Grid;
-use crate::processes::signal_process;
+use crate::process::Process;
+use crate::processes::{Found, signal_process};
 use crate::program;
 use crate::proxy::Way;
-
-/// The kinds of strikes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Deed {
-    /// A worker is killed.
-    WorkerKill,
-    /// All workers of a slave are killed.
-    WorkersKill,
-    /// A worker is stopped for a while.
-    WorkerStop,
-    /// A slave is killed, and started again on the same port.
-    SlaveKill,
-    /// A slave is stopped for a while.
-    SlaveStop,
-    /// A slave is told to end, and another one starts.
-    SlaveDrain,
-    /// One more slave starts.
-    SlaveJoin,
-    /// The master is stopped for a while.
-    MasterStop,
-    /// The master is killed; with a journal, the same command goes on. It is not in [`Deed::ALL`]: without a
-    /// journal there is nothing to go on from.
-    MasterKill,
-    /// A slave's connections are closed.
-    LinkCut,
-    /// They are closed after some more bytes.
-    LinkTruncate,
-    /// Everything between a slave and the master is delayed for a while.
-    LinkDelay,
-    /// Nothing passes for a while, and nothing is closed.
-    LinkStall,
-    /// The same, in one direction.
-    LinkStallOneWay,
-    /// Another program locks the registry for a while.
-    RegistryLock,
-    /// Someone deletes the registry.
-    RegistryDelete,
-    /// A new build of the plugin replaces the old one, and a worker starts with it.
-    PluginReplace,
-    /// Another master asks for nodes, too.
-    Rival,
-}
-
-impl Deed {
-    /// Everything that each run must survive.
-    pub const ALL: [Self; 17] = [
-        Self::WorkerKill,
-        Self::WorkersKill,
-        Self::WorkerStop,
-        Self::SlaveKill,
-        Self::SlaveStop,
-        Self::SlaveDrain,
-        Self::SlaveJoin,
-        Self::MasterStop,
-        Self::LinkCut,
-        Self::LinkTruncate,
-        Self::LinkDelay,
-        Self::LinkStall,
-        Self::LinkStallOneWay,
-        Self::RegistryLock,
-        Self::RegistryDelete,
-        Self::PluginReplace,
-        Self::Rival,
-    ];
-
-    /// Whether it costs no node.
-    pub fn spares_nodes(self) -> bool {
-        self.spares_processes() || matches!(self, Self::WorkerKill | Self::WorkersKill | Self::PluginReplace)
-    }
-
-    /// Whether it costs nothing at all.
-    pub fn spares_processes(self) -> bool {
-        matches!(self, Self::SlaveDrain | Self::SlaveJoin | Self::RegistryLock | Self::Rival)
-    }
-}
-
-/// A deed at its time.
-#[derive(Debug, Clone, Copy)]
-pub struct Strike {
-    /// When: in thousandths of the work.
-    pub at: usize,
-    /// What.
-    pub deed: Deed,
-    /// Its victim: the n-th of those that exist then, modulo their number.
-    pub victim: usize,
-    /// How long it lasts, if it is undone.
-    pub ms: usize,
-}
-
-impl fmt::Display for Strike {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({}ms)@{}", self.deed, self.ms, self.at)
-    }
-}
 
 /// What must be undone.
 #[derive(Debug)]
@@ -122,8 +33,11 @@ pub(super) struct Nemesis<'g> {
     strikes: std::vec::IntoIter<Strike>,
     next: Option<Strike>,
     undo: Vec<(Instant, Undo)>,
+    /// What stays until everything is undone.
+    lasting: Vec<Undo>,
     done: Vec<Deed>,
     rivals: Vec<Rival>,
+    strangers: Vec<Stranger>,
 }
 
 impl<'g> Nemesis<'g> {
@@ -131,11 +45,20 @@ impl<'g> Nemesis<'g> {
     pub(super) fn new(grid: &'g Grid, strikes: Vec<Strike>) -> Self {
         let mut strikes = strikes.into_iter();
         let next = strikes.next();
-        Self { grid, strikes, next, undo: Vec::new(), done: Vec::new(), rivals: Vec::new() }
+        Self {
+            grid,
+            strikes,
+            next,
+            undo: Vec::new(),
+            lasting: Vec::new(),
+            done: Vec::new(),
+            rivals: Vec::new(),
+            strangers: Vec::new(),
+        }
     }
 
     /// Does what is due when so many thousandths of the work are done.
-    pub(super) fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: Option<i32>) {
+    pub(super) fn step(&mut self, progress: usize, fleet: &mut Fleet<'g>, master: &mut Master<'g>) {
         self.undo_until(Instant::now(), fleet);
         while let Some(strike) = self.next.filter(|strike| strike.at <= progress) {
             self.next = self.strikes.next();
@@ -145,10 +68,15 @@ impl<'g> Nemesis<'g> {
         }
     }
 
-    /// Undoes everything.
+    /// Undoes everything, and strikes no more.
     pub(super) fn rest(&mut self, fleet: &Fleet<'_>) {
+        self.next = None;
         let last = self.undo.iter().map(|(due, _)| *due).max();
         self.undo_until(last.unwrap_or_else(Instant::now), fleet);
+        self.lasting.drain(..).for_each(|undo| undo.perform(fleet));
+        self.strangers.clear();
+        // A worker that would have hung there need not any more.
+        let _ = fs::remove_file(self.grid.path(NEW_HANGS));
     }
 
     /// What was done.
@@ -165,85 +93,128 @@ impl<'g> Nemesis<'g> {
         let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.undo).into_iter().partition(|(due, _)| *due <= now);
         self.undo = later;
-        for (_, undo) in due {
-            match undo {
-                Undo::Continue(pid) => signal_process(pid, Signal::SIGCONT),
-                Undo::Heal(slave) => fleet.proxy(slave).heal(),
-                Undo::Unlock(lock) => drop(lock),
-            }
-        }
+        due.into_iter().for_each(|(_, undo)| undo.perform(fleet));
     }
 
     /// Strikes, if there is a victim.
-    fn strike(&mut self, strike: Strike, fleet: &mut Fleet<'g>, master: Option<i32>) -> bool {
+    fn strike(&mut self, strike: Strike, fleet: &mut Fleet<'g>, master: &mut Master<'g>) -> bool {
         let slave = fleet.choose(strike.victim);
-        let for_a_while = Duration::from_millis(strike.ms as u64);
-        let until = Instant::now() + for_a_while;
-        let undo = match strike.deed {
-            Deed::WorkerKill => return fleet.kill_workers(slave, strike.victim, 1) > 0,
-            Deed::WorkersKill => return fleet.kill_workers(slave, 0, usize::MAX) > 0,
-            Deed::WorkerStop => fleet.worker(slave, strike.victim).map(stop),
-            Deed::SlaveKill => {
-                fleet.kill(slave);
-                None
+        let home = slave.map_or_else(|| master.process().map(Process::pid), |slave| fleet.pid(slave));
+        let workers = home.map(|home| self.grid.workers_of(home)).unwrap_or_default();
+        let one = workers.get(strike.victim % workers.len().max(1));
+        match strike.deed {
+            Deed::WorkerKill => return kill(one),
+            Deed::WorkersKill => return kill(&workers),
+            Deed::WorkerStop => return one.is_some_and(|one| self.stop_for_a_while(strike, one.pid)),
+            Deed::PluginReplace => {
+                replace_plugin(self.grid, strike.victim);
+                return kill(one);
             }
-            Deed::SlaveStop => fleet.pid(slave).map(stop),
-            Deed::SlaveDrain => {
-                fleet.drain(slave);
-                None
+            Deed::NewHang => {
+                self.grid.write(NEW_HANGS, "");
+                return kill(one);
             }
-            Deed::SlaveJoin => return fleet.join(),
-            Deed::MasterStop => master.map(stop),
-            Deed::MasterKill => {
-                let Some(master) = master else { return false };
-                signal_process(master, Signal::SIGKILL);
-                None
+            Deed::WorkerFreeze => return one.is_some_and(|one| self.stop_for_ever(one.pid)),
+            Deed::MasterStop => {
+                return master.process().is_some_and(|it| self.stop_for_a_while(strike, it.pid()));
             }
-            Deed::LinkCut => {
-                fleet.proxy(slave).cut();
-                None
+            Deed::MasterKill => return master.process().map(|it| it.signal(Signal::SIGKILL)).is_some(),
+            Deed::MasterFreeze => return master.freeze(),
+            Deed::MasterLogStop => return master.process().map(Process::stop_reading_stderr).is_some(),
+            Deed::ReaderStop => return master.reader().map(super::reader::Reader::stop).is_some(),
+            Deed::RegistryLock => match Lock::take(self.grid) {
+                Some(lock) => self.undo_later(strike, Undo::Unlock(lock)),
+                None => return false,
+            },
+            Deed::RegistryDelete => registry::delete(self.grid),
+            Deed::RegistryReplace => registry::replace(self.grid),
+            Deed::Rival => self.rivals.push(Rival::start(self.grid, self.rivals.len())),
+            Deed::OtherTask => return self.meet(Stranger::with_another_task(self.grid)),
+            Deed::Stranger => return self.meet(Stranger::impostor(self.grid, strike.victim)),
+            Deed::SlaveJoin => return fleet.join(false),
+            Deed::DropHang => return fleet.join(true),
+            _ => return slave.is_some_and(|slave| self.strike_slave(strike, slave, fleet)),
+        }
+        true
+    }
+
+    fn strike_slave(&mut self, strike: Strike, slave: usize, fleet: &mut Fleet<'g>) -> bool {
+        let one_way = [Way::ToSlave, Way::ToMaster][strike.victim % 2];
+        match strike.deed {
+            Deed::SlaveKill => fleet.kill(slave),
+            Deed::SlaveStop => {
+                return fleet.pid(slave).is_some_and(|pid| self.stop_for_a_while(strike, pid));
             }
+            Deed::SlaveFreeze => return fleet.pid(slave).is_some_and(|pid| self.stop_for_ever(pid)),
+            Deed::SlaveLogStop => return fleet.process(slave).map(Process::stop_reading_stderr).is_some(),
+            Deed::SlaveDrain => fleet.drain(slave),
+            Deed::LinkCut => fleet.proxy(slave).cut(),
             Deed::LinkTruncate => {
                 fleet.proxy(slave).cut_after(strike.ms * 7 + 1);
-                Some(Undo::Heal(slave))
+                self.undo_later(strike, Undo::Heal(slave));
             }
             Deed::LinkDelay => {
                 fleet.proxy(slave).delay(Duration::from_millis(strike.victim as u64 % 150));
-                Some(Undo::Heal(slave))
+                self.undo_later(strike, Undo::Heal(slave));
             }
             Deed::LinkStall => {
                 fleet.proxy(slave).stall(&[Way::ToSlave, Way::ToMaster]);
-                Some(Undo::Heal(slave))
+                self.undo_later(strike, Undo::Heal(slave));
             }
             Deed::LinkStallOneWay => {
-                fleet.proxy(slave).stall(&[[Way::ToSlave, Way::ToMaster][strike.victim % 2]]);
-                Some(Undo::Heal(slave))
+                fleet.proxy(slave).stall(&[one_way]);
+                self.undo_later(strike, Undo::Heal(slave));
             }
-            Deed::RegistryLock => match Lock::take(self.grid) {
-                Some(lock) => Some(Undo::Unlock(lock)),
-                None => return false,
-            },
-            Deed::RegistryDelete => {
-                registry::delete(self.grid);
-                None
+            Deed::LinkPull => {
+                let both = [Way::ToSlave, Way::ToMaster];
+                fleet.proxy(slave).stall(if strike.victim % 4 < 2 {
+                    &both
+                } else {
+                    std::slice::from_ref(&one_way)
+                });
+                self.lasting.push(Undo::Heal(slave));
             }
-            Deed::PluginReplace => {
-                replace_plugin(self.grid, strike.victim);
-                return fleet.kill_workers(slave, strike.victim, 1) > 0;
-            }
-            Deed::Rival => {
-                self.rivals.push(Rival::start(self.grid, self.rivals.len()));
-                None
-            }
-        };
-        self.undo.extend(undo.map(|undo| (until, undo)));
+            other => unreachable!("{other:?} concerns no slave"),
+        }
         true
+    }
+
+    fn undo_later(&mut self, strike: Strike, undo: Undo) {
+        self.undo.push((Instant::now() + Duration::from_millis(strike.ms as u64), undo));
+    }
+
+    fn stop_for_a_while(&mut self, strike: Strike, pid: i32) -> bool {
+        signal_process(pid, Signal::SIGSTOP);
+        self.undo_later(strike, Undo::Continue(pid));
+        true
+    }
+
+    fn stop_for_ever(&mut self, pid: i32) -> bool {
+        signal_process(pid, Signal::SIGSTOP);
+        self.lasting.push(Undo::Continue(pid));
+        true
+    }
+
+    fn meet(&mut self, stranger: Option<Stranger>) -> bool {
+        let is_there = stranger.is_some();
+        self.strangers.extend(stranger);
+        is_there
     }
 }
 
-fn stop(pid: i32) -> Undo {
-    signal_process(pid, Signal::SIGSTOP);
-    Undo::Continue(pid)
+impl Undo {
+    fn perform(self, fleet: &Fleet<'_>) {
+        match self {
+            Self::Continue(pid) => signal_process(pid, Signal::SIGCONT),
+            Self::Heal(slave) => fleet.proxy(slave).heal(),
+            Self::Unlock(lock) => drop(lock),
+        }
+    }
+}
+
+/// Kills them all, if there are any.
+fn kill<'a>(victims: impl IntoIterator<Item = &'a Found>) -> bool {
+    victims.into_iter().map(|victim| victim.signal(Signal::SIGKILL)).count() > 0
 }
 
 /// Where a round's plugin is.

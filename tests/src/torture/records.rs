@@ -4,7 +4,7 @@ use crate::dice::Dice;
 
 /// What a record asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub(super) enum Order {
     /// One row.
     Ok,
     /// So many rows.
@@ -21,6 +21,8 @@ pub enum Order {
     Child,
     /// Prints to standard output.
     Stdout,
+    /// Prints a line of so many bytes to standard error.
+    Stderr(usize),
     /// Fails the first time.
     RetryOnce,
     /// Fails the first time, after it has written half a row.
@@ -31,7 +33,7 @@ pub enum Order {
 
 /// What always goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Poison {
+pub(super) enum Poison {
     /// The task panics.
     Panic,
     /// The process aborts.
@@ -54,6 +56,10 @@ pub enum Poison {
     Retry,
     /// It is held, and the process aborts in the flush that follows.
     FlushAbort,
+    /// It aborts, and leaves a process behind that has all of its descriptors.
+    Orphan,
+    /// It kills its slave.
+    KillSlave,
 }
 
 impl Poison {
@@ -71,7 +77,7 @@ impl Poison {
     ];
 
     /// The word for it in a record.
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Panic => "panic",
             Self::Abort => "abort",
@@ -84,23 +90,22 @@ impl Poison {
             Self::Leak => "leak",
             Self::Retry => "retry",
             Self::FlushAbort => "flush-abort",
+            Self::Orphan => "orphan",
+            Self::KillSlave => "kill-slave",
         }
     }
 
     /// The reason for which it is reported, unless something else happened to its last worker.
-    pub fn reason(self) -> &'static str {
+    pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Panic => "panic",
-            Self::Abort | Self::Segv | Self::Exit | Self::Oom | Self::LeakAbort | Self::FlushAbort => "crash",
+            Self::Abort | Self::Segv | Self::Exit | Self::Oom => "crash",
+            Self::LeakAbort | Self::FlushAbort | Self::Orphan => "crash",
+            Self::KillSlave => "lost",
             Self::Hang => "timeout",
             Self::Reject | Self::Leak => "rejected",
             Self::Retry => "error",
         }
-    }
-
-    /// Whether its worker dies of it.
-    pub fn kills(self) -> bool {
-        !matches!(self, Self::Reject | Self::Leak | Self::Retry)
     }
 }
 
@@ -116,6 +121,7 @@ impl Order {
             Self::Huge(bytes) => format!("huge {bytes}"),
             Self::Child => "child".to_owned(),
             Self::Stdout => "stdout".to_owned(),
+            Self::Stderr(bytes) => format!("stderr {bytes}"),
             Self::RetryOnce => "retry-once".to_owned(),
             Self::LeakOnce => "leak-once".to_owned(),
             Self::Poison(poison) => poison.word().to_owned(),
@@ -123,12 +129,12 @@ impl Order {
     }
 
     /// The word under which it is counted.
-    pub fn kind(self) -> String {
+    pub(super) fn kind(self) -> String {
         self.text().split(' ').next().unwrap_or_default().to_owned()
     }
 
     /// How many rows it has when it is done.
-    pub fn rows(self) -> usize {
+    pub(super) fn rows(self) -> usize {
         match self {
             Self::Rows(count) => count,
             Self::Hold => 2,
@@ -138,14 +144,14 @@ impl Order {
     }
 
     /// Whether nothing in the record itself makes it run twice.
-    pub fn is_plain(self) -> bool {
+    pub(super) fn is_plain(self) -> bool {
         !matches!(self, Self::Hold | Self::RetryOnce | Self::LeakOnce | Self::Poison(_))
     }
 }
 
 /// How records are written and told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// Each is a line.
     Lines,
     /// Each is a row of CSV; its padding is quoted, and holds line ends, commas and quotes.
@@ -156,10 +162,10 @@ pub enum Form {
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Lines, Self::Csv, Self::Nul];
+    pub(super) const ALL: [Self; 3] = [Self::Lines, Self::Csv, Self::Nul];
 
     /// The word for it on the command line.
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Lines => "lines",
             Self::Csv => "csv",
@@ -168,7 +174,7 @@ impl Form {
     }
 
     /// What ends a record.
-    pub fn end(self) -> char {
+    pub(super) fn end(self) -> char {
         if self == Self::Nul { '\0' } else { '\n' }
     }
 
@@ -184,7 +190,7 @@ impl Form {
 
 /// A record of the input. Its id is its place in the input.
 #[derive(Debug, Clone, Copy)]
-pub struct Planned {
+pub(super) struct Planned {
     /// What it asks for.
     pub order: Order,
     /// Its key.
@@ -194,7 +200,7 @@ pub struct Planned {
 
 impl Planned {
     /// Its text, without the end.
-    pub fn text(&self, id: usize, form: Form) -> String {
+    pub(super) fn text(&self, id: usize, form: Form) -> String {
         format!("@{},{id},{},{}", self.key, self.order.text(), form.padding(self.padding))
     }
 }
@@ -212,6 +218,12 @@ pub(super) struct Mix {
     pub hangs: bool,
     /// How many crash a flush: each makes all records that are held with it wait for a worker of their own.
     pub flush_aborts: usize,
+    /// How many leave an heir behind when they die.
+    pub orphans: usize,
+    /// How many kill their slave.
+    pub slave_kills: usize,
+    /// One in so many fills the log; 0 for none.
+    pub loud_one_in: usize,
     /// One in so many is held; 0 for none.
     pub held_one_in: usize,
     /// One in so many takes some time.
@@ -227,12 +239,18 @@ impl Mix {
     pub(super) fn throw(&self, dice: &mut Dice) -> Vec<Planned> {
         // Few records hang: each costs its time limit as often as it is tried.
         let mut hangs_left = usize::from(self.hangs) * 2;
-        let flush_aborts: Vec<_> = (0..self.flush_aborts).map(|_| dice.roll(self.records)).collect();
+        let kinds = [
+            (Poison::FlushAbort, self.flush_aborts),
+            (Poison::Orphan, self.orphans),
+            (Poison::KillSlave, self.slave_kills),
+        ];
+        let chosen = kinds.into_iter().flat_map(|(poison, count)| std::iter::repeat_n(poison, count));
+        let chosen: Vec<_> = chosen.map(|poison| (dice.roll(self.records), poison)).collect();
         (0..self.records)
             .map(|id| {
                 let mut order = self.throw_order(dice, &mut hangs_left);
-                if flush_aborts.contains(&id) {
-                    order = Order::Poison(Poison::FlushAbort);
+                if let Some((_, poison)) = chosen.iter().find(|(chosen, _)| *chosen == id) {
+                    order = Order::Poison(*poison);
                 }
                 let padding =
                     if dice.once_in(self.long_one_in) { dice.roll(self.padding_max) } else { dice.roll(20) };
@@ -251,6 +269,9 @@ impl Mix {
         }
         if self.held_one_in > 0 && dice.once_in(self.held_one_in) {
             return if dice.once_in(5) { Order::Finish } else { Order::Hold };
+        }
+        if self.loud_one_in > 0 && dice.once_in(self.loud_one_in) {
+            return Order::Stderr(dice.between(1_000, 8_000));
         }
         if dice.once_in(self.slow_one_in) {
             return Order::Sleep(dice.between(1, 20));

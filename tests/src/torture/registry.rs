@@ -31,3 +31,17 @@ pub(super) fn delete(grid: &Grid) {
         let _ = fs::remove_file(grid.path(file));
     }
 }
+
+/// Renames a new registry, with nothing in it, over the old one.
+pub(super) fn replace(grid: &Grid) {
+    let new = grid.path("new.db");
+    let url = format!("sqlite:{}", new.display());
+    let listed = grid.node_manager().args("--registry").arg(url).arg("list").finish();
+    assert_eq!(listed.status, 0, "a new registry can be made: {}", listed.stderr);
+    // What SQLite keeps beside the old one belongs to the old one.
+    for file in ["grid.db-wal", "grid.db-shm"] {
+        // A file that does not exist needs no deletion.
+        let _ = fs::remove_file(grid.path(file));
+    }
+    fs::rename(new, grid.path("grid.db")).expect("it is in the same directory");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::checker::Evidence;
+use super::evidence::Evidence;
 use super::records::Order;
 
 /// A round that passed.
@@ -22,18 +22,18 @@ pub struct RoundReport {
 
 impl RoundReport {
     /// Sums a round up.
-    pub fn new(evidence: &Evidence<'_>, took: Duration) -> Self {
+    pub(super) fn new(evidence: &Evidence<'_>, took: Duration) -> Self {
         let mut faults = BTreeMap::new();
-        for deed in evidence.deeds() {
+        for deed in evidence.deeds {
             *faults.entry(format!("{deed:?}")).or_default() += 1;
         }
-        for record in evidence.plan().records.iter().take(evidence.count("read")) {
+        for record in evidence.plan.records.iter().take(evidence.count("read")) {
             if let Order::Poison(_) | Order::RetryOnce | Order::LeakOnce | Order::Child = record.order {
                 *faults.entry(record.order.kind()).or_default() += 1;
             }
         }
         Self {
-            seed: evidence.plan().seed,
+            seed: evidence.plan.seed,
             records: evidence.count("read"),
             failures: evidence.failures(),
             executions: evidence.executions(),

@@ -60,6 +60,19 @@ fn a_task_that_never_ends_costs_no_record() {
 }
 
 #[test]
+fn a_task_that_panics_and_never_ends_is_said_to_have_panicked() {
+    let grid = Grid::new();
+    let run = one_worker(&grid)
+        .task_arg("drop", "hang")
+        .args("--record-timeout 2s")
+        .input("a\npanic\nb\n")
+        .finish()
+        .expect(1);
+    assert_eq!(run.expect_counts(3, 2, 1).text(), "a\nb\n");
+    assert_eq!(grid.failed("failed")[0].reason, "panic");
+}
+
+#[test]
 fn time_in_which_the_program_itself_was_stopped_is_not_counted_against_a_record() {
     let grid = Grid::new();
     let mut run =

@@ -7,6 +7,7 @@ mod corpus;
 mod database_connections;
 mod database_servers;
 mod figures;
+mod freezes;
 mod grid;
 mod guide;
 mod held;

@@ -272,11 +272,12 @@ impl DispatchState {
         }
         let place = self.slots.place(slot);
         let in_vain = !self.books.ledger.suffers(slot, lost.blame);
+        let had_records = !self.books.ledger.is_empty_at(slot);
         let verdicts = self.books.on_slot_lost(slot, place.as_ref(), lost);
         self.slots.set_down(slot);
         let mut actions = self.carry_out(verdicts, now);
         // Records that only come back are not counted as tried: this could go on for ever.
-        if in_vain && self.slots.note_vain_loss(node, now) {
+        if in_vain && self.slots.note_vain_loss(node, had_records, now) {
             actions.extend(self.give_up(
                 node,
                 "its workers are lost again and again without finishing anything",

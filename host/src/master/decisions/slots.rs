@@ -17,9 +17,13 @@ const VAIN_FLUSHES_MAX: u32 = 3;
 /// record that is done or to blame. A slave whose workers do not start gives up by itself long before that.
 const VAIN_LOSSES_MAX: u32 = 16;
 
-/// A node that cannot work loses that many workers in seconds. Workers that something ends now and then,
-/// while a run waits for its input, say nothing about the node, however many they become.
+/// A node that cannot work loses that many workers in seconds. Workers that something ends now and then say
+/// nothing about the node, however many they become.
 const VAIN_LOSSES_WITHIN: Duration = Duration::from_secs(60);
+
+/// The same for workers that had no record: nothing goes round in circles for them, so they may be ended as
+/// fast as processes can be started. Only a slave that makes its losses up is faster.
+const IDLE_LOSSES_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a commit adds to a round trip of a slave with a sink: its reports wait for the commit, its answers to
 /// pings do not. Ten milliseconds are a few of gathering and one wait for a disk.
@@ -200,10 +204,12 @@ impl Slots {
         self.update(id, |slot| slot.pace.learn(records, busy));
     }
 
-    /// A worker was lost, and no record with it. Returns whether that has happened too often.
-    pub(super) fn note_vain_loss(&mut self, id: NodeId, now: Instant) -> bool {
+    /// A worker was lost, and no record with it. It had records, or none. Returns whether that has happened
+    /// too often.
+    pub(super) fn note_vain_loss(&mut self, id: NodeId, had_records: bool, now: Instant) -> bool {
         let Some(node) = self.nodes.get_mut(&id) else { return false };
-        if node.vain_since.is_none_or(|since| now.duration_since(since) > VAIN_LOSSES_WITHIN) {
+        let within = if had_records { VAIN_LOSSES_WITHIN } else { IDLE_LOSSES_WITHIN };
+        if node.vain_since.is_none_or(|since| now.duration_since(since) > within) {
             (node.vain_losses, node.vain_since) = (0, Some(now));
         }
         node.vain_losses += 1;

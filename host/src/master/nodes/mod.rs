@@ -4,6 +4,7 @@
 mod link;
 mod node_keeper;
 mod slave_link;
+mod without_nodes;
 
 pub(crate) use link::{Joined, LinkEvent, frames_max};
 pub(super) use node_keeper::NodeKeeper;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::link::{Joined, LinkEvent, frames_max};
 use super::slave_link::{self, LinkEnd};
+use super::without_nodes::WithoutNodes;
 use crate::ids::NodeId;
 use crate::owned_task;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
@@ -107,12 +108,14 @@ impl Keeping {
     async fn work(&mut self) {
         let mut renewal = tokio::time::interval(RENEW_EVERY);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut without_since = Instant::now();
+        let (mut without, mut has_looked_last) = (WithoutNodes::default(), false);
         let mut next_look = Instant::now();
         loop {
-            if !self.linked.is_empty() || self.has_enough {
-                without_since = Instant::now();
-            } else if without_since.elapsed() >= self.keeper.wait_nodes && next_look > Instant::now() {
+            let has_nodes = !self.linked.is_empty() || self.has_enough;
+            let is_over = without.on_look(has_nodes, self.keeper.wait_nodes, Instant::now().into_std());
+            // Before it gives up, it looks once more, and tries all that it finds.
+            has_looked_last &= is_over;
+            if has_looked_last && self.connecting.is_empty() {
                 self.report_no_nodes().await;
                 return;
             }
@@ -120,7 +123,8 @@ impl Keeping {
                 Some(ready) = self.jobs.join_next() => if let Some(ready) = owned_task::outcome(ready) {
                     self.on_ready(ready).await;
                 },
-                () = tokio::time::sleep_until(next_look) => {
+                () = tokio::time::sleep_until(next_look), if !has_looked_last => {
+                    has_looked_last = is_over;
                     self.look_for_nodes().await;
                     let pause = if self.linked.is_empty() { LOOK_EVERY } else { self.keeper.reallocate_every };
                     next_look = Instant::now() + pause;
@@ -161,11 +165,16 @@ impl Keeping {
     /// A node can be reserved without this master knowing it, if the answer to the reservation was lost on
     /// its way.
     async fn free_if_stray(&mut self, key: &NodeKey) {
-        if !self.connecting.contains(key) && !self.linked.values().any(|linked| linked == key) {
+        if !self.has(key) {
             let NodeKeeper { registry, reservation, .. } = &self.keeper;
             let freed = registry.free_if_reserved_by(key, reservation).await;
             self.note_registry(freed, "give a node back");
         }
+    }
+
+    /// Whether it has a link to a node, or is making one.
+    fn has(&self, key: &NodeKey) -> bool {
+        self.connecting.contains(key) || self.linked.values().any(|linked| linked == key)
     }
 
     /// The run goes on without the registry; the log says so once.
@@ -202,8 +211,12 @@ impl Keeping {
             }
             Ready::Ended(node, end) => {
                 let Some(key) = self.linked.remove(&node) else { return };
+                let is_reserved_anew = self.has(&key);
                 let NodeKeeper { registry, reservation, events, .. } = &self.keeper;
                 let (freed, event) = match end {
+                    // After a while in which it did not run, this master can have reserved a node again
+                    // before it learns that the node has given it up. The row is the new link's by then.
+                    LinkEnd::Lost(reason) if is_reserved_anew => (Ok(true), LinkEvent::Lost(node, reason)),
                     LinkEnd::Left | LinkEnd::NotWanted => {
                         (registry.free_if_reserved_by(&key, reservation).await, LinkEvent::Left(node))
                     }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::link::LinkEvent;
 use crate::ids::NodeId;
+use crate::own_time;
 use crate::wire::{Connection, Frame, Heard, MasterToSlave, ReceivingHalf, SlaveToMaster, halves};
 
 /// How a link ended.
@@ -52,8 +53,8 @@ pub(super) async fn carry(
 }
 
 async fn wait_for_goodbye(receiving: impl Future<Output = LinkEnd>) -> LinkEnd {
-    let goodbye = tokio::time::timeout(GOODBYE_MAX, receiving).await;
-    goodbye.unwrap_or_else(|_| LinkEnd::Lost("it did not answer the goodbye".to_owned()))
+    let goodbye = own_time::within(GOODBYE_MAX, receiving).await;
+    goodbye.unwrap_or_else(|| LinkEnd::Lost("it did not answer the goodbye".to_owned()))
 }
 
 async fn receive(

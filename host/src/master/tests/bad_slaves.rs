@@ -174,9 +174,11 @@ fn a_message_is_cut() {
     assert_eq!(actions, [], "the loss of a slot that does not exist changes nothing");
 }
 
-/// How many of `losses` workers a slave may lose, one each `pause`, before it is given up, if it is.
-fn losses_until_given_up(losses: usize, pause: Duration) -> Option<usize> {
+/// How many of `losses` workers a slave may lose, one each `pause`, before it is given up, if it is. There
+/// are records that they could run, or none.
+fn losses_until_given_up(records: &[&str], losses: usize, pause: Duration) -> Option<usize> {
     let mut run = TestRun::new(rules(), &[1]);
+    run.read(records);
     (1..=losses).find(|_| {
         run.kill(slot(0, 0), LossKind::Crash, None);
         run.up(slot(0, 0));
@@ -187,6 +189,8 @@ fn losses_until_given_up(losses: usize, pause: Duration) -> Option<usize> {
 
 #[test]
 fn a_slave_that_loses_an_idle_worker_now_and_then_is_not_given_up() {
-    assert_eq!(losses_until_given_up(200, Duration::from_secs(10)), None);
-    assert!(losses_until_given_up(200, Duration::from_secs(1)).is_some(), "one that cannot work is");
+    assert_eq!(losses_until_given_up(&[], 200, Duration::from_secs(10)), None);
+    assert_eq!(losses_until_given_up(&[], 200, Duration::from_millis(100)), None);
+    assert!(losses_until_given_up(&[], 200, Duration::from_millis(10)).is_some(), "it makes its losses up");
+    assert!(losses_until_given_up(&["a"], 200, Duration::from_secs(1)).is_some(), "it cannot work");
 }

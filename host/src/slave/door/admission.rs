@@ -11,6 +11,7 @@ use super::occupancy::Occupied;
 use super::slave_door::{Door, EndOrder};
 use super::waiting_room::HasSpoken;
 use crate::limits::SILENCE_MAX;
+use crate::own_time;
 use crate::slave::admin_command;
 use crate::slave::pool::RunRequest;
 use crate::wire::{
@@ -74,8 +75,8 @@ async fn let_in_ours<'d>(
 ) -> Result<Inside<'d>, Closed> {
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
-    let handshake = tokio::time::timeout(SILENCE_MAX, shake_hands(read, write, preamble, has_spoken));
-    let (mut reader, mut writer, hello) = handshake.await.map_err(|_| Closed::Silent)??;
+    let handshake = own_time::within(SILENCE_MAX, shake_hands(read, write, preamble, has_spoken));
+    let (mut reader, mut writer, hello) = handshake.await.ok_or(Closed::Silent)??;
     match hello.role {
         Role::Administrator => {
             say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
@@ -136,8 +137,8 @@ async fn administrate(
     door: &Door,
 ) -> Result<(), Closed> {
     loop {
-        let next = tokio::time::timeout(SILENCE_MAX, reader.next::<MasterToSlave>());
-        match next.await.map_err(|_| Closed::Silent)??.map(|frame| frame.head) {
+        let next = own_time::within(SILENCE_MAX, reader.next::<MasterToSlave>());
+        match next.await.ok_or(Closed::Silent)??.map(|frame| frame.head) {
             Some(MasterToSlave::Shutdown) => {
                 tracing::info!("an administrator asks this slave to end");
                 door.order_end(EndOrder::Asked);

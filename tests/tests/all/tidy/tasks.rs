@@ -38,6 +38,15 @@ fn panics_are_passed_on_in_one_place() {
     );
 }
 
+#[test]
+fn silence_is_time_in_which_this_process_ran() {
+    expect_none(
+        "After a while in which this process was stopped, all its timers are due at once, and its peers had no chance: \
+         `own_time::timeout` does not count that while.",
+        lines_with("tokio::time::timeout(SILENCE_MAX"),
+    );
+}
+
 /// Durations that stand bare in the code of a file, outside a constant.
 fn bare_durations(file: &SourceFile) -> Vec<Finding> {
     let mut bare = Vec::new();
