@@ -28,6 +28,7 @@ mod scoreboard;
 mod sink;
 mod wire;
 
+mod build;
 mod ids;
 mod limits;
 mod standstill;

@@ -91,7 +91,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
 fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
     PoolConfig {
         slots: config.workers,
-        start: prepared.start.clone(),
+        launch: prepared.launch.clone(),
         node: NODE_NAME.to_owned(),
         record_timeout: config.run.record_timeout,
         logs_losses: false,

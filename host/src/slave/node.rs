@@ -143,7 +143,7 @@ fn announcement(config: &SlaveConfig, port: u16, prepared: &Prepared) -> Announc
 fn pool_config(config: &SlaveConfig, port: u16, prepared: &Prepared) -> PoolConfig {
     PoolConfig {
         slots: config.max_workers,
-        start: prepared.start.clone(),
+        launch: prepared.launch.clone(),
         node: label(config, port),
         record_timeout: config.record_timeout,
         logs_losses: true,

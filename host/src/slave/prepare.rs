@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::config::Pair;
 use crate::plugin::{self, LoadError, OutputKind, TaskManifest};
 use crate::sink::Shape;
-use crate::wire::{Welcome, WorkerLimits, WorkerStart};
-use crate::worker::{LaunchError, WorkerLabel, WorkerProcess};
+use crate::wire::{Welcome, WorkerLimits};
+use crate::worker::{Launch, LaunchError, WorkerLabel, WorkerProcess};
 
 /// Why a task cannot be run here, in one line for the user who named it.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub(crate) enum PrepareError {
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
     /// What workers load.
-    pub start: WorkerStart,
+    pub launch: Launch,
     /// What masters are told.
     pub welcome: Welcome,
     /// What its rows look like.
@@ -56,24 +56,22 @@ pub(crate) struct TaskChoice<'a> {
 /// See [`PrepareError`].
 pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
     let (library, task) = plugin::find(choice.task, choice.task_path)?;
-    let mut start = WorkerStart {
-        library,
-        task: task.unwrap_or_default(),
-        task_args: choice.task_args.to_vec(),
-        manager_args: choice.manager_args.to_vec(),
-        limits: choice.limits,
-        marks_null: choice.marks_null,
-    };
-    let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
-    let mut process = WorkerProcess::spawn(&label).map_err(LaunchError::from)?;
-    let manifest = process.load(&start).await?;
-    process.prepare(&start.library).await?;
+    let mut launch = Launch::open(library, task.unwrap_or_default()).await?;
+    launch.start.task_args = choice.task_args.to_vec();
+    launch.start.manager_args = choice.manager_args.to_vec();
+    launch.start.limits = choice.limits;
+    launch.start.marks_null = choice.marks_null;
+    let label = WorkerLabel { node: String::new(), slot: None, task: launch.start.task.clone() };
+    let mut process = WorkerProcess::spawn(&label, &launch.library).map_err(LaunchError::from)?;
+    let (manifest, build) = process.load(&launch).await?;
+    process.prepare(launch.path()).await?;
     process.stop().await;
+    launch.build = Some(build);
     // The worker has found the task already. An empty name means "the only one".
-    if let Some(task) = manifest.task(&start.task) {
-        start.task.clone_from(&task.name);
+    if let Some(task) = manifest.task(&launch.start.task) {
+        launch.start.task.clone_from(&task.name);
         let welcome = welcome(task, &manifest.version, choice.slots);
-        return Ok(Prepared { start, welcome, shape: Shape::of(task) });
+        return Ok(Prepared { launch, welcome, shape: Shape::of(task) });
     }
     Err(LaunchError::Protocol("it loaded a library without the task".to_owned()).into())
 }

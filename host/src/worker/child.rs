@@ -12,7 +12,7 @@ use super::desk::Desk;
 use super::error::WorkerError;
 use super::{limits, serve_loop, watchdog};
 use crate::limits::HEADER_BYTES_MAX;
-use crate::plugin::{CallError, LoadedPlugin, OutputKind, TaskManifest};
+use crate::plugin::{CallError, LibraryFile, LoadedPlugin, OutputKind, TaskManifest};
 use crate::scoreboard::{self, Board};
 use crate::wire::{BlockingReader, BlockingWriter, HostToWorker, WorkerStart, WorkerToHost};
 
@@ -36,7 +36,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if let Err(error) = limits::apply(&start.limits) {
         return refuse(&mut output, format!("a worker's limits cannot be set: {error}"));
     }
-    let plugin = match LoadedPlugin::open(&start.library) {
+    let library = LibraryFile::passed(start.library.clone(), passed.library);
+    let plugin = match LoadedPlugin::load(library) {
         Ok(plugin) => plugin,
         Err(error) => return refuse(&mut output, error.to_string()),
     };
@@ -97,7 +98,7 @@ fn take_socket() -> io::Result<UnixStream> {
 
 fn receive_start(input: &mut BlockingReader) -> Result<Option<WorkerStart>, WorkerError> {
     match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
-        Some(HostToWorker::Start(start)) => Ok(Some(start)),
+        Some(HostToWorker::Start(start)) => Ok(Some(*start)),
         Some(_) => Err(WorkerError::Protocol("something before the start message")),
         None => Ok(None),
     }
@@ -111,7 +112,7 @@ fn send_manifest(output: &mut BlockingWriter, plugin: &LoadedPlugin) -> anyhow::
             format!("its manifest has {} bytes; at most {MANIFEST_BYTES_MAX} are allowed", manifest.len()),
         );
     }
-    Ok(output.send(WorkerToHost::Loaded { manifest })?)
+    Ok(output.send(WorkerToHost::Loaded { manifest, build: plugin.build() })?)
 }
 
 fn refuse(output: &mut BlockingWriter, message: String) -> anyhow::Result<()> {
@@ -120,7 +121,7 @@ fn refuse(output: &mut BlockingWriter, message: String) -> anyhow::Result<()> {
 
 /// Refuses with what a task said. It does not know which file it is in, and the user must.
 fn refuse_task(output: &mut BlockingWriter, start: &WorkerStart, error: &CallError) -> anyhow::Result<()> {
-    refuse(output, format!("{}: {error}", start.library.display()))
+    refuse(output, format!("{}: {error}", start.library.path.display()))
 }
 
 /// The task's own arguments, and those of the slave's that it has an argument of that name for. Its own win.

@@ -9,6 +9,7 @@ mod desk;
 mod error;
 mod held;
 mod label;
+mod launch;
 mod limits;
 mod log_line;
 mod process;
@@ -17,4 +18,5 @@ mod watchdog;
 
 pub(crate) use child::run;
 pub(crate) use label::WorkerLabel;
+pub(crate) use launch::Launch;
 pub(crate) use process::{LaunchError, ProcessHandle, WorkerProcess, probe};

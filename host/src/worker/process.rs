@@ -21,13 +21,13 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 
 use super::label::WorkerLabel;
+use super::launch::Launch;
 use super::log_line::log_lines;
+use crate::build::Build;
 use crate::owned_task::OwnedTask;
-use crate::plugin::Manifest;
+use crate::plugin::{LibraryFile, Manifest};
 use crate::scoreboard::{self, BoardReader};
-use crate::wire::{
-    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, WorkerStart, WorkerToHost,
-};
+use crate::wire::{Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, WorkerToHost};
 
 /// How long a worker that was told to stop has before it is killed. It has no records then: only a library
 /// that hangs takes longer.
@@ -62,6 +62,19 @@ pub(crate) enum LaunchError {
         doing: &'static str,
         /// How it ended.
         end: WorkerEnd,
+    },
+    /// It has loaded something else than the first worker did.
+    #[error(
+        "{library}: what it says of itself has changed since the first worker loaded it ({first}; now {now}); the \
+         workers of a slave must all be of one build"
+    )]
+    OtherBuild {
+        /// The library.
+        library: String,
+        /// What the first worker has loaded, for people.
+        first: String,
+        /// What this one has loaded.
+        now: String,
     },
     /// It was ended while it was starting.
     #[error("the worker was ended while it was starting")]
@@ -112,16 +125,16 @@ pub(crate) struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts a process that waits to be told what to load. `label` is what `ps` shows, and what the log says
-    /// beside each line that it prints.
+    /// Starts a process that has the library's file, and waits to be told to load it. `label` is what `ps`
+    /// shows, and what the log says beside each line that it prints.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn spawn(label: &WorkerLabel) -> io::Result<Self> {
+    pub(crate) fn spawn(label: &WorkerLabel, library: &LibraryFile) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let board = BoardReader::create()?;
         let (their_receipts, receipts) = io::pipe()?;
-        scoreboard::pass(&ours, board.file(), &their_receipts)?;
+        scoreboard::pass(&ours, board.file(), &their_receipts, library.file())?;
         let mut child = command(label, theirs).spawn()?;
         let stderr = child.stderr.take().expect("its standard error is piped");
         let log = Some(OwnedTask::spawn(log_lines(stderr, label.clone())));
@@ -145,12 +158,12 @@ impl WorkerProcess {
     /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
     pub(crate) async fn start(
         label: &WorkerLabel,
-        start: &WorkerStart,
+        launch: &Launch,
         kill: impl Future<Output = ()>,
     ) -> Result<Self, LaunchError> {
-        let mut process = Self::spawn(label)?;
+        let mut process = Self::spawn(label, &launch.library)?;
         let created = tokio::select! {
-            created = process.load_and_create(start) => Some(created),
+            created = process.load_and_create(launch) => Some(created),
             () = kill => None,
         };
         match created {
@@ -162,9 +175,9 @@ impl WorkerProcess {
         }
     }
 
-    async fn load_and_create(&mut self, start: &WorkerStart) -> Result<(), LaunchError> {
-        self.load(start).await?;
-        self.create(&start.library).await
+    async fn load_and_create(&mut self, launch: &Launch) -> Result<(), LaunchError> {
+        self.load(launch).await?;
+        self.create(launch.path()).await
     }
 
     /// Says something to it.
@@ -176,18 +189,25 @@ impl WorkerProcess {
         self.output.flush().await
     }
 
-    /// Makes it load a library.
+    /// Makes it load a library, and says which build that is.
     ///
     /// # Errors
-    /// See [`LaunchError`].
-    pub(crate) async fn load(&mut self, start: &WorkerStart) -> Result<Manifest, LaunchError> {
-        let manifest = |answer| match answer {
-            WorkerToHost::Loaded { manifest } => {
-                Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)
+    /// See [`LaunchError`]; also if it is another build than the one that is known.
+    pub(crate) async fn load(&mut self, launch: &Launch) -> Result<(Manifest, Build), LaunchError> {
+        let path = launch.path();
+        let loaded = |answer| match answer {
+            WorkerToHost::Loaded { manifest, build } => {
+                if let Some(first) = launch.build.filter(|first| *first != build) {
+                    let library = path.display().to_string();
+                    let (first, now) = (first.to_string(), build.to_string());
+                    return Err(LaunchError::OtherBuild { library, first, now });
+                }
+                let manifest = Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)?;
+                Ok((manifest, build))
             }
             other => Err(unexpected(&other)),
         };
-        self.ask(HostToWorker::Start(start.clone()), &start.library, "loaded", manifest).await
+        self.ask(HostToWorker::Start(Box::new(launch.start.clone())), path, "loaded", loaded).await
     }
 
     /// Makes it call the task's `prepare`.
@@ -368,12 +388,12 @@ fn kill_all_of(pid: Pid) {
 ///
 /// # Errors
 /// See [`LaunchError`].
-pub(crate) async fn probe(start: &WorkerStart) -> Result<Manifest, LaunchError> {
-    let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
-    let mut process = WorkerProcess::spawn(&label)?;
-    let manifest = process.load(start).await?;
+pub(crate) async fn probe(launch: &Launch) -> Result<(Manifest, Build), LaunchError> {
+    let label = WorkerLabel { node: String::new(), slot: None, task: launch.start.task.clone() };
+    let mut process = WorkerProcess::spawn(&label, &launch.library)?;
+    let loaded = process.load(launch).await?;
     process.stop().await;
-    Ok(manifest)
+    Ok(loaded)
 }
 
 fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Command {

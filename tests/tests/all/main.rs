@@ -1,6 +1,7 @@
 //! Everything that can only be seen from outside: real processes, real signals, real files.
 
 mod adversary;
+mod builds;
 mod corpus;
 mod database_connections;
 mod database_servers;

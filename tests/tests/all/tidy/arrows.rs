@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 6] = [
     &["master", "node_manager", "slave", "task_command", "worker"],
     &["cli", "config", "exit_code", "log", "shutdown", "stderr", "stdout"],
     &["plugin", "record", "registry", "schedule", "scoreboard", "sink", "wire"],
-    &["database", "ids", "limits", "owned_task", "standstill"],
+    &["build", "database", "ids", "limits", "owned_task", "standstill"],
 ];
 
 /// Arrows that close a circle all the same, each with the reason.
