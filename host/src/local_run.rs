@@ -43,14 +43,13 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let LocalRunConfig { run, task, task_args, workers, limits, sink } = config;
     let (task_path, limits, slots) = (&run.task_path, *limits, *workers);
     let marks_null = sink.as_ref().is_some_and(SinkUrl::is_table);
-    let choice = TaskChoice { task, task_args, manager_args: &[], task_path, limits, slots, marks_null };
+    let (manager_args, expected) = (&[][..], run.expect_task);
+    let choice = TaskChoice { task, task_args, manager_args, task_path, limits, slots, marks_null, expected };
     let mut prepared = tokio::select! {
         prepared = slave::prepare(choice) => prepared.map_err(UsageError::mark)?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
-    let task =
-        TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
-    let opened = master::open_run(&config.run, Some(&task))?;
+    let opened = master::open_run(&config.run, Some(&TaskIdentity::of(&prepared.welcome)))?;
     let store = tokio::select! {
         store = slave::open_sink(sink.as_ref(), NODE_NAME, &mut prepared) => store?,
         signal = shutdown.first() => return Ok(signal.exit_status()),

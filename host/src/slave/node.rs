@@ -116,10 +116,11 @@ async fn listen(config: &SlaveConfig) -> anyhow::Result<TcpListener> {
 }
 
 async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
-    let SlaveConfig { task, task_args, manager_args, task_path, limits, max_workers, sink, .. } = config;
-    let marks_null = sink.as_ref().is_some_and(SinkUrl::is_table);
-    let (limits, slots) = (*limits, *max_workers);
-    prepare(TaskChoice { task, task_args, manager_args, task_path, limits, slots, marks_null }).await
+    let SlaveConfig { task, task_args, manager_args, task_path, limits, max_workers, .. } = config;
+    let marks_null = config.sink.as_ref().is_some_and(SinkUrl::is_table);
+    let (limits, slots, expected) = (*limits, *max_workers, config.expect_task);
+    prepare(TaskChoice { task, task_args, manager_args, task_path, limits, slots, marks_null, expected })
+        .await
 }
 
 /// What this slave is called.
@@ -133,6 +134,8 @@ fn announcement(config: &SlaveConfig, port: u16, prepared: &Prepared) -> Announc
         children: config.max_workers.into(),
         task: prepared.welcome.task.clone(),
         task_version: Some(prepared.welcome.task_version.clone()),
+        columns: prepared.welcome.output.digest(&prepared.welcome.task),
+        build: prepared.welcome.build,
         advertise: config.advertise.clone(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -192,6 +195,7 @@ impl SlaveNode<'_> {
         tracing::info!(
             task = door.welcome.task,
             workers = max_workers,
+            file = door.welcome.build.file.short(),
             "listening on {listen}:{}",
             self.port
         );

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
+use crate::build::{Build, Digest};
 use crate::config::Pair;
-use crate::plugin::{self, LoadError, OutputKind, TaskManifest};
+use crate::plugin::{self, LoadError, TaskManifest, TaskOutput};
 use crate::sink::Shape;
 use crate::wire::{Welcome, WorkerLimits};
 use crate::worker::{Launch, LaunchError, WorkerLabel, WorkerProcess};
@@ -18,6 +19,16 @@ pub(crate) enum PrepareError {
     /// It cannot be used.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// It is another file than the user expects.
+    #[error("{} is not the file that --expect-task asks for: its SHA-256 is {found}, and {expected} was expected", path.display())]
+    OtherFile {
+        /// The library.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+        /// The one that was asked for.
+        expected: String,
+    },
 }
 
 /// A task that can be run.
@@ -48,6 +59,8 @@ pub(crate) struct TaskChoice<'a> {
     pub slots: u16,
     /// Whether NULL and the empty text must be distinguished.
     pub marks_null: bool,
+    /// The file that the library must be, if the user has said so.
+    pub expected: Option<Digest>,
 }
 
 /// Finds a task and prepares it.
@@ -57,6 +70,7 @@ pub(crate) struct TaskChoice<'a> {
 pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
     let (library, task) = plugin::find(choice.task, choice.task_path)?;
     let mut launch = Launch::open(library, task.unwrap_or_default()).await?;
+    check_file(&launch, choice.expected)?;
     launch.start.task_args = choice.task_args.to_vec();
     launch.start.manager_args = choice.manager_args.to_vec();
     launch.start.limits = choice.limits;
@@ -70,21 +84,29 @@ pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareE
     // The worker has found the task already. An empty name means "the only one".
     if let Some(task) = manifest.task(&launch.start.task) {
         launch.start.task.clone_from(&task.name);
-        let welcome = welcome(task, &manifest.version, choice.slots);
+        let welcome = welcome(task, &manifest.version, build, choice.slots);
         return Ok(Prepared { launch, welcome, shape: Shape::of(task) });
     }
     Err(LaunchError::Protocol("it loaded a library without the task".to_owned()).into())
 }
 
-fn welcome(task: &TaskManifest, version: &str, slots: u16) -> Welcome {
-    let columns = match task.output {
-        OutputKind::Lines => Vec::new(),
-        OutputKind::Rows => task.columns.iter().map(|column| column.name.clone()).collect(),
-    };
+fn check_file(launch: &Launch, expected: Option<Digest>) -> Result<(), PrepareError> {
+    let found = launch.start.library.sha256;
+    match expected.filter(|expected| *expected != found) {
+        Some(expected) => {
+            let (found, expected) = (found.to_string(), expected.to_string());
+            Err(PrepareError::OtherFile { path: launch.path().to_owned(), found, expected })
+        }
+        None => Ok(()),
+    }
+}
+
+fn welcome(task: &TaskManifest, version: &str, build: Build, slots: u16) -> Welcome {
     Welcome {
         task: task.name.clone(),
         task_version: version.to_owned(),
-        columns,
+        output: TaskOutput::of(task),
+        build,
         slots,
         program: env!("CARGO_PKG_VERSION").to_owned(),
         sink: None,

@@ -9,9 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::fitness::{BuildRules, Fitness};
 use super::link::{Joined, LinkEvent, frames_max};
 use super::slave_link::{self, LinkEnd};
 use crate::ids::NodeId;
+use crate::master::output::TaskIdentity;
 use crate::owned_task;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
 use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role};
@@ -43,6 +45,10 @@ pub(crate) struct NodeKeeper {
     pub role: Role,
     /// How many nodes it may hold at once.
     pub nodes_max: usize,
+    /// Which builds may take part.
+    pub builds: BuildRules,
+    /// The task with which the run was begun, if it goes on with a journal.
+    pub journaled_task: Option<TaskIdentity>,
     /// How long it may be without any.
     pub wait_nodes: Duration,
     /// How often it looks for more while it has some.
@@ -57,7 +63,9 @@ pub(crate) struct NodeKeeper {
 
 /// Something that the keeper has waited for.
 enum Ready {
-    Connected(NodeKey, Result<Box<Connection>, ConnectError>),
+    Connected(Box<Node>, Result<Box<Connection>, ConnectError>),
+    /// A node that does not fit was told goodbye.
+    Parted(NodeKey),
     Ended(NodeId, LinkEnd),
 }
 
@@ -67,10 +75,8 @@ struct Keeping {
     connecting: HashSet<NodeKey>,
     linked: HashMap<NodeId, NodeKey>,
     next_node: u32,
-    /// The task of the run: the first slave's. A run has one task,
-    task: Option<String>,
-    /// and its rows go to one place: `Some(None)` if they come to the master.
-    sink: Option<Option<String>>,
+    /// Which nodes may take part.
+    fitness: Fitness,
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
     registry_is_down: bool,
@@ -80,14 +86,14 @@ struct Keeping {
 impl NodeKeeper {
     /// Keeps nodes until the run is over.
     pub(crate) async fn keep(self, mut is_over: oneshot::Receiver<()>) {
+        let fitness = Fitness::new(self.builds, self.journaled_task.clone());
         let mut keeping = Keeping {
             keeper: self,
             jobs: JoinSet::new(),
             connecting: HashSet::new(),
             linked: HashMap::new(),
             next_node: 0,
-            task: None,
-            sink: None,
+            fitness,
             last_trouble: None,
             registry_is_down: false,
             has_enough: false,
@@ -136,8 +142,9 @@ impl Keeping {
         if wanted == 0 || self.has_enough {
             return;
         }
+        let fitting = self.fitness.wanted(std::time::Instant::now());
         let NodeKeeper { registry, reservation, .. } = &self.keeper;
-        let nodes = registry.reserve(reservation, wanted, self.task.as_deref(), LEASE).await;
+        let nodes = registry.reserve(reservation, wanted, fitting, LEASE).await;
         let nodes = self.note_registry(nodes, "reserve nodes").unwrap_or_default();
         for node in nodes {
             self.connecting.insert(node.key.clone());
@@ -186,16 +193,22 @@ impl Keeping {
 
     async fn on_ready(&mut self, ready: Ready) {
         match ready {
-            Ready::Connected(key, Ok(connection)) => {
-                self.connecting.remove(&key);
+            Ready::Connected(node, Ok(connection)) => {
+                self.connecting.remove(&node.key);
                 // A node that comes too late is given back with all others.
                 if !self.has_enough {
-                    self.on_connected(key, *connection).await;
+                    self.on_connected(*node, *connection).await;
                 }
             }
-            Ready::Connected(key, Err(error)) => {
+            Ready::Parted(key) => {
                 self.connecting.remove(&key);
-                self.on_not_connected(&key, &error).await;
+                let NodeKeeper { registry, reservation, .. } = &self.keeper;
+                let freed = registry.free_if_reserved_by(&key, reservation).await;
+                self.note_registry(freed, "give a node back");
+            }
+            Ready::Connected(node, Err(error)) => {
+                self.connecting.remove(&node.key);
+                self.on_not_connected(&node.key, &error).await;
             }
             Ready::Ended(node, end) => {
                 let Some(key) = self.linked.remove(&node) else { return };
@@ -215,24 +228,12 @@ impl Keeping {
         }
     }
 
-    async fn on_connected(&mut self, key: NodeKey, connection: Connection) {
+    async fn on_connected(&mut self, row: Node, connection: Connection) {
         let Some(welcome) = connection.welcome.clone() else { return };
-        let task = self.task.get_or_insert_with(|| welcome.task.clone());
-        if *task != welcome.task {
-            tracing::warn!(
-                "{key} is not used: it runs the task {}, and this run the task {task}",
-                welcome.task
-            );
-            return self.do_without(&key).await;
+        if let Err(why) = self.fitness.judge(&welcome) {
+            return self.do_without(row, connection, &why);
         }
-        let its_sink = welcome.sink.as_ref().map(|sink| sink.name.clone());
-        let sink = self.sink.get_or_insert_with(|| its_sink.clone());
-        if *sink != its_sink {
-            let name = |sink: &Option<String>| sink.clone().unwrap_or_else(|| "the master".to_owned());
-            let (its, ours) = (name(&its_sink), name(sink));
-            tracing::warn!("{key} is not used: its rows go to {its}, and those of this run to {ours}");
-            return self.do_without(&key).await;
-        }
+        let key = row.key;
         let node = NodeId(self.next_node);
         self.next_node += 1;
         let room = frames_max(welcome.slots) + self.keeper.init_commands.len();
@@ -254,11 +255,19 @@ impl Keeping {
         }
     }
 
-    /// Gives back a node that was reserved and does not fit the run.
-    async fn do_without(&mut self, key: &NodeKey) {
-        let NodeKeeper { registry, reservation, .. } = &self.keeper;
-        let freed = registry.free_if_reserved_by(key, reservation).await;
-        self.note_registry(freed, "give a node back");
+    /// Takes leave of a node that was reserved and does not fit the run. It is given back after that, so that
+    /// the next master finds its slave free.
+    fn do_without(&mut self, row: Node, connection: Connection, why: &str) {
+        let news = format!("{} is not used: {why}", row.key);
+        if self.fitness.pass_over(&row, why, std::time::Instant::now()) {
+            tracing::warn!("{news}");
+        }
+        self.last_trouble = Some(news);
+        self.connecting.insert(row.key.clone());
+        self.jobs.spawn(async move {
+            slave_link::part(connection).await;
+            Ready::Parted(row.key)
+        });
     }
 
     async fn on_not_connected(&mut self, key: &NodeKey, error: &ConnectError) {
@@ -281,13 +290,15 @@ impl Keeping {
 
     async fn report_no_nodes(&self) {
         let wait = humantime::format_duration(self.keeper.wait_nodes);
-        let trouble = self
-            .last_trouble
-            .as_ref()
-            .map_or_else(String::new, |trouble| format!("; the last problem: {trouble}"));
+        let registry = &self.keeper.registry;
+        // A registry that fails has been reported as the last problem.
+        let nodes = registry.list().await.unwrap_or_default();
+        let trouble = || self.last_trouble.as_ref().map(|trouble| format!("the last problem: {trouble}"));
+        let why = self.fitness.why_none(&nodes, registry.now()).or_else(trouble);
+        let why = why.map_or_else(String::new, |why| format!("; {why}"));
         let message = format!(
             "no node could be reserved within {wait} (--wait-nodes): start slaves with the same --registry, or \
-             look at `simplegrid node-manager list`{trouble}"
+             look at `simplegrid node-manager list`{why}"
         );
         // A dispatcher that has ended needs no events.
         let _ = self.keeper.events.send(LinkEvent::NoNodes(message)).await;
@@ -308,8 +319,9 @@ async fn connect(node: Node, role: Role) -> Ready {
             Err(ConnectError::Refused { refusal: Refusal::Busy { .. }, .. }) => {
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
-            result => return Ready::Connected(node.key, result.map(Box::new)),
+            result => return Ready::Connected(Box::new(node), result.map(Box::new)),
         }
     }
-    Ready::Connected(node.key, wire::connect(&address, role).await.map(Box::new))
+    let connected = wire::connect(&address, role).await.map(Box::new);
+    Ready::Connected(Box::new(node), connected)
 }
