@@ -3,6 +3,11 @@
 //!
 //! This is not part of the public interface and promises nothing: it changes with the inside.
 
+pub mod build {
+    //! Which build of a library is meant.
+    pub use crate::build::{Build, Digest};
+}
+
 pub mod database {
     //! Connections to databases on servers.
 
@@ -36,7 +41,7 @@ pub mod master {
 
 pub mod plugin {
     //! Loaded plugins and calls into them.
-    pub use crate::plugin::{Cells, LoadedPlugin, TaskHost};
+    pub use crate::plugin::{Cells, LoadedPlugin, OutputKind, TaskHost, TaskOutput};
 }
 
 pub mod record {
@@ -49,7 +54,7 @@ pub mod registry {
     //! The table of nodes.
     pub use crate::registry::{
         Announcement, BackendError, Clock, GIVEN_UP_REST, Listing, Node, NodeKey, NodeState, Registry,
-        RegistryError, RegistryUrl, Reservation, SILENCE, Stats,
+        RegistryError, RegistryUrl, Reservation, SILENCE, Stats, Wanted,
     };
 }
 

@@ -29,6 +29,7 @@ mod scoreboard;
 mod sink;
 mod wire;
 
+mod build;
 mod file_identity;
 mod ids;
 mod limits;

@@ -41,9 +41,8 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         prepared = slave::prepare(task_choice(config)) => prepared.map_err(UsageError::mark)?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
     };
-    let task =
-        TaskIdentity { name: prepared.welcome.task.clone(), version: prepared.welcome.task_version.clone() };
-    let opened = master::open_run(&config.run, Some(&task), config.sink.is_some())?;
+    let opened =
+        master::open_run(&config.run, Some(&TaskIdentity::of(&prepared.welcome)), config.sink.is_some())?;
     let store = tokio::select! {
         store = slave::open_sink(config.sink.as_ref(), NODE_NAME, &mut prepared) => store?,
         signal = shutdown.first() => return Ok(signal.exit_status()),
@@ -95,13 +94,14 @@ fn task_choice(config: &LocalRunConfig) -> TaskChoice<'_> {
         start_timeout: config.start_timeout,
         slots: config.workers,
         marks_null: config.sink.as_ref().is_some_and(SinkUrl::is_table),
+        expected: config.run.expect_task,
     }
 }
 
 fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
     PoolConfig {
         slots: config.workers,
-        start: prepared.start.clone(),
+        launch: prepared.launch.clone(),
         start_timeout: config.start_timeout,
         node: NODE_NAME.to_owned(),
         record_timeout: config.run.record_timeout,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::time::Instant;
 
+use crate::build::Digest;
 use crate::config::{NodeManagerConfig, NodeVerb};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::registry::{Listing, Node, NodeKey, NodeState, Registry};
@@ -105,7 +106,8 @@ fn table(nodes: &[Node], now: i64) -> String {
     if nodes.is_empty() {
         return "no nodes: start one with `simplegrid slave --task NAME`\n".to_owned();
     }
-    let header = ["NODE", "STATE", "TASK", "WORKERS", "DONE", "FAILED", "RATE/S", "SEEN", "RESERVED BY"];
+    let header =
+        ["NODE", "STATE", "TASK", "BUILD", "WORKERS", "DONE", "FAILED", "RATE/S", "SEEN", "RESERVED BY"];
     let mut rows = vec![header.map(str::to_owned)];
     rows.extend(nodes.iter().map(|node| row(node, now)));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -122,14 +124,16 @@ fn table(nodes: &[Node], now: i64) -> String {
     text
 }
 
-fn row(node: &Node, now: i64) -> [String; 9] {
+fn row(node: &Node, now: i64) -> [String; 10] {
     let or_dash =
         |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
+    let build = node.file_sha256.as_ref().and_then(|text| text.parse::<Digest>().ok());
     let seen = node.last_seen.map(|seen| format!("{} s ago", (now - seen).max(0)));
     [
         node.key.to_string(),
         node.state.as_str().to_owned(),
         or_dash(node.task.clone()),
+        or_dash(build.map(|build| build.short())),
         or_dash(node.children.map(|children| children.to_string())),
         or_dash(node.done.map(|done| done.to_string())),
         or_dash(node.failed.map(|failed| failed.to_string())),

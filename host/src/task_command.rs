@@ -4,15 +4,27 @@
 mod template;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::Serialize;
 
 use crate::config::{Looking, NewTask, TaskCommand};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::plugin::{self, Argument, Column, Manifest, OutputKind, TaskManifest};
-use crate::wire::{WorkerLimits, WorkerStart};
-use crate::worker::{self, LaunchError};
+use crate::worker::{self, Launch};
 use crate::{runtime, stderr, stdout};
+
+/// What is known of a plugin once it has been loaded. The JSON is the manifest, and which build it is.
+#[derive(Serialize)]
+struct Inspected {
+    #[serde(skip)]
+    library: PathBuf,
+    #[serde(flatten)]
+    manifest: Manifest,
+    manifest_sha256: String,
+    file_sha256: String,
+}
 
 /// Shows one plugin, or lists all that can be named without a path.
 ///
@@ -28,11 +40,11 @@ pub(crate) fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
 
 async fn inspect(file: &str, json: bool, looking: &Looking) -> anyhow::Result<ExitStatus> {
     let (library, _) = plugin::find(file, &looking.task_path).map_err(UsageError::mark)?;
-    let manifest = load(&library, looking.start_timeout).await.map_err(UsageError::mark)?;
+    let found = load(library, looking.start_timeout).await.map_err(UsageError::mark)?;
     if json {
-        return stdout::print(&(serde_json::to_string_pretty(&manifest)? + "\n"));
+        return stdout::print(&(serde_json::to_string_pretty(&found)? + "\n"));
     }
-    stdout::print(&describe(&library, &manifest))
+    stdout::print(&describe(&found))
 }
 
 fn new(task: &NewTask) -> anyhow::Result<ExitStatus> {
@@ -42,23 +54,18 @@ fn new(task: &NewTask) -> anyhow::Result<ExitStatus> {
 
 /// Loads a plugin in a process of its own, so that a plugin that crashes or hangs while it loads does no
 /// other harm.
-async fn load(library: &Path, start_timeout: Duration) -> Result<Manifest, LaunchError> {
-    let start = WorkerStart {
-        library: library.to_owned(),
-        task: String::new(),
-        task_args: Vec::new(),
-        manager_args: Vec::new(),
-        limits: WorkerLimits::default(),
-        marks_null: false,
-    };
-    worker::probe(&start, start_timeout).await
+async fn load(library: PathBuf, start_timeout: Duration) -> anyhow::Result<Inspected> {
+    let launch = Launch::open(library.clone(), String::new()).await?;
+    let (manifest, build) = worker::probe(&launch, start_timeout).await?;
+    let (manifest_sha256, file_sha256) = (build.manifest.to_string(), build.file.to_string());
+    Ok(Inspected { library, manifest, manifest_sha256, file_sha256 })
 }
 
 async fn list(looking: &Looking) -> anyhow::Result<ExitStatus> {
     let mut text = String::new();
     for (name, library) in plugin::all(&looking.task_path) {
-        match load(&library, looking.start_timeout).await {
-            Ok(manifest) => {
+        match load(library, looking.start_timeout).await {
+            Ok(Inspected { library, manifest, .. }) => {
                 let tasks: Vec<_> = manifest.tasks.iter().map(|task| task.name.as_str()).collect();
                 let _ = writeln!(text, "{name}  {}  {}", tasks.join(", "), library.display());
             }
@@ -73,9 +80,10 @@ async fn list(looking: &Looking) -> anyhow::Result<ExitStatus> {
     stdout::print(&text)
 }
 
-fn describe(library: &Path, manifest: &Manifest) -> String {
+fn describe(found: &Inspected) -> String {
+    let Inspected { library, manifest, manifest_sha256, file_sha256 } = found;
     let mut text = format!(
-        "{}\n{} {}, built against plugin API {}\n",
+        "{}\n{} {}, built against plugin API {}\nfile SHA-256      {file_sha256}\nmanifest SHA-256  {manifest_sha256}\n",
         library.display(),
         manifest.package,
         manifest.version,

@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** clap appears in this module and in `config`, and nowhere else.
 
+mod build_flags;
 mod command_line;
 mod master;
 mod node_manager;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::build_flags::BuildFlags;
 use super::sink::SinkFlags;
 use super::task_flags::TaskFlags;
 use super::value::{self, InputFormat, Progress, Scheduler};
@@ -79,6 +80,15 @@ pub(crate) struct RunFlags {
     /// stopped; needs --output.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+
+    /// Which file the task must come from.
+    #[command(flatten)]
+    pub build: BuildFlags,
+
+    /// Uses only slaves with one and the same build of the task, the first one's; without this, the same
+    /// columns are enough. A journal that another build has begun is refused.
+    #[arg(long)]
+    pub same_version: bool,
 
     /// Tries a record again this many times before it counts as failed.
     #[arg(long, value_name = "N")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::build_flags::BuildFlags;
 use super::registry::RegistryFlags;
 use super::sink::SinkFlags;
 use super::task_flags::TaskFlags;
@@ -31,6 +32,10 @@ pub(crate) struct SlaveArgs {
     /// Which task runs.
     #[command(flatten)]
     pub task: TaskFlags,
+
+    /// Which file the task must come from.
+    #[command(flatten)]
+    pub build: BuildFlags,
 
     /// Runs this many worker processes.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::build::Digest;
+
 /// The largest value of `--max-record-bytes`. A buffer of records counts its bytes in 32 bits, and a record
 /// is in memory several times on its way.
 const RECORD_BYTES_LIMIT: usize = 1 << 30;
@@ -60,6 +62,11 @@ pub(crate) enum Progress {
     Always,
     /// Not at all.
     Never,
+}
+
+/// A SHA-256 as 64 hexadecimal digits.
+pub(super) fn digest(text: &str) -> Result<Digest, String> {
+    text.trim().parse::<Digest>().map_err(|error| error.to_string())
 }
 
 /// A duration with units (`500ms`, `30s`, `1m 30s`), or a bare number of seconds.

@@ -7,6 +7,7 @@ use super::error::ConfigError;
 use super::given::Given;
 use super::output_files::FileNames;
 use super::{manager_args, partition, sink};
+use crate::build::Digest;
 use crate::cli::{InputFormat, Pair, Progress, RunArgs, RunFlags};
 use crate::record::{FailedLines, Format};
 use crate::sink::SinkUrl;
@@ -27,6 +28,10 @@ pub(crate) struct RunSettings {
     pub journal: Option<PathBuf>,
     /// Whether the first line of the output names the columns.
     pub header: bool,
+    /// The file that the task must come from; `None` for any.
+    pub expect_task: Option<Digest>,
+    /// Whether all slaves must have the same build of the task.
+    pub same_version: bool,
     /// How often a record is tried again at most.
     pub retries: u32,
     /// How long a record may take; `None` for no limit.
@@ -97,6 +102,8 @@ impl RunSettings {
             failed: flags.failed,
             journal: flags.journal,
             header: flags.header,
+            expect_task: flags.build.expect_task,
+            same_version: flags.same_version,
             retries: flags.retries,
             record_timeout: flags.record_timeout.filter(|limit| !limit.is_zero()),
             drain_timeout: flags.drain_timeout,

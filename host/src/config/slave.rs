@@ -8,6 +8,7 @@ use super::error::ConfigError;
 use super::given::Given;
 use super::registry::RegistryChoice;
 use super::{manager_args, sink};
+use crate::build::Digest;
 use crate::cli::{Pair, SlaveArgs};
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
@@ -17,6 +18,8 @@ use crate::wire::WorkerLimits;
 pub(crate) struct SlaveConfig {
     /// The library with the task, a path or a name, and the task in it: `FILE|NAME[:TASK]`.
     pub task: String,
+    /// The file that the task must come from; `None` for any.
+    pub expect_task: Option<Digest>,
     /// Arguments of the task, each name once.
     pub task_args: Vec<Pair>,
     /// The arguments of Net::SimpleGrid's manager, each name once; the task gets those that it knows.
@@ -57,6 +60,7 @@ impl SlaveConfig {
             registry: RegistryChoice::new(&args.registry, &given.settings)?,
             hostname: manager_args::qualified(&given.environment.host_name, &args.registry.manager_arg),
             task: manager_args::task(args.task.task),
+            expect_task: args.build.expect_task,
             task_args: manager_args::without_repeats(args.task.task_arg),
             manager_args: manager_args::without_repeats(args.registry.manager_arg),
             port: args.port,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::nodes::NodeKeeper;
+use super::nodes::{BuildRules, NodeKeeper};
 use super::run::{LINK_EVENTS, open_run, role, run_records};
 use super::run_end::Ending;
 use crate::config::MasterConfig;
@@ -40,6 +40,8 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
         reservation: reservation.clone(),
         role: role(&config.run, opened.id, reservation.as_str()),
         nodes_max: config.max_reserve.unwrap_or(usize::MAX),
+        builds: BuildRules { same_version: config.run.same_version, expected_file: config.run.expect_task },
+        journaled_task: opened.journaled_task().cloned(),
         wait_nodes: config.wait_nodes,
         reallocate_every: config.reallocate_every,
         init_commands: Arc::from(config.init_commands.clone()),

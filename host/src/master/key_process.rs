@@ -4,6 +4,7 @@
 //! The process is a worker that runs a partitioner instead of a task, and its scoreboard says which record it
 //! was on. So exactly that record has no key, and the others do not suffer.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,11 @@ use bytes::Bytes;
 
 use crate::ids::{BatchId, KeyHash};
 use crate::limits::{BATCH_RECORDS_MAX, BEGIN_MAX, KEY_MAX, KEY_PROCESS_START_MAX};
-use crate::record::{NoKey, NoKeyCause, Parts, RecordKeys, Records};
+use crate::plugin::{LibraryFile, LoadError};
+use crate::record::{Format, NoKey, NoKeyCause, Parts, RecordKeys, Records};
 use crate::scoreboard::{BoardReader, Outcome, Spans, Status};
 use crate::wire::{Frame, HostToWorker, ItemDone, KeyStart, WorkerToHost};
-use crate::worker::{LaunchError, WorkerLabel, WorkerProcess};
+use crate::worker::{LaunchError, WorkerLabel, WorkerProcess, open_library};
 
 /// Deaths in succession on no record at all, after which there is no point in starting another process.
 const VAIN_DEATHS_MAX: u32 = 5;
@@ -37,8 +39,12 @@ const SHOWN_BYTES_MAX: usize = 60;
 /// What is wanted of the process.
 #[derive(Debug, Clone)]
 pub(super) struct KeyPlan {
-    /// What it loads.
-    pub start: KeyStart,
+    /// The library that it loads.
+    pub library: PathBuf,
+    /// The partitioner in it; `None` for the only one.
+    pub partitioner: Option<String>,
+    /// How the records end.
+    pub format: Format,
     /// How long one key may take.
     pub limit: Option<Duration>,
     /// How often a key is tried again.
@@ -48,6 +54,9 @@ pub(super) struct KeyPlan {
 /// Why no more keys can be computed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyProcessError {
+    /// The library cannot be opened.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The process cannot be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -70,6 +79,8 @@ pub(super) enum KeyProcessError {
 #[derive(Debug)]
 pub(super) struct KeyProcess {
     plan: KeyPlan,
+    /// The library as it was when the run began: each process loads this file.
+    library: LibraryFile,
     running: Option<Running>,
     /// Records of which something is known, for the messages.
     records_before: u64,
@@ -106,8 +117,9 @@ impl KeyProcess {
     /// # Errors
     /// If it cannot be started, or the plugin has no such partitioner.
     pub(super) async fn start(plan: KeyPlan) -> Result<Self, KeyProcessError> {
-        let running = Some(Running::start(&plan.start).await?);
-        Ok(Self { plan, running, records_before: 0, vain_deaths: 0 })
+        let library = open_library(plan.library.clone()).await?;
+        let running = Some(Running::start(&plan, &library).await?);
+        Ok(Self { plan, library, running, records_before: 0, vain_deaths: 0 })
     }
 
     /// Records go by that need no key.
@@ -173,7 +185,7 @@ impl KeyProcess {
     async fn ask(&mut self, records: Records) -> Result<KeyAnswer, KeyProcessError> {
         let mut running = match self.running.take() {
             Some(running) => running,
-            None => Running::start(&self.plan.start).await?,
+            None => Running::start(&self.plan, &self.library).await?,
         };
         let asked = records.len();
         match running.ask(records, self.plan.limit.unwrap_or(KEY_MAX)).await {
@@ -205,10 +217,13 @@ enum Unanswered {
 }
 
 impl Running {
-    async fn start(start: &KeyStart) -> Result<Self, KeyProcessError> {
-        let name = start.partitioner.as_deref().unwrap_or("partitioner");
+    async fn start(plan: &KeyPlan, library: &LibraryFile) -> Result<Self, KeyProcessError> {
+        let KeyPlan { partitioner, format, .. } = plan;
+        let start =
+            KeyStart { library: library.id().clone(), partitioner: partitioner.clone(), format: *format };
+        let name = partitioner.as_deref().unwrap_or("partitioner");
         let label = WorkerLabel { node: String::new(), slot: None, task: name.to_owned() };
-        match WorkerProcess::start_keys(&label, start, KEY_PROCESS_START_MAX).await {
+        match WorkerProcess::start_keys(&label, library, &start, KEY_PROCESS_START_MAX).await {
             Ok(process) => Ok(Self { process, turn: 0 }),
             Err(LaunchError::TooSlow { library, limit, .. }) => {
                 Err(KeyProcessError::Slow { library, limit: humantime::format_duration(limit) })

@@ -7,7 +7,6 @@ use crate::config::RunSettings;
 use crate::plugin;
 use crate::record::Format;
 use crate::schedule::{FieldKey, PartitionBy};
-use crate::wire::KeyStart;
 
 /// Where the keys of a run come from, and the plan of the process that computes them, if a plugin does.
 type KeyChoice = (Option<KeySource>, Option<KeyPlan>);
@@ -25,8 +24,8 @@ pub(super) fn choose(settings: &RunSettings) -> anyhow::Result<KeyChoice> {
         PartitionBy::WholeRecord => here(Box::new(WholeRecord)),
         PartitionBy::Plugin { spec, name } => {
             let (library, _) = plugin::find(&spec, &settings.task_path)?;
-            let start = KeyStart { library, partitioner: name, format };
-            let plan = KeyPlan { start, limit: settings.record_timeout, retries: settings.retries };
+            let RunSettings { record_timeout: limit, retries, .. } = *settings;
+            let plan = KeyPlan { library, partitioner: name, format, limit, retries };
             (Some(KeySource::WithRecords), Some(plan))
         }
     })

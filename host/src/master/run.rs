@@ -50,6 +50,13 @@ pub(crate) struct OpenedRun {
     pub id: RunId,
 }
 
+impl OpenedRun {
+    /// The task with which the run was begun, if it goes on with its journal.
+    pub(super) fn journaled_task(&self) -> Option<&TaskIdentity> {
+        self.journal.as_ref()?.run.earlier_task()
+    }
+}
+
 /// Opens the files of a run. `task` is the one that the command names, if it names one. If all rows go to a
 /// sink, no output is needed.
 ///

@@ -4,11 +4,10 @@
 //! Nothing of the file is run, and any bytes get an answer. How many bytes a whole library needs is counted
 //! here; where the headers' fields are is known to the crate `elf`.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use elf::abi;
+use elf::dynamic::DynamicTable;
 use elf::endian::LittleEndian;
 use elf::file::{Class, FileHeader};
 use elf::parse::ParseAt;
@@ -22,17 +21,72 @@ const HEADER_BYTES: usize = size_of::<elf::file::Elf64_Ehdr>();
 /// Bytes at the beginning of a file that tell a text from other files.
 const TEXT_BYTES: usize = 512;
 
+/// Bytes at the beginning of a file that tell whether it can be a library at all.
+pub(super) const HEAD_BYTES: u64 = TEXT_BYTES as u64;
+
+/// What the linker replaces by the directory of the library in which it stands.
+const ORIGINS: [&[u8]; 2] = [b"$ORIGIN", b"${ORIGIN}"];
+
+/// The entries of a library that name others, or where they are.
+const NAMING: [i64; 5] = [abi::DT_NEEDED, abi::DT_RPATH, abi::DT_RUNPATH, DT_AUXILIARY, DT_FILTER];
+
+/// Two of them have no name in the crate (`elf.h` of the C library).
+const DT_AUXILIARY: i64 = 0x7fff_fffd;
+const DT_FILTER: i64 = 0x7fff_ffff;
+
 #[cfg(target_arch = "x86_64")]
 const OUR_MACHINE: u16 = abi::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
 const OUR_MACHINE: u16 = abi::EM_AARCH64;
 
-/// Checks that the file is a complete shared library for this machine.
-pub(super) fn check(path: &Path) -> Result<(), LoadError> {
-    check_bytes(path, &read(path)?)
+/// Checks, by the beginning of a file, that it can be a shared library for this machine.
+pub(super) fn check_head(path: &Path, head: &[u8]) -> Result<(), LoadError> {
+    library_header(path, head).map(drop)
 }
 
-fn check_bytes(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+/// Checks that the bytes of a file are a complete shared library for this machine.
+pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+    let header = library_header(path, bytes)?;
+    check_length(path, bytes, needed(&header, bytes))
+}
+
+/// Whether a library finds others relative to the directory that it is in, so that the linker must be told
+/// its name.
+pub(super) fn needs_its_directory(bytes: &[u8]) -> bool {
+    names_of_others(bytes).is_some_and(|names| {
+        names.into_iter().any(|name| ORIGINS.iter().any(|origin| contains(name, origin)))
+    })
+}
+
+/// The names of other libraries, and of the directories to look for them; nothing if the file has no table of
+/// them.
+fn names_of_others(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let header = header(Path::new(""), bytes).ok()?;
+    let range = |start: u64, length: u64| {
+        let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
+        bytes.get(start..start.checked_add(length)?)
+    };
+    let dynamic = segments(&header, bytes).find(|segment| segment.p_type == abi::PT_DYNAMIC)?;
+    let dynamic = range(dynamic.p_offset, dynamic.p_filesz)?;
+    let entries = DynamicTable::new(LittleEndian, Class::ELF64, dynamic);
+    let texts_at = entries.iter().find(|entry| entry.d_tag == abi::DT_STRTAB)?.d_ptr();
+    // The table of texts is named by where it will be in memory.
+    let texts =
+        segments(&header, bytes).filter(|segment| segment.p_type == abi::PT_LOAD).find_map(|segment| {
+            let within = texts_at.checked_sub(segment.p_vaddr).filter(|within| *within < segment.p_filesz)?;
+            range(segment.p_offset.checked_add(within)?, segment.p_filesz - within)
+        })?;
+    let naming = entries.iter().filter(|entry| NAMING.contains(&entry.d_tag));
+    let text = |at: u64| texts.get(usize::try_from(at).ok()?..)?.split(|byte| *byte == 0).next();
+    Some(naming.filter_map(|entry| text(entry.d_val())).collect())
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// The header of a shared library for this machine.
+fn library_header(path: &Path, bytes: &[u8]) -> Result<FileHeader<LittleEndian>, LoadError> {
     let header = header(path, bytes)?;
     if header.e_machine != OUR_MACHINE {
         return Err(other_machine(path, machine_name(header.e_machine)));
@@ -40,22 +94,7 @@ fn check_bytes(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     if header.e_type != abi::ET_DYN {
         return Err(not_a_library(path, "an ELF file of another type"));
     }
-    check_length(path, bytes, needed(&header, bytes))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |cause: std::io::Error| match cause.kind() {
-        ErrorKind::NotFound => LoadError::Missing { path: path.to_owned() },
-        ErrorKind::IsADirectory => LoadError::Directory { path: path.to_owned() },
-        _ => LoadError::Unreadable { path: path.to_owned(), cause },
-    };
-    let mut file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(LoadError::Directory { path: path.to_owned() });
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
+    Ok(header)
 }
 
 /// The ELF header, if it has the word size and the byte order of this machine.
@@ -84,14 +123,17 @@ fn needed(header: &FileHeader<LittleEndian>, bytes: &[u8]) -> u64 {
         end_of(header.e_phoff, ProgramHeader::size_for(Class::ELF64), header.e_phnum),
         end_of(header.e_shoff, usize::from(header.e_shentsize), header.e_shnum),
     ];
-    let first = usize::try_from(header.e_phoff).unwrap_or(usize::MAX);
-    let programs = bytes.get(first..).unwrap_or_default();
-    let segments = SegmentTable::new(LittleEndian, Class::ELF64, programs)
-        .iter()
-        .take(usize::from(header.e_phnum))
+    let loaded = segments(header, bytes)
         .filter(|segment| segment.p_type == abi::PT_LOAD)
         .map(|segment| segment.p_offset.saturating_add(segment.p_filesz));
-    segments.chain(tables).max().unwrap_or(0)
+    loaded.chain(tables).max().unwrap_or(0)
+}
+
+/// What the headers say of the parts of the file.
+fn segments(header: &FileHeader<LittleEndian>, bytes: &[u8]) -> impl Iterator<Item = ProgramHeader> {
+    let first = usize::try_from(header.e_phoff).unwrap_or(usize::MAX);
+    let programs = bytes.get(first..).unwrap_or_default();
+    SegmentTable::new(LittleEndian, Class::ELF64, programs).iter().take(usize::from(header.e_phnum))
 }
 
 fn check_length(path: &Path, bytes: &[u8], needed: u64) -> Result<(), LoadError> {
@@ -121,24 +163,37 @@ fn machine_name(machine: u16) -> String {
     }
 }
 
+/// A real library of this machine: the test program's own C library.
+#[cfg(test)]
+pub(super) fn test_library() -> Vec<u8> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let path = maps.split_whitespace().find(|word| word.contains("libc.so")).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
-
-    /// A real library of this machine: the test program's own C library.
-    fn library() -> Vec<u8> {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let path = maps.split_whitespace().find(|word| word.contains("libc.so")).unwrap();
-        std::fs::read(path).unwrap()
-    }
+    use super::{test_library as library, *};
 
     fn checked(bytes: &[u8]) -> Result<(), LoadError> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("libx.so");
-        std::fs::write(&path, bytes).unwrap();
-        check(&path)
+        let path = Path::new("libx.so");
+        check_head(path, &bytes[..bytes.len().min(TEXT_BYTES)])?;
+        check(path, bytes)
+    }
+
+    #[test]
+    fn a_library_that_finds_others_beside_itself_is_recognised() {
+        let mut library = library();
+        assert!(!needs_its_directory(&library));
+        let names: Vec<_> = names_of_others(&library).unwrap().iter().map(|name| name.to_vec()).collect();
+        assert!(!names.is_empty(), "the C library needs the linker");
+        // The same length, so that nothing moves.
+        let name = names.iter().find(|name| name.len() >= 8).unwrap();
+        let at = library.windows(name.len()).position(|window| window == name).unwrap();
+        library[at..at + 8].copy_from_slice(b"$ORIGIN/");
+        assert!(needs_its_directory(&library));
     }
 
     #[test]
@@ -186,13 +241,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn missing_and_directory_are_told_apart() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(matches!(check(directory.path()), Err(LoadError::Directory { .. })));
-        assert!(matches!(check(&directory.path().join("no")), Err(LoadError::Missing { .. })));
-    }
-
     proptest! {
         #[test]
         fn any_bytes_behind_the_beginning_of_a_header_are_survived(
@@ -205,7 +253,8 @@ mod tests {
                 place[..2].copy_from_slice(&abi::ET_DYN.to_le_bytes());
                 place[2..].copy_from_slice(&machine.to_le_bytes());
             }
-            let _ = check_bytes("x.so".as_ref(), &bytes);
+            let _ = check("x.so".as_ref(), &bytes);
+            needs_its_directory(&bytes);
         }
     }
 }

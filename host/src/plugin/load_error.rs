@@ -99,6 +99,26 @@ pub enum LoadError {
         /// Where the tables differ.
         first_difference: String,
     },
+    /// Another file stands where the library was, which must be loaded by its name.
+    #[error(
+        "{} was replaced since the start, and can only be loaded by its name, because it finds other libraries \
+         beside itself ($ORIGIN): start again to use the new file",
+        path.display()
+    )]
+    Replaced {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file of the library was written into.
+    #[error(
+        "{} was overwritten since the start: start again to use what is in it now; a new version must be written \
+         to a file of its own and renamed over the old one, never copied into it",
+        path.display()
+    )]
+    Overwritten {
+        /// The path.
+        path: PathBuf,
+    },
     /// A plugin that failed to describe itself.
     #[error("{} has a bad manifest: {cause}", path.display())]
     BadManifest {

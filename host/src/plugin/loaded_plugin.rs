@@ -12,16 +12,17 @@ mod doors;
 mod partitioner;
 mod task;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use simplegrid_plugin_api::Status;
 use simplegrid_plugin_api::abi::{self, Bytes, Pair, Plugin};
 
 use super::call_error::CallError;
-use super::elf;
+use super::library_file::LibraryFile;
 use super::load_error::LoadError;
 use super::manifest::{Manifest, TaskManifest};
 use super::task_host::TaskHost;
+use crate::build::Build;
 use context::{Context, NoTask};
 
 pub(crate) use partitioner::LoadedPartitioner;
@@ -30,25 +31,37 @@ pub(crate) use task::LoadedTask;
 /// A plugin in this process. It stays loaded until the process ends, even if this is dropped.
 #[derive(Debug)]
 pub struct LoadedPlugin {
-    path: PathBuf,
+    library: LibraryFile,
     table: Plugin,
     manifest: Manifest,
 }
 
 impl LoadedPlugin {
-    /// Loads the library at `path`, which runs the code of its initialisers.
+    /// Opens and loads the library at `path`.
     ///
     /// # Errors
     /// If the file is not a plugin that this host can use; the error says why not.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        elf::check(path)?;
-        let table = doors::open(path)?;
+        Self::load(LibraryFile::open(path)?)
+    }
+
+    /// Loads a library that is open, which runs the code of its initialisers.
+    ///
+    /// # Errors
+    /// If it is not a plugin that this host can use, or not what it was when it was opened.
+    pub(crate) fn load(library: LibraryFile) -> Result<Self, LoadError> {
+        let table = doors::open(&library)?;
         // SAFETY: the table is a plugin's, so the function takes nothing and returns text that lives as long
         // as the process.
         let json = unsafe { (table.manifest)().get::<'static>() };
         let manifest = Manifest::parse(json.unwrap_or_default())
-            .map_err(|cause| LoadError::BadManifest { path: path.to_owned(), cause })?;
-        Ok(Self { path: path.to_owned(), table, manifest })
+            .map_err(|cause| LoadError::BadManifest { path: library.path().to_owned(), cause })?;
+        Ok(Self { library, table, manifest })
+    }
+
+    /// Which build of the library it is.
+    pub(crate) fn build(&self) -> Build {
+        Build { manifest: self.manifest.digest(), file: self.library.id().sha256 }
     }
 
     /// What the plugin says about itself.
@@ -122,7 +135,7 @@ impl LoadedPlugin {
     }
 
     fn no_such(&self, what: &str, name: &str, names: &[&str]) -> String {
-        let path = self.path.display();
+        let path = self.library.path().display();
         match (names, name) {
             ([], _) => format!("{path} has no {what}s"),
             (names, "") => format!("{path} has several {what}s; name one of: {}", names.join(", ")),

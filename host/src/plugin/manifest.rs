@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::build::Digest;
+
 /// A plugin's contents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -117,6 +119,19 @@ impl Manifest {
         self.tasks.iter().try_for_each(TaskManifest::check)
     }
 
+    /// The digest of what the library contains: tasks with their arguments, columns and kinds of output, and
+    /// partitioners. Of these, only columns have an order that means anything. The package, its version and
+    /// the API's say nothing about the contents.
+    pub fn digest(&self) -> Digest {
+        let mut tasks = self.tasks.clone();
+        tasks.sort_by(|a, b| a.name.cmp(&b.name));
+        tasks.iter_mut().for_each(|task| task.args.sort_by(|a, b| a.name.cmp(&b.name)));
+        let mut partitioners = self.partitioners.clone();
+        partitioners.sort();
+        let canonical = serde_json::to_vec(&(tasks, partitioners)).expect("these types are all valid JSON");
+        Digest::of(&canonical)
+    }
+
     /// The task of that name; an empty name means the only one.
     pub fn task(&self, name: &str) -> Option<&TaskManifest> {
         match self.tasks.as_slice() {
@@ -174,6 +189,37 @@ mod tests {
         assert_eq!(manifest.tasks[0].args[0].kind, Kind::Text);
         assert_eq!(manifest.tasks[0].columns[0].kind, Kind::Int);
         assert!(manifest.partitioners.is_empty());
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_contents_in_whatever_order_they_stand() {
+        let parsed = |json: &str| Manifest::parse(json.as_bytes()).unwrap().digest();
+        let good = parsed(GOOD);
+        for (from, to) in [
+            (r#""1.2.3""#, r#""2""#),
+            (r#""package": "p""#, r#""package": "q""#),
+            (r#""0.1.0""#, r#""1""#),
+            (r#", "colour": 7"#, ""),
+        ] {
+            assert!(GOOD.contains(from));
+            assert_eq!(parsed(&GOOD.replace(from, to)), good, "{to}");
+        }
+        for (from, to) in [
+            (r#""name": "t""#, r#""name": "u""#),
+            (r#""optional": true"#, r#""optional": false"#),
+            (r#""nullable": false"#, r#""nullable": true"#),
+            (r#""int""#, r#""float""#),
+            (r#""rows""#, r#""lines""#),
+            (r#""tasks""#, r#""partitioners": ["k"], "tasks""#),
+        ] {
+            assert!(GOOD.contains(from));
+            assert_ne!(parsed(&GOOD.replace(from, to)), good, "{to}");
+        }
+        let mut manifest = Manifest::parse(GOOD.as_bytes()).unwrap();
+        manifest.tasks.push(TaskManifest { name: "s".into(), ..manifest.tasks[0].clone() });
+        let digest = manifest.digest();
+        manifest.tasks.reverse();
+        assert_eq!(manifest.digest(), digest);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a slave says about itself: once when it enters its row, and its figures with each beat. Plain data.
 
 use super::node::NodeKey;
+use crate::build::{Build, Digest};
 
 /// What a slave says about itself before it listens.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,10 @@ pub struct Announcement {
     pub task: String,
     /// The version of the plugin that holds the task.
     pub task_version: Option<String>,
+    /// The digest of what the task writes.
+    pub columns: Digest,
+    /// The build of the plugin.
+    pub build: Build,
     /// The name or address that masters should connect to, if not the key's host name.
     pub advertise: Option<String>,
     /// The slave's process.

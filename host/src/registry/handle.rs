@@ -9,7 +9,7 @@ use super::error::RegistryError;
 use super::moves::Move;
 use super::node::{Node, NodeKey};
 use super::queue::RequestQueue;
-use super::request::{Answer, Change, Listing, Request, Wish};
+use super::request::{Answer, Change, Listing, Request, Wanted, Wish};
 use super::reservation::Reservation;
 use super::url::RegistryUrl;
 
@@ -74,7 +74,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Live`] if a process that could be alive has the row.
     pub async fn announce(&self, announcement: &Announcement) -> Result<(), RegistryError> {
-        self.change(&announcement.key, Change::Announce(announcement.clone())).await.map(drop)
+        self.change(&announcement.key, Change::Announce(Box::new(announcement.clone()))).await.map(drop)
     }
 
     /// Makes a disabled or invalid node available; an enabled one stays so. A reserved one is refused.
@@ -139,7 +139,7 @@ impl Registry {
 
     /// Reserves up to `max` nodes beyond those already held, in one atomic step: enabled ones, the longest
     /// available first, then those whose master let its lease run out. Nodes that have gone silent are left
-    /// out, and with `task`, nodes that run another task.
+    /// out, and so are those that are not as `wanted`.
     ///
     /// # Errors
     /// If the database fails. Nothing is reserved then.
@@ -147,11 +147,11 @@ impl Registry {
         &self,
         reservation: &Reservation,
         max: usize,
-        task: Option<&str>,
+        wanted: impl Into<Wanted>,
         lease: Duration,
     ) -> Result<Vec<Node>, RegistryError> {
-        let (reservation, task) = (reservation.clone(), task.map(str::to_owned));
-        Ok(self.ask(Request::Reserve(Wish { reservation, max, task, lease })).await?.nodes())
+        let (reservation, wanted) = (reservation.clone(), wanted.into());
+        Ok(self.ask(Request::Reserve(Wish { reservation, max, wanted, lease })).await?.nodes())
     }
 
     /// Renews the lease of every node that the reservation still holds, draining ones included, and says

@@ -61,6 +61,6 @@ pub use error::RegistryError;
 pub use handle::Registry;
 pub use moves::GIVEN_UP_REST;
 pub use node::{Node, NodeKey, NodeState, SILENCE};
-pub use request::Listing;
+pub use request::{Listing, Wanted};
 pub use reservation::Reservation;
 pub use url::RegistryUrl;

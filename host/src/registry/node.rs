@@ -131,6 +131,13 @@ pub struct Node {
     pub pid: Option<u32>,
     /// The version of SimpleGrid that the slave runs.
     pub version: Option<String>,
+    /// The digest of what its task writes: the task's name, and its columns. As hexadecimal digits, like the
+    /// next two.
+    pub columns_sha256: Option<String>,
+    /// The digest of the contents of its library: what `simplegrid task inspect` shows.
+    pub manifest_sha256: Option<String>,
+    /// The digest of its library's file.
+    pub file_sha256: Option<String>,
 }
 
 impl Node {
@@ -238,6 +245,9 @@ mod tests {
             rate: None,
             pid,
             version: None,
+            columns_sha256: None,
+            manifest_sha256: None,
+            file_sha256: None,
         };
         for state in NodeState::ALL {
             assert!(node(state, None, None).is_of_net_simplegrid(), "{state}");

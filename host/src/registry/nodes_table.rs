@@ -11,7 +11,7 @@ use super::backend_error::BackendError;
 use super::clock::{seconds_after, seconds_before};
 use super::error::RegistryError;
 use super::node::{Node, NodeKey, NodeState, oldest_sign_of_life};
-use super::request::{Answer, Change, Listing, Request, Wish};
+use super::request::{Answer, Change, Listing, Request, Wanted, Wish};
 use super::reservation::Reservation;
 use super::schema::NODES;
 use super::session::{Dialect, SqlSession};
@@ -138,8 +138,9 @@ async fn choose(
         if wanted == 0 {
             break;
         }
-        let choice = choice(session.dialect(), kind, wish.task.is_some(), wanted);
-        values.extend(wish.task.as_deref().map(Value::from));
+        let (fits, fitting) = fitting(&wish.wanted);
+        let choice = choice(session.dialect(), kind, &fits, wanted);
+        values.extend(fitting);
         chosen.extend(select(session, &format!("{choice}{lock}"), &values).await?);
     }
     Ok(chosen)
@@ -147,11 +148,30 @@ async fn choose(
 
 /// The nodes of one kind that can be reserved, longest available first. That is the order of the index, so
 /// the search ends as soon as enough nodes are found, however many there are.
-fn choice(dialect: &Dialect, kind: &str, of_task: bool, wanted: usize) -> String {
-    let task = if of_task { " AND task = ?" } else { "" };
+fn choice(dialect: &Dialect, kind: &str, fits: &str, wanted: usize) -> String {
     let empty_first = dialect.empty_first;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-    format!("WHERE {kind}{task} ORDER BY start_time{empty_first}, hostname, port LIMIT {wanted}")
+    format!("WHERE {kind}{fits} ORDER BY start_time{empty_first}, hostname, port LIMIT {wanted}")
+}
+
+/// The condition that a node is as wanted, to be added to others, and its values.
+fn fitting(wanted: &Wanted) -> (String, Vec<Value>) {
+    let Wanted { task, columns, manifest, file, except } = wanted;
+    let digests = [("columns_sha256", columns), ("manifest_sha256", manifest), ("file_sha256", file)]
+        .map(|(name, digest)| digest.map(|digest| (name, digest.to_string())));
+    let equal = task.clone().map(|task| ("task", task)).into_iter().chain(digests.into_iter().flatten());
+    let (mut condition, mut values) = (String::new(), Vec::new());
+    for (name, value) in equal {
+        condition.push_str(&format!(" AND {name} = ?"));
+        values.push(Value::Text(value));
+    }
+    for (key, pid) in except {
+        // Where no process is named, it is not that one.
+        condition.push_str(" AND NOT (hostname = ? AND port = ? AND pid IS NOT NULL AND pid = ?)");
+        values.extend(of_key(key));
+        values.push(Value::Integer(i64::from(*pid)));
+    }
+    (condition, values)
 }
 
 /// Renews the leases of a reservation, and says on which nodes.
@@ -211,6 +231,9 @@ fn announced(node: &Node) -> Columns {
         ("task_version", node.task_version.as_deref().into()),
         ("advertise", node.advertise.as_deref().into()),
         ("version", node.version.as_deref().into()),
+        ("columns_sha256", node.columns_sha256.as_deref().into()),
+        ("manifest_sha256", node.manifest_sha256.as_deref().into()),
+        ("file_sha256", node.file_sha256.as_deref().into()),
     ]
 }
 
@@ -268,6 +291,9 @@ fn node(row: &[Value]) -> Option<Node> {
         rate,
         pid,
         version,
+        columns_sha256,
+        manifest_sha256,
+        file_sha256,
     ] = row
     else {
         return None;
@@ -288,6 +314,9 @@ fn node(row: &[Value]) -> Option<Node> {
         rate: rate.real(),
         pid: pid.number(),
         version: version.owned(),
+        columns_sha256: columns_sha256.owned(),
+        manifest_sha256: manifest_sha256.owned(),
+        file_sha256: file_sha256.owned(),
     })
 }
 
@@ -320,10 +349,18 @@ mod tests {
         let file = SqliteFile { path, creates_directory: false, busy_timeout: Duration::ZERO };
         let mut session = file.connect().unwrap();
         migrations::migrate(&mut session).await.unwrap();
-        for (kind, values) in [(FREE, 1), (EXPIRED, 3)] {
-            let choice = selection(&choice(session.dialect(), kind, false, 20));
+        let digest = Some(crate::build::Digest::of(b"x"));
+        let except = vec![(NodeKey::new("n", 1), 1); 100];
+        let build = Wanted { columns: digest, manifest: digest, file: digest, except, ..Some("t").into() };
+        let kinds = [(FREE, 1), (EXPIRED, 3)].into_iter();
+        for ((kind, values), wanted) in
+            kinds.flat_map(|kind| [(kind, Wanted::default()), (kind, build.clone())])
+        {
+            let (fits, fitting) = fitting(&wanted);
+            let choice = selection(&choice(session.dialect(), kind, &fits, 20));
             let sql = format!("EXPLAIN QUERY PLAN {choice}");
-            let plan = session.rows(&sql, &vec![Value::Integer(1); values]).await.unwrap();
+            let values: Vec<_> = vec![Value::Integer(1); values].into_iter().chain(fitting).collect();
+            let plan = session.rows(&sql, &values).await.unwrap();
             let plan: Vec<_> = plan.iter().filter_map(|row| row[3].text()).collect();
             assert_eq!(plan, ["SEARCH nodes USING INDEX nodes_state (state=?)"]);
         }

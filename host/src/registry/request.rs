@@ -7,6 +7,7 @@ use super::announcement::{Announcement, Stats};
 use super::moves::Move;
 use super::node::{Node, NodeKey};
 use super::reservation::Reservation;
+use crate::build::Digest;
 
 /// What the registry is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +32,7 @@ pub(super) enum Request {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Change {
     /// Its slave announces itself.
-    Announce(Announcement),
+    Announce(Box<Announcement>),
     /// It is moved, whether or not a master holds it.
     Make(Move),
     /// It is moved, if this reservation holds it.
@@ -49,10 +50,25 @@ pub(super) struct Wish {
     pub reservation: Reservation,
     /// How many at most.
     pub max: usize,
-    /// The task that they must run, if it matters.
-    pub task: Option<String>,
+    /// What they must be.
+    pub wanted: Wanted,
     /// For how long.
     pub lease: Duration,
+}
+
+/// What a node must be to be reserved. The default is any node; what is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The task that it runs.
+    pub task: Option<String>,
+    /// The digest of what that task writes.
+    pub columns: Option<Digest>,
+    /// The digest of the contents of its library.
+    pub manifest: Option<Digest>,
+    /// The digest of its library's file.
+    pub file: Option<Digest>,
+    /// Nodes that are not wanted, as long as the same process has their row.
+    pub except: Vec<(NodeKey, u32)>,
 }
 
 /// The answer to a request.
@@ -64,6 +80,13 @@ pub(super) enum Answer {
     Listing(Listing),
     /// How many rows were freed: the answer to [`Request::Release`].
     Freed(usize),
+}
+
+/// Nodes that run this task, if it matters.
+impl From<Option<&str>> for Wanted {
+    fn from(task: Option<&str>) -> Self {
+        Self { task: task.map(str::to_owned), ..Self::default() }
+    }
 }
 
 /// All nodes at one moment.

@@ -53,6 +53,9 @@ pub(super) const NODES: Table = Table {
         ("rate", "double precision"),
         ("pid", "bigint"),
         ("version", "text"),
+        ("columns_sha256", "text"),
+        ("manifest_sha256", "text"),
+        ("file_sha256", "text"),
     ],
     index: "nodes_state",
     // Masters look for the nodes that have been in one state longest, among perhaps thousands.

@@ -48,6 +48,9 @@ fn announced(old: Option<Node>, new: &Announcement, now: i64) -> Result<Node, Re
         rate: Some(0.0),
         pid: Some(new.pid),
         version: Some(new.version.clone()),
+        columns_sha256: Some(new.columns.to_string()),
+        manifest_sha256: Some(new.build.manifest.to_string()),
+        file_sha256: Some(new.build.file.to_string()),
     })
 }
 

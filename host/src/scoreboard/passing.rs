@@ -1,4 +1,5 @@
-//! How a worker gets its scoreboard: over its socket, so that no descriptor is inherited by chance.
+//! How a worker gets its scoreboard and its library: over its socket, so that no descriptor is inherited by
+//! chance.
 #![expect(unsafe_code, reason = "descriptors that arrive are plain numbers until they are owned")]
 
 use std::fs::File;
@@ -16,14 +17,21 @@ pub(crate) struct Passed {
     /// The receipt pipe: one byte comes each time that the slave has read a part of an item; its end says
     /// that the slave is gone.
     pub receipts: PipeReader,
+    /// The library that it loads.
+    pub library: File,
 }
 
 /// Sends the descriptors to the process at the other end of `socket`.
 ///
 /// # Errors
 /// Those of the system.
-pub(crate) fn pass(socket: &UnixStream, board: &File, receipts: &PipeReader) -> io::Result<()> {
-    let fds = [board.as_raw_fd(), receipts.as_raw_fd()];
+pub(crate) fn pass(
+    socket: &UnixStream,
+    board: &File,
+    receipts: &PipeReader,
+    library: &File,
+) -> io::Result<()> {
+    let fds = [board.as_raw_fd(), receipts.as_raw_fd(), library.as_raw_fd()];
     let message = [IoSlice::new(b"!")];
     sendmsg::<()>(socket.as_raw_fd(), &message, &[ControlMessage::ScmRights(&fds)], MsgFlags::empty(), None)?;
     Ok(())
@@ -36,7 +44,7 @@ pub(crate) fn pass(socket: &UnixStream, board: &File, receipts: &PipeReader) -> 
 pub(crate) fn receive(socket: &UnixStream) -> io::Result<Passed> {
     let mut byte = [0];
     let mut message = [IoSliceMut::new(&mut byte)];
-    let mut space = nix::cmsg_space!([i32; 2]);
+    let mut space = nix::cmsg_space!([i32; 3]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let received = recvmsg::<()>(socket.as_raw_fd(), &mut message, Some(&mut space), flags)?;
     let mut owned = Vec::new();
@@ -47,7 +55,7 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Passed> {
             owned.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
         }
     }
-    let [board, receipts]: [OwnedFd; 2] =
-        owned.try_into().map_err(|_| io::Error::other("the slave sent no scoreboard"))?;
-    Ok(Passed { board: board.into(), receipts: receipts.into() })
+    let [board, receipts, library]: [OwnedFd; 3] =
+        owned.try_into().map_err(|_| io::Error::other("the slave sent no scoreboard, or no library"))?;
+    Ok(Passed { board: board.into(), receipts: receipts.into(), library: library.into() })
 }

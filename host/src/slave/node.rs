@@ -126,6 +126,7 @@ async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
         start_timeout: config.start_timeout,
         slots: config.max_workers,
         marks_null: config.sink.as_ref().is_some_and(SinkUrl::is_table),
+        expected: config.expect_task,
     })
     .await
 }
@@ -141,6 +142,8 @@ fn announcement(config: &SlaveConfig, port: u16, prepared: &Prepared) -> Announc
         children: config.max_workers.into(),
         task: prepared.welcome.task.clone(),
         task_version: Some(prepared.welcome.task_version.clone()),
+        columns: prepared.welcome.output.digest(&prepared.welcome.task),
+        build: prepared.welcome.build,
         advertise: config.advertise.clone(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -151,7 +154,7 @@ fn announcement(config: &SlaveConfig, port: u16, prepared: &Prepared) -> Announc
 fn pool_config(config: &SlaveConfig, port: u16, prepared: &Prepared) -> PoolConfig {
     PoolConfig {
         slots: config.max_workers,
-        start: prepared.start.clone(),
+        launch: prepared.launch.clone(),
         start_timeout: config.start_timeout,
         node: label(config, port),
         record_timeout: config.record_timeout,
@@ -201,6 +204,7 @@ impl SlaveNode<'_> {
         tracing::info!(
             task = door.welcome.task,
             workers = max_workers,
+            file = door.welcome.build.file.short(),
             "listening on {listen}:{}",
             self.port
         );

@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::build::{Build, Digest};
 use crate::config::Pair;
-use crate::plugin::{self, LoadError, OutputKind, TaskManifest};
+use crate::plugin::{self, LoadError, TaskManifest, TaskOutput};
 use crate::sink::Shape;
-use crate::wire::{Welcome, WorkerLimits, WorkerStart};
-use crate::worker::{LaunchError, WorkerLabel, WorkerProcess};
+use crate::wire::{Welcome, WorkerLimits};
+use crate::worker::{Launch, LaunchError, WorkerLabel, WorkerProcess};
 
 /// Why a task cannot be run here, in one line for the user who named it.
 #[derive(Debug, thiserror::Error)]
@@ -19,13 +20,23 @@ pub(crate) enum PrepareError {
     /// It cannot be used.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// It is another file than the user expects.
+    #[error("{} is not the file that --expect-task asks for: its SHA-256 is {found}, and {expected} was expected", path.display())]
+    OtherFile {
+        /// The library.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+        /// The one that was asked for.
+        expected: String,
+    },
 }
 
 /// A task that can be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
     /// What workers load.
-    pub start: WorkerStart,
+    pub launch: Launch,
     /// What masters are told.
     pub welcome: Welcome,
     /// What its rows look like.
@@ -51,6 +62,8 @@ pub(crate) struct TaskChoice<'a> {
     pub slots: u16,
     /// Whether NULL and the empty text must be distinguished.
     pub marks_null: bool,
+    /// The file that the library must be, if the user has said so.
+    pub expected: Option<Digest>,
 }
 
 /// Finds a task and prepares it.
@@ -59,37 +72,45 @@ pub(crate) struct TaskChoice<'a> {
 /// See [`PrepareError`].
 pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareError> {
     let (library, task) = plugin::find(choice.task, choice.task_path)?;
-    let mut start = WorkerStart {
-        library,
-        task: task.unwrap_or_default(),
-        task_args: choice.task_args.to_vec(),
-        manager_args: choice.manager_args.to_vec(),
-        limits: choice.limits,
-        marks_null: choice.marks_null,
-    };
-    let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
-    let mut process = WorkerProcess::spawn(&label, choice.start_timeout).map_err(LaunchError::from)?;
-    let manifest = process.load(&start).await?;
-    process.prepare(&start.library).await?;
+    let mut launch = Launch::open(library, task.unwrap_or_default()).await?;
+    check_file(&launch, choice.expected)?;
+    launch.start.task_args = choice.task_args.to_vec();
+    launch.start.manager_args = choice.manager_args.to_vec();
+    launch.start.limits = choice.limits;
+    launch.start.marks_null = choice.marks_null;
+    let label = WorkerLabel { node: String::new(), slot: None, task: launch.start.task.clone() };
+    let mut process =
+        WorkerProcess::spawn(&label, &launch.library, choice.start_timeout).map_err(LaunchError::from)?;
+    let (manifest, build) = process.load(&launch).await?;
+    process.prepare(launch.path()).await?;
     process.stop().await;
+    launch.build = Some(build);
     // The worker that was prepared has found the task. An empty name means "the only one".
-    if let Some(task) = manifest.task(&start.task) {
-        start.task.clone_from(&task.name);
-        let welcome = welcome(task, &manifest.version, choice.slots);
-        return Ok(Prepared { start, welcome, shape: Shape::of(task) });
+    if let Some(task) = manifest.task(&launch.start.task) {
+        launch.start.task.clone_from(&task.name);
+        let welcome = welcome(task, &manifest.version, build, choice.slots);
+        return Ok(Prepared { launch, welcome, shape: Shape::of(task) });
     }
     Err(LaunchError::Protocol("it loaded a library without the task".to_owned()).into())
 }
 
-fn welcome(task: &TaskManifest, version: &str, slots: u16) -> Welcome {
-    let columns = match task.output {
-        OutputKind::Lines => Vec::new(),
-        OutputKind::Rows => task.columns.iter().map(|column| column.name.clone()).collect(),
-    };
+fn check_file(launch: &Launch, expected: Option<Digest>) -> Result<(), PrepareError> {
+    let found = launch.start.library.sha256;
+    match expected.filter(|expected| *expected != found) {
+        Some(expected) => {
+            let (found, expected) = (found.to_string(), expected.to_string());
+            Err(PrepareError::OtherFile { path: launch.path().to_owned(), found, expected })
+        }
+        None => Ok(()),
+    }
+}
+
+fn welcome(task: &TaskManifest, version: &str, build: Build, slots: u16) -> Welcome {
     Welcome {
         task: task.name.clone(),
         task_version: version.to_owned(),
-        columns,
+        output: TaskOutput::of(task),
+        build,
         slots,
         program: env!("CARGO_PKG_VERSION").to_owned(),
         sink: None,

@@ -279,6 +279,7 @@ fn is_unreaped(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::{Build, Digest};
     use crate::registry::RegistryUrl;
 
     #[tokio::test]
@@ -296,6 +297,8 @@ mod tests {
             pid: std::process::id(),
             version: String::new(),
             dead_pid: None,
+            columns: Digest::of(b"columns"),
+            build: Build { manifest: Digest::of(b"manifest"), file: Digest::of(b"file") },
         };
         let registration = Registration::announce(registry.clone(), announcement).await.unwrap();
         std::fs::remove_file(directory.path().join("grid.db")).unwrap();

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::seq_ranges::SeqRanges;
+use crate::build::Build;
 use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
+use crate::plugin::TaskOutput;
 use crate::record::Format;
 
 /// From a master or an administrator.
@@ -141,8 +143,10 @@ pub struct Welcome {
     pub task: String,
     /// The version of the library that holds the task.
     pub task_version: String,
-    /// The output columns; empty if rows are raw lines.
-    pub columns: Vec<String>,
+    /// What the task writes: those of all slaves of a run must be equal.
+    pub output: TaskOutput,
+    /// The build of the library that all its workers have loaded.
+    pub build: Build,
     /// How many slots it has.
     pub slots: u16,
     /// The version of its program, for the log.

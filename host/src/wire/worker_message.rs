@@ -1,19 +1,19 @@
 //! What a slave and its worker processes say to each other, over the socketpair. An *item* is a batch or a
 //! flush at a worker; it keeps the number that its master gave it, so that it can be followed through logs.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::message::LossKind;
+use crate::build::Build;
 use crate::ids::BatchId;
+use crate::plugin::LibraryId;
 use crate::record::Format;
 
 /// From the slave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostToWorker {
     /// The first message: what to load.
-    Start(WorkerStart),
+    Start(Box<WorkerStart>),
     /// Calls the task's `prepare`: the first of a node's workers is asked, before any other starts.
     Prepare,
     /// Creates the task. Items can come from now on.
@@ -42,14 +42,14 @@ pub enum HostToWorker {
     /// Ends the worker, after the items before this message.
     Stop,
     /// The first message to a process that computes partition keys: what to load. Only batches follow.
-    StartKeys(KeyStart),
+    StartKeys(Box<KeyStart>),
 }
 
 /// What a process that computes partition keys must load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyStart {
-    /// The library.
-    pub library: PathBuf,
+    /// The library, whose file comes over the socket.
+    pub library: LibraryId,
     /// The partitioner in it; `None` for the only one.
     pub partitioner: Option<String>,
     /// How the records end.
@@ -59,8 +59,8 @@ pub struct KeyStart {
 /// What a worker must load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStart {
-    /// The library.
-    pub library: PathBuf,
+    /// The library, whose file it has been passed.
+    pub library: LibraryId,
     /// The task in it; empty for the only one.
     pub task: String,
     /// The task's arguments.
@@ -88,10 +88,12 @@ pub struct WorkerLimits {
 /// From a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkerToHost {
-    /// The library is loaded; this is its manifest as JSON.
+    /// The library is loaded.
     Loaded {
-        /// See `plugin::Manifest`.
+        /// Its manifest as JSON: see `plugin::Manifest`.
         manifest: String,
+        /// Which build it is.
+        build: Build,
     },
     /// `prepare` has succeeded.
     Prepared,

@@ -12,7 +12,7 @@ use super::desk::Desk;
 use super::error::WorkerError;
 use super::{key_loop, limits, serve_loop, watchdog};
 use crate::limits::HEADER_BYTES_MAX;
-use crate::plugin::{CallError, LoadedPlugin, OutputKind, TaskManifest};
+use crate::plugin::{CallError, LibraryFile, LoadedPlugin, OutputKind, TaskManifest};
 use crate::scoreboard::{self, Board};
 use crate::wire::{BlockingReader, BlockingWriter, HostToWorker, KeyStart, WorkerStart, WorkerToHost};
 
@@ -34,13 +34,17 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut input = BlockingReader::new(socket);
     let start = match receive_start(&mut input)? {
         Some(FirstMessage::Task(start)) => start,
-        Some(FirstMessage::Keys(start)) => return compute_keys(&start, input, output, board),
+        Some(FirstMessage::Keys(start)) => {
+            let library = LibraryFile::passed(start.library.clone(), passed.library);
+            return compute_keys(library, &start, input, output, board);
+        }
         None => return Ok(()),
     };
     if let Err(error) = limits::apply(&start.limits) {
         return refuse(&mut output, format!("a worker's limits cannot be set: {error}"));
     }
-    let plugin = match LoadedPlugin::open(&start.library) {
+    let library = LibraryFile::passed(start.library.clone(), passed.library);
+    let plugin = match LoadedPlugin::load(library) {
         Ok(plugin) => plugin,
         Err(error) => return refuse(&mut output, error.to_string()),
     };
@@ -110,12 +114,13 @@ enum FirstMessage {
 
 /// Computes partition keys for a master.
 fn compute_keys(
+    library: LibraryFile,
     start: &KeyStart,
     input: BlockingReader,
     mut output: BlockingWriter,
     board: Board,
 ) -> anyhow::Result<()> {
-    let plugin = match LoadedPlugin::open(&start.library) {
+    let plugin = match LoadedPlugin::load(library) {
         Ok(plugin) => plugin,
         Err(error) => return refuse(&mut output, error.to_string()),
     };
@@ -133,8 +138,8 @@ fn compute_keys(
 
 fn receive_start(input: &mut BlockingReader) -> Result<Option<FirstMessage>, WorkerError> {
     match input.read_frame::<HostToWorker>()?.map(|frame| frame.head) {
-        Some(HostToWorker::Start(start)) => Ok(Some(FirstMessage::Task(start))),
-        Some(HostToWorker::StartKeys(start)) => Ok(Some(FirstMessage::Keys(start))),
+        Some(HostToWorker::Start(start)) => Ok(Some(FirstMessage::Task(*start))),
+        Some(HostToWorker::StartKeys(start)) => Ok(Some(FirstMessage::Keys(*start))),
         Some(_) => Err(WorkerError::Protocol("something before the start message")),
         None => Ok(None),
     }
@@ -148,7 +153,7 @@ fn send_manifest(output: &mut BlockingWriter, plugin: &LoadedPlugin) -> anyhow::
             format!("its manifest has {} bytes; at most {MANIFEST_BYTES_MAX} are allowed", manifest.len()),
         );
     }
-    Ok(output.send(WorkerToHost::Loaded { manifest })?)
+    Ok(output.send(WorkerToHost::Loaded { manifest, build: plugin.build() })?)
 }
 
 fn refuse(output: &mut BlockingWriter, message: String) -> anyhow::Result<()> {
@@ -157,7 +162,7 @@ fn refuse(output: &mut BlockingWriter, message: String) -> anyhow::Result<()> {
 
 /// Refuses with what a task said. It does not know which file it is in, and the user must.
 fn refuse_task(output: &mut BlockingWriter, start: &WorkerStart, error: &CallError) -> anyhow::Result<()> {
-    refuse(output, format!("{}: {error}", start.library.display()))
+    refuse(output, format!("{}: {error}", start.library.path.display()))
 }
 
 /// The task's own arguments, and those of the slave's that it has an argument of that name for. Its own win.

@@ -10,6 +10,7 @@ mod error;
 mod held;
 mod key_loop;
 mod label;
+mod launch;
 mod limits;
 mod log_line;
 mod process;
@@ -19,4 +20,5 @@ mod watchdog;
 
 pub(crate) use child::run;
 pub(crate) use label::WorkerLabel;
+pub(crate) use launch::{Launch, open_library};
 pub(crate) use process::{LaunchError, ProcessHandle, WorkerProcess, probe};

@@ -21,16 +21,17 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 
 use super::label::WorkerLabel;
+use super::launch::Launch;
 use super::log_line::log_lines;
 use super::start_step::StartStep;
+use crate::build::Build;
 use crate::limits::STOP_GRACE;
 use crate::own_time;
 use crate::owned_task::OwnedTask;
-use crate::plugin::Manifest;
+use crate::plugin::{LibraryFile, Manifest};
 use crate::scoreboard::{self, BoardReader};
 use crate::wire::{
-    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, KeyStart, WorkerStart,
-    WorkerToHost,
+    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, KeyStart, WorkerToHost,
 };
 
 /// How long a dead worker's last words have to reach the log. They are in the pipe already; only a process
@@ -77,6 +78,19 @@ pub(crate) enum LaunchError {
         step: StartStep,
         /// How long it had.
         limit: Duration,
+    },
+    /// It has loaded something else than the first worker did.
+    #[error(
+        "{library}: what it says of itself has changed since the first worker loaded it ({first}; now {now}); the \
+         workers of a slave must all be of one build"
+    )]
+    OtherBuild {
+        /// The library.
+        library: String,
+        /// What the first worker has loaded, for people.
+        first: String,
+        /// What this one has loaded.
+        now: String,
     },
     /// It was ended while it was starting.
     #[error("the worker was ended while it was starting")]
@@ -135,16 +149,21 @@ pub(crate) struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts a process that waits to be told what to load. `label` is what `ps` shows, and what the log says
-    /// beside each line that it prints; `start_timeout` is how long each step of its start may take.
+    /// Starts a process that has the library's file, and waits to be told to load it. `label` is what `ps`
+    /// shows, and what the log says beside each line that it prints; `start_timeout` is how long each step of
+    /// its start may take.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn spawn(label: &WorkerLabel, start_timeout: Duration) -> io::Result<Self> {
+    pub(crate) fn spawn(
+        label: &WorkerLabel,
+        library: &LibraryFile,
+        start_timeout: Duration,
+    ) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let board = BoardReader::create()?;
         let (their_receipts, receipts) = io::pipe()?;
-        scoreboard::pass(&ours, board.file(), &their_receipts)?;
+        scoreboard::pass(&ours, board.file(), &their_receipts, library.file())?;
         let mut child = command(label, theirs).spawn()?;
         let stderr = child.stderr.take().expect("its standard error is piped");
         let log = Some(OwnedTask::spawn(log_lines(stderr, label.clone())));
@@ -169,13 +188,13 @@ impl WorkerProcess {
     /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
     pub(crate) async fn start(
         label: &WorkerLabel,
-        start: &WorkerStart,
+        launch: &Launch,
         start_timeout: Duration,
         kill: impl Future<Output = ()>,
     ) -> Result<Self, LaunchError> {
-        let mut process = Self::spawn(label, start_timeout)?;
+        let mut process = Self::spawn(label, &launch.library, start_timeout)?;
         let created = tokio::select! {
-            created = process.load_and_create(start) => Some(created),
+            created = process.load_and_create(launch) => Some(created),
             () = kill => None,
         };
         match created {
@@ -193,17 +212,18 @@ impl WorkerProcess {
     /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
     pub(crate) async fn start_keys(
         label: &WorkerLabel,
+        library: &LibraryFile,
         start: &KeyStart,
         start_timeout: Duration,
     ) -> Result<Self, LaunchError> {
-        let mut process = Self::spawn(label, start_timeout)?;
-        let message = HostToWorker::StartKeys(start.clone());
-        process.ask(message, &start.library, StartStep::Load, created).await.map(|()| process)
+        let mut process = Self::spawn(label, library, start_timeout)?;
+        let message = HostToWorker::StartKeys(Box::new(start.clone()));
+        process.ask(message, library.path(), StartStep::Load, created).await.map(|()| process)
     }
 
-    async fn load_and_create(&mut self, start: &WorkerStart) -> Result<(), LaunchError> {
-        self.load(start).await?;
-        self.create(&start.library).await
+    async fn load_and_create(&mut self, launch: &Launch) -> Result<(), LaunchError> {
+        self.load(launch).await?;
+        self.create(launch.path()).await
     }
 
     /// Says something to it.
@@ -215,18 +235,25 @@ impl WorkerProcess {
         self.output.flush().await
     }
 
-    /// Makes it load a library.
+    /// Makes it load a library, and says which build that is.
     ///
     /// # Errors
-    /// See [`LaunchError`].
-    pub(crate) async fn load(&mut self, start: &WorkerStart) -> Result<Manifest, LaunchError> {
-        let manifest = |answer| match answer {
-            WorkerToHost::Loaded { manifest } => {
-                Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)
+    /// See [`LaunchError`]; also if it is another build than the one that is known.
+    pub(crate) async fn load(&mut self, launch: &Launch) -> Result<(Manifest, Build), LaunchError> {
+        let path = launch.path();
+        let loaded = |answer| match answer {
+            WorkerToHost::Loaded { manifest, build } => {
+                if let Some(first) = launch.build.filter(|first| *first != build) {
+                    let library = path.display().to_string();
+                    let (first, now) = (first.to_string(), build.to_string());
+                    return Err(LaunchError::OtherBuild { library, first, now });
+                }
+                let manifest = Manifest::parse(manifest.as_bytes()).map_err(LaunchError::Unusable)?;
+                Ok((manifest, build))
             }
             other => Err(unexpected(&other)),
         };
-        self.ask(HostToWorker::Start(start.clone()), &start.library, StartStep::Load, manifest).await
+        self.ask(HostToWorker::Start(Box::new(launch.start.clone())), path, StartStep::Load, loaded).await
     }
 
     /// Makes it call the task's `prepare`.
@@ -420,12 +447,15 @@ fn kill_all_of(pid: Pid) {
 ///
 /// # Errors
 /// See [`LaunchError`].
-pub(crate) async fn probe(start: &WorkerStart, start_timeout: Duration) -> Result<Manifest, LaunchError> {
-    let label = WorkerLabel { node: String::new(), slot: None, task: start.task.clone() };
-    let mut process = WorkerProcess::spawn(&label, start_timeout)?;
-    let manifest = process.load(start).await?;
+pub(crate) async fn probe(
+    launch: &Launch,
+    start_timeout: Duration,
+) -> Result<(Manifest, Build), LaunchError> {
+    let label = WorkerLabel { node: String::new(), slot: None, task: launch.start.task.clone() };
+    let mut process = WorkerProcess::spawn(&label, &launch.library, start_timeout)?;
+    let loaded = process.load(launch).await?;
     process.stop().await;
-    Ok(manifest)
+    Ok(loaded)
 }
 
 fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Command {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use simplegrid::internals::build::{Build, Digest};
 use simplegrid::internals::registry::{Announcement, NodeKey, Registry, RegistryUrl, Reservation};
 
 use super::findings::Findings;
@@ -133,6 +134,8 @@ fn announcement(key: NodeKey) -> Announcement {
         children: 1,
         task: "echo".to_owned(),
         task_version: None,
+        columns: Digest::default(),
+        build: Build::default(),
         advertise: None,
         pid: 1,
         version: "0".to_owned(),

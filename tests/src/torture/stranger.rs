@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use simplegrid::internals::registry::{Announcement, NodeKey, Registry};
+use simplegrid::internals::build::{Build, Digest};
+use simplegrid::internals::registry::{Announcement, Node, NodeKey, Registry};
 
 use crate::grid::Grid;
 use crate::process::Process;
@@ -73,9 +74,24 @@ impl Drop for Impostor {
     }
 }
 
-/// Enters a row that looks like a slave's.
+/// Enters a row that looks like that of any other slave, so that masters want it.
 fn enter(grid: &Grid, port: u16) -> Option<()> {
-    let announcement = Announcement {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
+    let url = grid.registry().parse().expect("a URL");
+    runtime.block_on(async {
+        let registry = Registry::open(&url).await.ok()?;
+        let announcement = announcement(&registry.list().await.ok()?, port);
+        registry.announce(&announcement).await.ok()?;
+        registry.enable(&announcement.key).await.ok().map(drop)
+    })
+}
+
+fn announcement(others: &[Node], port: u16) -> Announcement {
+    let digest = |of: fn(&Node) -> Option<&String>| {
+        let known = others.iter().find_map(of).and_then(|digest| digest.parse().ok());
+        known.unwrap_or_else(|| Digest::of(b"a stranger"))
+    };
+    Announcement {
         key: NodeKey::new("127.0.0.1", port),
         children: 2,
         task: "hostile".to_owned(),
@@ -84,12 +100,10 @@ fn enter(grid: &Grid, port: u16) -> Option<()> {
         pid: std::process::id(),
         version: "a stranger".to_owned(),
         dead_pid: None,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
-    let url = grid.registry().parse().expect("a URL");
-    runtime.block_on(async {
-        let registry = Registry::open(&url).await.ok()?;
-        registry.announce(&announcement).await.ok()?;
-        registry.enable(&announcement.key).await.ok().map(drop)
-    })
+        columns: digest(|node| node.columns_sha256.as_ref()),
+        build: Build {
+            manifest: digest(|node| node.manifest_sha256.as_ref()),
+            file: digest(|node| node.file_sha256.as_ref()),
+        },
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use simplegrid_tests::{Descriptor, Found, Grid, Process, Slave, wait};
+use simplegrid_tests::{Descriptor, Found, Grid, Process, Slave, program, wait};
 
 /// A slave whose workers are in the middle of a run.
 fn busy_slave(grid: &Grid) -> (Slave, Process) {
@@ -33,7 +33,14 @@ fn a_worker_has_nothing_open_but_what_is_its_own() {
     let (slave, _master) = busy_slave(&grid);
     let workers = slave.workers(&grid.workers());
     let [one, two] = &workers[..] else { panic!("not two workers: {workers:?}") };
-    let (one, two) = (own(one), own(two));
+    // All workers of a slave load the library from one file.
+    let library = program::library("hostile").display().to_string();
+    let (mut one, mut two) = (own(one), own(two));
+    for worker in [&mut one, &mut two] {
+        let all = worker.len();
+        worker.retain(|open| open.target != library);
+        assert_eq!(worker.len(), all - 1, "the library once: {worker:?}");
+    }
     assert!(inodes(&one).is_disjoint(&inodes(&two)), "shared by siblings: {one:?} {two:?}");
     let of_slave = slave.descriptors();
     for worker in [&one, &two] {

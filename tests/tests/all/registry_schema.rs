@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use simplegrid::internals::build::{Build, Digest};
 use simplegrid::internals::registry::{
     Announcement, BackendError, Node, NodeKey, NodeState, Registry, RegistryError, RegistryUrl, Reservation,
     Stats,
@@ -70,6 +71,8 @@ fn slave(hostname: &str, port: u16) -> Announcement {
         children: 5,
         task: "echo".to_owned(),
         task_version: None,
+        columns: Digest::default(),
+        build: Build::default(),
         advertise: None,
         pid: 4711,
         version: "0.1.0".to_owned(),

@@ -46,9 +46,8 @@ impl Dispatcher {
         self.peers.insert(node, Peer::new(name.clone(), out, hang_up, welcome.sink.as_ref()));
         if is_first {
             self.on_first_sink(welcome.sink.as_ref());
-            let first_line = (self.plan.header && !has_sink).then(|| header_line(&welcome.columns));
-            let task = TaskIdentity { name: welcome.task, version: welcome.task_version };
-            self.plan.results.on_task(task, first_line)?;
+            let first_line = (self.plan.header && !has_sink).then(|| welcome.output.header_line().into());
+            self.plan.results.on_task(TaskIdentity::of(&welcome), first_line)?;
         }
         self.nodes_used += 1;
         Ok(self.plan.state.on_node_joined(node, &name, slots, has_sink, now))
@@ -134,10 +133,4 @@ impl Dispatcher {
 pub(super) fn shorten(message: &mut String) {
     let end = (0..=MESSAGE_BYTES_MAX.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
     message.truncate(end.unwrap_or(0));
-}
-
-/// The first line of an output that names its columns; a task with raw output has one column.
-fn header_line(columns: &[String]) -> bytes::Bytes {
-    let names = if columns.is_empty() { "line".to_owned() } else { columns.join(",") };
-    (names + "\n").into()
 }

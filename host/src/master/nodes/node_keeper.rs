@@ -9,13 +9,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::fitness::{BuildRules, Fitness};
 use super::link::{Joined, LinkEvent, frames_max};
 use super::slave_link::{self, LinkEnd};
 use super::without_nodes::WithoutNodes;
 use crate::ids::NodeId;
+use crate::master::output::TaskIdentity;
 use crate::owned_task;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
-use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role, SinkPlace};
+use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role};
 
 /// How long a reservation lasts without being renewed: the longest that the nodes of a dead master stay
 /// reserved.
@@ -44,6 +46,10 @@ pub(crate) struct NodeKeeper {
     pub role: Role,
     /// How many nodes it may hold at once.
     pub nodes_max: usize,
+    /// Which builds may take part.
+    pub builds: BuildRules,
+    /// The task with which the run was begun, if it goes on with a journal.
+    pub journaled_task: Option<TaskIdentity>,
     /// How long it may be without any.
     pub wait_nodes: Duration,
     /// How often it looks for more while it has some.
@@ -58,7 +64,9 @@ pub(crate) struct NodeKeeper {
 
 /// Something that the keeper has waited for.
 enum Ready {
-    Connected(NodeKey, Result<Box<Connection>, ConnectError>),
+    Connected(Box<Node>, Result<Box<Connection>, ConnectError>),
+    /// A node that does not fit was told goodbye.
+    Parted(NodeKey),
     Ended(NodeId, LinkEnd),
 }
 
@@ -68,12 +76,8 @@ struct Keeping {
     connecting: HashSet<NodeKey>,
     linked: HashMap<NodeId, NodeKey>,
     next_node: u32,
-    /// The task of the run: the first slave's. A run has one task,
-    task: Option<String>,
-    /// and its rows go to one place: `Some(None)` if they come to the master.
-    sink: Option<Option<SinkPlace>>,
-    /// Whether it was said that nodes write files into several directories.
-    has_said_directories: bool,
+    /// Which nodes may take part.
+    fitness: Fitness,
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
     registry_is_down: bool,
@@ -83,15 +87,14 @@ struct Keeping {
 impl NodeKeeper {
     /// Keeps nodes until the run is over.
     pub(crate) async fn keep(self, mut is_over: oneshot::Receiver<()>) {
+        let fitness = Fitness::new(self.builds, self.journaled_task.clone());
         let mut keeping = Keeping {
             keeper: self,
             jobs: JoinSet::new(),
             connecting: HashSet::new(),
             linked: HashMap::new(),
             next_node: 0,
-            task: None,
-            sink: None,
-            has_said_directories: false,
+            fitness,
             last_trouble: None,
             registry_is_down: false,
             has_enough: false,
@@ -143,8 +146,9 @@ impl Keeping {
         if wanted == 0 || self.has_enough {
             return;
         }
+        let fitting = self.fitness.wanted(std::time::Instant::now());
         let NodeKeeper { registry, reservation, .. } = &self.keeper;
-        let nodes = registry.reserve(reservation, wanted, self.task.as_deref(), LEASE).await;
+        let nodes = registry.reserve(reservation, wanted, fitting, LEASE).await;
         let nodes = self.note_registry(nodes, "reserve nodes").unwrap_or_default();
         for node in nodes {
             self.connecting.insert(node.key.clone());
@@ -198,16 +202,22 @@ impl Keeping {
 
     async fn on_ready(&mut self, ready: Ready) {
         match ready {
-            Ready::Connected(key, Ok(connection)) => {
-                self.connecting.remove(&key);
+            Ready::Connected(node, Ok(connection)) => {
+                self.connecting.remove(&node.key);
                 // A node that comes too late is given back with all others.
                 if !self.has_enough {
-                    self.on_connected(key, *connection).await;
+                    self.on_connected(*node, *connection).await;
                 }
             }
-            Ready::Connected(key, Err(error)) => {
+            Ready::Parted(key) => {
                 self.connecting.remove(&key);
-                self.on_not_connected(&key, &error).await;
+                let NodeKeeper { registry, reservation, .. } = &self.keeper;
+                let freed = registry.free_if_reserved_by(&key, reservation).await;
+                self.note_registry(freed, "give a node back");
+            }
+            Ready::Connected(node, Err(error)) => {
+                self.connecting.remove(&node.key);
+                self.on_not_connected(&node.key, &error).await;
             }
             Ready::Ended(node, end) => {
                 let Some(key) = self.linked.remove(&node) else { return };
@@ -231,27 +241,13 @@ impl Keeping {
         }
     }
 
-    async fn on_connected(&mut self, key: NodeKey, connection: Connection) {
+    async fn on_connected(&mut self, row: Node, connection: Connection) {
         let Some(welcome) = connection.welcome.clone() else { return };
-        let task = self.task.get_or_insert_with(|| welcome.task.clone());
-        if *task != welcome.task {
-            tracing::warn!(
-                "{key} is not used: it runs the task {}, and this run the task {task}",
-                welcome.task
-            );
-            return self.do_without(&key).await;
+        if let Err(why) = self.fitness.judge(&welcome) {
+            return self.do_without(row, connection, &why);
         }
-        let sink = self.sink.get_or_insert_with(|| welcome.sink.clone());
-        let are_files = |sink: &Option<SinkPlace>| sink.as_ref().is_some_and(|sink| sink.has_files);
-        if *sink != welcome.sink && !(are_files(sink) && are_files(&welcome.sink)) {
-            let name = |sink: &Option<SinkPlace>| {
-                sink.as_ref().map_or_else(|| "the master".to_owned(), |sink| sink.name.clone())
-            };
-            let (its, ours) = (name(&welcome.sink), name(sink));
-            tracing::warn!("{key} is not used: its rows go to {its}, and those of this run to {ours}");
-            return self.do_without(&key).await;
-        }
-        if *sink != welcome.sink && !std::mem::replace(&mut self.has_said_directories, true) {
+        let key = row.key;
+        if self.fitness.is_first_elsewhere(&welcome) {
             tracing::warn!(
                 "{key} writes files into another directory than the first node: if a node, a link or this master is \
                  lost, some records may be in files of both"
@@ -278,11 +274,19 @@ impl Keeping {
         }
     }
 
-    /// Gives back a node that was reserved and does not fit the run.
-    async fn do_without(&mut self, key: &NodeKey) {
-        let NodeKeeper { registry, reservation, .. } = &self.keeper;
-        let freed = registry.free_if_reserved_by(key, reservation).await;
-        self.note_registry(freed, "give a node back");
+    /// Takes leave of a node that was reserved and does not fit the run. It is given back after that, so that
+    /// the next master finds its slave free.
+    fn do_without(&mut self, row: Node, connection: Connection, why: &str) {
+        let news = format!("{} is not used: {why}", row.key);
+        if self.fitness.pass_over(&row, why, std::time::Instant::now()) {
+            tracing::warn!("{news}");
+        }
+        self.last_trouble = Some(news);
+        self.connecting.insert(row.key.clone());
+        self.jobs.spawn(async move {
+            slave_link::part(connection).await;
+            Ready::Parted(row.key)
+        });
     }
 
     async fn on_not_connected(&mut self, key: &NodeKey, error: &ConnectError) {
@@ -305,13 +309,16 @@ impl Keeping {
 
     async fn report_no_nodes(&self) {
         let wait = humantime::format_duration(self.keeper.wait_nodes);
-        let trouble = self
-            .last_trouble
-            .as_ref()
-            .map_or_else(String::new, |trouble| format!("; the last problem: {trouble}"));
+        let registry = &self.keeper.registry;
+        // A registry that fails has been reported as the last problem.
+        let listing = registry.listing().await.ok();
+        let trouble = || self.last_trouble.as_ref().map(|trouble| format!("the last problem: {trouble}"));
+        let unfit = listing.and_then(|listing| self.fitness.why_none(&listing.nodes, listing.now));
+        let why = unfit.or_else(trouble);
+        let why = why.map_or_else(String::new, |why| format!("; {why}"));
         let message = format!(
             "no node could be reserved within {wait} (--wait-nodes): start slaves with the same --registry, or \
-             look at `simplegrid node-manager list`{trouble}"
+             look at `simplegrid node-manager list`{why}"
         );
         // A dispatcher that has ended needs no events.
         let _ = self.keeper.events.send(LinkEvent::NoNodes(message)).await;
@@ -332,8 +339,9 @@ async fn connect(node: Node, role: Role) -> Ready {
             Err(ConnectError::Refused { refusal: Refusal::Busy { .. }, .. }) => {
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
-            result => return Ready::Connected(node.key, result.map(Box::new)),
+            result => return Ready::Connected(Box::new(node), result.map(Box::new)),
         }
     }
-    Ready::Connected(node.key, wire::connect(&address, role).await.map(Box::new))
+    let connected = wire::connect(&address, role).await.map(Box::new);
+    Ready::Connected(Box::new(node), connected)
 }

@@ -25,6 +25,23 @@ pub(super) enum LinkEnd {
 /// slave that sends heartbeats and nothing else.
 const GOODBYE_MAX: Duration = Duration::from_secs(10);
 
+/// Says goodbye to a slave that gets no work, and waits for its answer, or for its end.
+pub(super) async fn part(mut connection: Connection) {
+    let goodbye = async {
+        connection.writer.push(&MasterToSlave::Bye.into());
+        connection.writer.flush().await.ok()?;
+        while let Ok(Some(frame)) = connection.reader.next().await {
+            if matches!(frame.head, SlaveToMaster::Bye) {
+                return Some(());
+            }
+        }
+        None
+    };
+    if !matches!(tokio::time::timeout(GOODBYE_MAX, goodbye).await, Ok(Some(()))) {
+        tracing::debug!("a slave that is not used did not answer the goodbye");
+    }
+}
+
 /// Carries frames until the slave says goodbye, is lost, or is given up.
 pub(super) async fn carry(
     node: NodeId,

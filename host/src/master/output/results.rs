@@ -106,7 +106,12 @@ impl Results {
     pub(crate) fn on_task(&mut self, task: TaskIdentity, first_line: Option<Bytes>) -> Result<(), RunEnd> {
         self.first_line = first_line;
         match &mut self.journal {
-            Some(journal) => journal.run.on_task(task).map_err(RunEnd::from),
+            Some(journal) => {
+                if let Some(news) = journal.run.on_task(task).map_err(RunEnd::from)? {
+                    tracing::info!("{news}");
+                }
+                Ok(())
+            }
             None => {
                 self.write_first_line();
                 Ok(())

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::ffi::c_void;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::check_layout_compatibility;
@@ -11,34 +11,45 @@ use abi_stable::library::{LibHeader, LibraryError, lib_header_from_path};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use simplegrid_plugin_api::abi::{ABI, C_SYMBOL, Plugin, PluginRef, VERSION, VERSION_SYMBOL, VersionText};
 
+use crate::plugin::library_file::LibraryFile;
 use crate::plugin::load_error::LoadError;
 
 /// Differences between layouts that an error shows at most. There can be hundreds, and the first ones are
 /// enough.
 const DIFFERENCES_MAX: usize = 3;
 
+/// A library that is linked into this process.
+struct Linked<'a> {
+    /// Its file.
+    file: &'a LibraryFile,
+    /// What the linker was told to load.
+    place: &'a Path,
+    symbols: &'static Library,
+}
+
 /// Loads the library and returns its table.
-pub(super) fn open(path: &Path) -> Result<Plugin, LoadError> {
-    // A name without a slash would be looked up in the linker's directories instead.
-    let path =
-        &path.canonicalize().map_err(|cause| LoadError::Unreadable { path: path.to_owned(), cause })?;
-    let library = link(path)?;
-    let plugin = match c_door(path, library)? {
+pub(super) fn open(file: &LibraryFile) -> Result<Plugin, LoadError> {
+    let place = file.place()?;
+    let linked = Linked { file, place: &place, symbols: link(file, &place)? };
+    file.check_loaded()?;
+    let plugin = match c_door(&linked)? {
         Some(plugin) => plugin,
-        None => rust_door(path, library)?,
+        None => rust_door(&linked)?,
     };
     if plugin.abi != ABI {
-        return Err(other_abi(path, library, format!("its table has number {}, not {ABI}", plugin.abi)));
+        return Err(linked.other_abi(format!("its table has number {}, not {ABI}", plugin.abi)));
     }
     Ok(plugin)
 }
 
 /// Loads the library, for as long as the process lives.
-fn link(path: &Path) -> Result<&'static Library, LoadError> {
+fn link(file: &LibraryFile, place: &Path) -> Result<&'static Library, LoadError> {
     // SAFETY: loading runs the library's initialisers, which may do anything; a user who names a plugin
     // trusts it with this process. All its symbols are bound now, so that none can be missing later.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
-        .map_err(|error| LoadError::Linker { path: path.to_owned(), cause: causes(&error) })?;
+    let library = unsafe { Library::open(Some(place), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| {
+        LoadError::Linker { path: file.path().to_owned(), cause: file.in_words(&causes(&error), place) }
+    })?;
+    file.stay_open();
     // Never unloaded: see the invariant of `plugin`.
     Ok(Box::leak(Box::new(library)))
 }
@@ -55,27 +66,27 @@ const FUNCTIONS: [&str; 7] = ["manifest", "extension", "prepare", "create", "han
 
 const _: () = assert!(size_of::<CTable>() == size_of::<Plugin>());
 
-fn c_door(path: &Path, library: &Library) -> Result<Option<Plugin>, LoadError> {
+fn c_door(linked: &Linked<'_>) -> Result<Option<Plugin>, LoadError> {
     // SAFETY: the symbol of this name is a static table; a pointer to it is read as just that.
-    let Ok(symbol) = (unsafe { library.get::<*const CTable>(C_SYMBOL) }) else { return Ok(None) };
+    let Ok(symbol) = (unsafe { linked.symbols.get::<*const CTable>(C_SYMBOL) }) else { return Ok(None) };
     let table = *symbol;
     // SAFETY: the first member of any version's table is its number.
     let abi = unsafe { (*table).abi };
     if abi != ABI {
-        return Err(other_abi(path, library, format!("its table has number {abi}, not {ABI}")));
+        return Err(linked.other_abi(format!("its table has number {abi}, not {ABI}")));
     }
     // SAFETY: a table of this number has these functions, as pointers that may still be null.
     let functions = unsafe { (*table).functions };
     if let Some((name, _)) = FUNCTIONS.iter().zip(functions).find(|(_, function)| function.is_null()) {
-        return Err(other_abi(path, library, format!("its table lacks the function `{name}`")));
+        return Err(linked.other_abi(format!("its table lacks the function `{name}`")));
     }
     // SAFETY: it is a table of this number and none of its functions is null, so it is a valid `Plugin`.
     Ok(Some(unsafe { *table.cast::<Plugin>() }))
 }
 
-fn rust_door(path: &Path, library: &Library) -> Result<Plugin, LoadError> {
-    let header = lib_header_from_path(path).map_err(|error| refused(path, library, &error))?;
-    let root = root_module(header).map_err(|error| refused(path, library, &error))?;
+fn rust_door(linked: &Linked<'_>) -> Result<Plugin, LoadError> {
+    let header = lib_header_from_path(linked.place).map_err(|error| linked.refused(&error))?;
+    let root = root_module(header).map_err(|error| linked.refused(&error))?;
     Ok(Plugin {
         abi: root.abi(),
         manifest: root.manifest(),
@@ -108,13 +119,29 @@ fn root_module(header: &LibHeader) -> Result<PluginRef, LibraryError> {
     }
 }
 
-fn refused(path: &Path, library: &Library, error: &LibraryError) -> LoadError {
-    match error {
-        LibraryError::GetSymbolError { .. } => LoadError::NotAPlugin { path: path.to_owned() },
-        LibraryError::InvalidAbiHeader(_) => {
-            other_abi(path, library, "it was built with another abi_stable".into())
+impl Linked<'_> {
+    fn refused(&self, error: &LibraryError) -> LoadError {
+        match error {
+            LibraryError::GetSymbolError { .. } => {
+                LoadError::NotAPlugin { path: self.file.path().to_owned() }
+            }
+            LibraryError::InvalidAbiHeader(_) => {
+                self.other_abi("it was built with another abi_stable".into())
+            }
+            error => self.other_abi(self.file.in_words(&differences(&error.to_string()), self.place)),
         }
-        error => other_abi(path, library, differences(&error.to_string())),
+    }
+
+    fn other_abi(&self, first_difference: String) -> LoadError {
+        // SAFETY: the symbol of this name is plain data of this type in every version.
+        let theirs = unsafe { self.symbols.get::<*const VersionText>(VERSION_SYMBOL) };
+        let theirs = theirs.map_or_else(
+            |_| "of unknown version".into(),
+            // SAFETY: the same, and a symbol's address is never null.
+            |text| unsafe { **text }.to_text(),
+        );
+        let path = self.file.path().to_owned();
+        LoadError::OtherAbi { path, theirs, ours: VERSION, first_difference }
     }
 }
 
@@ -130,14 +157,6 @@ fn differences(error: &str) -> String {
         return error.split_whitespace().collect::<Vec<_>>().join(" ");
     }
     differences.join("; ")
-}
-
-fn other_abi(path: &Path, library: &Library, first_difference: String) -> LoadError {
-    // SAFETY: the symbol of this name is plain data of this type in every version.
-    let theirs = unsafe { library.get::<*const VersionText>(VERSION_SYMBOL) };
-    // SAFETY: the same, and a symbol's address is never null.
-    let theirs = theirs.map_or_else(|_| "of unknown version".into(), |text| unsafe { **text }.to_text());
-    LoadError::OtherAbi { path: PathBuf::from(path), theirs, ours: VERSION, first_difference }
 }
 
 /// An error with all its causes: libloading's own text only says "dlopen failed".

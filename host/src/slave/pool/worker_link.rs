@@ -14,10 +14,9 @@ use super::worker_event::{Lost, Steering, WorkerEvent, WorkerId};
 use crate::limits::{BEGIN_MAX, STOP_GRACE};
 use crate::scoreboard::BoardReader;
 use crate::wire::{
-    Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, WorkerStart,
-    WorkerToHost,
+    Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, WorkerToHost,
 };
-use crate::worker::{ProcessHandle, WorkerLabel, WorkerProcess};
+use crate::worker::{Launch, ProcessHandle, WorkerLabel, WorkerProcess};
 
 /// What a link must know.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub(super) struct LinkSettings {
     /// Which worker this is.
     pub id: WorkerId,
     /// What to load.
-    pub start: WorkerStart,
+    pub launch: Launch,
     /// What `ps` and the log call it.
     pub label: WorkerLabel,
     /// How long each step of its start may take.
@@ -42,8 +41,8 @@ pub(super) async fn run(
     events: mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) {
     let id = settings.id;
-    let LinkSettings { label, start, start_timeout, .. } = &settings;
-    let started = WorkerProcess::start(label, start, *start_timeout, until_kill(&mut steering)).await;
+    let LinkSettings { label, launch, start_timeout, .. } = &settings;
+    let started = WorkerProcess::start(label, launch, *start_timeout, until_kill(&mut steering)).await;
     let event = match started {
         Ok(process) => {
             // A receiver that is gone means that the pool is gone, too.

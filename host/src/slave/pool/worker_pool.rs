@@ -21,8 +21,8 @@ use crate::ids::SlotIndex;
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::owned_task::outcome;
 use crate::sink::SinkHandle;
-use crate::wire::{Frame, HostToWorker, SlaveToMaster, WorkerStart};
-use crate::worker::{LaunchError, WorkerLabel};
+use crate::wire::{Frame, HostToWorker, SlaveToMaster};
+use crate::worker::{Launch, LaunchError, WorkerLabel};
 
 /// How often the pool's decisions hear of the time: twice within their shortest pause, which is 100 ms.
 const TICK: Duration = Duration::from_millis(50);
@@ -45,7 +45,7 @@ pub(crate) struct PoolConfig {
     /// How many workers.
     pub slots: u16,
     /// What they load and run.
-    pub start: WorkerStart,
+    pub launch: Launch,
     /// How long each step of a worker's start may take.
     pub start_timeout: Duration,
     /// What the log calls this slave.
@@ -294,10 +294,10 @@ impl Pool {
     fn spawn(&mut self, id: WorkerId) {
         let (items, items_out) = mpsc::channel(ITEMS_CHANNEL);
         let (steering, steered) = mpsc::channel(STEERING_CHANNEL);
-        let task = self.config.start.task.clone();
+        let task = self.config.launch.start.task.clone();
         let settings = LinkSettings {
             id,
-            start: self.config.start.clone(),
+            launch: self.config.launch.clone(),
             start_timeout: self.config.start_timeout,
             label: WorkerLabel { node: self.config.node.clone(), slot: Some(id.slot.0), task },
             record_timeout: self.record_timeout.subscribe(),

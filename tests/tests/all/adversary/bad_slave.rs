@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
+use simplegrid::internals::build::{Build, Digest};
 use simplegrid::internals::ids::{BatchId, Epoch, SlotIndex};
+use simplegrid::internals::plugin::{OutputKind, TaskOutput};
 use simplegrid::internals::record::RawRecords;
 use simplegrid::internals::registry::{Announcement, NodeKey, Registry};
 use simplegrid::internals::scoreboard::{Outcome, Status};
@@ -36,9 +38,9 @@ const BADNESSES: [Badness; 17] = [
     (
         "another version",
         |peer| {
-            peer.send(b"SIMPLEG\x03");
+            peer.send(b"SIMPLEG\x02");
         },
-        "speaks version 3",
+        "speaks version 2",
     ),
     ("no slots", |peer| welcome(peer, 0), "0 slots"),
     ("too many slots", |peer| welcome(peer, u16::MAX), "65535 slots"),
@@ -69,13 +71,14 @@ fn up(peer: &mut Peer, slot: u16, epoch: u32) -> bool {
 /// Answers the hello, with the first two slots up.
 fn welcome(peer: &mut Peer, slots: u16) {
     let (task, program) = ("echo".to_owned(), "a test".to_owned());
-    let columns = Vec::new();
+    let output = TaskOutput { kind: OutputKind::Lines, columns: Vec::new() };
     say(
         peer,
         SlaveToMaster::Welcome(Welcome {
             task,
             task_version: "1".to_owned(),
-            columns,
+            output,
+            build: Build::default(),
             slots,
             program,
             sink: None,
@@ -206,6 +209,9 @@ fn enter(grid: &Grid, (name, be_bad, _): Badness) -> JoinHandle<()> {
         children: 2,
         task: "echo".to_owned(),
         task_version: None,
+        // Those of the task echo.
+        columns: Digest::of(br#"["echo",{"kind":"lines","columns":[]}]"#),
+        build: Build::default(),
         advertise: Some("127.0.0.1".to_owned()),
         pid: std::process::id(),
         version: "a test".to_owned(),

@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use simplegrid::internals::registry::{GIVEN_UP_REST, NodeState, SILENCE, Stats};
+use simplegrid::internals::build::Digest;
+use simplegrid::internals::registry::{Announcement, GIVEN_UP_REST, NodeState, SILENCE, Stats, Wanted};
 
-use super::test_grid::{LEASE, NO_PORTS, Place, TestGrid, key, ports, reservation};
+use super::test_grid::{LEASE, NO_PORTS, Place, TestGrid, announcement, key, ports, reservation};
 
 contracts! {
     a_master_gets_no_more_than_it_asks_for_and_the_longest_available_first,
     a_master_gets_only_nodes_with_its_task,
+    a_master_gets_only_nodes_of_the_build_that_it_wants,
+    a_master_gets_no_node_that_it_does_not_want_until_another_process_has_it,
     a_master_gets_no_node_that_went_silent,
     only_enabled_nodes_are_reserved,
     a_lease_that_ran_out_is_taken_by_another_master_but_not_by_the_same,
@@ -39,6 +42,41 @@ async fn a_master_gets_only_nodes_with_its_task(place: &Place) {
     grid.start(2, "word-count").await;
     let nodes = grid.registry.reserve(&reservation("m"), 9, Some("word-count"), LEASE).await.unwrap();
     assert_eq!(ports(&nodes), [2]);
+}
+
+async fn a_master_gets_only_nodes_of_the_build_that_it_wants(place: &Place) {
+    let grid = TestGrid::with_nodes(place, &[1]).await;
+    let Announcement { columns, build, .. } = announcement(2);
+    let other = Announcement { columns: Digest::of(b"others"), ..announcement(2) };
+    grid.registry.announce(&other).await.unwrap();
+    grid.registry.enable(&key(2)).await.unwrap();
+    let got = async |wanted: Wanted| {
+        let nodes = grid.registry.reserve(&reservation("m"), 9, wanted, LEASE).await.unwrap();
+        grid.registry.release_reservation(&reservation("m")).await.unwrap();
+        ports(&nodes)
+    };
+    let wanted = Wanted { columns: Some(columns), ..Wanted::default() };
+    assert_eq!(got(wanted.clone()).await, [1]);
+    let both = Wanted { manifest: Some(build.manifest), file: Some(build.file), ..Wanted::default() };
+    assert_eq!(got(both.clone()).await, [1, 2]);
+    let all = Wanted { columns: Some(other.columns), ..both };
+    assert_eq!(got(all.clone()).await, [2]);
+    assert_eq!(got(Wanted { task: Some("word-count".to_owned()), ..all }).await, NO_PORTS);
+    assert_eq!(got(Wanted { file: Some(Digest::of(b"another")), ..wanted }).await, NO_PORTS);
+}
+
+async fn a_master_gets_no_node_that_it_does_not_want_until_another_process_has_it(place: &Place) {
+    let grid = TestGrid::with_nodes(place, &[1, 2]).await;
+    let pid = announcement(1).pid;
+    let except = vec![(key(1), pid), (key(2), pid + 1)];
+    let wanted = Wanted { except, ..Wanted::default() };
+    let nodes = grid.registry.reserve(&reservation("m"), 9, wanted.clone(), LEASE).await.unwrap();
+    assert_eq!(ports(&nodes), [2]);
+    let started_anew = Announcement { pid: pid + 7, dead_pid: Some(pid), ..announcement(1) };
+    grid.registry.announce(&started_anew).await.unwrap();
+    grid.registry.enable(&key(1)).await.unwrap();
+    let nodes = grid.registry.reserve(&reservation("m"), 9, wanted, LEASE).await.unwrap();
+    assert_eq!(ports(&nodes), [1]);
 }
 
 async fn a_master_gets_no_node_that_went_silent(place: &Place) {

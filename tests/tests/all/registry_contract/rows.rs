@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use simplegrid::internals::build::Digest;
 use simplegrid::internals::registry::{
     Announcement, Node, NodeKey, NodeState, Registry, RegistryError, SILENCE, Stats,
 };
@@ -47,6 +48,9 @@ async fn an_announced_node_is_listed_with_all_it_said_and_is_not_yet_used(place:
             rate: Some(0.0),
             pid: Some(4711),
             version: Some("0.1.0".to_owned()),
+            columns_sha256: Some(Digest::of(b"columns").to_string()),
+            manifest_sha256: Some(Digest::of(b"manifest").to_string()),
+            file_sha256: Some(Digest::of(b"file").to_string()),
         }
     );
     assert_eq!(node.address(), "10.0.0.1:7");

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use simplegrid::internals::build::{Build, Digest};
 use simplegrid::internals::registry::{
     Announcement, Clock, Node, NodeKey, NodeState, Registry, RegistryUrl, Reservation,
 };
@@ -93,6 +94,8 @@ pub(super) fn announcement(port: u16) -> Announcement {
         children: 5,
         task: "echo".to_owned(),
         task_version: Some("1.2.3".to_owned()),
+        columns: Digest::of(b"columns"),
+        build: Build { manifest: Digest::of(b"manifest"), file: Digest::of(b"file") },
         advertise: Some("10.0.0.1".to_owned()),
         pid: 4711,
         version: "0.1.0".to_owned(),

@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 6] = [
     &["cli", "config", "exit_code", "log", "runtime", "shutdown", "stderr", "stdout"],
     &["plugin", "record", "registry", "schedule", "scoreboard", "sink", "wire"],
     &[
+        "build",
         "database",
         "file_identity",
         "ids",

@@ -5,19 +5,33 @@ use std::{fmt, io};
 
 /// Something in which a run differs from the one that its journal was begun for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Difference {
-    /// What differs.
-    pub what: String,
-    /// What it was.
-    pub earlier: String,
-    /// What it is.
-    pub now: String,
+pub(crate) enum Difference {
+    /// It is something that has a value.
+    Of {
+        /// What differs.
+        what: String,
+        /// What it was.
+        earlier: String,
+        /// What it is.
+        now: String,
+    },
+    /// The task has other columns: a sentence about the first of them.
+    OfColumns(String),
+}
+
+impl Difference {
+    /// Something has another value.
+    pub(super) fn of(what: &str, earlier: String, now: String) -> Self {
+        Self::Of { what: what.to_owned(), earlier, now }
+    }
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, earlier, now } = self;
-        write!(f, "{what} was {earlier} and is now {now}")
+        match self {
+            Self::Of { what, earlier, now } => write!(f, "{what} was {earlier} and is now {now}"),
+            Self::OfColumns(columns) => write!(f, "its task has other columns: {columns}"),
+        }
     }
 }
 

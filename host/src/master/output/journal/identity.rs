@@ -4,6 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Difference;
+use crate::build::Build;
+use crate::plugin::TaskOutput;
+use crate::wire::Welcome;
+
+/// Letters of a version that a message shows. Other machines have sent it.
+const NAME_SHOWN: usize = 100;
 
 /// What is known of a run before any node takes part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +50,10 @@ pub(crate) struct TaskIdentity {
     pub name: String,
     /// The version of its library.
     pub version: String,
+    /// What it writes.
+    pub output: TaskOutput,
+    /// The build of its library.
+    pub build: Build,
 }
 
 impl RunIdentity {
@@ -83,13 +93,40 @@ impl InputIdentity {
 }
 
 impl TaskIdentity {
-    /// Checks that the journal was begun for the same task.
+    /// The task of a slave.
+    pub(crate) fn of(welcome: &Welcome) -> Self {
+        Self {
+            name: welcome.task.clone(),
+            version: welcome.task_version.clone(),
+            output: welcome.output.clone(),
+            build: welcome.build,
+        }
+    }
+
+    /// Checks that the journal was begun for a task that writes the same, with `same_version` also that it is
+    /// of the same build.
     ///
     /// # Errors
     /// The difference.
-    pub(crate) fn check(&self, earlier: &Self) -> Result<(), Difference> {
+    pub(crate) fn check(&self, earlier: &Self, same_version: bool) -> Result<(), Difference> {
         same("the task", &earlier.name, &self.name)?;
-        same("the version of the task", &earlier.version, &self.version)
+        if let Some(columns) = earlier.output.difference(&self.output, ("in the journal", "now")) {
+            return Err(Difference::OfColumns(columns));
+        }
+        if same_version {
+            same("the build of the task (--same-version)", &earlier.build, &self.build)?;
+        }
+        Ok(())
+    }
+
+    /// What the log says of a task that goes on with another build than it began with.
+    pub(crate) fn other_build(&self, earlier: &Self) -> Option<String> {
+        (self.build != earlier.build).then(|| {
+            let shown = |task: &Self| format!("version {:.NAME_SHOWN$}, {}", task.version, task.build);
+            let (earlier, now) = (shown(earlier), shown(self));
+            format!("the journal was begun with another build of the task ({earlier}); the columns are the same, so it \
+                     goes on with this one ({now})")
+        })
     }
 }
 
@@ -97,7 +134,7 @@ fn same<T: PartialEq + ToString>(what: &str, earlier: &T, now: &T) -> Result<(),
     if earlier == now {
         return Ok(());
     }
-    Err(Difference { what: what.to_owned(), earlier: earlier.to_string(), now: now.to_string() })
+    Err(Difference::of(what, earlier.to_string(), now.to_string()))
 }
 
 /// A time as people write it, exact to the nanosecond; before 1970 only as a number.

@@ -43,9 +43,12 @@ pub(crate) fn open(
     task: Option<&TaskIdentity>,
 ) -> Result<Opened, JournalError> {
     let (file, Contents { header, saved, .. }) = JournalFile::open(path, file)?;
-    let mut run = RunJournal::new(path, identity(settings, inputs), header)?;
-    if let Some(task) = task {
-        run.on_task(task.clone())?;
+    let run = RunJournal::new(path, identity(settings, inputs), header)?;
+    let mut run = run.with_same_version(settings.same_version);
+    if let Some(task) = task
+        && let Some(news) = run.on_task(task.clone())?
+    {
+        tracing::info!("{news}");
     }
     let output = check_file(settings.output.as_deref(), saved.output, path)?;
     let failed_file = check_file(settings.failed.as_deref(), saved.failed_file, path)?;

@@ -19,6 +19,8 @@ pub(crate) struct RunJournal {
     earlier: Option<Header>,
     /// The task; not known before the first node takes part.
     task: Option<TaskIdentity>,
+    /// Whether only the build that has begun the run may go on with it.
+    same_version: bool,
     head: HeadProbe,
     /// Input that waits until the head of the input is known: no more than the head and a block.
     waiting: Vec<Input>,
@@ -46,19 +48,33 @@ impl RunJournal {
         let head = HeadProbe::new(earlier.as_ref().map(|earlier| &earlier.head));
         let path = path.to_owned();
         let (task, waiting) = (None, Vec::new());
-        let journal = Self { path, run, earlier, task, head, waiting, begun: false, last_checkpoint: None };
+        let (begun, last_checkpoint, same_version) = (false, None, false);
+        let journal = Self { path, run, earlier, task, same_version, head, waiting, begun, last_checkpoint };
         journal.check(|earlier| journal.run.check(&earlier.run))?;
         Ok(journal)
     }
 
-    /// The task is known.
+    /// Lets only the build that has begun the run go on with it.
+    pub(super) fn with_same_version(self, same_version: bool) -> Self {
+        Self { same_version, ..self }
+    }
+
+    /// The task with which the run was begun, if it was begun before.
+    pub(crate) fn earlier_task(&self) -> Option<&TaskIdentity> {
+        self.earlier.as_ref()?.task.as_ref()
+    }
+
+    /// The task is known. Returns what the log must say of it.
     ///
     /// # Errors
-    /// If the journal was begun with another.
-    pub(crate) fn on_task(&mut self, task: TaskIdentity) -> Result<(), JournalError> {
-        self.check(|earlier| earlier.task.as_ref().map_or(Ok(()), |earlier| task.check(earlier)))?;
+    /// If the journal was begun with one that does not write the same.
+    pub(crate) fn on_task(&mut self, task: TaskIdentity) -> Result<Option<String>, JournalError> {
+        let strict = self.same_version;
+        self.check(|earlier| earlier.task.as_ref().map_or(Ok(()), |earlier| task.check(earlier, strict)))?;
+        let other_build = self.earlier_task().and_then(|earlier| task.other_build(earlier));
+        let is_first_time = self.task.is_none();
         self.task.get_or_insert(task);
-        Ok(())
+        Ok(other_build.filter(|_| is_first_time))
     }
 
     /// Input has come.
@@ -96,7 +112,7 @@ impl RunJournal {
 
     /// The error that the input is not the journal's, for differences that show only later.
     pub(crate) fn other_input(&self, what: &str, earlier: String, now: String) -> JournalError {
-        self.other_run(Difference { what: what.to_owned(), earlier, now })
+        self.other_run(Difference::of(what, earlier, now))
     }
 
     fn begin(&mut self, head: StreamHead) -> Result<Admission, JournalError> {

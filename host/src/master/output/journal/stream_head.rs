@@ -59,8 +59,7 @@ impl StreamHead {
             0 => "empty".to_owned(),
             bytes => format!("{:016x} (xxh3 of {bytes} bytes)", head.hash),
         };
-        let what = "the beginning of the input".to_owned();
-        Err(Difference { what, earlier: text(earlier), now: text(self) })
+        Err(Difference::of("the beginning of the input", text(earlier), text(self)))
     }
 }
 

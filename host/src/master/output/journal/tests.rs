@@ -15,12 +15,14 @@ use super::identity::{InputIdentity, RunIdentity};
 use super::journal_file::JournalFile;
 use super::stream_head::{HeadProbe, StreamHead};
 use super::*;
+use crate::build::{Build, Digest};
 use crate::ids::{RunId, Seq};
 use crate::master::decisions::{Earlier, RangeSet, ReadyRows, RunProgress, Tally};
 use crate::master::output::output_target::OutputTarget;
 use crate::master::output::result_writer::ResultWriter;
 use crate::master::output::write_error::WriteError;
 use crate::master::output::writer_thread::ThreadEnd;
+use crate::plugin::{OutputKind, TaskOutput};
 use crate::record::{Input, Records};
 
 const RUN: RunId = RunId([7; 16]);
@@ -44,7 +46,9 @@ fn run_identity() -> RunIdentity {
 }
 
 fn task(version: &str) -> TaskIdentity {
-    TaskIdentity { name: "echo".into(), version: version.into() }
+    let output = TaskOutput { kind: OutputKind::Lines, columns: Vec::new() };
+    let build = Build { manifest: Digest::of(b"manifest"), file: Digest::of(version.as_bytes()) };
+    TaskIdentity { name: "echo".into(), version: version.into(), output, build }
 }
 
 fn header() -> Header {
@@ -303,8 +307,37 @@ fn a_journal_of_another_run_is_refused_and_says_what_differs() {
         let error = resumed(&earlier).unwrap_err();
         assert!(error.is_usage() && error.to_string().contains(text), "{error}");
     }
-    let error = resumed(&header()).unwrap().on_task(task("2")).unwrap_err().to_string();
-    assert!(error.contains("the version of the task was 1 and is now 2"), "{error}");
+}
+
+#[test]
+fn a_run_goes_on_only_with_a_task_that_writes_the_same() {
+    let on_task = |task: TaskIdentity| resumed(&header()).unwrap().on_task(task);
+    assert_eq!(on_task(task("1")).unwrap(), None);
+    let other = TaskIdentity { name: "other".into(), ..task("1") };
+    let error = on_task(other).unwrap_err().to_string();
+    assert!(error.contains("the task was echo and is now other"), "{error}");
+    let output = TaskOutput { kind: OutputKind::Rows, columns: Vec::new() };
+    let error = on_task(TaskIdentity { output, ..task("1") }).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        error.is_usage() && text.contains("it writes rows of columns now, and raw lines in the journal"),
+        "{text}"
+    );
+}
+
+#[test]
+fn another_build_goes_on_and_is_named_unless_it_must_be_the_same() {
+    let mut run = resumed(&header()).unwrap();
+    let news = run.on_task(task("2")).unwrap().unwrap();
+    assert!(
+        news.contains("another build of the task (version 1, file ") && news.contains("(version 2, "),
+        "{news}"
+    );
+    assert_eq!(run.on_task(task("2")).unwrap(), None, "it is said once");
+    let mut run = resumed(&header()).unwrap().with_same_version(true);
+    let error = run.on_task(task("2")).unwrap_err().to_string();
+    assert!(error.contains("the build of the task (--same-version) was file "), "{error}");
+    run.on_task(task("1")).unwrap();
 }
 
 fn lines(lines: &[&str]) -> Input {

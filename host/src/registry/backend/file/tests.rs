@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::*;
+use crate::build::{Build, Digest};
 use crate::registry::dialects::sqlite_error::SqliteError;
 use crate::registry::request::Change;
 use crate::registry::session::SqlSession;
@@ -97,6 +98,8 @@ fn slave(hostname: &str) -> Announcement {
         children: 5,
         task: "echo".to_owned(),
         task_version: None,
+        columns: Digest::default(),
+        build: Build::default(),
         advertise: None,
         pid: 4711,
         version: "0.1.0".to_owned(),
@@ -312,7 +315,7 @@ fn say(backend: &mut FileBackend, sql: &str) {
 }
 
 async fn announce(backend: &mut FileBackend, announcement: Announcement) -> Result<Answer, RegistryError> {
-    let (key, change) = (announcement.key.clone(), Change::Announce(announcement));
+    let (key, change) = (announcement.key.clone(), Change::Announce(Box::new(announcement)));
     backend.perform(Request::Change { key, change }, &Clock::manual(1_203_355_700)).await
 }
 
