@@ -20,14 +20,14 @@ pub(crate) enum RunFilesError {
         "{0}, and the rows have nowhere else to go: name a file with --output FILE, or send standard output \
          to /dev/null if the rows are not wanted"
     )]
-    Stdout(#[from] StdoutError),
+    Stdout(StdoutError),
     /// A file cannot be opened for writing.
-    #[error("cannot write {what}: {source}")]
+    #[error("cannot write {what}: {cause}")]
     Open {
         /// The flag and the path.
         what: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Two results would go to one file.
     #[error("{one} and {other} are the same file, and one would overwrite the other: name another file")]
@@ -122,10 +122,10 @@ struct Opening {
 
 impl Opening {
     fn standard_output(&mut self, is_unused: bool) -> Result<OutputTarget, RunFilesError> {
-        let failed = |source| RunFilesError::Open { what: "standard output".to_owned(), source };
+        let failed = |cause| RunFilesError::Open { what: "standard output".to_owned(), cause };
         let target = OutputTarget::standard_output().map_err(failed)?;
         if !is_unused {
-            stdout::check()?;
+            stdout::check().map_err(RunFilesError::Stdout)?;
             let identity = target.stream.identity().map_err(failed)?;
             self.opened.push((target.name.clone(), identity));
         }
@@ -134,13 +134,12 @@ impl Opening {
 
     fn target(&mut self, flag: &str, path: &Path) -> Result<OutputTarget, RunFilesError> {
         if stdout::is_named(path) {
-            stdout::check()?;
+            stdout::check().map_err(RunFilesError::Stdout)?;
         }
         self.note_new(path);
         let what = format!("--{flag} {}", path.display());
         let opened = OutputTarget::open(path).and_then(|target| Ok((target.stream.identity()?, target)));
-        let (identity, target) =
-            opened.map_err(|source| RunFilesError::Open { what: what.clone(), source })?;
+        let (identity, target) = opened.map_err(|cause| RunFilesError::Open { what: what.clone(), cause })?;
         // Standard error takes everything that it is sent, messages too: whoever names it wants that.
         self.opened.push((what, identity.filter(|_| !is_stderr(path))));
         Ok(target)
@@ -151,7 +150,7 @@ impl Opening {
         let what = format!("--journal {}", path.display());
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let opened = file.and_then(|file| Ok((FileIdentity::of(&file.metadata()?), file)));
-        let (identity, file) = opened.map_err(|source| RunFilesError::Open { what: what.clone(), source })?;
+        let (identity, file) = opened.map_err(|cause| RunFilesError::Open { what: what.clone(), cause })?;
         self.opened.push((what, identity));
         Ok(file)
     }

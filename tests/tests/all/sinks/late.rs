@@ -60,7 +60,7 @@ fn a_record_that_another_slave_has_committed_is_done_and_adds_nothing() {
         soon.send(&codec::encode(&Frame::from(MasterToSlave::Conclude { run_is_over: true, harvest: None })));
         soon.wait_for(|said| *said == SlaveToMaster::Concluded { delivered: None, problem: None });
         assert_eq!(place.ledger_pages(), 0, "{}", place.name());
-        send(&mut late, 1, seqs(&[2000, 9]), &["late again", "and another"]);
+        send(&mut late, 1, seqs(&[2000, 9]), &["again from the late one", "and another"]);
         expect_done(&mut late, 1);
         assert_eq!(place.count("found"), 3, "{}", place.name());
     }
