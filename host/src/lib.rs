@@ -36,6 +36,7 @@ mod limits;
 mod own_time;
 mod standstill;
 mod streams_at_start;
+mod time;
 
 #[doc(hidden)]
 pub mod internals;

@@ -1,5 +1,5 @@
-//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises
-//! one. What holds for a task that has ended holds for a thread, too.
+//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that starts a
+//! task, or re-raises a panic. What holds for a task that has ended holds for a thread, too.
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -14,7 +14,7 @@ impl<T: Send + 'static> OwnedTask<T> {
     /// Outside a tokio runtime.
     pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
         let mut tasks = JoinSet::new();
-        tasks.spawn(work);
+        spawn_in(&mut tasks, work);
         Self(tasks)
     }
 
@@ -26,6 +26,17 @@ impl<T: Send + 'static> OwnedTask<T> {
         let ended = self.0.join_next().await.expect("a task is joined once");
         outcome(ended).expect("a task is cancelled only with its owner")
     }
+}
+
+/// Starts a task in its owner's set. Every task of the program begins here.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub(crate) fn spawn_in<T: Send + 'static>(
+    tasks: &mut JoinSet<T>,
+    work: impl Future<Output = T> + Send + 'static,
+) {
+    tasks.spawn(work);
 }
 
 /// Cancels all tasks of a set, and waits until they have ended.

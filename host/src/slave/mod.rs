@@ -25,6 +25,8 @@ pub(crate) use pool::{PoolConfig, PoolHandle, RunRequest, StopPatience, start_po
 pub(crate) use prepare::{Prepared, TaskChoice, prepare};
 pub(crate) use sink_store::open_sink;
 
+pub(crate) use crate::worker::Hatchery;
+
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;
 use crate::runtime;

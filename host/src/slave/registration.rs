@@ -100,13 +100,14 @@ impl Registration {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
+                _ = beat.tick() => {
+                    self.beat().await;
+                }
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event).await,
                     None => break,
                 },
-                _ = beat.tick() => {
-                    self.beat().await;
-                }
             }
         }
         self.retire().await;

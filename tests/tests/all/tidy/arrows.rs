@@ -24,6 +24,7 @@ const LAYERS: [&[&str]; 6] = [
         "owned_task",
         "standstill",
         "streams_at_start",
+        "time",
     ],
 ];
 
