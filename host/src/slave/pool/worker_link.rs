@@ -1,7 +1,9 @@
 //! The link to one worker process, from its start to its end. It decides nothing; it reports what happened.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::record_watch::{Expected, RecordWatch, TimeVerdict};
 use super::worker_event::{Lost, Steering, WorkerEvent, WorkerId};
+use crate::ids::BatchId;
 use crate::limits::{BEGIN_MAX, STOP_GRACE};
 use crate::scoreboard::BoardReader;
 use crate::time;
@@ -72,8 +75,8 @@ enum Ended {
 struct Hand {
     turn: AtomicU64,
     part: AtomicU64,
-    /// Items that were written to it.
-    fed: AtomicU64,
+    /// Items that were written to it and that it has not handed over whole, in order.
+    items: Mutex<VecDeque<BatchId>>,
     /// What it has handed over is being passed on: it may be waiting for its receipt.
     is_taking: AtomicBool,
     told_to_stop: AtomicBool,
@@ -82,9 +85,13 @@ struct Hand {
 }
 
 impl Hand {
+    fn items(&self) -> MutexGuard<'_, VecDeque<BatchId>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What it has before it.
     fn expected(&self) -> Expected {
-        let has_item = self.fed.load(Relaxed) > self.turn.load(Relaxed);
+        let has_item = !self.items().is_empty();
         if self.is_taking.load(Relaxed) {
             // It can wait for its receipt, or for us to take what it had last.
             Expected::Nothing
@@ -175,6 +182,12 @@ impl ReportReader<'_> {
                 Err(error) => return Ended::Gone(Some(error.to_string())),
             };
             match message {
+                // A plugin's code runs in the worker, so it can report anything. In its scoreboard we would
+                // look at the wrong place.
+                WorkerToHost::Done(done) if self.hand.items().front() != Some(&done.item) => {
+                    let item = done.item;
+                    return Ended::Gone(Some(format!("it reported on item {item}, which it did not have")));
+                }
                 WorkerToHost::Done(done) => {
                     self.hand.is_taking.store(true, Relaxed);
                     let taken = self.take(done).await;
@@ -205,6 +218,7 @@ impl ReportReader<'_> {
         if done.last {
             self.hand.turn.store(turn + 1, Relaxed);
             self.hand.part.store(0, Relaxed);
+            self.hand.items().pop_front();
         } else {
             self.hand.part.fetch_add(1, Relaxed);
         }
@@ -232,9 +246,7 @@ async fn feed(
         let item = items.recv().await;
         let closed = item.is_none();
         hand.told_to_stop.store(closed, Relaxed);
-        if item.as_ref().is_some_and(is_item) {
-            hand.fed.fetch_add(1, Relaxed);
-        }
+        hand.items().extend(item.as_ref().and_then(item_of));
         output.push(&item.unwrap_or_else(|| HostToWorker::Stop.into()));
         // If a worker cannot be written to, the reading side is about to find it dead.
         if output.flush().await.is_err() || closed {
@@ -243,9 +255,12 @@ async fn feed(
     }
 }
 
-/// Whether the worker will report that it is done with this.
-fn is_item(frame: &Frame<HostToWorker>) -> bool {
-    matches!(frame.head, HostToWorker::Batch { .. } | HostToWorker::Flush { .. })
+/// The item on which the worker will report, if this is one.
+fn item_of(frame: &Frame<HostToWorker>) -> Option<BatchId> {
+    match frame.head {
+        HostToWorker::Batch { item, .. } | HostToWorker::Flush { item, .. } => Some(item),
+        _ => None,
+    }
 }
 
 /// Waits until the worker is to be killed, or the pool is gone. While it starts, there is no task to hurry.
