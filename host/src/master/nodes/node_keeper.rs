@@ -83,6 +83,8 @@ struct Keeping {
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
     registry_is_down: bool,
+    /// Whether the registry may have nodes for this master that it does not want.
+    may_hold_strays: bool,
     has_enough: bool,
 }
 
@@ -99,6 +101,7 @@ impl NodeKeeper {
             fitness,
             last_trouble: None,
             registry_is_down: false,
+            may_hold_strays: false,
             has_enough: false,
         };
         tokio::select! {
@@ -165,17 +168,18 @@ impl Keeping {
     }
 
     async fn renew(&mut self) {
-        if self.linked.is_empty() {
+        if self.linked.is_empty() && !self.may_hold_strays {
             return;
         }
+        self.may_hold_strays = false;
         let renewed = self.keeper.registry.renew(&self.keeper.reservation, LEASE).await;
         for key in self.note_registry(renewed, "renew the reservations").unwrap_or_default() {
             self.free_if_stray(&key).await;
         }
     }
 
-    /// A node can be reserved without this master knowing it, if the answer to the reservation was lost on
-    /// its way.
+    /// A node can be reserved without this master wanting it, if the answer to the reservation was lost on
+    /// its way, or the registry was away when the node was to be given back.
     async fn free_if_stray(&mut self, key: &NodeKey) {
         if !self.has(key) {
             let NodeKeeper { registry, reservation, .. } = &self.keeper;
@@ -200,6 +204,7 @@ impl Keeping {
             }
             Err(error) => {
                 self.last_trouble = Some(error.to_string());
+                self.may_hold_strays = true;
                 if !std::mem::replace(&mut self.registry_is_down, true) {
                     tracing::warn!("failed to {what}, trying again until it works: {error}");
                 }
