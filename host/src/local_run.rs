@@ -5,6 +5,8 @@ mod line_runs;
 mod link;
 
 pub(crate) use line_runs::LineRuns;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use link::carry;
 
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
 use crate::slave::{self, Hatchery, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
 use crate::{owned_task, runtime};
-use link::{LocalLink, NODE_NAME};
+pub(crate) use link::{LocalLink, NODE_NAME};
 
 /// How long killed workers may take to be reaped: the user waits for the prompt, and nothing depends on them
 /// any more.

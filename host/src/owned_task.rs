@@ -36,7 +36,37 @@ pub(crate) fn spawn_in<T: Send + 'static>(
     tasks: &mut JoinSet<T>,
     work: impl Future<Output = T> + Send + 'static,
 ) {
+    #[cfg(any(test, feature = "simulation"))]
+    let work = crate::turns::in_turn(work);
     tasks.spawn(work);
+}
+
+#[cfg(any(test, feature = "simulation"))]
+impl<T: Send + 'static> OwnedTask<T> {
+    /// Starts it as a process of its own, in a simulation: what is a thread elsewhere.
+    pub(crate) fn spawn_apart(name: &str, work: impl Future<Output = T> + Send + 'static) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(crate::turns::in_turn_apart(name, work));
+        Self(tasks)
+    }
+}
+
+/// Starts the first task of a simulated process, which gets its turns from the schedule of the simulation.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn spawn_process_in<T: Send + 'static>(
+    tasks: &mut JoinSet<T>,
+    work: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::AbortHandle {
+    tasks.spawn(work)
+}
+
+/// The same for one that stays on this thread. To be called in a local set.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn spawn_local_in<T: 'static>(
+    tasks: &mut JoinSet<T>,
+    work: impl Future<Output = T> + 'static,
+) -> tokio::task::AbortHandle {
+    tasks.spawn_local(work)
 }
 
 /// Cancels all tasks of a set, and waits until they have ended.

@@ -96,6 +96,12 @@ impl Dialer {
         Self(Arc::new(|address| Box::pin(dial_tcp(address.to_owned()))))
     }
 
+    /// Over another network.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn new(dial: impl Fn(&str) -> Dialing + Send + Sync + 'static) -> Self {
+        Self(Arc::new(dial))
+    }
+
     /// Connects to a slave and shakes hands.
     ///
     /// # Errors

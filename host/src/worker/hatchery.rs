@@ -21,6 +21,14 @@ impl Hatchery {
         Self(Arc::new(child_process::hatch))
     }
 
+    /// Another kind of workers.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn new(
+        hatch: impl Fn(&WorkerLabel, &LibraryFile) -> io::Result<Hatched> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(hatch))
+    }
+
     /// Makes one that has the library's file. `label` is what `ps` shows, and what the log says beside each
     /// line that it prints.
     ///

@@ -21,6 +21,8 @@ mod serve_loop;
 mod start_step;
 mod watchdog;
 
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use body::{Body, BodyFuture, Hatched};
 pub(crate) use child::run;
 pub(crate) use hatchery::Hatchery;
 pub(crate) use label::WorkerLabel;

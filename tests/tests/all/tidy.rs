@@ -141,7 +141,7 @@ fn servers_are_known_without_what_is_on_them() {
 fn runtimes_are_made_and_signals_heard_where_nothing_can_hold_up_the_end() {
     let makers = ["new_current_thread", "new_multi_thread", "Runtime::new("];
     expect_only_in(&makers, "`runtime::run`, which waits for no thread that blocks", |file| {
-        file.module() == Some("runtime")
+        matches!(file.module(), Some("runtime" | "simulation"))
     });
     expect_only_in(
         &["tokio::signal", "signal_hook"],

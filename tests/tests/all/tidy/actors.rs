@@ -1,5 +1,5 @@
 //! What makes an actor repeatable: the same events in the same order lead to the same end, so that a
-//! simulation can play them again.
+//! simulation (`host/src/simulation`) can play them again.
 
 use super::finding::{Finding, expect_none};
 use super::host;
