@@ -68,6 +68,12 @@ pub mod scoreboard {
     pub use crate::scoreboard::{Outcome, Status};
 }
 
+#[cfg(feature = "simulation")]
+pub mod simulation {
+    //! Whole grids in one thread.
+    pub use crate::simulation::seeds::{Played, play, play_and_tell};
+}
+
 pub mod wire {
     //! Frames and messages.
     pub use crate::wire::{

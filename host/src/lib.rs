@@ -16,6 +16,8 @@ mod stdout;
 mod local_run;
 mod master;
 mod node_manager;
+#[cfg(any(test, feature = "simulation"))]
+mod simulation;
 mod slave;
 mod task_command;
 mod worker;
@@ -36,6 +38,9 @@ mod limits;
 mod own_time;
 mod standstill;
 mod streams_at_start;
+mod time;
+#[cfg(any(test, feature = "simulation"))]
+mod turns;
 
 #[doc(hidden)]
 pub mod internals;

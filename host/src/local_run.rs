@@ -5,6 +5,8 @@ mod line_runs;
 mod link;
 
 pub(crate) use line_runs::LineRuns;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use link::carry;
 
 use std::time::Duration;
 
@@ -19,9 +21,9 @@ use crate::limits::STOP_GRACE;
 use crate::master::{self, Ending, LINK_EVENTS, TaskIdentity};
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
-use crate::slave::{self, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
+use crate::slave::{self, Hatchery, PoolConfig, Prepared, RunRequest, StopPatience, TaskChoice};
 use crate::{owned_task, runtime};
-use link::{LocalLink, NODE_NAME};
+pub(crate) use link::{LocalLink, NODE_NAME};
 
 /// How long killed workers may take to be reaped: the user waits for the prompt, and nothing depends on them
 /// any more.
@@ -38,22 +40,25 @@ pub(crate) fn run(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
 async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
     let shutdown = Shutdown::listen(Some(config.run.drain_timeout))?;
     let mut prepared = tokio::select! {
-        prepared = slave::prepare(task_choice(config)) => prepared.map_err(UsageError::mark)?,
+        biased;
         signal = shutdown.first() => return Ok(signal.exit_status()),
+        prepared = slave::prepare(task_choice(config)) => prepared.map_err(UsageError::mark)?,
     };
     let opened =
         master::open_run(&config.run, Some(&TaskIdentity::of(&prepared.welcome)), config.sink.is_some())?;
     let store = tokio::select! {
-        store = slave::open_sink(config.sink.as_ref(), NODE_NAME, &mut prepared) => store?,
+        biased;
         signal = shutdown.first() => return Ok(signal.exit_status()),
+        store = slave::open_sink(config.sink.as_ref(), NODE_NAME, &mut prepared) => store?,
     };
     let mut tasks = JoinSet::new();
     let sink = store.map(|store| sink::start(store, &mut tasks));
     let pool = slave::start_pool(pool_config(config, &prepared), sink, &mut tasks);
     tokio::select! {
-        ready = pool.ready() => ready.map_err(UsageError::mark)?,
+        biased;
         // Dropping the workers' processes kills them.
         signal = shutdown.first() => return Ok(signal.exit_status()),
+        ready = pool.ready() => ready.map_err(UsageError::mark)?,
     }
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     let link = LocalLink {
@@ -64,7 +69,7 @@ async fn run_here(config: &LocalRunConfig) -> anyhow::Result<ExitStatus> {
         events: events_in,
     };
     let mut links = JoinSet::new();
-    links.spawn(link::carry(link, |frames| frames));
+    owned_task::spawn_in(&mut links, link::carry(link, |frames| frames));
     let ending = Ending { shutdown_slaves: false, begins: None, harvest: None };
     let status = master::run_records(&config.run, opened, ending, events, shutdown.clone()).await;
     // A session that is cut off must not ask anything more of the sink.
@@ -101,6 +106,7 @@ fn task_choice(config: &LocalRunConfig) -> TaskChoice<'_> {
 fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
     PoolConfig {
         slots: config.workers,
+        hatchery: Hatchery::of_processes(),
         launch: prepared.launch.clone(),
         start_timeout: config.start_timeout,
         node: NODE_NAME.to_owned(),

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::time;
+
 /// Looks within one limit: what is waited for is given up at most a tenth of the limit too late.
 const LOOKS_PER_LIMIT: u32 = 10;
 
@@ -44,11 +46,11 @@ impl OwnTime {
 /// Waits until so much time has passed in which this process ran.
 pub(crate) async fn pass(time: Duration) {
     let every = look_every(Some(time));
-    let mut own_time = OwnTime::new(tokio::time::Instant::now().into_std());
+    let mut own_time = OwnTime::new(time::now());
     let mut passed = Duration::ZERO;
     while passed < time {
         tokio::time::sleep(every.min(time - passed)).await;
-        passed += own_time.on_look(every, tokio::time::Instant::now().into_std());
+        passed += own_time.on_look(every, time::now());
     }
 }
 

@@ -1,5 +1,5 @@
-//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that re-raises
-//! one. What holds for a task that has ended holds for a thread, too.
+//! Tasks that end with their owner, and whose panic is their owner's panic. The only place that starts a
+//! task, or re-raises a panic. What holds for a task that has ended holds for a thread, too.
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -14,7 +14,7 @@ impl<T: Send + 'static> OwnedTask<T> {
     /// Outside a tokio runtime.
     pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
         let mut tasks = JoinSet::new();
-        tasks.spawn(work);
+        spawn_in(&mut tasks, work);
         Self(tasks)
     }
 
@@ -26,6 +26,47 @@ impl<T: Send + 'static> OwnedTask<T> {
         let ended = self.0.join_next().await.expect("a task is joined once");
         outcome(ended).expect("a task is cancelled only with its owner")
     }
+}
+
+/// Starts a task in its owner's set. Every task of the program begins here.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub(crate) fn spawn_in<T: Send + 'static>(
+    tasks: &mut JoinSet<T>,
+    work: impl Future<Output = T> + Send + 'static,
+) {
+    #[cfg(any(test, feature = "simulation"))]
+    let work = crate::turns::in_turn(work);
+    tasks.spawn(work);
+}
+
+#[cfg(any(test, feature = "simulation"))]
+impl<T: Send + 'static> OwnedTask<T> {
+    /// Starts it as a process of its own, in a simulation: what is a thread elsewhere.
+    pub(crate) fn spawn_apart(name: &str, work: impl Future<Output = T> + Send + 'static) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(crate::turns::in_turn_apart(name, work));
+        Self(tasks)
+    }
+}
+
+/// Starts the first task of a simulated process, which gets its turns from the schedule of the simulation.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn spawn_process_in<T: Send + 'static>(
+    tasks: &mut JoinSet<T>,
+    work: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::AbortHandle {
+    tasks.spawn(work)
+}
+
+/// The same for one that stays on this thread. To be called in a local set.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn spawn_local_in<T: 'static>(
+    tasks: &mut JoinSet<T>,
+    work: impl Future<Output = T> + 'static,
+) -> tokio::task::AbortHandle {
+    tasks.spawn_local(work)
 }
 
 /// Cancels all tasks of a set, and waits until they have ended.

@@ -61,7 +61,7 @@ impl Shutdown {
     }
 
     /// A handle that sees the steps of its trigger.
-    fn by_hand() -> (ShutdownTrigger, Self) {
+    pub(crate) fn by_hand() -> (ShutdownTrigger, Self) {
         let (sender, received) = watch::channel(Received::default());
         (ShutdownTrigger(sender), Self { received })
     }
@@ -80,9 +80,15 @@ impl Shutdown {
 
 /// Makes a handle see what follows from signals.
 #[derive(Debug)]
-struct ShutdownTrigger(watch::Sender<Received>);
+pub(crate) struct ShutdownTrigger(watch::Sender<Received>);
 
 impl ShutdownTrigger {
+    /// Has the effect of a first signal.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn drain(&self, signal: StopSignal) {
+        self.take(StopStep::Drain(signal));
+    }
+
     fn take(&self, step: StopStep) {
         match step {
             StopStep::Drain(signal) => {

@@ -13,6 +13,7 @@ use super::connection_settings::{CONNECT_MAX, ConnectionSettings};
 use super::database_error::{DatabaseError, Trouble};
 use super::server::Server;
 use super::tls::{self, TlsMode};
+use crate::owned_task::spawn_in;
 
 /// Its default port, and where distributions put its socket.
 const PORT: u16 = 5432;
@@ -123,7 +124,7 @@ where
     F: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
 {
     let mut carrier = JoinSet::new();
-    carrier.spawn(async move {
+    spawn_in(&mut carrier, async move {
         if let Err(error) = connection.await {
             tracing::debug!("a connection to PostgreSQL has ended: {error}");
         }

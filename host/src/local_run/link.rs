@@ -11,10 +11,10 @@ use crate::wire::{Frame, MasterToSlave, SlaveToMaster, Welcome};
 const NODE: NodeId = NodeId(0);
 
 /// What that node is called in reports.
-pub(super) const NODE_NAME: &str = "local";
+pub(crate) const NODE_NAME: &str = "local";
 
 /// What a link needs.
-pub(super) struct LocalLink {
+pub(crate) struct LocalLink {
     /// What the master asks for.
     pub request: RunRequest,
     /// What the slave tells its master.
@@ -29,7 +29,7 @@ pub(super) struct LocalLink {
 
 /// Carries frames until the run is over, or its workers can no longer be used. The session gets what
 /// `listening` makes of the master's frames.
-pub(super) async fn carry<I: Incoming>(
+pub(crate) async fn carry<I: Incoming>(
     link: LocalLink,
     listening: impl FnOnce(mpsc::Receiver<Frame<MasterToSlave>>) -> I,
 ) {

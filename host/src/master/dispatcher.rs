@@ -9,8 +9,8 @@ mod peer;
 
 pub(super) use patience::{MOMENT, patiently};
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -26,6 +26,7 @@ use crate::ids::NodeId;
 use crate::record::{Input, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
 use crate::standstill::Standstill;
+use crate::time;
 use crate::wire::{Batch, Frame, MasterToSlave};
 
 /// How often the run is told that time passes: a retry that is due is noticed within this time.
@@ -55,7 +56,7 @@ pub(super) struct RunPlan {
 
 struct Dispatcher {
     plan: RunPlan,
-    peers: HashMap<NodeId, Peer>,
+    peers: BTreeMap<NodeId, Peer>,
     /// Input that was read and has no place yet. It is read all the same, because it may be the end.
     next_input: Option<Input>,
     farewell: Farewell,
@@ -74,10 +75,10 @@ pub(super) async fn run(
 ) -> RunReport {
     let mut dispatcher = Dispatcher {
         plan,
-        peers: HashMap::new(),
+        peers: BTreeMap::new(),
         next_input: None,
         farewell: Farewell::default(),
-        standstill: Standstill::new(Instant::now()),
+        standstill: Standstill::new(time::now()),
         nodes_used: 0,
         nodes_lost: 0,
         last_loss: None,
@@ -107,6 +108,7 @@ impl Dispatcher {
         let mut draining = None;
         while !self.plan.state.is_finished() {
             let room = self.plan.results.has_room();
+            // The tick is seldom due, and must not wait for a queue that is never empty.
             let step = tokio::select! {
                 biased;
                 signal = shutdown.second() => Err(RunEnd::Stopped(signal)),
@@ -114,6 +116,7 @@ impl Dispatcher {
                     draining = Some(signal);
                     self.drain()
                 }
+                _ = ticker.tick() => self.on_tick(),
                 error = self.plan.write_failure.wait() => Err(error.into()),
                 event = events.recv(), if room => match event {
                     Some(event) => self.on_event(event),
@@ -121,12 +124,11 @@ impl Dispatcher {
                 },
                 input = self.plan.reader.recv(), if room && self.wants_input() => self.on_read(input),
                 () = self.plan.results.room(), if !room => Ok(()),
-                _ = ticker.tick() => self.on_tick(),
             };
             if let Err(end) = step.and_then(|()| self.place_input()) {
                 return end;
             }
-            self.plan.results.checkpoint_if_due(&mut self.plan.state, Instant::now());
+            self.plan.results.checkpoint_if_due(&mut self.plan.state, time::now());
         }
         draining.map_or(RunEnd::Finished, RunEnd::Drained)
     }
@@ -171,12 +173,12 @@ impl Dispatcher {
     fn drain(&mut self) -> Step {
         self.plan.reader.stop();
         self.next_input = None;
-        let actions = self.plan.state.on_input_end(Instant::now());
+        let actions = self.plan.state.on_input_end(time::now());
         self.perform(actions)
     }
 
     fn on_tick(&mut self) -> Step {
-        let now = Instant::now();
+        let now = time::now();
         self.plan.progress.show(&self.plan.state.counts());
         self.say_if_nothing_ends(now);
         let actions = self.plan.state.on_tick(now);
@@ -185,7 +187,7 @@ impl Dispatcher {
 
     fn on_read(&mut self, input: Option<Input>) -> Step {
         if input.is_none() {
-            let actions = self.plan.state.on_input_end(Instant::now());
+            let actions = self.plan.state.on_input_end(time::now());
             return self.perform(actions);
         }
         // It is placed when this step is over, like everything that waits for a place.
@@ -206,7 +208,7 @@ impl Dispatcher {
     }
 
     fn on_input(&mut self, input: Input) -> Step {
-        let now = Instant::now();
+        let now = time::now();
         let actions = match input {
             Input::Records { records, remaining_bytes, keys } => {
                 self.plan.state.on_keyed_records_read(records, keys.as_ref(), remaining_bytes, now)

@@ -14,6 +14,7 @@ use crate::owned_task::OwnedTask;
 use crate::registry::{Registry, Reservation};
 use crate::runtime;
 use crate::shutdown::Shutdown;
+use crate::wire::Dialer;
 
 /// Runs the input over the grid.
 ///
@@ -29,14 +30,16 @@ async fn run_over_grid(config: &MasterConfig) -> anyhow::Result<ExitStatus> {
     let url = config.registry.url().map_err(UsageError::mark)?;
     // A server that cannot be reached is tried for a while.
     let registry = tokio::select! {
-        registry = Registry::open(&url) => registry?,
+        biased;
         signal = shutdown.first() => return Ok(signal.exit_status()),
+        registry = Registry::open(&url) => registry?,
     };
     let reservation = Reservation::new(&config.hostname, &run_id());
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     let (leave, enough) = oneshot::channel();
     let keeper = NodeKeeper {
         registry,
+        dialer: Dialer::tcp(),
         reservation: reservation.clone(),
         role: role(&config.run, opened.id, reservation.as_str()),
         nodes_max: config.max_reserve.unwrap_or(usize::MAX),

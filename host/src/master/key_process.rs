@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -15,6 +15,7 @@ use crate::limits::{BATCH_RECORDS_MAX, BEGIN_MAX, KEY_MAX, KEY_PROCESS_START_MAX
 use crate::plugin::{LibraryFile, LoadError};
 use crate::record::{Format, NoKey, NoKeyCause, Parts, RecordKeys, Records};
 use crate::scoreboard::{BoardReader, Outcome, Spans, Status};
+use crate::time;
 use crate::wire::{Frame, HostToWorker, ItemDone, KeyStart, WorkerToHost};
 use crate::worker::{LaunchError, WorkerLabel, WorkerProcess, open_library};
 
@@ -240,6 +241,7 @@ impl Running {
         output.push(&Frame { head, table, body: data });
         let talk = pin!(async {
             tokio::select! {
+                biased;
                 // One that cannot be written to is about to be found dead.
                 _ = output.flush() => {}
                 () = handle.death() => {}
@@ -247,6 +249,7 @@ impl Running {
             handle.hear(input).await
         });
         tokio::select! {
+            biased;
             said = talk => match said {
                 Ok(Some(Frame { head: WorkerToHost::Done(done), .. })) => Ok(done),
                 Ok(_) | Err(_) => Err(Unanswered::Gone),
@@ -298,11 +301,11 @@ impl Loss {
 /// that may take, whatever the limit: then with that time.
 async fn stands_still(board: &BoardReader, turn: u64, limit: Duration) -> Duration {
     let look_every = (limit / LOOKS_PER_LIMIT).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
-    let (mut seen, mut age, mut last_look) = (None, Duration::ZERO, Instant::now());
+    let (mut seen, mut age, mut last_look) = (None, Duration::ZERO, time::now());
     loop {
         tokio::time::sleep(look_every).await;
         let passed = last_look.elapsed().min(look_every * LATE_LOOKS_MAX);
-        last_look = Instant::now();
+        last_look = time::now();
         // If it cannot be read, it does not change either.
         let snapshot = board.snapshot(turn).ok().flatten();
         let begun = snapshot.map(|snapshot| (snapshot.begun, snapshot.returned));

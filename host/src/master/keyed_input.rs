@@ -19,6 +19,7 @@ pub(super) fn with_keys(reader: RecordReader, keys: KeyProcess) -> RecordReader 
 async fn pass_on(mut reader: RecordReader, mut keys: KeyProcess, out: mpsc::Sender<Input>) {
     loop {
         let keyed = tokio::select! {
+            biased;
             () = out.closed() => break,
             keyed = next(&mut reader, &mut keys) => keyed,
         };

@@ -13,6 +13,8 @@ mod output;
 mod record_key;
 mod run;
 mod run_end;
+#[cfg(any(test, feature = "simulation"))]
+mod simulated;
 mod streamed_run;
 #[cfg(test)]
 mod tests;
@@ -23,4 +25,6 @@ pub(crate) use nodes::{Joined, LinkEvent, frames_max};
 pub(crate) use output::TaskIdentity;
 pub(crate) use run::{LINK_EVENTS, open_run, run_records};
 pub(crate) use run_end::{Ending, RunEnd};
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use simulated::{SimulatedMaster, master_over, run_over};
 pub(crate) use streamed_run::{StreamedEnd, StreamedRun, run_stream};

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::pin::pin;
-use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -24,8 +23,8 @@ use crate::ids::RunId;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::record::{Format, InputSource, ReadLimits, RecordReader};
 use crate::shutdown::Shutdown;
-use crate::stderr;
 use crate::wire::Role;
+use crate::{stderr, time};
 
 /// Events of links that may wait for the dispatcher: enough that links seldom wait for each other.
 pub(crate) const LINK_EVENTS: usize = 16;
@@ -93,14 +92,15 @@ pub(crate) async fn run_records(
     events: mpsc::Receiver<LinkEvent>,
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitStatus> {
-    let began = Instant::now();
+    let began = time::now();
     let summary_file = &mut None;
     let (keys, key_plan) = record_key::choose(settings).map_err(UsageError::mark)?;
     let key_process = match key_plan {
         None => None,
         Some(plan) => tokio::select! {
-            started = KeyProcess::start(plan) => Some(started.map_err(UsageError::mark)?),
+            biased;
             signal = shutdown.first() => return Ok(signal.exit_status()),
+            started = KeyProcess::start(plan) => Some(started.map_err(UsageError::mark)?),
         },
     };
     let mut plan = plan(settings, opened, keys, ending, summary_file).map_err(UsageError::mark)?;
@@ -119,7 +119,7 @@ pub(crate) async fn run_records(
         report.sinks.delivered.iter().for_each(stderr::say_last);
         say_how_to_go_on(&report, was_complete);
     }
-    let summary = Summary::new(&report, began.elapsed());
+    let summary = Summary::new(&report, time::now().duration_since(began));
     let mut status = output::exit_status(&report);
     if let Some(file) = summary_file.take()
         && let Err(written) = write_summary(file, &summary, &report.end, &shutdown).await

@@ -1,8 +1,6 @@
 //! A run whose records another part of this process reads, and whose rows go to standard output: what a slave
 //! does with lines that do not come from a master. What the run has to say goes to the log.
 
-use std::time::Instant;
-
 use tokio::sync::mpsc;
 
 use super::decisions::{DispatchState, KeySource, RunRules};
@@ -12,6 +10,7 @@ use super::output::{FailedWriter, OutputTarget, ProgressLine, ResultWriter, Resu
 use super::run_end::{Ending, RunEnd};
 use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
+use crate::time;
 
 /// What such a run needs.
 pub(crate) struct StreamedRun {
@@ -47,7 +46,7 @@ pub(crate) async fn run_stream(
     events: mpsc::Receiver<LinkEvent>,
     shutdown: Shutdown,
 ) -> anyhow::Result<StreamedEnd> {
-    let began = Instant::now();
+    let began = time::now();
     let StreamedRun { records, format, keys, retries, record_bytes_max, harvest } = run;
     // If standard output cannot be written, that matters only if there are rows: a sink may take them.
     let (writer, end) = ResultWriter::start(OutputTarget::standard_output()?, None)?;
@@ -65,6 +64,6 @@ pub(crate) async fn run_stream(
     let report = dispatcher::run(plan, events, shutdown).await;
     report.sinks.delivered.iter().for_each(|delivered| tracing::info!("{delivered}"));
     report.sinks.problems.iter().for_each(|problem| tracing::error!("{problem}"));
-    let summary = Summary::new(&report, began.elapsed());
+    let summary = Summary::new(&report, time::now().duration_since(began));
     Ok(StreamedEnd { end: report.end, summary })
 }

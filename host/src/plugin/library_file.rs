@@ -75,6 +75,18 @@ impl LibraryFile {
         Self { id, file: Arc::new(file) }
     }
 
+    /// One that no worker of a simulation loads.
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn simulated() -> std::io::Result<Self> {
+        let file = File::open("/dev/null")?;
+        let (path, sha256) = (PathBuf::from("simulated.so"), Digest::default());
+        let id = LibraryId { path, sha256, stamp: FileStamp::of(&file)?, needs_its_path: false };
+        Ok(Self::passed(id, file))
+    }
+
     /// What tells it from others.
     pub(crate) fn id(&self) -> &LibraryId {
         &self.id

@@ -20,6 +20,8 @@ pub(super) enum Backend {
     Sqlite(FileBackend),
     Postgres(ServerBackend<PostgresSession>),
     Mysql(ServerBackend<MysqlSession>),
+    #[cfg(any(test, feature = "simulation"))]
+    Simulated(super::simulated::SimulatedTable),
 }
 
 impl Backend {
@@ -42,6 +44,8 @@ impl Backend {
             Self::Sqlite(file) => file.perform(request, clock).await,
             Self::Postgres(server) => server.perform(&request, clock).await,
             Self::Mysql(server) => server.perform(&request, clock).await,
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(table) => table.perform(&request).await,
         }
     }
 }

@@ -43,6 +43,12 @@ impl Registry {
         Ok(Self { queue: RequestQueue::start(Backend::open(url).await?, clock) })
     }
 
+    /// Opens a registry that is only a table in memory.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn simulated(table: super::simulated::SimulatedTable) -> Self {
+        Self { queue: RequestQueue::start(Backend::Simulated(table), Clock::default()) }
+    }
+
     /// All nodes, by host name and port.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ mod request;
 mod reservation;
 mod schema;
 mod session;
+#[cfg(any(test, feature = "simulation"))]
+mod simulated;
 mod transaction;
 mod transition;
 mod url;
@@ -63,4 +65,6 @@ pub use moves::GIVEN_UP_REST;
 pub use node::{Node, NodeKey, NodeState, SILENCE};
 pub use request::{Listing, Wanted};
 pub use reservation::Reservation;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use simulated::SimulatedTable;
 pub use url::RegistryUrl;

@@ -4,7 +4,7 @@
 use super::announcement::{Announcement, Stats};
 use super::clock::seconds_after;
 use super::error::RegistryError;
-use super::moves::Move;
+use super::moves::{GIVEN_UP_REST, Move};
 use super::node::{Node, NodeKey, NodeState};
 use super::request::Change;
 use super::reservation::Reservation;
@@ -108,7 +108,9 @@ fn beaten(old: Option<Node>, key: &NodeKey, stats: Stats, now: i64) -> Result<No
     if node.state == NodeState::Enabled {
         node.lease_until = None;
     }
-    let has_rested = node.lease_until.is_some_and(|rests_until| rests_until < now);
+    // A rest that would last longer than a rest does was begun before the clock was set back.
+    let latest = seconds_after(now, GIVEN_UP_REST);
+    let has_rested = node.lease_until.is_some_and(|until| until < now || until > latest);
     if node.state == NodeState::Invalid && has_rested {
         return Ok(moved(&node, Move::Recover, now).unwrap_or(node));
     }
@@ -143,4 +145,33 @@ fn moved(old: &Node, verb: Move, now: i64) -> Option<Node> {
         node.pid = None;
     }
     Some(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::{Build, Digest};
+
+    #[test]
+    fn a_node_that_was_given_up_rests_as_long_as_it_should_although_the_clock_is_set_back() {
+        let key = NodeKey::new("a", 1);
+        let new = Announcement {
+            key: key.clone(),
+            children: 1,
+            task: "echo".to_owned(),
+            task_version: None,
+            columns: Digest::default(),
+            build: Build::default(),
+            advertise: None,
+            pid: 7,
+            version: "1".to_owned(),
+            dead_pid: None,
+        };
+        let reservation = Reservation::from_text("the run");
+        let free = announced(None, &new, 10_000).unwrap();
+        let given_up = moved(&reserved(free, &reservation, 10_015), Move::GiveUp, 10_000).unwrap();
+        let at = |now| beaten(Some(given_up.clone()), &key, Stats::default(), now).unwrap().state;
+        assert_eq!([10_000, 10_005].map(at), [NodeState::Invalid; 2]);
+        assert_eq!([10_006, 9_000].map(at), [NodeState::Enabled; 2]);
+    }
 }

@@ -14,6 +14,7 @@ use super::store::Store;
 use crate::ids::RunId;
 use crate::limits::SILENCE_MAX;
 use crate::own_time;
+use crate::owned_task::spawn_in;
 use crate::wire::{Frame, SlaveToMaster};
 
 /// Commands that can wait: there is one session at a time, with one commit and one conclusion.
@@ -62,7 +63,7 @@ pub(crate) struct SinkHandle {
 pub(crate) fn start(store: Store, tasks: &mut JoinSet<()>) -> SinkHandle {
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
     let handle = SinkHandle { commands, gather: store.gather() };
-    tasks.spawn(work(store, inbox));
+    spawn_in(tasks, work(store, inbox));
     handle
 }
 
@@ -151,8 +152,9 @@ async fn commit(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+            biased;
             () = reply.closed() => return None,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
         }
     }
 }
@@ -165,6 +167,7 @@ async fn commit_once(
 ) -> Option<Result<Vec<Fate>, StoreError>> {
     let can_be_abandoned = store.can_be_abandoned();
     tokio::select! {
+        biased;
         committed = store.commit(group) => return Some(committed),
         () = reply.closed(), if can_be_abandoned => {}
     }
@@ -216,6 +219,7 @@ async fn harvest_to(
     let destination = to.parse::<Destination>().map_err(|error| error.to_string())?;
     let Some(package) = store.pack(run).await? else { return Ok(None) };
     tokio::select! {
+        biased;
         delivered = package.deliver(&destination) => delivered.map(Some),
         _ = alive => Err("the master is gone".to_owned()),
     }

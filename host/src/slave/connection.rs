@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
 use super::door::{self, Admitted, Closed, Door, EndOrder, Guest, Inside};
@@ -15,7 +14,7 @@ use super::registration::RowEvent;
 use crate::limits::SILENCE_MAX;
 use crate::own_time;
 use crate::registry::Reservation;
-use crate::wire::{Frame, FrameReader, FrameWriter, SlaveToMaster, halves};
+use crate::wire::{Frame, FrameReader, FrameWriter, ReadEnd, SlaveToMaster, WriteEnd, halves};
 
 /// Frames that may wait for a connection: enough to write several with one call. More wait in the pool's
 /// outbox, which is bounded by bytes.
@@ -27,6 +26,7 @@ pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, lines: Option<Arc<
     let peer = stream.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
     let Guest { make_room, has_spoken } = guest;
     let inside = tokio::select! {
+        biased;
         inside = door::let_in(stream, &door, lines.is_some(), &has_spoken) => inside,
         Ok(()) = make_room => Err(Closed::MadeRoom),
     };
@@ -40,7 +40,8 @@ pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, lines: Option<Arc<
     }
 }
 
-async fn serve_master(master: Admitted<'_>, door: &Door) {
+/// Serves a master to its end.
+pub(super) async fn serve_master(master: Admitted<'_>, door: &Door) {
     let Admitted { run, reservation, reader, writer, guard } = master;
     // If the row's task is gone, the slave is ending.
     let _ = door.row.send(RowEvent::Occupied).await;
@@ -62,8 +63,8 @@ async fn serve_master(master: Admitted<'_>, door: &Door) {
 /// Carries frames between a master and its session, until one of them ends or the connection fails (`None`).
 async fn carry(
     run: RunRequest,
-    reader: FrameReader<OwnedReadHalf>,
-    writer: FrameWriter<OwnedWriteHalf>,
+    reader: FrameReader<ReadEnd>,
+    writer: FrameWriter<WriteEnd>,
     door: &Door,
 ) -> Option<SessionEnd> {
     let (out, frames) = mpsc::channel(FRAMES_MAX);
@@ -72,7 +73,9 @@ async fn carry(
     let session = master_session::serve(run, receiving, out, &door.pool, &door.log.sessions);
     let mut sending = std::pin::pin!(sending.run());
     let mut session = std::pin::pin!(session);
+    // What comes is bounded by credit, so the sending half has its turn.
     let end = tokio::select! {
+        biased;
         end = &mut session => Some(end),
         sent = &mut sending => {
             if let Err(error) = sent {

@@ -80,10 +80,12 @@ pub(crate) async fn serve(
     if pool.attach(run, pool_out, close).await.is_err() {
         return SessionEnd::Lost(None);
     }
+    // What the pool says comes before new work, which is bounded by credit.
     let end = tokio::select! {
-        end = relay(&mut incoming, pool, through_sink.as_ref(), &out, log) => end,
+        biased;
         Ok(reason) = closed => SessionEnd::Closed(reason),
         end = pass_on(through_sink.as_ref(), &mut from_pool, &out, pool) => end,
+        end = relay(&mut incoming, pool, through_sink.as_ref(), &out, log) => end,
     };
     // No one is waiting for the sink any more, so pending requests are dropped.
     drop(through_sink);

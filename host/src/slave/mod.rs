@@ -16,6 +16,8 @@ mod node;
 mod pool;
 mod prepare;
 mod registration;
+#[cfg(any(test, feature = "simulation"))]
+mod simulated;
 mod sink_store;
 
 pub(crate) use lines::{LineRun, LineRunEnd, LineRunner};
@@ -23,7 +25,11 @@ pub(crate) use log_budget::LogBudget;
 pub(crate) use master_session::{Incoming, serve};
 pub(crate) use pool::{PoolConfig, PoolHandle, RunRequest, StopPatience, start_pool};
 pub(crate) use prepare::{Prepared, TaskChoice, prepare};
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use simulated::{SimulatedSlave, live, simulated_pool, simulated_welcome};
 pub(crate) use sink_store::open_sink;
+
+pub(crate) use crate::worker::Hatchery;
 
 use crate::config::SlaveConfig;
 use crate::exit_code::ExitStatus;

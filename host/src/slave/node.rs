@@ -1,12 +1,13 @@
 //! A slave from its start to its end: port, task, workers, row; and the order of its end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::connection;
 use super::door::{self, Door, EndOrder, WaitingRoom};
@@ -18,11 +19,13 @@ use super::registration::{Registration, RowEvent};
 use super::sink_store::open_sink;
 use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
-use crate::owned_task::{cancel_all, outcome};
+use crate::owned_task::{cancel_all, outcome, spawn_in};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
 use crate::sink::{self, SinkUrl};
+use crate::time;
 use crate::wire::Welcome;
+use crate::worker::Hatchery;
 
 /// How long a slave that has failed waits for its master to hear of it: there is no work left to wait for.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -69,20 +72,23 @@ pub(super) async fn run(
     let url = config.registry.url().map_err(UsageError::mark)?;
     // This keeps trying for a while if the server cannot be reached.
     let registry = tokio::select! {
-        registry = Registry::open(&url) => registry?,
+        biased;
         signal = shutdown.first() => return Ok(signal.exit_status()),
+        registry = Registry::open(&url) => registry?,
     };
     let listener = listen(config).await?;
     let port = listener.local_addr()?.port();
     let prepared = tokio::select! {
-        prepared = prepare_task(config) => prepared,
+        biased;
         signal = shutdown.first() => return Ok(signal.exit_status()),
+        prepared = prepare_task(config) => prepared,
     };
     let mut prepared = prepared.map_err(UsageError::mark)?;
     let label = label(config, port);
     let store = tokio::select! {
-        store = open_sink(config.sink.as_ref(), &label, &mut prepared) => store?,
+        biased;
         signal = shutdown.first() => return Ok(signal.exit_status()),
+        store = open_sink(config.sink.as_ref(), &label, &mut prepared) => store?,
     };
     let registration = Registration::announce(registry, announcement(config, port, &prepared)).await?;
     let (row, row_events) = mpsc::channel(ROW_EVENTS);
@@ -92,17 +98,17 @@ pub(super) async fn run(
     }
     let sink = store.map(|store| sink::start(store, &mut tasks));
     let pool = start_pool(pool_config(config, port, &prepared), sink, &mut tasks);
-    let drain_deadline = tokio::time::Instant::now() + config.drain_timeout;
+    let drain_deadline = Instant::now() + config.drain_timeout;
     let lines = config.line_protocol.then(|| LineService::new(line_runner, shutdown.clone()));
     let mut node = SlaveNode { config, port, shutdown, pool, row, tasks, drain_deadline };
     let why = match node.wait_until_ready().await {
         Ok(()) => {
             registration.enable().await?;
-            node.tasks.spawn(registration.keep(row_events));
+            spawn_in(&mut node.tasks, registration.keep(row_events));
             node.serve(listener, prepared.welcome, lines).await
         }
         Err(why) => {
-            node.tasks.spawn(registration.keep(row_events));
+            spawn_in(&mut node.tasks, registration.keep(row_events));
             why
         }
     };
@@ -154,6 +160,7 @@ fn announcement(config: &SlaveConfig, port: u16, prepared: &Prepared) -> Announc
 fn pool_config(config: &SlaveConfig, port: u16, prepared: &Prepared) -> PoolConfig {
     PoolConfig {
         slots: config.max_workers,
+        hatchery: Hatchery::of_processes(),
         launch: prepared.launch.clone(),
         start_timeout: config.start_timeout,
         node: label(config, port),
@@ -171,17 +178,18 @@ struct SlaveNode<'a> {
     tasks: JoinSet<()>,
     /// Once the slave drains: until when sessions may finish what is in flight, and until when its workers
     /// may end by themselves after that.
-    drain_deadline: tokio::time::Instant,
+    drain_deadline: Instant,
 }
 
 impl SlaveNode<'_> {
     async fn wait_until_ready(&mut self) -> Result<(), Why> {
         tokio::select! {
+            biased;
+            signal = self.shutdown.first() => Err(Why::Signal(signal)),
             ready = self.pool.ready() => ready.map_err(|error| match error {
                 NotReady::Failed(message) => Why::NeverReady(message),
                 NotReady::Gone(gone) => Why::Failed(gone.to_string()),
             }),
-            signal = self.shutdown.first() => Err(Why::Signal(signal)),
         }
     }
 
@@ -227,38 +235,41 @@ impl SlaveNode<'_> {
         sessions: &mut JoinSet<()>,
     ) -> Why {
         let mut waiting_room = WaitingRoom::default();
-        let mut figures = Figures::new(self.config.sample_rate, Instant::now());
+        let mut figures = Figures::new(self.config.sample_rate, time::now());
         let mut stats_timer = tokio::time::interval(STATS_EVERY);
         loop {
+            // New connections come last: a flood of them must not keep the slave from anything else.
             tokio::select! {
-                accepted = door::accept(&listener, waiting_room.closed_until(Instant::now())) => match accepted {
-                    Ok(stream) => {
-                        let guest = waiting_room.enter(Instant::now());
-                        sessions.spawn(connection::serve(stream, door.clone(), lines.clone(), guest));
-                    }
-                    Err(error) => {
-                        tracing::warn!("a connection could not be accepted: {error}");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
+                biased;
+                signal = self.shutdown.first() => return Why::Signal(signal),
+                message = self.pool.failed() => return Why::Failed(message),
+                Some(order) = end_orders.recv() => return match order {
+                    EndOrder::Asked => Why::Asked,
+                    EndOrder::CannotGoOn(message) => Why::Failed(message),
                 },
-                Some(ended) = sessions.join_next() => {
-                    outcome(ended);
-                }
                 Some(ended) = self.tasks.join_next() => {
                     outcome(ended);
                     return Why::Failed("one of its parts ended unexpectedly".to_owned());
                 }
                 _ = stats_timer.tick() => {
                     let clients = lines.as_ref().map(|lines| lines.queue.clients());
-                    figures.on_time(&self.pool.counters, clients, &self.row, Instant::now());
+                    figures.on_time(&self.pool.counters, clients, &self.row, time::now());
                     door.log.on_second();
                 }
-                message = self.pool.failed() => return Why::Failed(message),
-                Some(order) = end_orders.recv() => return match order {
-                    EndOrder::Asked => Why::Asked,
-                    EndOrder::CannotGoOn(message) => Why::Failed(message),
+                Some(ended) = sessions.join_next() => {
+                    outcome(ended);
+                }
+                accepted = door::accept(&listener, waiting_room.closed_until(time::now())) => match accepted {
+                    Ok(stream) => {
+                        let guest = waiting_room.enter(time::now());
+                        let serving = connection::serve(stream, door.clone(), lines.clone(), guest);
+                        spawn_in(sessions, serving);
+                    }
+                    Err(error) => {
+                        tracing::warn!("a connection could not be accepted: {error}");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                 },
-                signal = self.shutdown.first() => return Why::Signal(signal),
             }
         }
     }
@@ -269,18 +280,19 @@ impl SlaveNode<'_> {
         let _ = self.row.send(RowEvent::Draining).await;
         self.pool.hurry().await;
         let patience = if matches!(why, Why::Failed(_)) { FAREWELL_MAX } else { self.config.drain_timeout };
-        self.drain_deadline = tokio::time::Instant::now() + patience;
+        self.drain_deadline = Instant::now() + patience;
         let all_ended = async {
             while let Some(ended) = sessions.join_next().await {
                 outcome(ended);
             }
         };
         tokio::select! {
+            biased;
             () = all_ended => {}
+            _ = self.shutdown.second() => {}
             () = tokio::time::sleep_until(self.drain_deadline) => {
                 tracing::warn!("the drain took too long; work in flight is abandoned");
             }
-            _ = self.shutdown.second() => {}
         }
         cancel_all(&mut sessions).await;
     }

@@ -9,7 +9,7 @@ use crate::config::Pair;
 use crate::plugin::{self, LoadError, TaskManifest, TaskOutput};
 use crate::sink::Shape;
 use crate::wire::{Welcome, WorkerLimits};
-use crate::worker::{Launch, LaunchError, WorkerLabel, WorkerProcess};
+use crate::worker::{Hatchery, Launch, LaunchError, WorkerLabel, WorkerProcess};
 
 /// Why a task cannot be run here, in one line for the user who named it.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +79,9 @@ pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareE
     launch.start.limits = choice.limits;
     launch.start.marks_null = choice.marks_null;
     let label = WorkerLabel { node: String::new(), slot: None, task: launch.start.task.clone() };
-    let mut process =
-        WorkerProcess::spawn(&label, &launch.library, choice.start_timeout).map_err(LaunchError::from)?;
+    let hatchery = Hatchery::of_processes();
+    let spawned = WorkerProcess::spawn(&hatchery, &label, &launch.library, choice.start_timeout);
+    let mut process = spawned.map_err(LaunchError::from)?;
     let (manifest, build) = process.load(&launch).await?;
     process.prepare(launch.path()).await?;
     process.stop().await;

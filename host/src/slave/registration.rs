@@ -44,6 +44,8 @@ pub(super) struct Registration {
     /// Beats in succession that found the row reserved by a master of Net::SimpleGrid that is not connected.
     beats_without_client: u32,
     occupied: bool,
+    /// The reservation of a master that is gone, until the registry knows it.
+    to_free: Option<Reservation>,
     /// The row was entered again while a master was served; it will be enabled when that master is gone.
     enable_when_free: bool,
     is_down: bool,
@@ -73,6 +75,7 @@ impl Registration {
             line_clients: None,
             beats_without_client: 0,
             occupied: false,
+            to_free: None,
             enable_when_free: false,
             is_down: false,
         })
@@ -100,13 +103,14 @@ impl Registration {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
+                _ = beat.tick() => {
+                    self.beat().await;
+                }
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event).await,
                     None => break,
                 },
-                _ = beat.tick() => {
-                    self.beat().await;
-                }
             }
         }
         self.retire().await;
@@ -121,11 +125,10 @@ impl Registration {
             RowEvent::Stats(stats, line_clients) => {
                 (self.stats, self.line_clients) = (stats, line_clients);
             }
-            RowEvent::Occupied => self.occupied = true,
+            RowEvent::Occupied => (self.occupied, self.to_free) = (true, None),
             RowEvent::Free(reservation) => {
                 self.occupied = false;
-                let freed = self.registry.free_if_reserved_by(self.key(), &reservation).await;
-                self.note(freed);
+                self.free(reservation).await;
                 if std::mem::take(&mut self.enable_when_free) {
                     let enabled = self.enable().await;
                     self.note(enabled);
@@ -146,6 +149,9 @@ impl Registration {
         match self.registry.beat(&self.announcement.key, self.stats).await {
             Ok(node) => {
                 self.note(Ok(()));
+                if let Some(reservation) = self.to_free.take() {
+                    self.free(reservation).await;
+                }
                 self.free_after_dead_master(&node).await;
                 self.watch_reservation_of_net_simplegrid(&node);
                 Some(node)
@@ -155,6 +161,14 @@ impl Registration {
                 None
             }
             Err(error) => self.note(Err(error)),
+        }
+    }
+
+    /// The master of that reservation is gone. If the registry is away, the row is freed when it is back.
+    async fn free(&mut self, reservation: Reservation) {
+        let freed = self.registry.free_if_reserved_by(self.key(), &reservation).await;
+        if self.note(freed).is_none() {
+            self.to_free = Some(reservation);
         }
     }
 

@@ -14,7 +14,7 @@ use super::frame_reader::FrameReader;
 use super::frame_writer::FrameWriter;
 use super::message::{MasterToSlave, SlaveToMaster};
 use crate::limits::{HEARTBEAT_EVERY, SILENCE_MAX};
-use crate::own_time;
+use crate::{own_time, time};
 
 /// Pongs that wait to be sent. One that finds no room is dropped: others are on their way.
 const PONGS_WAITING_MAX: usize = 4;
@@ -86,7 +86,7 @@ pub(crate) fn halves<R, W, In, Out>(
     frames: mpsc::Receiver<Frame<Out>>,
 ) -> (ReceivingHalf<R, In>, SendingHalf<W, Out>) {
     let (pongs, pongs_out) = mpsc::channel(PONGS_WAITING_MAX);
-    let began = Instant::now();
+    let began = time::now();
     let receiving = ReceivingHalf { reader, pongs, began, message: PhantomData };
     (receiving, SendingHalf { writer, frames, pongs: pongs_out, began })
 }
@@ -117,7 +117,7 @@ impl<R: AsyncRead + Unpin, In: DeserializeOwned + Beats> ReceivingHalf<R, In> {
                     let _ = self.pongs.try_send(number);
                 }
                 Some(Beat::Pong(sent_us)) => {
-                    let now_us = self.began.elapsed().as_micros() as u64;
+                    let now_us = time::now().duration_since(self.began).as_micros() as u64;
                     return Ok(Some(Heard::RoundTrip(Duration::from_micros(now_us.saturating_sub(sent_us)))));
                 }
             }
@@ -157,16 +157,18 @@ impl<W: AsyncWrite + Unpin, Out: Serialize + Beats> SendingHalf<W, Out> {
         let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // Signs of life come first: they are few, and a queue that is never empty must not hold them up.
             tokio::select! {
+                biased;
+                _ = heartbeat.tick() => {
+                    let now_us = time::now().duration_since(self.began).as_micros() as u64;
+                    self.writer.push(&Out::of(Beat::Ping(now_us)).into());
+                }
+                Some(number) = self.pongs.recv() => self.writer.push(&Out::of(Beat::Pong(number)).into()),
                 frame = self.frames.recv() => match frame {
                     Some(frame) => self.push_all(&frame),
                     None => return self.writer.flush().await,
                 },
-                Some(number) = self.pongs.recv() => self.writer.push(&Out::of(Beat::Pong(number)).into()),
-                _ = heartbeat.tick() => {
-                    let now_us = self.began.elapsed().as_micros() as u64;
-                    self.writer.push(&Out::of(Beat::Ping(now_us)).into());
-                }
             }
             self.writer.flush().await?;
         }

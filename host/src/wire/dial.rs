@@ -1,8 +1,12 @@
 //! Connects to a slave and shakes hands, as a master or as an administrator.
 
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::{fmt, io};
 
+use tokio::net::TcpStream;
+
+use super::ends::{ReadEnd, WriteEnd};
 use super::frame::{Frame, FrameError, FrameLimits};
 use super::frame_reader::FrameReader;
 use super::frame_writer::FrameWriter;
@@ -20,7 +24,7 @@ pub(crate) enum ConnectError {
         /// Where to.
         address: String,
         /// Why not.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// It did not answer in time.
     #[error("{address} does not answer")]
@@ -74,26 +78,57 @@ pub(crate) struct Connection {
     /// What the slave says about itself; `None` for an administrator.
     pub welcome: Option<Welcome>,
     /// What it says.
-    pub reader: FrameReader<OwnedReadHalf>,
+    pub reader: FrameReader<ReadEnd>,
     /// What it is told.
-    pub writer: FrameWriter<OwnedWriteHalf>,
+    pub writer: FrameWriter<WriteEnd>,
 }
 
-/// Connects to a slave and shakes hands.
-///
-/// # Errors
-/// See [`ConnectError`].
-pub(crate) async fn connect(address: &str, role: Role) -> Result<Connection, ConnectError> {
-    let silent = || ConnectError::Silent { address: address.to_owned() };
-    own_time::within(SILENCE_MAX, shake_hands(address, role)).await.ok_or_else(silent)?
+/// A stream that is being made.
+type Dialing = Pin<Box<dyn Future<Output = io::Result<(ReadEnd, WriteEnd)>> + Send>>;
+
+/// Makes streams to addresses.
+#[derive(Clone)]
+pub(crate) struct Dialer(Arc<dyn Fn(&str) -> Dialing + Send + Sync>);
+
+impl Dialer {
+    /// Over TCP.
+    pub(crate) fn tcp() -> Self {
+        Self(Arc::new(|address| Box::pin(dial_tcp(address.to_owned()))))
+    }
+
+    /// Over another network.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn new(dial: impl Fn(&str) -> Dialing + Send + Sync + 'static) -> Self {
+        Self(Arc::new(dial))
+    }
+
+    /// Connects to a slave and shakes hands.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub(crate) async fn connect(&self, address: &str, role: Role) -> Result<Connection, ConnectError> {
+        let silent = || ConnectError::Silent { address: address.to_owned() };
+        own_time::within(SILENCE_MAX, shake_hands(self, address, role)).await.ok_or_else(silent)?
+    }
 }
 
-async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectError> {
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer")
+    }
+}
+
+async fn dial_tcp(address: String) -> io::Result<(ReadEnd, WriteEnd)> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (read, write) = stream.into_split();
+    Ok((ReadEnd::new(read), WriteEnd::new(write)))
+}
+
+async fn shake_hands(dialer: &Dialer, address: &str, role: Role) -> Result<Connection, ConnectError> {
     let refused = |cause| ConnectError::Connect { address: address.to_owned(), cause };
     let frame_error = |cause| ConnectError::Frame { address: address.to_owned(), cause };
-    let stream = TcpStream::connect(address).await.map_err(refused)?;
-    stream.set_nodelay(true).map_err(refused)?;
-    let (mut read, mut write) = stream.into_split();
+    let (mut read, mut write) = (dialer.0)(address).await.map_err(refused)?;
     exchange_preambles(&mut read, &mut write)
         .await
         .map_err(|cause| ConnectError::Handshake { address: address.to_owned(), cause })?;
@@ -123,7 +158,7 @@ async fn shake_hands(address: &str, role: Role) -> Result<Connection, ConnectErr
 /// # Errors
 /// See [`ConnectError`].
 pub(crate) async fn tell(address: &str, message: MasterToSlave) -> Result<(), ConnectError> {
-    let mut connection = connect(address, Role::Administrator).await?;
+    let mut connection = Dialer::tcp().connect(address, Role::Administrator).await?;
     let frame_error = |cause| ConnectError::Frame { address: address.to_owned(), cause };
     connection.writer.push(&Frame::from(message));
     connection.writer.flush().await.map_err(|error| frame_error(error.into()))?;

@@ -4,9 +4,12 @@
 //! knows neither slaves nor masters: items come in over its standard input, outcomes and rows go into the
 //! scoreboard.
 
+mod body;
 mod child;
+mod child_process;
 mod desk;
 mod error;
+mod hatchery;
 mod held;
 mod key_loop;
 mod label;
@@ -18,7 +21,10 @@ mod serve_loop;
 mod start_step;
 mod watchdog;
 
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use body::{Body, BodyFuture, Hatched};
 pub(crate) use child::run;
+pub(crate) use hatchery::Hatchery;
 pub(crate) use label::WorkerLabel;
 pub(crate) use launch::{Launch, open_library};
 pub(crate) use process::{LaunchError, ProcessHandle, WorkerProcess, probe};

@@ -1,37 +1,28 @@
 //! The parent's side of a worker: starts the process, loads a library in it, and ends it.
-//!
-//! A worker is this program again (`/proc/self/exe worker`), never a fork: a process with a runtime has
-//! locks that a fork would leave locked.
 
-use std::io::{self, PipeWriter};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::pin::pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Pid, getpgid, getpgrp};
-use rustix::process::{PidfdFlags, pidfd_open};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::process::{Child, Command};
+use nix::sys::signal::Signal;
 
+use super::body::{Body, Hatched};
+use super::hatchery::Hatchery;
 use super::label::WorkerLabel;
 use super::launch::Launch;
-use super::log_line::log_lines;
 use super::start_step::StartStep;
 use crate::build::Build;
 use crate::limits::STOP_GRACE;
 use crate::own_time;
 use crate::owned_task::OwnedTask;
 use crate::plugin::{LibraryFile, Manifest};
-use crate::scoreboard::{self, BoardReader};
+use crate::scoreboard::BoardReader;
 use crate::wire::{
-    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, KeyStart, WorkerToHost,
+    Frame, FrameError, FrameLimits, FrameReader, FrameWriter, HostToWorker, KeyStart, ReadEnd, WorkerToHost,
+    WriteEnd,
 };
 
 /// How long a dead worker's last words have to reach the log. They are in the pipe already; only a process
@@ -135,13 +126,11 @@ impl std::fmt::Display for WorkerEnd {
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     /// What it says.
-    pub input: FrameReader<OwnedReadHalf>,
+    pub input: FrameReader<ReadEnd>,
     /// What it is told.
-    pub output: FrameWriter<OwnedWriteHalf>,
+    pub output: FrameWriter<WriteEnd>,
     /// What it has done.
     pub board: BoardReader,
-    /// The receipt pipe: one byte in it says that a part of an item was read.
-    pub receipts: PipeWriter,
     /// The process itself.
     pub handle: ProcessHandle,
     /// How long each step of its start may take.
@@ -156,27 +145,17 @@ impl WorkerProcess {
     /// # Errors
     /// Those of the system.
     pub(crate) fn spawn(
+        hatchery: &Hatchery,
         label: &WorkerLabel,
         library: &LibraryFile,
         start_timeout: Duration,
     ) -> io::Result<Self> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        let board = BoardReader::create()?;
-        let (their_receipts, receipts) = io::pipe()?;
-        scoreboard::pass(&ours, board.file(), &their_receipts, library.file())?;
-        let mut child = command(label, theirs).spawn()?;
-        let stderr = child.stderr.take().expect("its standard error is piped");
-        let log = Some(OwnedTask::spawn(log_lines(stderr, label.clone())));
-        let death = watched(pidfd(&child)?)?;
-        ours.set_nonblocking(true)?;
-        let (read, write) = UnixStream::from_std(ours)?.into_split();
-        let input = FrameReader::new(read, FrameLimits::SESSION);
+        let Hatched { read, write, board, body, log } = hatchery.hatch(label, library)?;
         Ok(Self {
-            input,
+            input: FrameReader::new(read, FrameLimits::SESSION),
             output: FrameWriter::new(write),
             board,
-            receipts,
-            handle: ProcessHandle { child, death, log, slot: label.slot },
+            handle: ProcessHandle { body, log, slot: label.slot },
             start_timeout,
         })
     }
@@ -187,15 +166,17 @@ impl WorkerProcess {
     /// # Errors
     /// See [`LaunchError`]. The process has ended then, and its last words are in the log.
     pub(crate) async fn start(
+        hatchery: &Hatchery,
         label: &WorkerLabel,
         launch: &Launch,
         start_timeout: Duration,
         kill: impl Future<Output = ()>,
     ) -> Result<Self, LaunchError> {
-        let mut process = Self::spawn(label, &launch.library, start_timeout)?;
+        let mut process = Self::spawn(hatchery, label, &launch.library, start_timeout)?;
         let created = tokio::select! {
-            created = process.load_and_create(launch) => Some(created),
+            biased;
             () = kill => None,
+            created = process.load_and_create(launch) => Some(created),
         };
         match created {
             Some(created) => created.map(|()| process),
@@ -216,7 +197,7 @@ impl WorkerProcess {
         start: &KeyStart,
         start_timeout: Duration,
     ) -> Result<Self, LaunchError> {
-        let mut process = Self::spawn(label, library, start_timeout)?;
+        let mut process = Self::spawn(&Hatchery::of_processes(), label, library, start_timeout)?;
         let message = HostToWorker::StartKeys(Box::new(start.clone()));
         process.ask(message, library.path(), StartStep::Load, created).await.map(|()| process)
     }
@@ -330,10 +311,8 @@ impl WorkerProcess {
 /// A worker as a process: to be watched, killed and reaped.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
-    child: Child,
-    /// Readable once the process is dead. Its socket does not tell: a process that it has started can hold
-    /// that open.
-    death: AsyncFd<OwnedFd>,
+    /// It knows when it is dead. Its socket does not tell: a process that it has started can hold that open.
+    body: Box<dyn Body>,
     /// Logs what it prints; `None` once the process was reaped.
     log: Option<OwnedTask<()>>,
     slot: Option<u16>,
@@ -342,7 +321,7 @@ pub(crate) struct ProcessHandle {
 impl ProcessHandle {
     /// Waits until it is dead, and does not reap it. Cancel safe.
     pub(crate) async fn death(&self) {
-        if let Err(error) = self.death.readable().await {
+        if let Err(error) = self.body.death().await {
             tracing::error!(%error, "a worker's process cannot be watched");
             std::future::pending().await
         }
@@ -355,7 +334,7 @@ impl ProcessHandle {
     /// Those of the socket.
     pub(crate) async fn hear(
         &self,
-        input: &mut FrameReader<OwnedReadHalf>,
+        input: &mut FrameReader<ReadEnd>,
     ) -> Result<Option<Frame<WorkerToHost>>, FrameError> {
         let mut next = pin!(input.next());
         tokio::select! {
@@ -368,32 +347,27 @@ impl ProcessHandle {
 
     /// Kills it and the processes that it has started, as far as they still exist, and reaps it.
     pub(crate) async fn end(&mut self) -> WorkerEnd {
-        // The group is killed even if the worker is already dead: it can have left children behind. Its
-        // number cannot belong to another process yet, because the worker is not yet reaped.
-        if let Some(pid) = self.pid() {
-            kill_all_of(pid);
-        }
+        self.body.kill();
         self.reap().await
     }
 
     /// Tells its task to hurry. The worker goes on (see `child.rs`).
     pub(crate) fn terminate(&self) {
-        if let Some(pid) = self.pid()
-            && let Err(error) = kill(pid, Signal::SIGTERM)
-        {
-            tracing::trace!(%pid, %error, "the worker is gone");
-        }
+        self.body.terminate();
     }
 
-    /// Its number; `None` once it was reaped.
-    fn pid(&self) -> Option<Pid> {
-        self.child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw)
+    /// Tells it that a part of its item was read.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn acknowledge(&self) -> io::Result<()> {
+        self.body.acknowledge()
     }
 
     /// Waits until it has ended, and its last words are in the log. One that cannot be killed is left.
     async fn reap(&mut self) -> WorkerEnd {
-        let Ok(status) = tokio::time::timeout(REAP_MAX, self.child.wait()).await else {
-            let (slot, pid) = (self.slot, self.child.id());
+        let Ok(status) = tokio::time::timeout(REAP_MAX, self.body.reaped()).await else {
+            let (slot, pid) = (self.slot, self.body.pid());
             tracing::error!(
                 slot,
                 pid,
@@ -410,39 +384,6 @@ impl ProcessHandle {
     }
 }
 
-/// A process whose owner does not wait for its end takes with it what it has started, too.
-impl Drop for ProcessHandle {
-    fn drop(&mut self) {
-        if let Some(pid) = self.pid() {
-            kill_all_of(pid);
-        }
-    }
-}
-
-/// A descriptor that says when a child is dead.
-fn pidfd(child: &Child) -> io::Result<OwnedFd> {
-    let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
-    let pid = pid.ok_or_else(|| io::Error::other("a worker was reaped before it was watched"))?;
-    Ok(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
-}
-
-/// Watches a descriptor until it is readable. An `OwnedFd` stays open for as long as it is registered, which
-/// is what the deprecated function leaves to its caller; the one that replaces it is unsafe.
-#[expect(deprecated, reason = "the function in its place is unsafe, and an OwnedFd keeps its promise")]
-fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(descriptor, Interest::READABLE)
-}
-
-/// Kills a worker, the group that it was given, and the group that it has moved to, if that is not ours.
-fn kill_all_of(pid: Pid) {
-    let moved_to = getpgid(Some(pid)).ok().filter(|group| *group != pid && *group != getpgrp());
-    let group = killpg(pid, Signal::SIGKILL);
-    let other_group = moved_to.map(|group| killpg(group, Signal::SIGKILL));
-    // What is already gone is as we want it.
-    let process = kill(pid, Signal::SIGKILL);
-    tracing::trace!(%pid, ?group, ?other_group, ?process, "a worker is killed");
-}
-
 /// Starts a process only to learn what is in a library.
 ///
 /// # Errors
@@ -452,32 +393,11 @@ pub(crate) async fn probe(
     start_timeout: Duration,
 ) -> Result<(Manifest, Build), LaunchError> {
     let label = WorkerLabel { node: String::new(), slot: None, task: launch.start.task.clone() };
-    let mut process = WorkerProcess::spawn(&label, &launch.library, start_timeout)?;
+    let mut process =
+        WorkerProcess::spawn(&Hatchery::of_processes(), &label, &launch.library, start_timeout)?;
     let loaded = process.load(launch).await?;
     process.stop().await;
     Ok(loaded)
-}
-
-fn command(label: &WorkerLabel, socket: std::os::unix::net::UnixStream) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("simplegrid");
-    command.arg("worker").args(["--task", &label.task]);
-    if let Some(slot) = label.slot {
-        command.args(["--slot", &slot.to_string()]);
-    }
-    // Our own settings can hold addresses and passwords, which a plugin must not see.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SIMPLEGRID_") {
-            command.env_remove(name);
-        }
-    }
-    command.stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)));
-    // What a plugin prints is not a result: it goes to the log, whichever way it was printed.
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
-    // A group of its own: what Ctrl-C in a terminal means is for the slave to decide, and processes that a
-    // plugin leaves behind can be killed with the worker.
-    command.process_group(0).kill_on_drop(true);
-    command
 }
 
 fn created(answer: WorkerToHost) -> Result<(), LaunchError> {

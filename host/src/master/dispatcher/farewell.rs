@@ -1,7 +1,7 @@
 //! What the end of a run has brought so far: which slaves still put their rows away, and what became of those
 //! rows.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::peer::Peer;
 use crate::ids::NodeId;
@@ -11,7 +11,7 @@ use crate::master::run_end::SinkNews;
 #[derive(Debug, Default)]
 pub(super) struct Farewell {
     /// Slaves that were asked to put their rows away, and have not answered.
-    pub concluding: HashSet<NodeId>,
+    pub concluding: BTreeSet<NodeId>,
     /// What the user will be told.
     pub news: SinkNews,
 }

@@ -11,11 +11,12 @@ use crate::master::decisions::{Action, Reason};
 use crate::master::nodes::{Joined, LinkEvent};
 use crate::master::output::TaskIdentity;
 use crate::master::run_end::RunEnd;
+use crate::time;
 use crate::wire::{Frame, MasterToSlave, SlaveToMaster};
 
 impl Dispatcher {
     pub(super) fn on_event(&mut self, event: LinkEvent) -> Step {
-        let now = Instant::now();
+        let now = time::now();
         let actions = match event {
             LinkEvent::Joined(joined) => self.on_joined(joined, now)?,
             LinkEvent::Said(node, frame) => return self.on_said(node, frame, now),

@@ -118,8 +118,9 @@ impl Dispatcher {
             self.say_last(node, goodbye.clone());
         }
         tokio::select! {
-            () = self.wait_for_goodbyes(events, &goodbye) => {}
+            biased;
             _ = shutdown.second() => {}
+            () = self.wait_for_goodbyes(events, &goodbye) => {}
         }
     }
 

@@ -11,6 +11,7 @@ use crate::master::output::{Results, WriteError, WriteFailure};
 use crate::master::run_end::RunEnd;
 use crate::shutdown::Shutdown;
 use crate::standstill::Standstill;
+use crate::time;
 
 impl Dispatcher {
     /// Says what the run waits for, if nothing has ended for a while.
@@ -68,7 +69,7 @@ fn after(end: RunEnd, error: WriteError) -> RunEnd {
 
 /// Does the last of the writing, and says so if it takes long.
 pub(crate) async fn patiently<T>(writing: impl Future<Output = T>, waits_for: &WaitsFor) -> T {
-    let mut standstill = Standstill::new(Instant::now());
+    let mut standstill = Standstill::new(time::now());
     let mut ticker = tokio::time::interval(TICK);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut writing = pin!(writing);
@@ -76,7 +77,7 @@ pub(crate) async fn patiently<T>(writing: impl Future<Output = T>, waits_for: &W
         tokio::select! {
             biased;
             written = &mut writing => return written,
-            _ = ticker.tick() => if let Some(still) = standstill.on_look(0, true, Instant::now()) {
+            _ = ticker.tick() => if let Some(still) = standstill.on_look(0, true, time::now()) {
                 say(still, waits_for);
             },
         }

@@ -1,7 +1,7 @@
 //! Which nodes fit into a run: those whose rows can stand beside the others in one output. The first node, or
 //! the journal, decides what that is. Pure.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::build::Digest;
@@ -44,7 +44,7 @@ pub(super) struct Fitness {
     /// Whether it was said that nodes write files into several directories.
     has_said_directories: bool,
     passed_over: Vec<PassedOver>,
-    said: HashSet<(NodeKey, String)>,
+    said: BTreeSet<(NodeKey, String)>,
 }
 
 /// A node that did not fit.
@@ -59,7 +59,7 @@ impl Fitness {
     /// For a run whose task is known if it goes on with a journal.
     pub(super) fn new(rules: BuildRules, journaled: Option<TaskIdentity>) -> Self {
         let is_from_journal = journaled.is_some();
-        let (passed_over, said) = (Vec::new(), HashSet::new());
+        let (passed_over, said) = (Vec::new(), BTreeSet::new());
         let (sink, has_said_directories) = (None, false);
         Self { rules, task: journaled, is_from_journal, sink, has_said_directories, passed_over, said }
     }

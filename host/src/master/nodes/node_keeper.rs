@@ -1,7 +1,7 @@
 //! Finds slaves for a run and keeps them: reserves rows of the registry, connects, renews leases, notes which
 //! slaves are lost, and gives everything back at the end. It knows nothing of the run itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use super::slave_link::{self, LinkEnd};
 use super::without_nodes::WithoutNodes;
 use crate::ids::NodeId;
 use crate::master::output::TaskIdentity;
-use crate::owned_task;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
-use crate::wire::{self, ConnectError, Connection, HandshakeError, MasterToSlave, Refusal, Role};
+use crate::wire::{ConnectError, Connection, Dialer, HandshakeError, MasterToSlave, Refusal, Role};
+use crate::{owned_task, time};
 
 /// How long a reservation lasts without being renewed: the longest that the nodes of a dead master stay
 /// reserved.
@@ -40,6 +40,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct NodeKeeper {
     /// Where nodes are.
     pub registry: Registry,
+    /// How they are connected to.
+    pub dialer: Dialer,
     /// The name under which they are reserved.
     pub reservation: Reservation,
     /// How the master introduces itself.
@@ -73,14 +75,16 @@ enum Ready {
 struct Keeping {
     keeper: NodeKeeper,
     jobs: JoinSet<Ready>,
-    connecting: HashSet<NodeKey>,
-    linked: HashMap<NodeId, NodeKey>,
+    connecting: BTreeSet<NodeKey>,
+    linked: BTreeMap<NodeId, NodeKey>,
     next_node: u32,
     /// Which nodes may take part.
     fitness: Fitness,
     /// What went wrong last, for the message when no node was found.
     last_trouble: Option<String>,
     registry_is_down: bool,
+    /// Whether the registry may have nodes for this master that it does not want.
+    may_hold_strays: bool,
     has_enough: bool,
 }
 
@@ -91,15 +95,17 @@ impl NodeKeeper {
         let mut keeping = Keeping {
             keeper: self,
             jobs: JoinSet::new(),
-            connecting: HashSet::new(),
-            linked: HashMap::new(),
+            connecting: BTreeSet::new(),
+            linked: BTreeMap::new(),
             next_node: 0,
             fitness,
             last_trouble: None,
             registry_is_down: false,
+            may_hold_strays: false,
             has_enough: false,
         };
         tokio::select! {
+            biased;
             _ = &mut is_over => {}
             () = keeping.work() => { let _ = is_over.await; }
         }
@@ -122,7 +128,11 @@ impl Keeping {
                 self.report_no_nodes().await;
                 return;
             }
+            // Each job was begun by a look, so the looks wait for the jobs of one look at most.
             tokio::select! {
+                biased;
+                _ = &mut self.keeper.enough, if !self.has_enough => self.has_enough = true,
+                _ = renewal.tick() => self.renew().await,
                 Some(ready) = self.jobs.join_next() => if let Some(ready) = owned_task::outcome(ready) {
                     self.on_ready(ready).await;
                 },
@@ -132,8 +142,6 @@ impl Keeping {
                     let pause = if self.linked.is_empty() { LOOK_EVERY } else { self.keeper.reallocate_every };
                     next_look = Instant::now() + pause;
                 }
-                _ = renewal.tick() => self.renew().await,
-                _ = &mut self.keeper.enough, if !self.has_enough => self.has_enough = true,
             }
             if self.linked.is_empty() {
                 next_look = next_look.min(Instant::now() + LOOK_EVERY);
@@ -146,28 +154,32 @@ impl Keeping {
         if wanted == 0 || self.has_enough {
             return;
         }
-        let fitting = self.fitness.wanted(std::time::Instant::now());
+        let fitting = self.fitness.wanted(time::now());
         let NodeKeeper { registry, reservation, .. } = &self.keeper;
         let nodes = registry.reserve(reservation, wanted, fitting, LEASE).await;
         let nodes = self.note_registry(nodes, "reserve nodes").unwrap_or_default();
         for node in nodes {
             self.connecting.insert(node.key.clone());
-            self.jobs.spawn(connect(node, self.keeper.role.clone()));
+            owned_task::spawn_in(
+                &mut self.jobs,
+                connect(self.keeper.dialer.clone(), node, self.keeper.role.clone()),
+            );
         }
     }
 
     async fn renew(&mut self) {
-        if self.linked.is_empty() {
+        if self.linked.is_empty() && !self.may_hold_strays {
             return;
         }
+        self.may_hold_strays = false;
         let renewed = self.keeper.registry.renew(&self.keeper.reservation, LEASE).await;
         for key in self.note_registry(renewed, "renew the reservations").unwrap_or_default() {
             self.free_if_stray(&key).await;
         }
     }
 
-    /// A node can be reserved without this master knowing it, if the answer to the reservation was lost on
-    /// its way.
+    /// A node can be reserved without this master wanting it, if the answer to the reservation was lost on
+    /// its way, or the registry was away when the node was to be given back.
     async fn free_if_stray(&mut self, key: &NodeKey) {
         if !self.has(key) {
             let NodeKeeper { registry, reservation, .. } = &self.keeper;
@@ -192,6 +204,7 @@ impl Keeping {
             }
             Err(error) => {
                 self.last_trouble = Some(error.to_string());
+                self.may_hold_strays = true;
                 if !std::mem::replace(&mut self.registry_is_down, true) {
                     tracing::warn!("failed to {what}, trying again until it works: {error}");
                 }
@@ -267,7 +280,7 @@ impl Keeping {
         let (hang_up, hung_up) = oneshot::channel();
         let joined = Joined { node, name, welcome, out, hang_up };
         if events.send(LinkEvent::Joined(joined)).await.is_ok() {
-            self.jobs.spawn(async move {
+            owned_task::spawn_in(&mut self.jobs, async move {
                 let end = slave_link::carry(node, connection, frames, hung_up, events).await;
                 Ready::Ended(node, end)
             });
@@ -278,12 +291,12 @@ impl Keeping {
     /// the next master finds its slave free.
     fn do_without(&mut self, row: Node, connection: Connection, why: &str) {
         let news = format!("{} is not used: {why}", row.key);
-        if self.fitness.pass_over(&row, why, std::time::Instant::now()) {
+        if self.fitness.pass_over(&row, why, time::now()) {
             tracing::warn!("{news}");
         }
         self.last_trouble = Some(news);
         self.connecting.insert(row.key.clone());
-        self.jobs.spawn(async move {
+        owned_task::spawn_in(&mut self.jobs, async move {
             slave_link::part(connection).await;
             Ready::Parted(row.key)
         });
@@ -332,16 +345,16 @@ impl Keeping {
     }
 }
 
-async fn connect(node: Node, role: Role) -> Ready {
+async fn connect(dialer: Dialer, node: Node, role: Role) -> Ready {
     let address = node.address();
     for _ in 1..BUSY_TRIES {
-        match wire::connect(&address, role.clone()).await {
+        match dialer.connect(&address, role.clone()).await {
             Err(ConnectError::Refused { refusal: Refusal::Busy { .. }, .. }) => {
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
             result => return Ready::Connected(Box::new(node), result.map(Box::new)),
         }
     }
-    let connected = wire::connect(&address, role).await.map(Box::new);
+    let connected = dialer.connect(&address, role).await.map(Box::new);
     Ready::Connected(Box::new(node), connected)
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot};
 
 use super::link::LinkEvent;
 use crate::ids::NodeId;
 use crate::own_time;
-use crate::wire::{Connection, Frame, Heard, MasterToSlave, ReceivingHalf, SlaveToMaster, halves};
+use crate::wire::{Connection, Frame, Heard, MasterToSlave, ReadEnd, ReceivingHalf, SlaveToMaster, halves};
 
 /// How a link ended.
 #[derive(Debug)]
@@ -54,7 +53,10 @@ pub(super) async fn carry(
     let mut sending = std::pin::pin!(sending.run());
     let mut receiving = std::pin::pin!(receive(node, receiving, &events));
     let talking = async {
+        // A goodbye that has come counts, even if the connection can no longer be written to. What comes is
+        // bounded by what the dispatcher takes, so the sending half has its turn.
         tokio::select! {
+            biased;
             end = &mut receiving => end,
             sent = &mut sending => match sent {
                 // Everything has been said; the slave's goodbye is still to come.
@@ -64,8 +66,9 @@ pub(super) async fn carry(
         }
     };
     tokio::select! {
-        end = talking => end,
+        biased;
         Ok(reason) = hung_up => LinkEnd::Lost(reason),
+        end = talking => end,
     }
 }
 
@@ -76,7 +79,7 @@ async fn wait_for_goodbye(receiving: impl Future<Output = LinkEnd>) -> LinkEnd {
 
 async fn receive(
     node: NodeId,
-    mut receiving: ReceivingHalf<OwnedReadHalf, SlaveToMaster>,
+    mut receiving: ReceivingHalf<ReadEnd, SlaveToMaster>,
     events: &mpsc::Sender<LinkEvent>,
 ) -> LinkEnd {
     loop {

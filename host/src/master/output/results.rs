@@ -78,6 +78,7 @@ impl Results {
     /// Waits until there can be room again.
     pub(crate) async fn room(&self) {
         tokio::select! {
+            biased;
             () = self.writer.room(), if !self.writer.has_room() => {}
             () = self.failed.room(), if !self.failed.has_room() => {}
             else => {}
@@ -178,6 +179,7 @@ impl Results {
         let Some(journal) = &mut self.journal else { return RunEnd::Finished };
         loop {
             let input = tokio::select! {
+                biased;
                 signal = shutdown.first() => return RunEnd::Stopped(signal),
                 input = reader.recv() => input.unwrap_or(Input::End),
             };

@@ -23,6 +23,7 @@ impl WriteFailure {
         match &mut self.failed {
             None => self.rows.failure().await,
             Some(failed) => tokio::select! {
+                biased;
                 error = self.rows.failure() => error,
                 error = failed.failure() => error,
             },

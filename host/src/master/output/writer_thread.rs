@@ -48,6 +48,9 @@ pub(super) struct WriterThread<L> {
     lots: Option<mpsc::Sender<L>>,
     backlog: Arc<Backlog>,
     thread: Option<JoinHandle<()>>,
+    /// What a simulation has in its place.
+    #[cfg(any(test, feature = "simulation"))]
+    _task: Option<crate::owned_task::OwnedTask<()>>,
     /// Records whose bytes were handed over.
     records: u64,
 }
@@ -104,13 +107,32 @@ impl<L: Send + 'static> WriterThread<L> {
         let backlog = Arc::<Backlog>::default();
         let writing = make(backlog.clone());
         let shared = backlog.clone();
+        #[cfg(any(test, feature = "simulation"))]
+        if crate::turns::current_process().is_some() {
+            let task = crate::owned_task::OwnedTask::spawn_apart(name, async move {
+                if let Err(error) = write_in_turn(writing, waiting, &shared).await {
+                    let _ = report.send(error);
+                }
+            });
+            let lots = Some(lots);
+            let writer = Self { lots, backlog, thread: None, _task: Some(task), records: 0 };
+            return Ok((writer, ThreadEnd(Some(end))));
+        }
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             if let Err(error) = write_all(writing, waiting, &shared) {
                 // The dispatcher may have ended already.
                 let _ = report.send(error);
             }
         })?;
-        Ok((Self { lots: Some(lots), backlog, thread: Some(thread), records: 0 }, ThreadEnd(Some(end))))
+        let writer = Self {
+            lots: Some(lots),
+            backlog,
+            thread: Some(thread),
+            #[cfg(any(test, feature = "simulation"))]
+            _task: None,
+            records: 0,
+        };
+        Ok((writer, ThreadEnd(Some(end))))
     }
 
     /// Whether there is room for what another event brings.
@@ -192,6 +214,31 @@ fn write_all<L>(
                 // Nothing more to write for the moment, so a program that waits for a row gets it now.
                 writing.flush()?;
                 match lots.blocking_recv() {
+                    Some(lot) => lot,
+                    None => return Ok(()),
+                }
+            }
+        };
+        writing.on_lot(lot)?;
+        backlog.less.notify_one();
+    }
+}
+
+/// The same as a task of a simulation, whose files do not block.
+#[cfg(any(test, feature = "simulation"))]
+async fn write_in_turn<L>(
+    mut writing: impl Writing<L>,
+    mut lots: mpsc::Receiver<L>,
+    backlog: &Backlog,
+) -> Result<(), WriteError> {
+    writing.open()?;
+    loop {
+        let lot = match lots.try_recv() {
+            Ok(lot) => lot,
+            Err(mpsc::error::TryRecvError::Disconnected) => return writing.flush(),
+            Err(mpsc::error::TryRecvError::Empty) => {
+                writing.flush()?;
+                match lots.recv().await {
                     Some(lot) => lot,
                     None => return Ok(()),
                 }

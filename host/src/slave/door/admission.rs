@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::closed::{Closed, RESERVATION_BYTES_MAX};
 use super::first_bytes::{self, Caller};
@@ -15,8 +14,8 @@ use crate::own_time;
 use crate::slave::admin_command;
 use crate::slave::pool::RunRequest;
 use crate::wire::{
-    Frame, FrameLimits, FrameReader, FrameWriter, Hello, MasterToSlave, PREAMBLE_BYTES, Refusal, Role,
-    SlaveToMaster, answer_preamble, exchange_preambles,
+    Frame, FrameLimits, FrameReader, FrameWriter, Hello, MasterToSlave, PREAMBLE_BYTES, ReadEnd, Refusal,
+    Role, SlaveToMaster, WriteEnd, answer_preamble, exchange_preambles,
 };
 
 /// A master that was let in.
@@ -27,9 +26,9 @@ pub(crate) struct Admitted<'a> {
     /// The name of its reservation.
     pub reservation: String,
     /// What it says.
-    pub reader: FrameReader<OwnedReadHalf>,
+    pub reader: FrameReader<ReadEnd>,
     /// What it is told.
-    pub writer: FrameWriter<OwnedWriteHalf>,
+    pub writer: FrameWriter<WriteEnd>,
     /// The slave is the master's.
     pub guard: Occupied<'a>,
 }
@@ -56,25 +55,29 @@ pub(crate) async fn let_in<'d>(
     takes_lines: bool,
     has_spoken: &HasSpoken,
 ) -> Result<Inside<'d>, Closed> {
-    if !takes_lines {
-        return let_in_ours(stream, None, door, has_spoken).await;
-    }
-    match first_bytes::read(&mut stream).await? {
-        Caller::Gone => Ok(Inside::Empty),
-        Caller::Ours(preamble) => let_in_ours(stream, Some(preamble), door, has_spoken).await,
-        Caller::Lines(beginning) => Ok(Inside::Lines(stream, beginning)),
-    }
+    let preamble = match takes_lines {
+        false => None,
+        true => match first_bytes::read(&mut stream).await? {
+            Caller::Gone => return Ok(Inside::Empty),
+            Caller::Ours(preamble) => Some(preamble),
+            Caller::Lines(beginning) => return Ok(Inside::Lines(stream, beginning)),
+        },
+    };
+    stream.set_nodelay(true)?;
+    let (read, write) = stream.into_split();
+    let_in_ours((ReadEnd::new(read), WriteEnd::new(write)), preamble, door, has_spoken).await
 }
 
-/// Shakes hands. An administrator is served here; a master is returned.
-async fn let_in_ours<'d>(
-    stream: TcpStream,
+/// Shakes hands with a peer that speaks our protocol. An administrator is served here; a master is returned.
+///
+/// # Errors
+/// Why the connection is closed.
+pub(crate) async fn let_in_ours<'d>(
+    (read, write): (ReadEnd, WriteEnd),
     preamble: Option<[u8; PREAMBLE_BYTES]>,
     door: &'d Door,
     has_spoken: &HasSpoken,
 ) -> Result<Inside<'d>, Closed> {
-    stream.set_nodelay(true)?;
-    let (read, write) = stream.into_split();
     let handshake = own_time::within(SILENCE_MAX, shake_hands(read, write, preamble, has_spoken));
     let (mut reader, mut writer, hello) = handshake.await.ok_or(Closed::Silent)??;
     match hello.role {
@@ -104,11 +107,11 @@ async fn let_in_ours<'d>(
 }
 
 async fn shake_hands(
-    mut read: OwnedReadHalf,
-    mut write: OwnedWriteHalf,
+    mut read: ReadEnd,
+    mut write: WriteEnd,
     preamble: Option<[u8; PREAMBLE_BYTES]>,
     has_spoken: &HasSpoken,
-) -> Result<(FrameReader<OwnedReadHalf>, FrameWriter<OwnedWriteHalf>, Hello), Closed> {
+) -> Result<(FrameReader<ReadEnd>, FrameWriter<WriteEnd>, Hello), Closed> {
     match preamble {
         Some(theirs) => answer_preamble(theirs, &mut write).await?,
         None => exchange_preambles(&mut read, &mut write).await?,
@@ -125,15 +128,15 @@ async fn shake_hands(
     }
 }
 
-async fn say(writer: &mut FrameWriter<OwnedWriteHalf>, message: SlaveToMaster) -> std::io::Result<()> {
+async fn say(writer: &mut FrameWriter<WriteEnd>, message: SlaveToMaster) -> std::io::Result<()> {
     writer.push(&Frame::from(message));
     writer.flush().await
 }
 
 /// Takes commands, one after the other, until the administrator leaves.
 async fn administrate(
-    mut reader: FrameReader<OwnedReadHalf>,
-    mut writer: FrameWriter<OwnedWriteHalf>,
+    mut reader: FrameReader<ReadEnd>,
+    mut writer: FrameWriter<WriteEnd>,
     door: &Door,
 ) -> Result<(), Closed> {
     loop {

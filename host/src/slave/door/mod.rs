@@ -14,6 +14,8 @@ mod port;
 mod slave_door;
 mod waiting_room;
 
+#[cfg(any(test, feature = "simulation"))]
+pub(super) use admission::let_in_ours;
 pub(super) use admission::{Admitted, Inside, let_in};
 pub(super) use closed::Closed;
 pub(super) use line_queue::{LINE_CLIENTS_MAX, LineQueue};

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use crate::time;
+
 /// Connections that the system keeps until they are accepted. It drops those that come beyond that, and a
 /// master tries again only after a second: the usual 128 are soon filled.
 const BACKLOG: u32 = 1024;
@@ -22,10 +24,10 @@ const RETRY_EVERY: Duration = Duration::from_millis(50);
 /// # Errors
 /// Those of the system.
 pub(crate) async fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let began = Instant::now();
+    let began = time::now();
     loop {
         match listen(address) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse && began.elapsed() < IN_USE_MAX => {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && time::now() < began + IN_USE_MAX => {
                 tokio::time::sleep(RETRY_EVERY).await;
             }
             result => return result,

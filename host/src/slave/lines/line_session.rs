@@ -117,8 +117,9 @@ impl<'a> LineSession<'a> {
     async fn first_record(&mut self, client: &mut LineClient) -> First {
         loop {
             let event = tokio::select! {
-                event = client.next() => event,
+                biased;
                 _ = self.draining.wait_for(|draining| *draining) => return First::Nothing,
+                event = client.next() => event,
             };
             match event {
                 LineEvent::Command(LineCommand::Other { name, value }) => {
@@ -250,6 +251,7 @@ impl<'a> LineSession<'a> {
     async fn turn(&self) -> Option<MutexGuard<'a, ()>> {
         let (lines, mut draining) = (self.lines, self.draining.clone());
         tokio::select! {
+            biased;
             turn = lines.queue.turn() => Some(turn),
             _ = draining.wait_for(|draining| *draining) => None,
         }
@@ -260,6 +262,7 @@ impl<'a> LineSession<'a> {
         let turn = self.turn().await?;
         let (door, mut draining) = (self.door, self.draining.clone());
         tokio::select! {
+            biased;
             guard = door.occupancy.occupy_when_free(&self.name) => Some(Turn { _turn: turn, _guard: guard }),
             _ = draining.wait_for(|draining| *draining) => None,
         }

@@ -138,8 +138,9 @@ impl PoolHandle {
     pub(crate) async fn failed(&self) -> String {
         let mut status = self.status.clone();
         let failed = status.wait_for(|status| matches!(status, PoolStatus::Failed { .. })).await;
-        if let Ok(PoolStatus::Failed { message }) = failed.as_deref() {
-            return message.clone();
+        let failed = failed.map(|status| status.clone());
+        if let Ok(PoolStatus::Failed { message }) = failed {
+            return message;
         }
         std::future::pending().await
     }
@@ -197,9 +198,10 @@ impl PoolHandle {
         // A pool that is gone has stopped.
         let _ = self.tell(PoolCommand::Stop).await;
         tokio::select! {
+            biased;
             () = self.stopped() => true,
-            () = tokio::time::sleep_until(patience.finish_by) => self.kill(patience.reap_max).await,
             _ = cut_short => self.kill(patience.reap_max.min(REAP_AT_ONCE_MAX)).await,
+            () = tokio::time::sleep_until(patience.finish_by) => self.kill(patience.reap_max).await,
         }
     }
 

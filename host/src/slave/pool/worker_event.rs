@@ -7,7 +7,7 @@ use crate::wire::{Blame, ItemDone, LossKind};
 use crate::worker::LaunchError;
 
 /// Which worker is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WorkerId {
     /// Its place.
     pub slot: SlotIndex,

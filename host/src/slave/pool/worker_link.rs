@@ -1,22 +1,25 @@
 //! The link to one worker process, from its start to its end. It decides nothing; it reports what happened.
 
-use std::io::{PipeWriter, Write};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
 use super::record_watch::{Expected, RecordWatch, TimeVerdict};
 use super::worker_event::{Lost, Steering, WorkerEvent, WorkerId};
+use crate::ids::BatchId;
 use crate::limits::{BEGIN_MAX, STOP_GRACE};
 use crate::scoreboard::BoardReader;
+use crate::time;
 use crate::wire::{
-    Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, WorkerToHost,
+    Blame, Frame, FrameError, FrameReader, FrameWriter, HostToWorker, ItemDone, LossKind, ReadEnd,
+    WorkerToHost, WriteEnd,
 };
-use crate::worker::{Launch, ProcessHandle, WorkerLabel, WorkerProcess};
+use crate::worker::{Hatchery, Launch, ProcessHandle, WorkerLabel, WorkerProcess};
 
 /// What a link must know.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct LinkSettings {
     pub id: WorkerId,
     /// What to load.
     pub launch: Launch,
+    /// Where it comes from.
+    pub hatchery: Hatchery,
     /// What `ps` and the log call it.
     pub label: WorkerLabel,
     /// How long each step of its start may take.
@@ -41,8 +46,9 @@ pub(super) async fn run(
     events: mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) {
     let id = settings.id;
-    let LinkSettings { label, launch, start_timeout, .. } = &settings;
-    let started = WorkerProcess::start(label, launch, *start_timeout, until_kill(&mut steering)).await;
+    let LinkSettings { hatchery, label, launch, start_timeout, .. } = &settings;
+    let killed = until_kill(&mut steering);
+    let started = WorkerProcess::start(hatchery, label, launch, *start_timeout, killed).await;
     let event = match started {
         Ok(process) => {
             // A receiver that is gone means that the pool is gone, too.
@@ -69,8 +75,8 @@ enum Ended {
 struct Hand {
     turn: AtomicU64,
     part: AtomicU64,
-    /// Items that were written to it.
-    fed: AtomicU64,
+    /// Items that were written to it and that it has not handed over whole, in order.
+    items: Mutex<VecDeque<BatchId>>,
     /// What it has handed over is being passed on: it may be waiting for its receipt.
     is_taking: AtomicBool,
     told_to_stop: AtomicBool,
@@ -79,9 +85,13 @@ struct Hand {
 }
 
 impl Hand {
+    fn items(&self) -> MutexGuard<'_, VecDeque<BatchId>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What it has before it.
     fn expected(&self) -> Expected {
-        let has_item = self.fed.load(Relaxed) > self.turn.load(Relaxed);
+        let has_item = !self.items().is_empty();
         if self.is_taking.load(Relaxed) {
             // It can wait for its receipt, or for us to take what it had last.
             Expected::Nothing
@@ -102,23 +112,24 @@ async fn serve(
     steering: mpsc::Receiver<Steering>,
     events: &mpsc::Sender<(WorkerId, WorkerEvent)>,
 ) -> Lost {
-    let WorkerProcess { input, output, board, receipts, mut handle, .. } = process;
+    let WorkerProcess { input, output, board, mut handle, .. } = process;
     let hand = Hand::default();
     let mut reading = ReportReader {
         input,
         process: &handle,
         board: &board,
-        receipts,
         settings: &settings,
         events,
         hand: &hand,
         leaving: None,
     };
+    // A worker reports on what it was fed and on nothing else, so the others have their turn.
     let ended = tokio::select! {
+        biased;
         ended = reading.run() => ended,
-        ended = feed(items, output, &hand) => ended,
-        ended = keep_watch(&board, &settings, &hand) => ended,
         ended = steer(steering, &handle) => ended,
+        ended = keep_watch(&board, &settings, &hand) => ended,
+        ended = feed(items, output, &hand) => ended,
     };
     let leaving = reading.leaving.take();
     let end = handle.end().await;
@@ -152,10 +163,9 @@ async fn serve(
 
 /// Reads what the worker reports, until it reports nothing more.
 struct ReportReader<'a> {
-    input: FrameReader<OwnedReadHalf>,
+    input: FrameReader<ReadEnd>,
     process: &'a ProcessHandle,
     board: &'a BoardReader,
-    receipts: PipeWriter,
     settings: &'a LinkSettings,
     events: &'a mpsc::Sender<(WorkerId, WorkerEvent)>,
     hand: &'a Hand,
@@ -172,6 +182,12 @@ impl ReportReader<'_> {
                 Err(error) => return Ended::Gone(Some(error.to_string())),
             };
             match message {
+                // A plugin's code runs in the worker, so it can report anything. In its scoreboard we would
+                // look at the wrong place.
+                WorkerToHost::Done(done) if self.hand.items().front() != Some(&done.item) => {
+                    let item = done.item;
+                    return Ended::Gone(Some(format!("it reported on item {item}, which it did not have")));
+                }
                 WorkerToHost::Done(done) => {
                     self.hand.is_taking.store(true, Relaxed);
                     let taken = self.take(done).await;
@@ -202,17 +218,14 @@ impl ReportReader<'_> {
         if done.last {
             self.hand.turn.store(turn + 1, Relaxed);
             self.hand.part.store(0, Relaxed);
+            self.hand.items().pop_front();
         } else {
             self.hand.part.fetch_add(1, Relaxed);
         }
         let last = done.last;
         self.tell(WorkerEvent::Done { done, table, body }).await;
         if !last {
-            // A worker that has ended meanwhile does not wait for its receipt any more.
-            match self.receipts.write_all(b"!") {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error),
-                _ => {}
-            }
+            self.process.acknowledge()?;
         }
         Ok(())
     }
@@ -226,16 +239,14 @@ impl ReportReader<'_> {
 /// Writes items to the worker. When no more can come, it tells the worker to stop, and lets it end by itself.
 async fn feed(
     mut items: mpsc::Receiver<Frame<HostToWorker>>,
-    mut output: FrameWriter<OwnedWriteHalf>,
+    mut output: FrameWriter<WriteEnd>,
     hand: &Hand,
 ) -> Ended {
     loop {
         let item = items.recv().await;
         let closed = item.is_none();
         hand.told_to_stop.store(closed, Relaxed);
-        if item.as_ref().is_some_and(is_item) {
-            hand.fed.fetch_add(1, Relaxed);
-        }
+        hand.items().extend(item.as_ref().and_then(item_of));
         output.push(&item.unwrap_or_else(|| HostToWorker::Stop.into()));
         // If a worker cannot be written to, the reading side is about to find it dead.
         if output.flush().await.is_err() || closed {
@@ -244,9 +255,12 @@ async fn feed(
     }
 }
 
-/// Whether the worker will report that it is done with this.
-fn is_item(frame: &Frame<HostToWorker>) -> bool {
-    matches!(frame.head, HostToWorker::Batch { .. } | HostToWorker::Flush { .. })
+/// The item on which the worker will report, if this is one.
+fn item_of(frame: &Frame<HostToWorker>) -> Option<BatchId> {
+    match frame.head {
+        HostToWorker::Batch { item, .. } | HostToWorker::Flush { item, .. } => Some(item),
+        _ => None,
+    }
 }
 
 /// Waits until the worker is to be killed, or the pool is gone. While it starts, there is no task to hurry.
@@ -265,20 +279,21 @@ async fn steer(mut steering: mpsc::Receiver<Steering>, process: &ProcessHandle) 
 /// Looks at the record in hand now and then. Returns when it is overdue, when there should be one and is
 /// none, or when the worker should have ended and has not.
 async fn keep_watch(board: &BoardReader, settings: &LinkSettings, hand: &Hand) -> Ended {
-    let mut watch = RecordWatch::new(None, Instant::now());
+    let mut watch = RecordWatch::new(None, time::now());
     let mut limit = settings.record_timeout.clone();
     loop {
         watch.set_limit(*limit.borrow_and_update());
         tokio::select! {
-            () = tokio::time::sleep(watch.look_every()) => {}
+            biased;
             Ok(()) = limit.changed() => continue,
+            () = tokio::time::sleep(watch.look_every()) => {}
         }
         let turn = hand.turn.load(Relaxed);
         let snapshot = match board.snapshot(turn) {
             Ok(snapshot) => snapshot,
             Err(error) => return Ended::Gone(Some(format!("its scoreboard cannot be read: {error}"))),
         };
-        match watch.on_look(turn, snapshot.as_ref(), hand.expected(), Instant::now()) {
+        match watch.on_look(turn, snapshot.as_ref(), hand.expected(), time::now()) {
             TimeVerdict::Fine => {}
             TimeVerdict::Overdue => return Ended::Overdue,
             TimeVerdict::NotBegun => return Ended::NotBegun,

@@ -1,9 +1,9 @@
 //! The actor that owns a slave's workers: it takes work from the session, gives it to worker links, and
 //! passes on what they report. `pool_state.rs` decides; this performs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,10 +19,11 @@ use super::worker_event::{Steering, WorkerEvent, WorkerId};
 use super::worker_link::{self, LinkSettings};
 use crate::ids::SlotIndex;
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
-use crate::owned_task::outcome;
+use crate::owned_task::{outcome, spawn_in};
 use crate::sink::SinkHandle;
+use crate::time;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster};
-use crate::worker::{Launch, LaunchError, WorkerLabel};
+use crate::worker::{Hatchery, Launch, LaunchError, WorkerLabel};
 
 /// How often the pool's decisions hear of the time: twice within their shortest pause, which is 100 ms.
 const TICK: Duration = Duration::from_millis(50);
@@ -44,6 +45,8 @@ const EVENTS_AHEAD: usize = 16;
 pub(crate) struct PoolConfig {
     /// How many workers.
     pub slots: u16,
+    /// Where they come from.
+    pub hatchery: Hatchery,
     /// What they load and run.
     pub launch: Launch,
     /// How long each step of a worker's start may take.
@@ -67,11 +70,11 @@ pub(crate) fn start_pool(
     let (status, status_out) = watch::channel(PoolStatus::Starting);
     let (events_in, events) = mpsc::channel(slots + EVENTS_AHEAD);
     let counters = Arc::new(Counters::default());
-    let (state, actions) = PoolState::new(config.slots, Instant::now());
+    let (state, actions) = PoolState::new(config.slots, time::now());
     let pool = Pool {
         state,
         config,
-        workers: HashMap::new(),
+        workers: BTreeMap::new(),
         links: JoinSet::new(),
         events_in,
         record_timeout: watch::Sender::new(None),
@@ -80,7 +83,7 @@ pub(crate) fn start_pool(
         status,
         counters: sink.is_none().then(|| counters.clone()),
     };
-    tasks.spawn(pool.work(actions, inbox, events));
+    spawn_in(tasks, pool.work(actions, inbox, events));
     PoolHandle::new(commands, status_out, counters, sink)
 }
 
@@ -102,7 +105,7 @@ struct Master {
 struct Pool {
     state: PoolState,
     config: PoolConfig,
-    workers: HashMap<WorkerId, Control>,
+    workers: BTreeMap<WorkerId, Control>,
     links: JoinSet<()>,
     events_in: mpsc::Sender<(WorkerId, WorkerEvent)>,
     record_timeout: watch::Sender<Option<Duration>>,
@@ -130,8 +133,10 @@ impl Pool {
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut commands_open = true;
         while !self.state.is_stopped() {
+            // The tick is seldom due, and must not wait for queues that are never empty.
             let actions = tokio::select! {
                 biased;
+                _ = ticker.tick() => self.state.on_tick(time::now()),
                 sent = send_next(self.master.as_ref(), &mut self.outbox), if !self.outbox.is_empty() => {
                     self.on_sent(sent)
                 }
@@ -145,7 +150,6 @@ impl Pool {
                         self.state.on_stop()
                     }
                 },
-                _ = ticker.tick() => self.state.on_tick(Instant::now()),
             };
             self.perform(actions);
         }
@@ -182,7 +186,7 @@ impl Pool {
     }
 
     fn on_event(&mut self, id: WorkerId, event: WorkerEvent) -> Vec<PoolAction> {
-        let now = Instant::now();
+        let now = time::now();
         match event {
             WorkerEvent::Created => {
                 let begin = self.master.as_ref().map(|master| &master.begin);
@@ -298,11 +302,12 @@ impl Pool {
         let settings = LinkSettings {
             id,
             launch: self.config.launch.clone(),
+            hatchery: self.config.hatchery.clone(),
             start_timeout: self.config.start_timeout,
             label: WorkerLabel { node: self.config.node.clone(), slot: Some(id.slot.0), task },
             record_timeout: self.record_timeout.subscribe(),
         };
-        self.links.spawn(worker_link::run(settings, items_out, steered, self.events_in.clone()));
+        spawn_in(&mut self.links, worker_link::run(settings, items_out, steered, self.events_in.clone()));
         self.workers.insert(id, Control { items: Some(items), steering });
         while let Some(ended) = self.links.try_join_next() {
             outcome(ended);

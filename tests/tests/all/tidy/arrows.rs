@@ -10,7 +10,7 @@ use super::uses::Use;
 /// The top modules of the host, the highest first. A module imports from its own layer and those below it.
 const LAYERS: [&[&str]; 6] = [
     &["lib"],
-    &["local_run"],
+    &["local_run", "simulation"],
     &["master", "node_manager", "slave", "task_command", "worker"],
     &["cli", "config", "exit_code", "log", "runtime", "shutdown", "stderr", "stdout"],
     &["plugin", "record", "registry", "schedule", "scoreboard", "sink", "wire"],
@@ -24,6 +24,8 @@ const LAYERS: [&[&str]; 6] = [
         "owned_task",
         "standstill",
         "streams_at_start",
+        "time",
+        "turns",
     ],
 ];
 

@@ -16,6 +16,32 @@ fn lines_with(word: &str) -> Vec<Finding> {
     host().iter().filter(|file| file.path != OWNER).flat_map(of_file).collect()
 }
 
+/// Files that start a thread whose work has a name, each with the reason.
+const THREADS: [(&str, &str); 1] = [("host/src/worker/launch.rs", "a dead disk can hold a reader for ever")];
+
+/// Tasks that a file starts by itself. (Threads begin with a closure, processes with nothing.)
+fn started_tasks(file: &SourceFile) -> Vec<Finding> {
+    // A pool's own method starts workers.
+    let is_plain = |what: &str| what.starts_with([')', '|']) || what.starts_with("move |");
+    let is_start = |line: &str| {
+        let line = line.replace("self.spawn(", "");
+        line.split(".spawn(").skip(1).any(|what| !is_plain(what))
+    };
+    let starts = file.code().filter(|(_, line)| is_start(line));
+    starts.map(|(number, line)| Finding::new(&file.path, number, line.trim())).collect()
+}
+
+#[test]
+fn tasks_are_started_in_one_place() {
+    let may = |path: &str| path == OWNER || THREADS.iter().any(|(known, _)| *known == path);
+    let host = host();
+    let files = host.iter();
+    expect_none(
+        "`owned_task::spawn_in` starts a task in its owner's set: a simulation decides there whose turn it is.",
+        files.filter(|file| !may(&file.path)).flat_map(started_tasks),
+    );
+}
+
 #[test]
 fn every_task_has_an_owner() {
     expect_none(
@@ -86,6 +112,14 @@ mod tests {
 
     fn bare(text: &str) -> usize {
         bare_durations(&SourceFile { path: String::new(), text: text.to_owned() }).len()
+    }
+
+    #[test]
+    fn a_task_that_is_started_elsewhere_is_found() {
+        let starts =
+            |text: &str| started_tasks(&SourceFile { path: String::new(), text: text.to_owned() }).len();
+        assert_eq!(starts("tasks.spawn(work);\ntasks.spawn(async move {\n"), 2);
+        assert_eq!(starts("Command::new(a).spawn()?;\nthread.spawn(|| work());\nscope.spawn(move || {\n"), 0);
     }
 
     #[test]
