@@ -392,25 +392,28 @@ async fn a_registry_whose_directory_is_gone_works_again_when_it_is_back() {
     assert_eq!(hostnames(&registry.list().await.unwrap()), ["a"]);
 }
 
-/// How a file is replaced: in words, and in deeds.
-type Replacement = (&'static str, fn(&TestFile));
+/// How a file is replaced: in words, whether the one that has it open looks before another opens it, and in
+/// deeds.
+type Replacement = (&'static str, &'static [bool], fn(&TestFile));
 
 /// Everything that can happen to the file behind the back of a program that has it open, and that of another
 /// that opens it then.
 #[tokio::test]
 async fn a_file_that_is_replaced_is_opened_again_by_those_who_have_it_and_by_others() {
+    // Connections of one process share their locks on a file. What two programs do at once with a file that was
+    // put in the place of another is therefore tested with processes.
     let ways: [Replacement; 4] = [
-        ("only the database is removed", |file| fs::remove_file(file.path()).unwrap()),
-        ("only the journal is removed", |file| fs::remove_file(file.beside("-wal")).unwrap()),
-        ("it is emptied", |file| fs::write(file.path(), "").unwrap()),
-        ("another is put in its place", |file| {
+        ("only the database is removed", &[true, false], |file| fs::remove_file(file.path()).unwrap()),
+        ("only the journal is removed", &[true, false], |file| fs::remove_file(file.beside("-wal")).unwrap()),
+        ("it is emptied", &[true, false], |file| fs::write(file.path(), "").unwrap()),
+        ("another is put in its place", &[true], |file| {
             let other = file.directory.path().join("other.db");
             Connection::open(&other).unwrap().execute_batch(PERL_TABLE).unwrap();
             fs::rename(other, file.path()).unwrap();
         }),
     ];
-    for (way, replace) in ways {
-        for early_is_first in [true, false] {
+    for (way, orders, replace) in ways {
+        for &early_is_first in orders {
             let file = TestFile::new();
             let early = file.open().await.unwrap();
             early.announce(&slave("early")).await.unwrap();
