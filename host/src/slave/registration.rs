@@ -46,7 +46,7 @@ pub(super) struct Registration {
     occupied: bool,
     /// The reservation of a master that is gone, until the registry knows it.
     to_free: Option<Reservation>,
-    /// The row was entered again while a master was served; it will be enabled when that master is gone.
+    /// The row was entered again, and is still to be enabled: no master is served then.
     enable_when_free: bool,
     is_down: bool,
 }
@@ -129,10 +129,7 @@ impl Registration {
             RowEvent::Free(reservation) => {
                 self.occupied = false;
                 self.free(reservation).await;
-                if std::mem::take(&mut self.enable_when_free) {
-                    let enabled = self.enable().await;
-                    self.note(enabled);
-                }
+                self.enable_if_due().await;
             }
             RowEvent::Draining => match self.registry.begin_cleanup(self.key()).await {
                 // The row was disabled already.
@@ -152,6 +149,7 @@ impl Registration {
                 if let Some(reservation) = self.to_free.take() {
                     self.free(reservation).await;
                 }
+                self.enable_if_due().await;
                 self.free_after_dead_master(&node).await;
                 self.watch_reservation_of_net_simplegrid(&node);
                 Some(node)
@@ -169,6 +167,15 @@ impl Registration {
         let freed = self.registry.free_if_reserved_by(self.key(), &reservation).await;
         if self.note(freed).is_none() {
             self.to_free = Some(reservation);
+        }
+    }
+
+    /// Enables a row that was entered again, once no master is served. If the registry is away, this waits
+    /// until it is back.
+    async fn enable_if_due(&mut self) {
+        if self.enable_when_free && !self.occupied {
+            let enabled = self.enable().await;
+            self.enable_when_free = self.note(enabled).is_none();
         }
     }
 
@@ -208,11 +215,8 @@ impl Registration {
         tracing::warn!("the row of this slave is gone from the registry; it is entered again");
         let announced = self.registry.announce(&self.announcement).await;
         if self.note(announced).is_some() {
-            self.enable_when_free = self.occupied;
-            if !self.occupied {
-                let enabled = self.enable().await;
-                self.note(enabled);
-            }
+            self.enable_when_free = true;
+            self.enable_if_due().await;
         }
     }
 

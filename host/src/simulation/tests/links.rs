@@ -116,3 +116,18 @@ fn a_node_whose_run_ends_while_the_registry_is_away_is_free_when_it_is_back() {
         assert!(evidence.took < 8 * SECOND, "{:?}", evidence.took);
     }
 }
+
+#[test]
+fn a_slave_whose_row_was_entered_again_is_enabled_although_the_registry_was_away_when_it_became_free() {
+    let faults = vec![
+        (SECOND, Fault::RegistryReplaced),
+        (3 * SECOND, Fault::RegistryDown { length: Some(4 * SECOND) }),
+        (4 * SECOND, Fault::CutLink { node: 0 }),
+    ];
+    for seed in 0..8 {
+        let plan = Plan { faults: faults.clone(), seed, ..Plan::calm(0, 1, vec![Order::Slow(200); 40]) };
+        let evidence = must_be_right(&plan);
+        assert_eq!((evidence.count("done"), evidence.count("nodes_lost")), (40, 1));
+        assert!(evidence.took < 40 * SECOND, "{:?}", evidence.took);
+    }
+}
