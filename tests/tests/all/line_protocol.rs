@@ -304,8 +304,8 @@ fn a_signal_lets_what_was_read_finish() {
     grid.open_gate("gate");
     client.expect_closed();
     let ended = slave.into_process().wait().expect(128 + 15);
+    // The other client's connection may not even have been accepted when the signal came.
     assert!(ended.stderr.contains("1 record read, 1 done, 0 failed"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("are lost: the slave ended before their turn came"), "{}", ended.stderr);
     assert_eq!(grid.side_log("log").count("never run"), 0);
 }
 

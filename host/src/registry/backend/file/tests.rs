@@ -400,8 +400,8 @@ type Replacement = (&'static str, &'static [bool], fn(&TestFile));
 /// that opens it then.
 #[tokio::test]
 async fn a_file_that_is_replaced_is_opened_again_by_those_who_have_it_and_by_others() {
-    // Connections of one process share their locks on a file. What two programs do at once with a file that was
-    // put in the place of another is therefore tested with processes.
+    // Connections of one process share their locks on a file. What two programs do at once with a file that
+    // was put in the place of another is therefore tested with processes.
     let ways: [Replacement; 4] = [
         ("only the database is removed", &[true, false], |file| fs::remove_file(file.path()).unwrap()),
         ("only the journal is removed", &[true, false], |file| fs::remove_file(file.beside("-wal")).unwrap()),
