@@ -156,7 +156,7 @@ fn time_in_which_the_program_itself_was_stopped_is_not_counted_against_a_start()
 fn a_task_that_never_ends_does_not_hold_up_its_slaves_end() {
     let grid = Grid::new();
     let slave = Slave::start(grid.slave_call("hostile").task_arg("drop", "hang").args("--drain-timeout 1h"));
-    assert_eq!(grid.master().input("a\nb\n").finish().expect(0).text(), "a\nb\n");
+    assert_eq!(grid.master().args("-k").input("a\nb\n").finish().expect(0).text(), "a\nb\n");
     slave.signal(Signal::SIGTERM);
     let slave = slave.into_process().wait().expect(143);
     assert!(
