@@ -225,7 +225,7 @@ impl Template<'_> {
         if plugin_api.starts_with(|first: char| first.is_ascii_digit()) {
             return Ok(format!("simplegrid-plugin-api = {plugin_api:?}"));
         }
-        // Whoever names the repository means the crate in it.
+        // A user who names the repository means the crate in it.
         let named = parent.join(plugin_api);
         let is_crate = |folder: &PathBuf| {
             let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();

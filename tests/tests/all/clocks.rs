@@ -61,7 +61,7 @@ fn a_slave_whose_clock_is_an_hour_off_is_used_like_any_other() {
         let right = grid.slave("echo");
         let master = grid.master().input(numbered("record ", 10_000)).finish().expect(0);
         assert!(master.summary().contains("2 nodes used"), "{}", master.stderr);
-        // Whoever looks sees the same.
+        // Every program sees the same.
         for call in [grid.node_manager(), with_clock(grid.node_manager(), clock)] {
             let seen = seen(call);
             let seconds: Vec<u64> =

@@ -140,7 +140,7 @@ impl Opening {
         let what = format!("--{flag} {}", path.display());
         let opened = OutputTarget::open(path).and_then(|target| Ok((target.stream.identity()?, target)));
         let (identity, target) = opened.map_err(|cause| RunFilesError::Open { what: what.clone(), cause })?;
-        // Standard error takes everything that it is sent, messages too: whoever names it wants that.
+        // Standard error takes everything that it is sent, messages too; a user who names it wants that.
         self.opened.push((what, identity.filter(|_| !is_stderr(path))));
         Ok(target)
     }

@@ -206,22 +206,10 @@ fn write_all<L>(
     backlog: &Backlog,
 ) -> Result<(), WriteError> {
     writing.open()?;
-    loop {
-        let lot = match lots.try_recv() {
-            Ok(lot) => lot,
-            Err(mpsc::error::TryRecvError::Disconnected) => return writing.flush(),
-            Err(mpsc::error::TryRecvError::Empty) => {
-                // Nothing more to write for the moment, so a program that waits for a row gets it now.
-                writing.flush()?;
-                match lots.blocking_recv() {
-                    Some(lot) => lot,
-                    None => return Ok(()),
-                }
-            }
-        };
-        writing.on_lot(lot)?;
-        backlog.less.notify_one();
+    while let Some(lot) = lots.blocking_recv() {
+        write_what_waits(&mut writing, lot, &mut lots, backlog)?;
     }
+    writing.flush()
 }
 
 /// The same as a task of a simulation, whose files do not block.
@@ -232,19 +220,25 @@ async fn write_in_turn<L>(
     backlog: &Backlog,
 ) -> Result<(), WriteError> {
     writing.open()?;
-    loop {
-        let lot = match lots.try_recv() {
-            Ok(lot) => lot,
-            Err(mpsc::error::TryRecvError::Disconnected) => return writing.flush(),
-            Err(mpsc::error::TryRecvError::Empty) => {
-                writing.flush()?;
-                match lots.recv().await {
-                    Some(lot) => lot,
-                    None => return Ok(()),
-                }
-            }
-        };
+    while let Some(lot) = lots.recv().await {
+        write_what_waits(&mut writing, lot, &mut lots, backlog)?;
+    }
+    writing.flush()
+}
+
+/// Writes a lot and those that wait behind it, and hands them to the system when no more are there: a program
+/// that waits for a row gets it then.
+fn write_what_waits<L>(
+    writing: &mut impl Writing<L>,
+    first: L,
+    lots: &mut mpsc::Receiver<L>,
+    backlog: &Backlog,
+) -> Result<(), WriteError> {
+    let mut next = Some(first);
+    while let Some(lot) = next {
         writing.on_lot(lot)?;
         backlog.less.notify_one();
+        next = lots.try_recv().ok();
     }
+    writing.flush()
 }

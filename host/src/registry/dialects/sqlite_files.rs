@@ -55,8 +55,8 @@ impl SqliteFiles {
     }
 }
 
-/// Removes the journal and the index of a database that is not there: whoever creates it anew has no use for
-/// them.
+/// Removes the journal and the index of a database that is not there: the program that creates it anew has no
+/// use for them.
 pub(super) fn remove_orphans(path: &Path) {
     for name in BESIDE.map(|suffix| beside(path, suffix)) {
         if name.exists() && !path.exists() {

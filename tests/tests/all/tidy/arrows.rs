@@ -56,7 +56,7 @@ impl Modules {
         Self(files.into_iter().filter(|file| !APART.contains(&&*file.path)).map(module).collect())
     }
 
-    /// The files that each file needs. A re-export needs nothing: whoever uses it needs the file behind it.
+    /// The files that each file needs. A re-export needs nothing: its user needs the file behind it.
     fn arrows(&self) -> Arrows {
         let mut arrows = Arrows::new();
         for (module, (file, uses)) in &self.0 {
