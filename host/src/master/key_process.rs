@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::ids::{BatchId, KeyHash};
 use crate::limits::{BATCH_RECORDS_MAX, BEGIN_MAX, KEY_MAX, KEY_PROCESS_START_MAX};
+use crate::own_time::{self, OwnTime};
 use crate::plugin::{LibraryFile, LoadError};
 use crate::record::{Format, NoKey, NoKeyCause, Parts, RecordKeys, Records};
 use crate::scoreboard::{BoardReader, Outcome, Spans, Status};
@@ -21,15 +22,6 @@ use crate::worker::{LaunchError, WorkerLabel, WorkerProcess, open_library};
 
 /// Deaths in succession on no record at all, after which there is no point in starting another process.
 const VAIN_DEATHS_MAX: u32 = 5;
-
-/// Looks within one limit: the process is killed at most a tenth of the limit too late.
-const LOOKS_PER_LIMIT: u32 = 10;
-/// The shortest and the longest time between two looks: tiny limits must not keep the master busy with
-/// looking, and long ones are kept to within a second.
-const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(1));
-/// How many look intervals a look counts at most: the time of a longer delay is one in which this process did
-/// not run.
-const LATE_LOOKS_MAX: u32 = 2;
 
 /// Bytes of what stands for a key.
 const HASH_BYTES: usize = size_of::<u64>();
@@ -300,12 +292,12 @@ impl Loss {
 /// Returns when the process has been on one record for as long as the limit, or has begun none for as long as
 /// that may take, whatever the limit: then with that time.
 async fn stands_still(board: &BoardReader, turn: u64, limit: Duration) -> Duration {
-    let look_every = (limit / LOOKS_PER_LIMIT).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
-    let (mut seen, mut age, mut last_look) = (None, Duration::ZERO, time::now());
+    let look_every = own_time::look_every(Some(limit));
+    let mut own_time = OwnTime::new(time::now());
+    let (mut seen, mut age) = (None, Duration::ZERO);
     loop {
         tokio::time::sleep(look_every).await;
-        let passed = last_look.elapsed().min(look_every * LATE_LOOKS_MAX);
-        last_look = time::now();
+        let passed = own_time.on_look(look_every, time::now());
         // If it cannot be read, it does not change either.
         let snapshot = board.snapshot(turn).ok().flatten();
         let begun = snapshot.map(|snapshot| (snapshot.begun, snapshot.returned));
