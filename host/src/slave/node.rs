@@ -32,20 +32,20 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// How long killed workers may take to be reaped. Only those that hang in the kernel take longer, and they
 /// are reported.
-const REAP_MAX: Duration = Duration::from_secs(5);
+pub(super) const REAP_MAX: Duration = Duration::from_secs(5);
 
 /// How long no connection is accepted after one could not be: descriptors may be short, and the next one that
 /// closes makes room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Events that may wait for the row: a slow registry must not hold up masters that come and go.
-const ROW_EVENTS: usize = 16;
+pub(super) const ROW_EVENTS: usize = 16;
 
 /// Orders to end that may wait: a slave that is told twice ends once.
-const END_ORDERS: usize = 1;
+pub(super) const END_ORDERS: usize = 1;
 
 /// How often the figures in the row are renewed, and the log gets new budgets.
-const STATS_EVERY: Duration = Duration::from_secs(1);
+pub(super) const STATS_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a slave ends.
 enum Why {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::connection;
 use super::door::{self, Door, EndOrder, Guest, Inside, WaitingRoom};
 use super::figures::Figures;
+use super::node::{END_ORDERS, REAP_MAX, ROW_EVENTS, STATS_EVERY};
 use super::pool::{PoolConfig, PoolHandle, StopPatience, start_pool};
 use super::registration::{Registration, RowEvent};
 use crate::build::Build;
@@ -23,15 +24,9 @@ use crate::wire::{ReadEnd, Welcome, WorkerLimits, WorkerStart, WriteEnd};
 use crate::worker::{Hatchery, Launch};
 
 /// As long as `--drain-timeout`, unless the user says otherwise.
-const DRAIN_MAX: Duration = Duration::from_secs(60);
+const DRAIN_MAX: Duration = Duration::from_secs(30);
 /// As long as `--start-timeout`, unless the user says otherwise.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// As in `node`.
-const REAP_MAX: Duration = Duration::from_secs(5);
-/// As in `node`.
-const STATS_EVERY: Duration = Duration::from_secs(1);
-/// As in `node`.
-const ROW_EVENTS: usize = 16;
 
 /// What such a slave is told.
 pub(crate) struct SimulatedSlave {
@@ -72,7 +67,7 @@ pub(crate) async fn live(slave: SimulatedSlave) -> Result<(), String> {
     registration.enable().await.map_err(|error| error.to_string())?;
     spawn_in(&mut tasks, registration.keep(row_events));
     let (draining, is_draining) = watch::channel(false);
-    let (end, end_orders) = mpsc::channel(1);
+    let (end, end_orders) = mpsc::channel(END_ORDERS);
     let door = Arc::new(Door::new(simulated_welcome(slots), pool.clone(), row.clone(), is_draining, end));
     let mut sessions = JoinSet::new();
     let why = serve(arrivals, &door, end_orders, &shutdown, &mut sessions, &mut tasks).await;

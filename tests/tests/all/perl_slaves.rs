@@ -66,8 +66,8 @@ fn shutdown_sends_nothing_to_a_slave_of_net_simplegrid() {
     perl.expect_silence();
 }
 
-/// Net::SimpleGrid's slaves use a row that is disabled, no matter which slave has left it, and do not touch our
-/// columns.
+/// Net::SimpleGrid's slaves use a row that is disabled, no matter which slave has left it, and do not touch
+/// our columns.
 #[test]
 fn nothing_is_sent_to_a_slave_of_net_simplegrid_that_has_taken_over_a_row_of_ours() {
     let grid = Grid::new();
