@@ -93,7 +93,6 @@ pub(crate) async fn run_records(
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitStatus> {
     let began = time::now();
-    let summary_file = &mut None;
     let (keys, key_plan) = record_key::choose(settings).map_err(UsageError::mark)?;
     let key_process = match key_plan {
         None => None,
@@ -103,7 +102,7 @@ pub(crate) async fn run_records(
             started = KeyProcess::start(plan) => Some(started.map_err(UsageError::mark)?),
         },
     };
-    let mut plan = plan(settings, opened, keys, ending, summary_file).map_err(UsageError::mark)?;
+    let (mut plan, summary_file) = plan(settings, opened, keys, ending).map_err(UsageError::mark)?;
     if let Some(key_process) = key_process {
         plan.reader = with_keys(plan.reader, key_process);
     }
@@ -121,7 +120,7 @@ pub(crate) async fn run_records(
     }
     let summary = Summary::new(&report, time::now().duration_since(began));
     let mut status = output::exit_status(&report);
-    if let Some(file) = summary_file.take()
+    if let Some(file) = summary_file
         && let Err(written) = write_summary(file, &summary, &report.end, &shutdown).await
         && matches!(status, ExitStatus::Done | ExitStatus::SomeFailed)
     {
@@ -188,8 +187,7 @@ fn plan(
     opened: OpenedRun,
     keys: Option<KeySource>,
     ending: Ending,
-    summary_file: &mut Option<SummaryFile>,
-) -> anyhow::Result<RunPlan> {
+) -> anyhow::Result<(RunPlan, Option<SummaryFile>)> {
     let OpenedRun { inputs, mut files, journal, .. } = opened;
     let format = Format::from(settings.format);
     let rules = RunRules { retries: settings.retries, keep_order: settings.keep_order, format, keys };
@@ -198,14 +196,14 @@ fn plan(
         None => DispatchState::new(rules),
     };
     files.begin(journal.is_some())?;
-    *summary_file = files.summary.take().map(SummaryFile::start).transpose()?;
+    let summary_file = files.summary.take().map(SummaryFile::start).transpose()?;
     let (results, write_failure) = results(settings, files, journal)?;
     let visible = match settings.progress {
         Progress::Always => true,
         Progress::Never => false,
         Progress::Auto => std::io::stderr().is_terminal(),
     };
-    Ok(RunPlan {
+    let plan = RunPlan {
         state,
         reader: start_reader(settings, inputs)?,
         record_bytes_max: settings.max_record_bytes,
@@ -215,7 +213,8 @@ fn plan(
         progress: ProgressLine::new(visible),
         logs_workers: true,
         ending,
-    })
+    };
+    Ok((plan, summary_file))
 }
 
 fn start_reader(settings: &RunSettings, inputs: Vec<InputSource>) -> std::io::Result<RecordReader> {
