@@ -51,7 +51,7 @@ bind-address = 127.0.0.1
 port = {port}
 skip-name-resolve
 skip-log-bin
-innodb-flush-log-at-trx-commit = 0
+innodb-flush-log-at-trx-commit = 2
 innodb-flush-method = nosync
 innodb-doublewrite = 0
 innodb-buffer-pool-size = 16M

@@ -22,6 +22,11 @@ const SOCKET_DIRECTORIES: [&str; 2] = ["/run/postgresql", "/tmp"];
 /// How long a connection can be quiet before the system asks whether the other end is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// Makes a connection's commits survive a server that is killed, even where its administrator has turned that
+/// off: what was acknowledged must not be gone.
+pub(crate) const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+                                  WHERE current_setting('synchronous_commit') = 'off'";
+
 /// A connection. The task that carries its bytes ends with it.
 #[derive(Debug)]
 pub struct PostgresConnection {

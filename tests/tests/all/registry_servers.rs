@@ -85,6 +85,19 @@ fn disturb(engine: Engine, disturb: impl FnOnce(&mut DatabaseServer, &dyn Fn()))
 }
 
 #[test]
+fn a_move_that_was_confirmed_survives_a_server_that_is_killed() {
+    on_every_server(|engine| {
+        let Some(mut server) = DatabaseServer::start(engine) else { return };
+        let grid = Grid::with_registry(server.database().url());
+        let slave = grid.slave("echo");
+        grid.manage(slave.port(), "disable").finish().expect(0);
+        server.kill();
+        server.start_again();
+        assert_eq!(grid.state(slave.port()), "disabled", "{engine:?}");
+    });
+}
+
+#[test]
 fn a_server_that_is_restarted_in_mid_run_is_not_noticed_by_the_run() {
     on_every_server(|engine| {
         disturb(engine, |server, goes_on| {

@@ -8,7 +8,7 @@ use super::server_session::{
     self, IDLE_SECONDS, LOCK_WAIT_SECONDS, ServerSession, VERSION_TABLE, last_version,
 };
 use crate::database::Server;
-use crate::database::postgres::{PostgresConnection, connect, in_words};
+use crate::database::postgres::{DURABLE, PostgresConnection, connect, in_words};
 use crate::registry::backend_error::BackendError;
 use crate::registry::session::{Access, Dialect, FoundTable, SqlSession};
 use crate::registry::value::{Row, Value};
@@ -52,7 +52,8 @@ impl ServerSession for PostgresSession {
         }
         let settings = format!(
             "SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET default_transaction_isolation = 'read committed';
-             SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; SET client_min_messages = warning"
+             SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; SET client_min_messages = warning;
+             {DURABLE}"
         );
         session.say(&settings).await?;
         Ok(session)

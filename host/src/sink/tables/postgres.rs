@@ -12,18 +12,13 @@ use futures_util::SinkExt;
 use tokio_postgres::{Error, Statement};
 
 use super::dialect::{OpenedTable, TableAddress, TableDialect, TableFailure};
-use crate::database::postgres::{self, PostgresConnection};
+use crate::database::postgres::{self, DURABLE, PostgresConnection};
 use crate::database::{DatabaseError, Server};
 use crate::ids::RunId;
 use crate::sink::encoded::Encoded;
 use crate::sink::pages::Pages;
 use copy_text::CopyText;
 use ledger::PostgresLedger;
-
-/// Rows that are acknowledged must survive a crash of the server, even where its administrator has turned
-/// that off.
-const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-                       WHERE current_setting('synchronous_commit') = 'off'";
 
 /// A connection to PostgreSQL, with the statements that are prepared on it.
 #[derive(Debug)]
