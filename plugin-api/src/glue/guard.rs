@@ -28,14 +28,11 @@ pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T, PanicMessage> {
     if !HOOK.is_completed() {
         HOOK.call_once(install_hook);
     }
-    // One look-up serves both changes, because in a shared library a thread-local costs a call.
-    GUARDED.with(|guarded| {
-        let outer = guarded.replace(true);
-        // Whatever a panic leaves half done is dropped by the caller and never used again.
-        let result = catch_unwind(AssertUnwindSafe(body));
-        guarded.set(outer);
-        result.map_err(caught)
-    })
+    let outer = GUARDED.replace(true);
+    // Whatever a panic leaves half done is dropped by the caller and never used again.
+    let result = catch_unwind(AssertUnwindSafe(body));
+    GUARDED.set(outer);
+    result.map_err(caught)
 }
 
 /// Sets the hook of this library's own copy of the standard library (or, in a test, of the whole process).
