@@ -5,11 +5,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::time::Instant;
 
 use nix::poll::PollFlags;
+use simplegrid_child_process::{Child, LastWords, Lines, wait_for, watched};
 use simplegrid_plugin_api::{Line, Output, Result};
-
-use crate::child::{Child, wait_for, watched};
-use crate::last_words::LastWords;
-use crate::lines::Lines;
 
 /// Bytes that are read at once: what a pipe holds.
 const READ_BYTES: usize = 64 << 10;

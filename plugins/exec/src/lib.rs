@@ -3,29 +3,23 @@
 //! Each record gets a process of its own. The record is its standard input, or an argument; the lines of its
 //! standard output are the rows; its exit status says how the record ended. See the README for the rules.
 //!
-//! `args` is what the user says, `template` what is started for a record, `launch` starts it, `child` owns
-//! it, `exchange` feeds it and listens, `verdict` judges how it ended.
+//! `args` is what the user says, `template` what is started for a record, `exchange` feeds it and listens,
+//! `verdict` judges how it ended. Starting and ending it is `simplegrid-child-process`.
 
 mod args;
-mod child;
-mod environment;
 mod exchange;
-mod last_words;
-mod launch;
-mod lines;
 mod statuses;
 mod template;
 mod verdict;
 
 use std::time::{Duration, Instant};
 
+use simplegrid_child_process::{Environment, Household, Launcher, Streams};
 use simplegrid_network::Timeout;
 use simplegrid_plugin_api::{Line, Output, Record, Result, Task};
 
 pub use args::Args;
-use child::{Household, Streams};
 use exchange::Exchange;
-use launch::Launcher;
 use template::Template;
 use verdict::Rules;
 
@@ -55,7 +49,7 @@ impl Task for Exec {
         Ok(Self {
             template: Template::of(&args)?,
             rules: Rules::of(&args)?,
-            launcher: Launcher::new(&args)?,
+            launcher: Launcher::new(&Environment::with(args.env.as_deref())?, args.cwd.as_deref())?,
             household: Household::new()?,
             exchange: Exchange::default(),
             timeout: args.timeout.map(Timeout::get),
@@ -66,7 +60,7 @@ impl Task for Exec {
         let call = self.template.call(record.line())?;
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let streams = Streams::open(call.input.is_some())?;
-        let started = self.household.start(&self.launcher, &call, streams);
+        let started = self.household.start(&self.launcher, call.program, &call.words, streams);
         let mut child = started.map_err(|error| verdict::not_started(&self.template, &error))?;
         let heard = self.exchange.carry(&mut child, self.household.errors(), call.input, deadline, output);
         let end = self.household.end(child)?;

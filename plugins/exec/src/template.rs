@@ -1,25 +1,20 @@
 //! The command with a place for the record: what is started for each one.
 
 use std::borrow::Cow;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 use memchr::memmem;
-use nix::unistd::{AccessFlags, access};
+use simplegrid_child_process::{Environment, find};
 use simplegrid_plugin_api::{Error, Result};
 
 use crate::Args;
-use crate::environment::Environment;
 
 /// What stands for the record.
 const PLACE: &str = "{}";
 
 /// The shell of `shell=true`. Every system has it there.
 const SHELL: &str = "/bin/sh";
-
-/// Where commands are looked for if there is no PATH, as the C library does.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// A command, ready to be started for any record.
 #[derive(Debug)]
@@ -123,30 +118,6 @@ fn filled(word: &CString, record: &[u8]) -> Result<CString> {
 
 fn c_string(bytes: &[u8]) -> Result<CString> {
     CString::new(bytes).map_err(|_| Error::fatal("the command has a zero byte"))
-}
-
-/// The file of a command.
-fn find(name: &str, path: Option<&OsStr>, cwd: Option<&Path>) -> Result<PathBuf> {
-    if name.contains('/') {
-        let file = cwd.map_or_else(|| PathBuf::from(name), |cwd| cwd.join(name));
-        return if is_command(&file) {
-            Ok(file)
-        } else {
-            Err(Error::fatal(format_args!("{} is not a program that can be run", file.display())))
-        };
-    }
-    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
-    let found = std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| is_command(file));
-    found.ok_or_else(|| {
-        Error::fatal(format_args!(
-            "there is no command `{name}` in PATH ({}); for a line of shell code, add `--task-arg shell=true`",
-            path.display()
-        ))
-    })
-}
-
-fn is_command(file: &Path) -> bool {
-    file.is_file() && access(file, AccessFlags::X_OK).is_ok()
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use std::io::{self, ErrorKind};
 
+use simplegrid_child_process::{End, LastWords};
 use simplegrid_plugin_api::{Error, Result};
 
 use crate::Args;
-use crate::child::End;
 use crate::exchange::Heard;
-use crate::last_words::LastWords;
 use crate::statuses::Statuses;
 use crate::template::Template;
 

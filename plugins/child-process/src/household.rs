@@ -3,6 +3,7 @@
 //! **Invariant:** when [`Household::end`] has returned, no process of the record is left, unless the kernel
 //! does not let it die.
 
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,7 +19,6 @@ use rustix::process::{PidfdFlags, pidfd_open, set_child_subreaper};
 use simplegrid_plugin_api::Result;
 
 use crate::launch::Launcher;
-use crate::template::Call;
 
 /// How long processes that were killed may take to end. Only those that hang in the kernel take longer.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The pipes of one command: ours, which do not block, and its own.
 #[derive(Debug)]
-pub(crate) struct Streams {
+pub struct Streams {
     /// Where we write its standard input; `None` if that is empty.
     input: Option<OwnedFd>,
     output: OwnedFd,
@@ -40,7 +40,7 @@ impl Streams {
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn open(with_input: bool) -> Result<Self> {
+    pub fn open(with_input: bool) -> Result<Self> {
         let (output, their_output) = pipe2(OFlag::O_CLOEXEC)?;
         let (their_input, input) = if with_input {
             let (theirs, ours) = pipe2(OFlag::O_CLOEXEC)?;
@@ -57,19 +57,19 @@ impl Streams {
 
 /// A command that runs.
 #[derive(Debug)]
-pub(crate) struct Child {
+pub struct Child {
     /// Where its standard input is written, until all is written.
-    pub(crate) input: Option<File>,
+    pub input: Option<File>,
     /// Its standard output.
-    pub(crate) output: File,
+    pub output: File,
     /// Readable when it has ended.
-    pub(crate) death: OwnedFd,
+    pub death: OwnedFd,
     pid: Pid,
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// With this exit status.
     Exited(u8),
     /// By this signal.
@@ -78,7 +78,7 @@ pub(crate) enum End {
 
 /// What all commands of a worker have in common: their standard error, and their end.
 #[derive(Debug)]
-pub(crate) struct Household {
+pub struct Household {
     errors: File,
     their_errors: OwnedFd,
 }
@@ -88,7 +88,7 @@ impl Household {
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)?;
         let (errors, their_errors) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&errors, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -96,7 +96,7 @@ impl Household {
     }
 
     /// Where the commands' standard error can be read.
-    pub(crate) fn errors(&self) -> &File {
+    pub fn errors(&self) -> &File {
         &self.errors
     }
 
@@ -104,9 +104,16 @@ impl Household {
     ///
     /// # Errors
     /// As [`Launcher::start`].
-    pub(crate) fn start(&self, launcher: &Launcher, call: &Call<'_>, streams: Streams) -> io::Result<Child> {
+    pub fn start(
+        &self,
+        launcher: &Launcher,
+        program: &CStr,
+        words: &[CString],
+        streams: Streams,
+    ) -> io::Result<Child> {
         let (input, output) = &streams.theirs;
-        let pid = launcher.start(call, [input.as_fd(), output.as_fd(), self.their_errors.as_fd()])?;
+        let pid =
+            launcher.start(program, words, [input.as_fd(), output.as_fd(), self.their_errors.as_fd()])?;
         let opened = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH);
         let death = opened.map_err(io::Error::from).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
         match death {
@@ -124,7 +131,7 @@ impl Household {
     ///
     /// # Errors
     /// Those of the system, or if it does not die.
-    pub(crate) fn end(&self, child: Child) -> Result<End> {
+    pub fn end(&self, child: Child) -> Result<End> {
         drop((child.input, child.output));
         let end = kill_and_reap(child.pid)?;
         end_those_left()?;
@@ -202,7 +209,7 @@ fn pause() {
 ///
 /// # Errors
 /// Those of the system.
-pub(crate) fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+pub fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let timeout = match deadline {
             None => PollTimeout::NONE,
@@ -222,6 +229,6 @@ pub(crate) fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) ->
 }
 
 /// What a descriptor is watched for, if there is one.
-pub(crate) fn watched(fd: &impl AsFd, events: PollFlags) -> PollFd<'_> {
+pub fn watched(fd: &impl AsFd, events: PollFlags) -> PollFd<'_> {
     PollFd::new(fd.as_fd(), events)
 }

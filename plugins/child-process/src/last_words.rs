@@ -13,20 +13,20 @@ const LINE_BYTES_MAX: usize = 2048;
 
 /// The last lines of the record in hand.
 #[derive(Debug, Default)]
-pub(crate) struct LastWords {
+pub struct LastWords {
     lines: Lines,
     last: VecDeque<String>,
 }
 
 impl LastWords {
     /// Begins anew, for another record.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.lines.clear();
         self.last.clear();
     }
 
     /// Takes what the command has written.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         let last = &mut self.last;
         let Ok(()) = self.lines.push::<std::convert::Infallible>(bytes, |line| {
             keep(last, line);
@@ -38,7 +38,7 @@ impl LastWords {
     }
 
     /// The command has ended.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         let last = &mut self.last;
         let Ok(()) = self.lines.finish::<std::convert::Infallible>(|line| {
             keep(last, line);
@@ -47,7 +47,7 @@ impl LastWords {
     }
 
     /// The last lines as one, or nothing if there were none.
-    pub(crate) fn text(&self) -> Option<String> {
+    pub fn text(&self) -> Option<String> {
         let lines: Vec<&str> = self.last.iter().map(String::as_str).collect();
         (!lines.is_empty()).then(|| lines.join(" | "))
     }

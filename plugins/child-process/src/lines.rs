@@ -4,7 +4,7 @@ use memchr::memchr;
 
 /// A line that is not complete yet.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     begun: Vec<u8>,
 }
 
@@ -13,7 +13,7 @@ impl Lines {
     ///
     /// # Errors
     /// The first one of `line`.
-    pub(crate) fn push<E>(
+    pub fn push<E>(
         &mut self,
         mut bytes: &[u8],
         mut line: impl FnMut(&[u8]) -> Result<(), E>,
@@ -37,7 +37,7 @@ impl Lines {
     ///
     /// # Errors
     /// That of `line`.
-    pub(crate) fn finish<E>(&mut self, line: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn finish<E>(&mut self, line: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<(), E> {
         if self.begun.is_empty() {
             return Ok(());
         }
@@ -47,12 +47,12 @@ impl Lines {
     }
 
     /// Bytes of the line that is not complete yet.
-    pub(crate) fn begun_bytes(&self) -> usize {
+    pub fn begun_bytes(&self) -> usize {
         self.begun.len()
     }
 
     /// Forgets it.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.begun = Vec::new();
     }
 }

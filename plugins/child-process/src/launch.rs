@@ -2,8 +2,9 @@
 //! worker's memory, as `vfork` does. A fork would copy page tables, and take several times as long.
 #![expect(unsafe_code, reason = "a process that borrows this one's memory")]
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::{io, ptr};
 
@@ -14,16 +15,14 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpid};
 use simplegrid_plugin_api::{Error, Result};
 
-use crate::Args;
 use crate::environment::Environment;
-use crate::template::Call;
 
 /// The stack of the new process until it is the command: it makes a few system calls.
 const STACK_BYTES: usize = 64 << 10;
 
 /// What is the same for every record.
 #[derive(Debug)]
-pub(crate) struct Launcher {
+pub struct Launcher {
     environment: Vec<CString>,
     cwd: Option<CString>,
 }
@@ -33,10 +32,10 @@ impl Launcher {
     ///
     /// # Errors
     /// If it cannot be passed on.
-    pub(crate) fn new(args: &Args) -> Result<Self> {
-        let cwd = args.cwd.as_ref().map(|cwd| CString::new(cwd.as_os_str().as_encoded_bytes()));
+    pub fn new(environment: &Environment, cwd: Option<&Path>) -> Result<Self> {
+        let cwd = cwd.map(|cwd| CString::new(cwd.as_os_str().as_encoded_bytes()));
         let cwd = cwd.transpose().map_err(|_| Error::fatal("the task argument `cwd` has a zero byte"))?;
-        Ok(Self { environment: Environment::with(args.env.as_deref())?.to_c()?, cwd })
+        Ok(Self { environment: environment.to_c()?, cwd })
     }
 
     /// Starts the command. Its standard input, output and error are `streams`, and it is killed when this
@@ -47,16 +46,16 @@ impl Launcher {
     ///
     /// # Panics
     /// If a stream has one of the numbers 0 to 2, which are always taken in a worker.
-    pub(crate) fn start(&self, call: &Call<'_>, streams: [BorrowedFd<'_>; 3]) -> io::Result<Pid> {
+    pub fn start(&self, program: &CStr, words: &[CString], streams: [BorrowedFd<'_>; 3]) -> io::Result<Pid> {
         let streams = streams.map(|stream| stream.as_raw_fd());
         assert!(streams.iter().all(|&stream| stream > 2), "standard streams are open in a worker");
-        let words = pointers(&call.words);
+        let words = pointers(words);
         let environment = pointers(&self.environment);
         // The new process must not run handlers of ours in memory that is ours.
         let mut mask = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
         let birth = Birth {
-            program: call.program.as_ptr(),
+            program: program.as_ptr(),
             words: words.as_ptr(),
             environment: environment.as_ptr(),
             cwd: self.cwd.as_ref().map_or(ptr::null(), |cwd| cwd.as_ptr()),

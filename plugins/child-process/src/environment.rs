@@ -9,14 +9,14 @@ use simplegrid_plugin_api::{Error, Result};
 
 /// Variables by name.
 #[derive(Debug)]
-pub(crate) struct Environment(BTreeMap<OsString, OsString>);
+pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
     /// This process's own variables, and the words `NAME=VALUE` of `added`.
     ///
     /// # Errors
     /// If `added` does not consist of such words.
-    pub(crate) fn with(added: Option<&str>) -> Result<Self> {
+    pub fn with(added: Option<&str>) -> Result<Self> {
         let mut variables: BTreeMap<_, _> = env::vars_os().collect();
         let words = shell_words::split(added.unwrap_or_default())
             .map_err(|error| Error::fatal(format_args!("the task argument `env`: {error}")))?;
@@ -31,7 +31,7 @@ impl Environment {
     }
 
     /// Where commands are looked for.
-    pub(crate) fn path(&self) -> Option<&OsStr> {
+    pub fn path(&self) -> Option<&OsStr> {
         self.0.get(OsStr::new("PATH")).map(OsString::as_os_str)
     }
 
@@ -39,7 +39,7 @@ impl Environment {
     ///
     /// # Errors
     /// If one has a zero byte, which only the user's can have.
-    pub(crate) fn to_c(&self) -> Result<Vec<CString>> {
+    pub fn to_c(&self) -> Result<Vec<CString>> {
         let lines = self.0.iter().map(|(name, value)| {
             let mut line = name.clone();
             line.push("=");
