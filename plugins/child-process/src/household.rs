@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, gettid, pipe2};
 use rustix::process::{PidfdFlags, pidfd_open, set_child_subreaper};
 use simplegrid_plugin_api::Result;
@@ -59,11 +59,11 @@ impl Streams {
 #[derive(Debug)]
 pub struct Child {
     /// Where its standard input is written, until all is written.
-    pub input: Option<File>,
+    pub(crate) input: Option<File>,
     /// Its standard output.
-    pub output: File,
+    pub(crate) output: File,
     /// Readable when it has ended.
-    pub death: OwnedFd,
+    pub(crate) death: OwnedFd,
     pid: Pid,
 }
 
@@ -74,6 +74,15 @@ pub enum End {
     Exited(u8),
     /// By this signal.
     Signaled(Signal),
+}
+
+/// What there is to see of a command from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// It has ended.
+    pub has_ended: bool,
+    /// It has written something.
+    pub has_written: bool,
 }
 
 /// What all commands of a worker have in common: their standard error, and their end.
@@ -96,7 +105,7 @@ impl Household {
     }
 
     /// Where the commands' standard error can be read.
-    pub fn errors(&self) -> &File {
+    pub(crate) fn errors(&self) -> &File {
         &self.errors
     }
 
@@ -123,6 +132,37 @@ impl Household {
             Err(error) => {
                 kill_and_reap(pid)?;
                 Err(error)
+            }
+        }
+    }
+
+    /// Whether a command that was not spoken to has something to say: it has ended, or has written something
+    /// that no one has asked for.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn look_at(&self, child: &Child) -> io::Result<Look> {
+        let mut watching =
+            [watched(&child.death, PollFlags::POLLIN), watched(&child.output, PollFlags::POLLIN)];
+        wait_for(&mut watching, Some(Instant::now()))?;
+        let [death, output] = watching.map(|one| one.revents().unwrap_or(PollFlags::empty()));
+        Ok(Look { has_ended: !death.is_empty(), has_written: output.contains(PollFlags::POLLIN) })
+    }
+
+    /// Buries what a command that still runs has started, left to this process, and survived.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn bury_orphans(&self, child: &Child) -> io::Result<()> {
+        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        loop {
+            match waitid(Id::All, flags) {
+                Ok(status) => match status.pid().filter(|&pid| pid != child.pid) {
+                    Some(pid) => drop(reaped(pid)?),
+                    None => return Ok(()),
+                },
+                Err(Errno::ECHILD) => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -209,7 +249,7 @@ fn pause() {
 ///
 /// # Errors
 /// Those of the system.
-pub fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+pub(crate) fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let timeout = match deadline {
             None => PollTimeout::NONE,
@@ -229,6 +269,6 @@ pub fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Re
 }
 
 /// What a descriptor is watched for, if there is one.
-pub fn watched(fd: &impl AsFd, events: PollFlags) -> PollFd<'_> {
+pub(crate) fn watched(fd: &impl AsFd, events: PollFlags) -> PollFd<'_> {
     PollFd::new(fd.as_fd(), events)
 }

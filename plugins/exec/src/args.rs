@@ -8,7 +8,7 @@ use simplegrid_network::Timeout;
 use crate::statuses::Statuses;
 
 /// `--task-arg name=value` for each of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Args {
     /// The command and its arguments, in words as a shell would split them. `{}` in a word stands for the

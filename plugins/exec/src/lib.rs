@@ -3,35 +3,30 @@
 //! Each record gets a process of its own. The record is its standard input, or an argument; the lines of its
 //! standard output are the rows; its exit status says how the record ended. See the README for the rules.
 //!
-//! `args` is what the user says, `template` what is started for a record, `exchange` feeds it and listens,
-//! `verdict` judges how it ended. Starting and ending it is `simplegrid-child-process`.
+//! `args` is what the user says, `template` what is started, `runner` runs it to its end, `rows` makes rows
+//! of what it writes, `verdict` judges how it ended. Starting, talking to and ending it is
+//! `simplegrid-child-process`.
 
 mod args;
-mod exchange;
+mod command;
+mod per_record;
+mod rows;
+mod runner;
 mod statuses;
 mod template;
 mod verdict;
 
-use std::time::{Duration, Instant};
-
-use simplegrid_child_process::{Environment, Household, Launcher, Streams};
-use simplegrid_network::Timeout;
 use simplegrid_plugin_api::{Line, Output, Record, Result, Task};
 
 pub use args::Args;
-use exchange::Exchange;
-use template::Template;
-use verdict::Rules;
+use command::Command;
+use runner::Runner;
 
 /// The task `exec`.
 #[derive(Debug)]
 pub struct Exec {
-    template: Template,
-    rules: Rules,
-    launcher: Launcher,
-    household: Household,
-    exchange: Exchange,
-    timeout: Option<Duration>,
+    command: Command,
+    runner: Runner,
 }
 
 impl Task for Exec {
@@ -40,31 +35,16 @@ impl Task for Exec {
 
     fn prepare(args: &Args) -> Result {
         // A command that is not there is said once, and not by each worker.
-        Template::of(args)?;
-        Rules::of(args)?;
+        Command::of(args)?;
         Ok(())
     }
 
     fn new(args: Args) -> Result<Self> {
-        Ok(Self {
-            template: Template::of(&args)?,
-            rules: Rules::of(&args)?,
-            launcher: Launcher::new(&Environment::with(args.env.as_deref())?, args.cwd.as_deref())?,
-            household: Household::new()?,
-            exchange: Exchange::default(),
-            timeout: args.timeout.map(Timeout::get),
-        })
+        Ok(Self { command: Command::of(&args)?, runner: Runner::new(&args)? })
     }
 
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Line>) -> Result {
-        let call = self.template.call(record.line())?;
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-        let streams = Streams::open(call.input.is_some())?;
-        let started = self.household.start(&self.launcher, call.program, &call.words, streams);
-        let mut child = started.map_err(|error| verdict::not_started(&self.template, &error))?;
-        let heard = self.exchange.carry(&mut child, self.household.errors(), call.input, deadline, output);
-        let end = self.household.end(child)?;
-        self.rules.judge(&self.template, end, heard?, self.exchange.last_words())
+        per_record::run(&self.command, &mut self.runner, record.line(), output)
     }
 }
 

@@ -34,8 +34,8 @@ pub(crate) struct Call<'a> {
     pub(crate) program: &'a CString,
     /// Its arguments, from its own name on.
     pub(crate) words: Cow<'a, [CString]>,
-    /// What it reads, without the line break at its end; if `None`, its standard input is empty.
-    pub(crate) input: Option<&'a [u8]>,
+    /// Whether the record is what it reads; if not, its standard input is empty.
+    pub(crate) is_read: bool,
 }
 
 impl Template {
@@ -91,10 +91,10 @@ impl Template {
     pub(crate) fn call<'a>(&'a self, record: &'a [u8]) -> Result<Call<'a>> {
         let program = &self.program;
         if !self.takes_argument {
-            return Ok(Call { program, words: Cow::Borrowed(&self.words), input: Some(record) });
+            return Ok(Call { program, words: Cow::Borrowed(&self.words), is_read: true });
         }
         let words = self.words.iter().map(|word| filled(word, record)).collect::<Result<Vec<_>>>()?;
-        Ok(Call { program, words: Cow::Owned(words), input: None })
+        Ok(Call { program, words: Cow::Owned(words), is_read: false })
     }
 }
 
@@ -125,15 +125,7 @@ mod tests {
     use super::*;
 
     fn args(command: &str) -> Args {
-        Args {
-            command: command.to_owned(),
-            shell: false,
-            cwd: None,
-            env: None,
-            timeout: None,
-            retry_status: None,
-            reject_status: None,
-        }
+        Args { command: command.to_owned(), ..Args::default() }
     }
 
     fn words(call: &Call<'_>) -> Vec<String> {
@@ -145,12 +137,15 @@ mod tests {
         let template = Template::of(&args("grep -e 'two words'")).unwrap();
         let call = template.call(b"record").unwrap();
         assert_eq!(
-            (words(&call), call.input),
-            (vec!["grep".into(), "-e".into(), "two words".into()], Some(&b"record"[..]))
+            (words(&call), call.is_read),
+            (vec!["grep".into(), "-e".into(), "two words".into()], true)
         );
         let template = Template::of(&args("echo a{}b{} -{}")).unwrap();
         let call = template.call(b"x y").unwrap();
-        assert_eq!((words(&call), call.input), (vec!["echo".into(), "ax ybx y".into(), "-x y".into()], None));
+        assert_eq!(
+            (words(&call), call.is_read),
+            (vec!["echo".into(), "ax ybx y".into(), "-x y".into()], false)
+        );
     }
 
     #[test]

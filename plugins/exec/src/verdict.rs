@@ -2,13 +2,12 @@
 
 use std::io::{self, ErrorKind};
 
-use simplegrid_child_process::{End, LastWords};
+use simplegrid_child_process::{End, Heard, LastWords};
 use simplegrid_plugin_api::{Error, Result};
 
 use crate::Args;
-use crate::exchange::Heard;
+use crate::runner::Ending;
 use crate::statuses::Statuses;
-use crate::template::Template;
 
 /// `EX_TEMPFAIL` of `sysexits.h`: a program says with it that another try may help.
 const TEMPFAIL: u8 = 75;
@@ -43,14 +42,14 @@ impl Rules {
     ///
     /// # Errors
     /// If it failed.
-    pub(crate) fn judge(&self, command: &Template, end: End, heard: Heard, last_words: &LastWords) -> Result {
-        let because = |what: String| match last_words.text() {
-            None => format!("`{}` {what}", command.text()),
-            Some(words) => format!("`{}` {what}: {words}", command.text()),
-        };
-        match (heard, end) {
+    pub(crate) fn judge(&self, command: &str, ending: Ending, last_words: &LastWords) -> Result {
+        let because = |what: String| said(command, &what, last_words);
+        match (ending.heard, ending.end) {
             (Heard::TimedOut, _) => {
                 Err(Error::retry(because("took longer than `timeout` allows".to_owned())))
+            }
+            (Heard::Stopping, _) => {
+                Err(Error::retry(because("was ended, because the grid is shutting down".to_owned())))
             }
             (_, End::Exited(0)) => Ok(()),
             (_, End::Exited(status)) => {
@@ -67,9 +66,17 @@ impl Rules {
     }
 }
 
+/// A message about a command, with its last words.
+pub(crate) fn said(command: &str, what: &str, last_words: &LastWords) -> String {
+    match last_words.text() {
+        None => format!("`{command}` {what}"),
+        Some(words) => format!("`{command}` {what}: {words}"),
+    }
+}
+
 /// What it means for a record that its command could not be started.
-pub(crate) fn not_started(command: &Template, error: &io::Error) -> Error {
-    let message = format!("`{}` could not be started: {error}", command.text());
+pub(crate) fn not_started(command: &str, error: &io::Error) -> Error {
+    let message = format!("`{command}` could not be started: {error}");
     match error.kind() {
         ErrorKind::ArgumentListTooLong => Error::reject(format!(
             "{message}: the record is too long for an argument; leave out `{{}}`, and it is read"
@@ -87,12 +94,9 @@ mod tests {
     fn rules(retry: Option<&str>, reject: Option<&str>) -> Result<Rules> {
         Rules::of(&Args {
             command: "x".into(),
-            shell: false,
-            cwd: None,
-            env: None,
-            timeout: None,
             retry_status: retry.map(|list| list.parse().unwrap()),
             reject_status: reject.map(|list| list.parse().unwrap()),
+            ..Args::default()
         })
     }
 

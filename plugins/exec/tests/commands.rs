@@ -124,3 +124,36 @@ fn a_file_that_is_no_program_is_the_fault_of_no_record() {
     assert_eq!(grid.handle("x"), Status::Fatal);
     assert!(grid.last_message().contains("format"), "{}", grid.last_message());
 }
+
+#[test]
+fn a_command_that_never_stops_writing_is_stopped_by_its_timeout() {
+    for script in ["yes | tr -d '\\n'", "yes >&2", "exec yes"] {
+        let mut grid = grid(&[("command", script), ("shell", "true"), ("timeout", "0.2")]);
+        let began = Instant::now();
+        assert_eq!(grid.handle("x"), Status::Retry, "{script}: {}", grid.last_message());
+        assert!(grid.last_message().contains("`timeout`"), "{script}: {}", grid.last_message());
+        assert!(began.elapsed() < Duration::from_secs(60), "{script}");
+    }
+}
+
+#[test]
+fn a_line_without_end_does_not_fill_the_memory() {
+    let mut grid = grid(&[("command", "head -c 100000000 /dev/zero")]);
+    assert_eq!(grid.handle("x"), Status::Reject);
+    assert!(grid.last_message().contains("a line of more than 64 MiB"), "{}", grid.last_message());
+}
+
+#[test]
+fn a_command_that_takes_long_is_ended_when_the_grid_shuts_down() {
+    let mut grid = grid(&[("command", format!("sleep {FOREVER}").as_str())]);
+    grid.stop();
+    assert_eq!(grid.handle("x"), Status::Retry);
+    assert!(grid.last_message().contains("the grid is shutting down"), "{}", grid.last_message());
+}
+
+#[test]
+fn a_command_that_closes_its_pipes_is_still_waited_for() {
+    let mut grid = grid(&[("command", "echo row; exec <&- >&- 2>&-; sleep 0.2; exit 3"), ("shell", "true")]);
+    assert_eq!(grid.handle(vec![b'x'; 4 << 20]), Status::Reject);
+    assert!(grid.last_message().contains("exit status 3"), "{}", grid.last_message());
+}
