@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use nix::sys::signal::Signal;
 
 use super::nemesis::plugin;
-use super::plan::{Plan, Subject, start_can_time_out};
+use super::plan::{Plan, Subject};
 use super::records::{Order, Poison};
 use crate::dice::Dice;
 use crate::grid::Grid;
@@ -222,9 +222,7 @@ impl<'g> Fleet<'g> {
         if member.has_endless_tasks {
             call = call.task_arg("drop", "hang");
         }
-        if start_can_time_out() {
-            call = call.args(START_TIMEOUT).task_arg("new-hangs-once", self.grid.path(NEW_HANGS));
-        }
+        call = call.args(START_TIMEOUT).task_arg("new-hangs-once", self.grid.path(NEW_HANGS));
         member.process = Some(call.start());
     }
 
