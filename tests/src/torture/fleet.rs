@@ -26,7 +26,8 @@ const PORTS: usize = 15_000;
 /// The most slaves of a round at once.
 const MEMBERS_MAX: usize = 5;
 
-/// Failed starts of a slave that are accepted: only an unavailable registry and a task that hangs are reasons.
+/// Failed starts of a slave that are accepted: only an unavailable registry and a task that hangs are
+/// reasons.
 const FAILED_STARTS_MAX: usize = 30;
 
 /// The file that makes the next task hang while it comes to be, and how long that can last.
