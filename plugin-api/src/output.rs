@@ -96,6 +96,11 @@ impl<R> Output<'_, R> {
         self.host.done(held.into_record(), Status::Ok, "");
     }
 
+    /// Finishes a record of the batch in hand, with the rows emitted for it.
+    pub(crate) fn done_in_batch(&mut self, record: u64) {
+        self.host.done(record, Status::Ok, "");
+    }
+
     /// Finishes a held record as failed; `error` says whether it is tried again.
     pub fn fail(&mut self, held: Held, error: Error) {
         self.host.done(held.into_record(), error.status(), &error.message());
