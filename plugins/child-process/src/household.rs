@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::time::TimeSpec;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, gettid, pipe2};
+use rustix::io::ioctl_fionread;
 use rustix::process::{PidfdFlags, pidfd_open, set_child_subreaper};
 use simplegrid_plugin_api::Result;
 
@@ -83,6 +85,8 @@ pub struct Look {
     pub has_ended: bool,
     /// It has written something.
     pub has_written: bool,
+    /// It has not yet read all that it was given.
+    pub has_unread: bool,
 }
 
 /// What all commands of a worker have in common: their standard error, and their end.
@@ -136,17 +140,26 @@ impl Household {
         }
     }
 
-    /// Whether a command that was not spoken to has something to say: it has ended, or has written something
-    /// that no one has asked for.
+    /// Looks at a command to which no one talks: whether it has ended, or says something that no one has
+    /// asked for, now or within that time.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn look_at(&self, child: &Child) -> io::Result<Look> {
+    pub fn look_at(&self, child: &Child, within: Duration) -> io::Result<Look> {
+        let unread = child.input.as_ref().map_or(Ok(0), ioctl_fionread).map_err(io::Error::from)?;
         let mut watching =
             [watched(&child.death, PollFlags::POLLIN), watched(&child.output, PollFlags::POLLIN)];
-        wait_for(&mut watching, Some(Instant::now()))?;
+        match ppoll(&mut watching, Some(TimeSpec::from_duration(within)), None) {
+            // A signal may shorten the look.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
         let [death, output] = watching.map(|one| one.revents().unwrap_or(PollFlags::empty()));
-        Ok(Look { has_ended: !death.is_empty(), has_written: output.contains(PollFlags::POLLIN) })
+        Ok(Look {
+            has_ended: !death.is_empty(),
+            has_written: output.contains(PollFlags::POLLIN),
+            has_unread: unread > 0,
+        })
     }
 
     /// Buries what a command that still runs has started, left to this process, and survived.

@@ -1,4 +1,7 @@
-//! Pure: the lines that a command answers with, where it owes one for each record.
+//! The lines that a command answers with, where it owes one for each record.
+
+use simplegrid_child_process::{Listener, Step};
+use simplegrid_plugin_api::{Error, Line, Output, Result};
 
 /// Bytes of all answers together: what one call of a task may write.
 const BYTES_MAX: usize = 256 << 20;
@@ -43,15 +46,47 @@ impl Answers {
         self.bytes.len() > self.ends.last().map_or(0, |end| end + 1)
     }
 
-    /// Whether there is more than a task may write.
-    pub(crate) fn are_too_long(&self) -> bool {
-        self.bytes.len() > BYTES_MAX
+    /// Listens until there are so many whole lines, or the command has ended.
+    pub(crate) fn listen<'a, 'o>(
+        &'a mut self,
+        enough: usize,
+        output: &'a Output<'o, Line>,
+    ) -> Listening<'a, 'o> {
+        Listening { answers: self, enough, output }
     }
 
     /// The whole lines, in their order.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
         begins.zip(&self.ends).map(|(begin, &end)| &self.bytes[begin..end])
+    }
+}
+
+/// Someone who waits for answers.
+pub(crate) struct Listening<'a, 'o> {
+    answers: &'a mut Answers,
+    enough: usize,
+    output: &'a Output<'o, Line>,
+}
+
+impl Listener for Listening<'_, '_> {
+    fn hear(&mut self, bytes: &[u8]) -> Result<Step> {
+        let is_whole = self.answers.push(bytes);
+        if self.answers.bytes.len() > BYTES_MAX {
+            return Err(Error::reject(format_args!(
+                "the command has written more than {} MiB",
+                BYTES_MAX >> 20
+            )));
+        }
+        Ok(match is_whole {
+            true if self.answers.count() >= self.enough => Step::Enough,
+            true => Step::Whole,
+            false => Step::Piece,
+        })
+    }
+
+    fn stopping(&self) -> bool {
+        self.output.stopping()
     }
 }
 

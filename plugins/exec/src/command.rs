@@ -34,12 +34,22 @@ impl Command {
         self.template.call(record)
     }
 
+    /// What is started for records that are read.
+    pub(crate) fn call_for_many(&self) -> Call<'_> {
+        self.template.call_for_many()
+    }
+
     /// What the end of the command means.
     ///
     /// # Errors
     /// If it failed.
     pub(crate) fn judge(&self, ending: Ending, last_words: &LastWords) -> Result {
         self.rules.judge(self.template.text(), ending, last_words)
+    }
+
+    /// A message about the command.
+    pub(crate) fn said(&self, what: &str, last_words: &LastWords) -> String {
+        verdict::said(self.template.text(), what, last_words)
     }
 
     /// What it means that the command could not be started.

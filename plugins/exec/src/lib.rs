@@ -1,32 +1,53 @@
 //! Any command as a task: `-t exec --task-arg command='jq -c .name'`.
 //!
-//! Each record gets a process of its own. The record is its standard input, or an argument; the lines of its
-//! standard output are the rows; its exit status says how the record ended. See the README for the rules.
+//! Records are a command's standard input, or its arguments; the lines of its standard output are the rows.
+//! `mode` says which records share a process. See the README for the rules.
 //!
-//! `args` is what the user says, `template` what is started, `runner` runs it to its end, `rows` makes rows
-//! of what it writes, `verdict` judges how it ended. Starting, talking to and ending it is
-//! `simplegrid-child-process`.
+//! `args` and `mode` are what the user says; `command` (of `template` and `verdict`) is what is started and
+//! what its end means, and `runner` runs it to its end. `per_record`, `per_batch` and `stream` are the modes:
+//! `window` is what they give to the command, `rows` and `answers` are what they make of its lines. Starting,
+//! talking to and ending it is `simplegrid-child-process`.
 
+mod answers;
 mod args;
 mod command;
+mod mode;
+mod per_batch;
 mod per_record;
 mod rows;
 mod runner;
 mod statuses;
+mod stream;
 mod template;
 mod verdict;
+mod window;
 
-use simplegrid_plugin_api::{Line, Output, Record, Result, Task};
+use simplegrid_plugin_api::{Batch, Error, Line, Output, Record, Result, Task};
 
 pub use args::Args;
 use command::Command;
+pub use mode::Mode;
+use per_batch::PerBatch;
 use runner::Runner;
+use stream::Stream;
 
 /// The task `exec`.
 #[derive(Debug)]
 pub struct Exec {
     command: Command,
     runner: Runner,
+    way: Way,
+    batch_max: usize,
+    /// A batch was given up because the grid is shutting down, and its records are not to be begun.
+    gives_up: bool,
+}
+
+/// The mode, with what it needs.
+#[derive(Debug)]
+enum Way {
+    PerRecord,
+    PerBatch(PerBatch),
+    Stream(Stream),
 }
 
 impl Task for Exec {
@@ -40,11 +61,65 @@ impl Task for Exec {
     }
 
     fn new(args: Args) -> Result<Self> {
-        Ok(Self { command: Command::of(&args)?, runner: Runner::new(&args)? })
+        let way = match args.mode {
+            Mode::PerRecord => Way::PerRecord,
+            Mode::PerBatch => Way::PerBatch(PerBatch::new(args.one_to_one.unwrap_or(true))),
+            Mode::Stream => Way::Stream(Stream::new()),
+        };
+        Ok(Self {
+            command: Command::of(&args)?,
+            runner: Runner::new(&args)?,
+            way,
+            batch_max: Mode::batch_max(&args),
+            gives_up: false,
+        })
     }
 
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Line>) -> Result {
-        per_record::run(&self.command, &mut self.runner, record.line(), output)
+        if self.gives_up && output.stopping() {
+            return Err(Error::retry("the command is not started, because the grid is shutting down"));
+        }
+        let (command, runner, record) = (&self.command, &mut self.runner, record.line());
+        match &mut self.way {
+            Way::PerRecord => per_record::run(command, runner, record, output),
+            Way::PerBatch(batches) => batches.run_alone(command, runner, record, output),
+            Way::Stream(stream) => stream.run_alone(command, runner, record, output),
+        }
+    }
+
+    fn batch_max(&self) -> usize {
+        self.batch_max
+    }
+
+    fn handle_batch(&mut self, batch: Batch<'_>, output: &mut Output<Line>) -> Result {
+        let (command, runner) = (&self.command, &mut self.runner);
+        let ran = match &mut self.way {
+            Way::PerRecord => {
+                for record in batch {
+                    match per_record::run(command, runner, record.line(), output) {
+                        Ok(()) => output.done(record.hold()),
+                        Err(error) => output.fail(record.hold(), error),
+                    }
+                }
+                return Ok(());
+            }
+            Way::PerBatch(batches) => batches.run(command, runner, batch, output),
+            Way::Stream(stream) => stream.run(command, runner, batch, output),
+        };
+        ran.inspect_err(|error| {
+            self.gives_up = output.stopping();
+            tracing::info!("a batch is run again record by record: {error}");
+        })
+    }
+}
+
+impl Drop for Exec {
+    fn drop(&mut self) {
+        if let Way::Stream(stream) = &mut self.way
+            && let Err(error) = stream.farewell(&mut self.runner)
+        {
+            tracing::warn!("the command could not be ended: {error}");
+        }
     }
 }
 

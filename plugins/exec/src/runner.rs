@@ -84,4 +84,9 @@ impl Runner {
     pub(crate) fn patience(&self) -> Patience {
         self.timeout.map_or(Patience::Endless, Patience::Total)
     }
+
+    /// How long records that run together may take: that long without any of them getting on.
+    pub(crate) fn patience_together(&self) -> Patience {
+        self.timeout.map_or(Patience::Endless, Patience::Silence)
+    }
 }

@@ -9,9 +9,13 @@ use simplegrid_child_process::{Environment, find};
 use simplegrid_plugin_api::{Error, Result};
 
 use crate::Args;
+use crate::mode::Mode;
 
 /// What stands for the record.
 const PLACE: &str = "{}";
+
+/// Makes a program write its lines at once.
+const LINE_BUFFER: [&str; 2] = ["stdbuf", "-oL"];
 
 /// The shell of `shell=true`. Every system has it there.
 const SHELL: &str = "/bin/sh";
@@ -65,11 +69,18 @@ impl Template {
                 "a record cannot be the command itself: `{}` may only stand in its arguments",
             ));
         }
-        let program = find(name, environment.path(), args.cwd.as_deref())?;
+        Mode::check(args, PLACE)?;
+        let mut program = find(name, environment.path(), args.cwd.as_deref())?;
         let mut words = words;
         let takes_argument = args.command.contains(PLACE);
         if args.shell && takes_argument {
             words.push(PLACE.to_owned());
+        }
+        if args.line_buffered {
+            program = find(LINE_BUFFER[0], environment.path(), None).map_err(|error| {
+                Error::fatal(format_args!("`line-buffered=true` needs `stdbuf`: {error}"))
+            })?;
+            words.splice(0..0, LINE_BUFFER.map(str::to_owned));
         }
         Ok(Self {
             text: args.command.clone(),
@@ -95,6 +106,11 @@ impl Template {
         }
         let words = self.words.iter().map(|word| filled(word, record)).collect::<Result<Vec<_>>>()?;
         Ok(Call { program, words: Cow::Owned(words), is_read: false })
+    }
+
+    /// What is started for records that are read.
+    pub(crate) fn call_for_many(&self) -> Call<'_> {
+        Call { program: &self.program, words: Cow::Borrowed(&self.words), is_read: true }
     }
 }
 
