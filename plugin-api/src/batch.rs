@@ -35,7 +35,7 @@ use crate::{Output, Record, Result};
 ///         let lengths: Vec<_> = batch.lines().map(|line| line.len().to_string()).collect();
 ///         for (record, length) in batch.into_iter().zip(lengths) {
 ///             output.line(length.as_bytes())?;
-///             output.done(record.hold());
+///             output.finish(record);
 ///         }
 ///         Ok(())
 ///     }

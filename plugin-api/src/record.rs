@@ -115,6 +115,13 @@ impl<'a> Record<'a> {
         Held { record: self.id, dropped: self.dropped.cloned() }
     }
 
+    /// Finishes the record in hand as done, without holding it first.
+    #[inline]
+    pub(crate) fn finish(self) {
+        self.held.set(true);
+        self.host.done(self.id, Status::Ok, "");
+    }
+
     fn fields(&self) -> BytesList<'a> {
         *self.fields.get_or_init(|| {
             if self.is_of_batch { self.host.fields_of(self.line) } else { self.host.fields() }

@@ -52,10 +52,10 @@ pub trait Task: Sized + 'static {
     }
 
     /// Runs the task over many records in one call, for what is faster together: a model, a request to a
-    /// database. Finish each with [`Output::done`] or [`Output::fail`], in any order, after
-    /// [`Record::hold`]; rows belong to the record that finishes next. What is still held then stays open, as
-    /// after `handle`. `Ok` finishes the other records, without rows: rows that are left belong to no record,
-    /// and the batch counts as failed.
+    /// database. Finish each with [`Output::finish`], in any order, or after
+    /// [`Record::hold`] with [`Output::done`] or [`Output::fail`]; rows belong to the record that finishes
+    /// next. What is still held then stays open, as after `handle`. `Ok` finishes the other records,
+    /// without rows: rows that are left belong to no record, and the batch counts as failed.
     ///
     /// By default, it runs `handle` over each.
     ///
