@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use simplegrid_network::Timeout;
+use simplegrid_plugin_api::{Error, Result};
 
 use crate::mode::Mode;
 use crate::statuses::Statuses;
+
+/// Records of one batch at most, unless the user says otherwise: enough that starting a process for them
+/// hardly counts, and few enough that running them again one by one takes no longer than a second or so.
+const BATCH_MAX: usize = 1000;
 
 /// `--task-arg name=value` for each of them.
 #[derive(Debug, Default, Deserialize)]
@@ -42,4 +47,48 @@ pub struct Args {
     pub retry_status: Option<Statuses>,
     /// Exit statuses after which it may not. They are only needed beside `retry-status=any`.
     pub reject_status: Option<Statuses>,
+}
+
+impl Args {
+    /// Refuses what means nothing in the mode. `place` stands for the record in a command.
+    ///
+    /// # Errors
+    /// It says so.
+    pub(crate) fn check(&self, place: &str) -> Result {
+        let mode = self.mode;
+        let reads_many = mode != Mode::PerRecord;
+        let refusals = [
+            (
+                self.one_to_one.is_some() && mode != Mode::PerBatch,
+                "`one-to-one` is for `mode=per-batch`".to_owned(),
+            ),
+            (
+                self.batch_max.is_some() && !reads_many,
+                "`batch-max` is for `mode=per-batch` and `mode=stream`".to_owned(),
+            ),
+            (self.batch_max == Some(0), "`batch-max` is at least 1".to_owned()),
+            (
+                self.line_buffered && mode != Mode::Stream,
+                "`line-buffered` is for `mode=stream`; in the other modes, what a command writes is complete \
+                 when it has ended"
+                    .to_owned(),
+            ),
+            (
+                reads_many && self.command.contains(place),
+                format!(
+                    "`{place}` stands for one record, but in this mode the command reads many: leave it out, or use \
+                     `mode=per-record` (and if it means something to the command, write `{{ }}`)"
+                ),
+            ),
+        ];
+        match refusals.into_iter().find(|(is_wrong, _)| *is_wrong) {
+            Some((_, why)) => Err(Error::fatal(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// How many records the task takes in one call.
+    pub(crate) fn batch_max(&self) -> usize {
+        if self.mode == Mode::PerRecord { 1 } else { self.batch_max.unwrap_or(BATCH_MAX) }
+    }
 }

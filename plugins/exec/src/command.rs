@@ -6,9 +6,8 @@ use simplegrid_child_process::LastWords;
 use simplegrid_plugin_api::{Error, Result};
 
 use crate::Args;
-use crate::runner::Ending;
 use crate::template::{Call, Template};
-use crate::verdict::{self, Rules};
+use crate::verdict::{self, Ending, Rules};
 
 /// A command with the rules for its exit statuses.
 #[derive(Debug)]

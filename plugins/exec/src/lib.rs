@@ -70,7 +70,7 @@ impl Task for Exec {
             command: Command::of(&args)?,
             runner: Runner::new(&args)?,
             way,
-            batch_max: Mode::batch_max(&args),
+            batch_max: args.batch_max(),
             gives_up: false,
         })
     }

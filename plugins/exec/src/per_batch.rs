@@ -6,7 +6,8 @@ use simplegrid_plugin_api::{Batch, Error, Line, Output, Result};
 use crate::answers::Answers;
 use crate::command::Command;
 use crate::rows::Rows;
-use crate::runner::{Ending, Runner};
+use crate::runner::Runner;
+use crate::verdict::Ending;
 use crate::window::{Window, line_of};
 
 /// What an author of a command that answers otherwise can do.

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use simplegrid_child_process::{
-    Child, Conversation, End, Environment, Heard, Household, LastWords, Launcher, Listener, Patience,
-    Streams, Then,
+    Child, Conversation, Environment, Household, LastWords, Launcher, Listener, Patience, Streams, Then,
 };
 use simplegrid_network::Timeout;
 use simplegrid_plugin_api::Result;
@@ -12,6 +11,7 @@ use simplegrid_plugin_api::Result;
 use crate::Args;
 use crate::command::Command;
 use crate::template::Call;
+use crate::verdict::Ending;
 
 /// What a worker needs for its commands.
 #[derive(Debug)]
@@ -20,15 +20,6 @@ pub(crate) struct Runner {
     pub(crate) household: Household,
     pub(crate) conversation: Conversation,
     pub(crate) timeout: Option<Duration>,
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ending {
-    /// The talk with it.
-    pub(crate) heard: Heard,
-    /// Its process.
-    pub(crate) end: End,
 }
 
 impl Runner {

@@ -10,7 +10,8 @@ use simplegrid_plugin_api::{Batch, Error, Line, Output, Result};
 
 use crate::answers::Answers;
 use crate::command::Command;
-use crate::runner::{Ending, Runner};
+use crate::runner::Runner;
+use crate::verdict::Ending;
 use crate::window::{Window, line_of};
 
 /// How long a record may take unless the user says otherwise. There must be a limit, because a command that

@@ -9,7 +9,6 @@ use simplegrid_child_process::{Environment, find};
 use simplegrid_plugin_api::{Error, Result};
 
 use crate::Args;
-use crate::mode::Mode;
 
 /// What stands for the record.
 const PLACE: &str = "{}";
@@ -69,7 +68,7 @@ impl Template {
                 "a record cannot be the command itself: `{}` may only stand in its arguments",
             ));
         }
-        Mode::check(args, PLACE)?;
+        args.check(PLACE)?;
         let mut program = find(name, environment.path(), args.cwd.as_deref())?;
         let mut words = words;
         let takes_argument = args.command.contains(PLACE);

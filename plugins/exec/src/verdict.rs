@@ -6,11 +6,19 @@ use simplegrid_child_process::{End, Heard, LastWords};
 use simplegrid_plugin_api::{Error, Result};
 
 use crate::Args;
-use crate::runner::Ending;
 use crate::statuses::Statuses;
 
 /// `EX_TEMPFAIL` of `sysexits.h`: a program says with it that another try may help.
 const TEMPFAIL: u8 = 75;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// The talk with it.
+    pub(crate) heard: Heard,
+    /// Its process.
+    pub(crate) end: End,
+}
 
 /// Which exit statuses mean what.
 #[derive(Debug)]
