@@ -5,6 +5,7 @@
 //! counts instead of timing, so that a change can be judged on a busy machine.
 
 pub mod ceiling;
+mod commands;
 mod findings;
 mod gearman;
 pub mod instructions;
@@ -49,7 +50,7 @@ pub struct Wishes {
 type Part = (&'static str, fn(&Wishes, &mut Findings) -> anyhow::Result<()>);
 
 /// All parts. If one fails, the benches end: half a table would be mistaken for a whole one.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("throughput", throughput::run),
     ("latency", latency::run),
     ("sleepy", sleepy::run),
@@ -59,6 +60,7 @@ const PARTS: [Part; 9] = [
     ("scale", scale::run),
     ("simulation", simulation::run),
     ("peers", peers::run),
+    ("commands", commands::run),
 ];
 
 /// Runs all parts, or those that were asked for, and prints what they found.

@@ -76,13 +76,18 @@ fn rate(count: usize, seconds: impl FnOnce() -> anyhow::Result<f64>) -> anyhow::
     Ok(count as f64 / seconds()? / 1e3)
 }
 
-fn is_installed(program: &str) -> bool {
+/// Whether there is such a program.
+pub(super) fn is_installed(program: &str) -> bool {
     let found =
         Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
     found.is_ok_and(|status| status.success())
 }
 
-fn seconds_of_command(words: &[&str], input: &Path) -> anyhow::Result<f64> {
+/// Runs a command on a file, and returns the seconds that it took.
+///
+/// # Errors
+/// If it fails.
+pub(super) fn seconds_of_command(words: &[&str], input: &Path) -> anyhow::Result<f64> {
     let mut command = Command::new(words[0]);
     let command = command.args(&words[1..]).stdin(File::open(input)?).stdout(File::create("/dev/null")?);
     let began = Instant::now();
