@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum ExitStatus {
     /// 0: every record was done, or the command did what it was asked to do.
     Done,
-    /// 1: some records failed; all others were done.
+    /// 1: some records failed; all others were done. Or a check of a task has found a fault.
     SomeFailed,
     /// 2: the command line, the environment or the configuration file is wrong.
     Usage,

@@ -94,7 +94,7 @@ fn run(command: Command) -> Result<ExitStatus, anyhow::Error> {
         Command::Master(config) => master::run(&config),
         Command::Run(config) => local_run::run(&config),
         Command::NodeManager(config) => node_manager::run(&config),
-        Command::Task(command) => task_command::run(&command),
+        Command::Task(command) => task_command::run(&command, local_run::check),
         Command::Worker => worker::run().map(|()| ExitStatus::Done),
         Command::Config { report } => stdout::print(&report),
     }

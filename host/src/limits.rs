@@ -28,6 +28,9 @@ pub(crate) const SLOTS_MAX: u16 = 4096;
 /// finished, so this bounds what holding costs.
 pub(crate) const HELD_BATCHES_MAX: usize = 16;
 
+/// What is said of a record that a task holds and does not finish in time.
+pub(crate) const FORGOTTEN: &str = "the task held it and never finished it";
+
 /// Bytes of the longest record, unless `--max-record-bytes` says otherwise.
 pub(crate) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -1,9 +1,11 @@
 //! Master and slave in one process, without a registry and ports: for `simplegrid run`, and for what clients
 //! of Net::SimpleGrid send to a slave. The only place that uses both.
 
+mod check;
 mod line_runs;
 mod link;
 
+pub(crate) use check::check;
 pub(crate) use line_runs::LineRuns;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use link::carry;

@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::task::JoinSet;
 
-use crate::config::{Looking, NewTask, TaskCommand};
+use crate::config::{CheckTask, Looking, NewTask, TaskCommand};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::plugin::{self, Argument, Column, Manifest, OutputKind, TaskManifest};
 use crate::worker::{self, Launch};
-use crate::{runtime, stderr, stdout};
+use crate::{owned_task, runtime, stderr, stdout};
+
+/// Libraries that a list loads at once: their processes are started by one user's machine, for one answer.
+const LOADS_AT_ONCE_MAX: usize = 8;
 
 /// What is known of a plugin once it has been loaded. The JSON is the manifest, and which build it is.
 #[derive(Serialize)]
@@ -26,15 +30,20 @@ struct Inspected {
     file_sha256: String,
 }
 
-/// Shows one plugin, or lists all that can be named without a path.
+/// Shows one plugin, lists all that can be named without a path, or makes a new one. `check` tries one, for
+/// which it needs a whole run.
 ///
 /// # Errors
 /// If a named plugin cannot be used.
-pub(crate) fn run(command: &TaskCommand) -> anyhow::Result<ExitStatus> {
+pub(crate) fn run(
+    command: &TaskCommand,
+    check: impl FnOnce(&CheckTask) -> anyhow::Result<ExitStatus>,
+) -> anyhow::Result<ExitStatus> {
     match command {
         TaskCommand::Inspect { file, json, looking } => runtime::run(inspect(file, *json, looking)),
         TaskCommand::New(task) => new(task),
-        TaskCommand::List { looking } => runtime::run(list(looking)),
+        TaskCommand::Check(config) => check(config),
+        TaskCommand::List { json, looking } => runtime::run(list(*json, looking)),
     }
 }
 
@@ -61,15 +70,61 @@ async fn load(library: PathBuf, start_timeout: Duration) -> anyhow::Result<Inspe
     Ok(Inspected { library, manifest, manifest_sha256, file_sha256 })
 }
 
-async fn list(looking: &Looking) -> anyhow::Result<ExitStatus> {
+/// One library of a list, for programs.
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    library: PathBuf,
+    #[serde(flatten)]
+    found: LookedInto,
+}
+
+/// What came of looking into it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum LookedInto {
+    Plugin(Inspected),
+    Unusable { error: String },
+}
+
+/// Loads every library that has a name, several at once, so that those that hang wait together.
+async fn list(json: bool, looking: &Looking) -> anyhow::Result<ExitStatus> {
+    let mut left = plugin::all(&looking.task_path).into_iter();
+    let (mut loading, mut listed) = (JoinSet::new(), Vec::new());
+    loop {
+        while loading.len() < LOADS_AT_ONCE_MAX
+            && let Some((name, library)) = left.next()
+        {
+            owned_task::spawn_in(&mut loading, look_into(name, library, looking.start_timeout));
+        }
+        let Some(ended) = loading.join_next().await else { break };
+        listed.extend(owned_task::outcome(ended));
+    }
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    if json {
+        return stdout::print(&(serde_json::to_string_pretty(&listed)? + "\n"));
+    }
+    stdout::print(&as_text(&listed))
+}
+
+async fn look_into(name: String, library: PathBuf, start_timeout: Duration) -> Listed {
+    let found = match load(library.clone(), start_timeout).await {
+        Ok(inspected) => LookedInto::Plugin(inspected),
+        Err(error) => LookedInto::Unusable { error: error.to_string() },
+    };
+    Listed { name, library, found }
+}
+
+/// The plugins as lines. What is none is said on standard error.
+fn as_text(listed: &[Listed]) -> String {
     let mut text = String::new();
-    for (name, library) in plugin::all(&looking.task_path) {
-        match load(library, looking.start_timeout).await {
-            Ok(Inspected { library, manifest, .. }) => {
+    for Listed { name, library, found } in listed {
+        match found {
+            LookedInto::Plugin(Inspected { manifest, .. }) => {
                 let tasks: Vec<_> = manifest.tasks.iter().map(|task| task.name.as_str()).collect();
                 let _ = writeln!(text, "{name}  {}  {}", tasks.join(", "), library.display());
             }
-            Err(error) => stderr::say_last(format_args!("{name}: {error}")),
+            LookedInto::Unusable { error } => stderr::say_last(format_args!("{name}: {error}")),
         }
     }
     if text.is_empty() {
@@ -77,7 +132,7 @@ async fn list(looking: &Looking) -> anyhow::Result<ExitStatus> {
             "no plugins were found; put libraries beside the program, or name their directory in SIMPLEGRID_TASK_PATH",
         );
     }
-    stdout::print(&text)
+    text
 }
 
 fn describe(found: &Inspected) -> String {

@@ -39,6 +39,6 @@ pub(crate) use master::MasterConfig;
 pub(crate) use node_manager::NodeManagerConfig;
 pub(crate) use run::{LocalRunConfig, RunSettings};
 pub(crate) use slave::SlaveConfig;
-pub(crate) use task::{Looking, NewTask, TaskCommand};
+pub(crate) use task::{CheckTask, Looking, NewTask, TaskCommand};
 
 pub(crate) use crate::cli::{InputFormat, NodeVerb, Pair, Progress, TaskLanguage};

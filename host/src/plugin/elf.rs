@@ -10,8 +10,12 @@ use elf::abi;
 use elf::dynamic::DynamicTable;
 use elf::endian::LittleEndian;
 use elf::file::{Class, FileHeader};
+use elf::hash::{GnuHashTable, SysVHashTable};
 use elf::parse::ParseAt;
 use elf::segment::{ProgramHeader, SegmentTable};
+use elf::string_table::StringTable;
+use elf::symbol::{Symbol, SymbolTable};
+use simplegrid_plugin_api::abi::C_SYMBOL;
 
 use super::load_error::LoadError;
 
@@ -33,6 +37,9 @@ const NAMING: [i64; 5] = [abi::DT_NEEDED, abi::DT_RPATH, abi::DT_RUNPATH, DT_AUX
 /// Two of them have no name in the crate (`elf.h` of the C library).
 const DT_AUXILIARY: i64 = 0x7fff_fffd;
 const DT_FILTER: i64 = 0x7fff_ffff;
+
+/// What abi_stable calls the root module of a Rust plugin.
+pub(super) const RUST_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
 #[cfg(target_arch = "x86_64")]
 const OUR_MACHINE: u16 = abi::EM_X86_64;
@@ -58,27 +65,72 @@ pub(super) fn needs_its_directory(bytes: &[u8]) -> bool {
     })
 }
 
+/// Checks that a library has one of the two doors of a plugin, before anything of it is run: the linker would
+/// run the initialisers of any library, whatever it is.
+pub(super) fn check_door(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+    let has_door = Dynamic::of(bytes)
+        .is_some_and(|dynamic| [C_SYMBOL, RUST_SYMBOL].iter().any(|name| dynamic.exports(name.as_bytes())));
+    if has_door { Ok(()) } else { Err(LoadError::NotAPlugin { path: path.to_owned() }) }
+}
+
 /// The names of other libraries, and of the directories to look for them; nothing if the file has no table of
 /// them.
 fn names_of_others(bytes: &[u8]) -> Option<Vec<&[u8]>> {
-    let header = header(Path::new(""), bytes).ok()?;
-    let range = |start: u64, length: u64| {
-        let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
-        bytes.get(start..start.checked_add(length)?)
-    };
-    let dynamic = segments(&header, bytes).find(|segment| segment.p_type == abi::PT_DYNAMIC)?;
-    let dynamic = range(dynamic.p_offset, dynamic.p_filesz)?;
-    let entries = DynamicTable::new(LittleEndian, Class::ELF64, dynamic);
-    let texts_at = entries.iter().find(|entry| entry.d_tag == abi::DT_STRTAB)?.d_ptr();
-    // The table of texts is named by where it will be in memory.
-    let texts =
-        segments(&header, bytes).filter(|segment| segment.p_type == abi::PT_LOAD).find_map(|segment| {
-            let within = texts_at.checked_sub(segment.p_vaddr).filter(|within| *within < segment.p_filesz)?;
-            range(segment.p_offset.checked_add(within)?, segment.p_filesz - within)
-        })?;
-    let naming = entries.iter().filter(|entry| NAMING.contains(&entry.d_tag));
+    let dynamic = Dynamic::of(bytes)?;
+    let texts = dynamic.table(abi::DT_STRTAB)?;
+    let naming = dynamic.entries.iter().filter(|entry| NAMING.contains(&entry.d_tag));
     let text = |at: u64| texts.get(usize::try_from(at).ok()?..)?.split(|byte| *byte == 0).next();
     Some(naming.filter_map(|entry| text(entry.d_val())).collect())
+}
+
+/// What the dynamic linker is told of a library.
+struct Dynamic<'a> {
+    bytes: &'a [u8],
+    header: FileHeader<LittleEndian>,
+    entries: DynamicTable<'a, LittleEndian>,
+}
+
+impl<'a> Dynamic<'a> {
+    /// `None` if the file has nothing for the linker.
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let header = header(Path::new(""), bytes).ok()?;
+        let segment = segments(&header, bytes).find(|segment| segment.p_type == abi::PT_DYNAMIC)?;
+        let entries = range(bytes, segment.p_offset, segment.p_filesz)?;
+        Some(Self { bytes, header, entries: DynamicTable::new(LittleEndian, Class::ELF64, entries) })
+    }
+
+    /// A table that is named by where it will be in memory, with what comes behind it.
+    fn table(&self, tag: i64) -> Option<&'a [u8]> {
+        let at = self.entries.iter().find(|entry| entry.d_tag == tag)?.d_ptr();
+        let mut loaded = segments(&self.header, self.bytes).filter(|one| one.p_type == abi::PT_LOAD);
+        loaded.find_map(|segment| {
+            let within = at.checked_sub(segment.p_vaddr).filter(|within| *within < segment.p_filesz)?;
+            range(self.bytes, segment.p_offset.checked_add(within)?, segment.p_filesz - within)
+        })
+    }
+
+    /// Whether the linker would find a symbol of that name in it.
+    fn exports(&self, name: &[u8]) -> bool {
+        self.symbol(name).is_some_and(|symbol| !symbol.is_undefined())
+    }
+
+    /// Looks a symbol up as the linker does, in either kind of table.
+    fn symbol(&self, name: &[u8]) -> Option<Symbol> {
+        let symbols = SymbolTable::new(LittleEndian, Class::ELF64, self.table(abi::DT_SYMTAB)?);
+        let texts = StringTable::new(self.table(abi::DT_STRTAB)?);
+        let found = if let Some(table) = self.table(abi::DT_GNU_HASH) {
+            GnuHashTable::new(LittleEndian, Class::ELF64, table).ok()?.find(name, &symbols, &texts)
+        } else {
+            let table = self.table(abi::DT_HASH)?;
+            SysVHashTable::new(LittleEndian, Class::ELF64, table).ok()?.find(name, &symbols, &texts)
+        };
+        found.ok()?.map(|(_, symbol)| symbol)
+    }
+}
+
+fn range(bytes: &[u8], start: u64, length: u64) -> Option<&[u8]> {
+    let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
+    bytes.get(start..start.checked_add(length)?)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -197,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn a_library_without_a_door_is_no_plugin() {
+        let library = library();
+        let dynamic = Dynamic::of(&library).unwrap();
+        assert!(dynamic.exports(b"malloc") && !dynamic.exports(b"mallo"));
+        assert!(matches!(check_door(Path::new("libc.so"), &library), Err(LoadError::NotAPlugin { .. })));
+    }
+
+    #[test]
     fn a_whole_library_is_accepted() {
         checked(&library()).unwrap();
     }
@@ -255,6 +315,7 @@ mod tests {
             }
             let _ = check("x.so".as_ref(), &bytes);
             needs_its_directory(&bytes);
+            assert!(check_door("x.so".as_ref(), &bytes).is_err());
         }
     }
 }

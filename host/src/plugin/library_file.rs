@@ -51,11 +51,15 @@ pub(crate) struct LibraryFile {
 }
 
 impl LibraryFile {
-    /// Opens a library and reads it, but loads nothing.
+    /// Opens a plugin and reads it, but loads nothing.
     ///
     /// # Errors
-    /// If it cannot be read, or is not a complete library for this machine.
+    /// If it cannot be read, or is not a complete library for this machine with one of a plugin's doors.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
+        Self::open_if(path, elf::check_door)
+    }
+
+    fn open_if(path: &Path, check: fn(&Path, &[u8]) -> Result<(), LoadError>) -> Result<Self, LoadError> {
         let unreadable = |cause| LoadError::Unreadable { path: path.to_owned(), cause };
         let file = open_file(path)?;
         let stamp = FileStamp::of(&file).map_err(unreadable)?;
@@ -65,6 +69,7 @@ impl LibraryFile {
         let mut bytes = head;
         (&file).read_to_end(&mut bytes).map_err(unreadable)?;
         elf::check(path, &bytes)?;
+        check(path, &bytes)?;
         let needs_its_path = elf::needs_its_directory(&bytes);
         let id = LibraryId { path: path.to_owned(), sha256: Digest::of(&bytes), stamp, needs_its_path };
         Ok(Self { id, file: Arc::new(file) })
@@ -229,6 +234,11 @@ mod tests {
         (directory, path)
     }
 
+    /// Opens a library that need not be a plugin.
+    fn any_library(path: &Path) -> LibraryFile {
+        LibraryFile::open_if(path, |_, _| Ok(())).unwrap()
+    }
+
     /// Renames a file with other bytes over another.
     fn replace(path: &Path) {
         let new = path.with_extension("new");
@@ -239,7 +249,7 @@ mod tests {
     #[test]
     fn a_file_that_is_open_stays_the_library_whatever_becomes_of_its_name() {
         let (_directory, path) = library();
-        let library = LibraryFile::open(&path).unwrap();
+        let library = any_library(&path);
         let place = library.place().unwrap();
         assert!(fs::read(&place).unwrap() == elf::test_library());
         replace(&path);
@@ -251,7 +261,7 @@ mod tests {
     #[test]
     fn a_file_that_was_written_into_is_noticed() {
         let (_directory, path) = library();
-        let library = LibraryFile::open(&path).unwrap();
+        let library = any_library(&path);
         fs::write(&path, elf::test_library()).unwrap();
         library.place().expect("the same bytes are the same build");
         let mut other = elf::test_library();
@@ -266,7 +276,7 @@ mod tests {
     #[test]
     fn a_library_that_needs_its_path_is_checked_there() {
         let (_directory, path) = library();
-        let mut library = LibraryFile::open(&path).unwrap();
+        let mut library = any_library(&path);
         library.id.needs_its_path = true;
         assert_eq!(library.place().unwrap(), path.canonicalize().unwrap());
         replace(&path);
@@ -280,7 +290,7 @@ mod tests {
     #[test]
     fn the_digest_is_that_of_the_whole_file() {
         let (_directory, path) = library();
-        let library = LibraryFile::open(&path).unwrap();
+        let library = any_library(&path);
         assert_eq!(library.id().sha256, Digest::of(&elf::test_library()));
     }
 

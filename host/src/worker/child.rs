@@ -73,7 +73,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let desk = Desk::new(board, task.output == OutputKind::Lines, start.marks_null, stopping);
         return match plugin.create(&task.name, &args, desk) {
             Ok(task) => {
-                output.send(WorkerToHost::Created)?;
                 match serve_loop::serve(input, output, task, passed.receipts) {
                     // No one is left to be told.
                     Err(error) if error.is_slave_gone() => Ok(()),

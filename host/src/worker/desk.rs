@@ -7,12 +7,9 @@ use std::sync::atomic::AtomicBool;
 use super::held::{Held, HeldBatch};
 use super::window::{InCall, Window};
 use crate::ids::BatchId;
-use crate::limits::{HELD_BATCHES_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{FORGOTTEN, HELD_BATCHES_MAX, MESSAGE_BYTES_MAX};
 use crate::plugin::{Bytes, Cells, Splitter, Status as CallStatus, TaskHost};
 use crate::scoreboard::{Board, BoardFull, Outcome, Status};
-
-/// What is said of a record that a task holds and does not finish in time.
-const FORGOTTEN: &str = "the task held it and never finished it";
 
 /// The host of one task.
 #[derive(Debug)]

@@ -29,11 +29,13 @@ enum Flow {
 /// Serves items until the slave says stop, or is gone.
 pub(super) fn serve(
     mut input: BlockingReader,
-    output: BlockingWriter,
+    mut output: BlockingWriter,
     task: LoadedTask<Desk>,
     receipts: PipeReader,
 ) -> Result<(), WorkerError> {
     let more = input.more_input()?;
+    // Said last: what the worker has open from now on, the task has opened.
+    output.send(WorkerToHost::Created)?;
     let mut worker = Worker {
         task,
         output,

@@ -20,6 +20,9 @@ const ALLOCATED_BYTES_MAX: u64 = 2 << 30;
 /// How often a record that waits for a file checks for it.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// Bytes that a record leaves behind.
+const LEFT_BYTES: usize = 1000;
+
 /// What happens with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault<'a> {
@@ -45,6 +48,12 @@ pub(crate) enum Fault<'a> {
     Stderr(&'a str),
     /// `child`: leaves a process behind.
     Child,
+    /// `leave-thread`: leaves a thread behind.
+    LeaveThread,
+    /// `leave-file`: leaves a file open.
+    LeaveFile,
+    /// `leave-memory`: leaves some memory behind.
+    LeaveMemory,
     /// `orphan`: dies, and leaves a process behind that has all of its descriptors, in a session of its own.
     Orphan,
     /// `flee`: moves into the process group of a child, and never returns.
@@ -99,6 +108,9 @@ impl<'a> Fault<'a> {
             ("stdout", _) => Self::Stdout(rest),
             ("stderr", _) => Self::Stderr(rest),
             ("child", _) => Self::Child,
+            ("leave-thread", _) => Self::LeaveThread,
+            ("leave-file", _) => Self::LeaveFile,
+            ("leave-memory", _) => Self::LeaveMemory,
             ("orphan", _) => Self::Orphan,
             ("flee", _) => Self::Flee,
             ("reject", _) => Self::Reject,
@@ -139,6 +151,18 @@ impl<'a> Fault<'a> {
                 output.line(b"printed")
             }
             Self::Child => output.line(leave_child()?.to_string().as_bytes()),
+            Self::LeaveThread => {
+                drop(thread::spawn(|| hang()));
+                output.line(b"left")
+            }
+            Self::LeaveFile => {
+                std::mem::forget(fs::File::open("/dev/null")?);
+                output.line(b"left")
+            }
+            Self::LeaveMemory => {
+                std::mem::forget(hint::black_box(vec![1_u8; LEFT_BYTES]));
+                output.line(b"left")
+            }
             Self::Orphan => {
                 leave_heir()?;
                 process::abort()

@@ -41,6 +41,7 @@ mod signals;
 mod sinks;
 mod stalled;
 mod standstill;
+mod task_check;
 mod tidy;
 mod torture;
 mod usage;

@@ -66,6 +66,9 @@ impl Loading {
     }
 }
 
+/// Makes a library look like a plugin before it is loaded.
+const DOOR: &str = "const int simplegrid_plugin_v1[20];\n";
+
 /// Checks that one line says what is wrong, and with which task.
 #[track_caller]
 fn expect_one_error(finished: Finished, expected: &[&str]) {
@@ -159,8 +162,8 @@ fn a_library_that_is_not_a_plugin_is_recognised() {
 #[test]
 fn a_library_that_misses_a_symbol_is_recognised() {
     let grid = Grid::new();
-    let source = "int nowhere(void);\nint (*const needed)(void) = nowhere;\n";
-    let Some(library) = c_library(&grid, "libneedy.so", source) else { return };
+    let source = format!("{DOOR}int nowhere(void);\nint (*const needed)(void) = nowhere;\n");
+    let Some(library) = c_library(&grid, "libneedy.so", &source) else { return };
     expect_unloadable(&grid, &library, "nowhere");
 }
 
@@ -171,7 +174,7 @@ fn a_library_that_crashes_while_it_loads_only_ends_its_worker() {
         [("abort()", "SIGABRT"), ("*(volatile int *)0 = 1", "SIGSEGV"), ("_exit(7)", "status 7")]
     {
         let source = format!(
-            "#include <stdlib.h>\n#include <unistd.h>\n__attribute__((constructor)) void go(void) {{ {what}; }}\n"
+            "{DOOR}#include <stdlib.h>\n#include <unistd.h>\n__attribute__((constructor)) void go(void) {{ {what}; }}\n"
         );
         let Some(library) = c_library(&grid, "libcrash.so", &source) else { return };
         expect_unloadable(&grid, &library, reason);
@@ -181,8 +184,8 @@ fn a_library_that_crashes_while_it_loads_only_ends_its_worker() {
 #[test]
 fn a_library_that_never_ends_loading_is_given_up() {
     let grid = Grid::new();
-    let source = "#include <unistd.h>\n__attribute__((constructor)) void go(void) { for (;;) pause(); }\n";
-    let Some(library) = c_library(&grid, "libstuck.so", source) else { return };
+    let go = "#include <unistd.h>\n__attribute__((constructor)) void go(void) { for (;;) pause(); }\n";
+    let Some(library) = c_library(&grid, "libstuck.so", &format!("{DOOR}{go}")) else { return };
     let task = library.display().to_string();
     for loading in Loading::ALL {
         let finished = loading.call(&grid, &task).args("--start-timeout 2s").finish();
@@ -267,7 +270,7 @@ fn inspect_and_list_show_libraries_with_several_tasks_and_with_none() {
         assert!(shown.contains(text), "no {text:?} in:\n{shown}");
     }
     let listed = grid.simplegrid().args("task list").finish().expect(0).text();
-    assert!(listed.contains("bench  count, typed, fields, sleep  "), "{listed}");
+    assert!(listed.contains("bench  count, typed, fields, "), "{listed}");
     expect_one_error(grid.run("bench").input("a\n").finish(), &["libbench.so", "several tasks", "typed"]);
 
     let Some(library) = c_library(&grid, "libkeys.so", PARTITIONER_ALONE) else { return };
@@ -277,6 +280,40 @@ fn inspect_and_list_show_libraries_with_several_tasks_and_with_none() {
     let listed = listed.expect(0).text();
     assert!(listed.lines().any(|line| line.starts_with("keys  ")), "{listed}");
     expect_one_error(grid.run(&library.display().to_string()).finish(), &["libkeys.so", "has no tasks"]);
+}
+
+#[test]
+fn constructors_of_a_library_that_is_no_plugin_are_not_run() {
+    let grid = Grid::new();
+    let mark = grid.path("constructed");
+    let source = format!(
+        "#include <fcntl.h>\n#include <unistd.h>\n__attribute__((constructor)) void go(void) {{ open(\"{}\", \
+         O_CREAT | O_WRONLY, 0600); for (;;) pause(); }}\n",
+        mark.display()
+    );
+    let Some(library) = c_library(&grid, "libother.so", &source) else { return };
+    expect_unloadable(&grid, &library, "is not a SimpleGrid plugin");
+    let list = grid.simplegrid().env("SIMPLEGRID_TASK_PATH", grid.path(".")).args("task list --json");
+    let listed = list.finish().expect(0);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let other = listed.as_array().unwrap().iter().find(|one| one["name"] == "other").unwrap();
+    assert!(other["error"].as_str().unwrap().contains("is not a SimpleGrid plugin"), "{listed}");
+    assert!(!mark.exists(), "its constructor has run");
+}
+
+#[test]
+fn task_list_for_programs_says_what_inspect_says() {
+    let grid = Grid::new();
+    let json = |words: &str| -> serde_json::Value {
+        serde_json::from_slice(&grid.simplegrid().args(words).finish().expect(0).stdout).unwrap()
+    };
+    let listed = json("task list --json");
+    let listed = listed.as_array().unwrap().iter().find(|one| one["name"] == "bench").unwrap();
+    let inspected = json("task inspect --json bench");
+    for key in ["package", "version", "tasks", "partitioners", "manifest_sha256", "file_sha256"] {
+        assert!(!inspected[key].is_null() && listed[key] == inspected[key], "{key}: {listed}");
+    }
+    assert!(listed["library"].as_str().unwrap().ends_with("/libbench.so"), "{listed}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn helps() {
     }
     insta::assert_snapshot!("help-node-manager-list", help(&["node-manager", "list"]));
     insta::assert_snapshot!("help-task-inspect", help(&["task", "inspect"]));
+    insta::assert_snapshot!("help-task-check", help(&["task", "check"]));
     insta::assert_snapshot!("help-task-new", help(&["task", "new"]));
 }
 

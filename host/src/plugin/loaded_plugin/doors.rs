@@ -170,3 +170,15 @@ fn causes(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use abi_stable::library::ROOT_MODULE_LOADER_NAME;
+
+    use crate::plugin::elf::RUST_SYMBOL;
+
+    #[test]
+    fn the_door_that_is_looked_for_in_a_file_is_the_one_that_is_used() {
+        assert_eq!(RUST_SYMBOL, ROOT_MODULE_LOADER_NAME);
+    }
+}

@@ -177,7 +177,11 @@ fn a_library_that_is_not_a_plugin_is_refused() {
 fn a_library_with_a_missing_symbol_says_which() {
     let directory = tempfile::tempdir().unwrap();
     let source = directory.path().join("other.c");
-    std::fs::write(&source, "int missing(void);\nint answer(void) { return missing(); }\n").unwrap();
+    std::fs::write(
+        &source,
+        "const int simplegrid_plugin_v1[20];\nint missing(void);\nint answer(void) { return missing(); }\n",
+    )
+    .unwrap();
     let error = LoadedPlugin::open(&build(directory.path(), &source, &[])).unwrap_err();
     let text = error.to_string();
     assert!(
