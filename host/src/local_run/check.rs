@@ -177,6 +177,19 @@ struct PassSummary {
     seconds: f64,
 }
 
+/// What is otherwise after many records than it was in the first ones, if anything is.
+fn unlike(window: &Pass, pass: &Pass, samples: usize) -> Option<String> {
+    let (failed, expected) = (window.failed.len(), pass.failed.len() * samples);
+    let records = window.summary.read;
+    match window.failed.get(expected) {
+        Some(one) => {
+            Some(format!("{failed} of {records} records fail, not {expected}; one of them: {}", one.message))
+        }
+        None if window.status == pass.status => None,
+        None => Some(format!("a run of {records} records could not go on; the error above says why")),
+    }
+}
+
 /// A task that is ready, and how to run it.
 struct Trial<'a> {
     config: &'a CheckTask,
@@ -255,28 +268,31 @@ impl Trial<'_> {
     /// Runs the sample many times: what each record costs in time, and whether memory grows.
     async fn repeat(&self, sample: &[u8], pass: &Pass, findings: &mut Findings) -> anyhow::Result<()> {
         let by_time = WINDOW.as_secs_f64() / pass.summary.seconds.max(f64::EPSILON);
-        let by_bytes = WINDOW_BYTES_MAX / sample.len().max(1);
-        let mut samples = (by_time as usize).clamp(1, by_bytes.clamp(1, WINDOW_SAMPLES_MAX));
+        // What is read and what is written is all in memory.
+        let bytes = sample.len().max(pass.rows.len()).max(1);
+        let samples_max = (WINDOW_BYTES_MAX / bytes).clamp(1, WINDOW_SAMPLES_MAX);
+        let mut samples = (by_time as usize).clamp(1, samples_max);
         // A run so short is mostly its own start: find out how many fit.
         let mut window = self.pass(sample, samples).await?;
-        while window.summary.seconds < WINDOW.as_secs_f64() / 2.0
-            && samples < by_bytes.clamp(1, WINDOW_SAMPLES_MAX)
-        {
-            samples = (samples * 4).min(by_bytes.clamp(1, WINDOW_SAMPLES_MAX));
+        while window.summary.seconds < WINDOW.as_secs_f64() / 2.0 && samples < samples_max {
+            samples = (samples * 4).min(samples_max);
             window = self.pass(sample, samples).await?;
         }
-        let start = Possessions::of_worker()?;
-        let mut sizes = vec![start.memory_bytes];
-        let mut growth = Growth::Unclear;
+        let (mut held, mut sizes, mut growth) = (Vec::new(), Vec::new(), Growth::Unclear);
         while growth == Growth::Unclear && sizes.len() <= WINDOWS_MAX {
             window = self.pass(sample, samples).await?;
-            let now = Possessions::of_worker()?;
-            if now.pid != start.pid {
+            if let Some(unlike) = unlike(&window, pass, samples) {
+                let advice = "Something is used up: descriptors, memory, connections, room in a table.";
+                findings.fail("many records", unlike, advice);
+                return Ok(());
+            }
+            held.extend(Possessions::of_worker().ok());
+            if !held.last().is_some_and(|now| now.pid == held[0].pid && held.len() > sizes.len()) {
                 let advice = "A task that dies after many records loses none of them, but its speed.";
                 findings.warn("memory", "not looked at: the worker had to be replaced", advice);
                 return Ok(());
             }
-            sizes.push(now.memory_bytes);
+            sizes.push(held[held.len() - 1].memory_bytes);
             growth = growth::judge(&sizes);
         }
         let records = window.summary.read.max(1);

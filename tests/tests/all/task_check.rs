@@ -93,6 +93,31 @@ fn a_task_or_an_input_that_is_not_there_is_a_wrong_command_line() {
     }
 }
 
+/// A task that is used up by a thousand records.
+const TIRED: &str = r#"
+static int records;
+static int32_t handle(void *state, uint64_t record, sg_bytes line) {
+    if (++records <= 1000) return the_host.line(the_host.ctx, line);
+    the_host.done(the_host.ctx, record, SG_REJECT, SG_TEXT("too tired"));
+    return SG_REJECT;
+}
+"#;
+
+#[test]
+fn a_task_that_fails_only_after_many_records_fails() {
+    let grid = Grid::new();
+    let (before, rest) = ONE_CELL.split_once("static int32_t handle").unwrap();
+    let (_, after) = rest.split_once("}\n").unwrap();
+    let source = format!("{before}{TIRED}{after}").replace(r#"\"rows\""#, r#"\"lines\""#);
+    let second = r#",\"columns\":["
+                   "{\"name\":\"a\",\"kind\":\"text\",\"nullable\":false},""#;
+    assert!(source.contains(second));
+    let source = source.replace(second, r#",\"columns\":[""#);
+    let Some(library) = c_library(&grid, "libfew.so", &source) else { return };
+    let found = grid.simplegrid().args("task check").arg(library).finish().expect(1);
+    expect_line(&found, "FAIL", "many records", "too tired");
+}
+
 /// A task whose rows have one cell, although its manifest promises two.
 const ONE_CELL: &str = r#"
 #include "simplegrid.h"
