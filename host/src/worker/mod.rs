@@ -20,6 +20,7 @@ mod process;
 mod serve_loop;
 mod start_step;
 mod watchdog;
+mod window;
 
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use body::{Body, BodyFuture, Hatched};

@@ -10,7 +10,7 @@ use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::wait;
 
 /// The first bytes of our protocol.
-pub(crate) const PREAMBLE: &[u8] = b"SIMPLEG\x03";
+pub(crate) const PREAMBLE: &[u8] = b"SIMPLEG\x04";
 
 /// One end of a connection.
 #[derive(Debug)]
