@@ -180,3 +180,40 @@ fn all_slaves_are_reloaded_one_after_the_other_up_to_the_first_that_refuses() {
     let named = grid.node_manager().args("-p 7 reload --all").finish().expect(2);
     assert!(named.stderr.contains("leave out --port"), "{}", named.stderr);
 }
+
+#[test]
+fn reloads_that_come_together_are_made_one_after_the_other_and_a_disabled_row_stays_so() {
+    let grid = Grid::new();
+    install(&grid, "old");
+    let slave = slave(&grid);
+    grid.manage(slave.port(), "disable").finish().expect(0);
+    install(&grid, "new");
+    let reloads: Vec<_> = (0..3).map(|_| grid.manage(slave.port(), "reload").start()).collect();
+    for reload in reloads {
+        let reloaded = reload.finish().expect(0);
+        assert!(reloaded.stderr.contains("version new"), "{}", reloaded.stderr);
+    }
+    assert_eq!(grid.state(slave.port()), "disabled");
+}
+
+#[test]
+fn a_slave_that_ends_or_has_ended_is_not_reloaded() {
+    let grid = Grid::new();
+    install(&grid, "old");
+    let slave = slave(&grid);
+    let (port, gate) = (slave.port(), grid.path("gate"));
+    let mut master = grid.master().start();
+    master.write(format!("until {}\n", gate.display()));
+    slave.wait_for_stderr("serving");
+    install(&grid, "new");
+    let reloading = grid.manage(port, "reload").start();
+    slave.wait_for_stderr("workers change over");
+    slave.signal(Signal::SIGTERM);
+    let interrupted = reloading.finish().expect(4);
+    assert!(interrupted.stderr.contains("it is shutting down"), "{}", interrupted.stderr);
+    grid.write("gate", "");
+    master.finish().expect(0).expect_counts(1, 1, 0);
+    slave.into_process().wait().expect(143);
+    let refused = grid.manage(port, "reload").finish().expect(4);
+    assert!(refused.stderr.contains("has ended"), "{}", refused.stderr);
+}
