@@ -19,6 +19,9 @@ const END_MAX: Duration = Duration::from_secs(60);
 /// How often it looks at the slave's row meanwhile: a person does not notice the delay.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Characters of a version that are shown: another machine has sent it.
+const SHOWN_MAX: usize = 100;
+
 /// Does to a node what the command line says, or lists all nodes.
 ///
 /// # Errors
@@ -36,6 +39,12 @@ async fn manage(config: &NodeManagerConfig) -> anyhow::Result<ExitStatus> {
         NodeVerb::Disable => say(&registry.disable(&key).await?),
         NodeVerb::Release => say(&registry.release(&key).await?),
         NodeVerb::Shutdown => shut_down(&registry, &key).await,
+        NodeVerb::Reload { all: true } => reload_all(&registry).await,
+        NodeVerb::Reload { all: false } => {
+            let (node, now) = find(&registry, &key).await?;
+            reload(&node, now).await?;
+            Ok(ExitStatus::Done)
+        }
         NodeVerb::Prune { silent_for } => {
             for key in registry.prune(silent_for).await? {
                 stderr::say_last(format_args!("{key} has been removed"));
@@ -65,10 +74,7 @@ fn say_ended(key: &NodeKey) -> anyhow::Result<ExitStatus> {
 
 /// Asks a slave to end, and waits until it has ended.
 async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitStatus> {
-    let Listing { nodes, now } = registry.listing().await?;
-    let Some(node) = nodes.into_iter().find(|node| node.key == *key) else {
-        bail!("there is no node {key}; `simplegrid node-manager list` shows all");
-    };
+    let (node, now) = find(registry, key).await?;
     if node.is_of_net_simplegrid() {
         bail!(
             "the row of {key} belongs to a slave of Net::SimpleGrid, which would take our request for a record; end it \
@@ -78,14 +84,7 @@ async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitSta
     if node.has_ended() {
         return say_ended(key);
     }
-    if node.is_silent(now) {
-        let seconds = now - node.last_seen.unwrap_or(now);
-        let pid = node.pid.map_or_else(String::new, |pid| format!(" {pid}"));
-        bail!(
-            "the slave of {key} has said nothing for {seconds} s: its process{pid} is gone or stopped, and another \
-             program may have its port; end the process on its machine, and `disable` the row"
-        );
-    }
+    check_alive(&node, now)?;
     wire::tell(&node.address(), MasterToSlave::Shutdown).await?;
     let deadline = Instant::now() + END_MAX;
     while Instant::now() < deadline {
@@ -99,6 +98,63 @@ async fn shut_down(registry: &Registry, key: &NodeKey) -> anyhow::Result<ExitSta
     bail!(
         "{key} was asked to end but is still finishing its records; `simplegrid node-manager list` shows when it is disabled"
     )
+}
+
+async fn find(registry: &Registry, key: &NodeKey) -> anyhow::Result<(Node, i64)> {
+    let Listing { nodes, now } = registry.listing().await?;
+    let Some(node) = nodes.into_iter().find(|node| node.key == *key) else {
+        bail!("there is no node {key}; `simplegrid node-manager list` shows all");
+    };
+    Ok((node, now))
+}
+
+fn check_alive(node: &Node, now: i64) -> anyhow::Result<()> {
+    if node.is_silent(now) {
+        let (key, seconds) = (&node.key, now - node.last_seen.unwrap_or(now));
+        let pid = node.pid.map_or_else(String::new, |pid| format!(" {pid}"));
+        bail!(
+            "the slave of {key} has said nothing for {seconds} s: its process{pid} is gone or stopped, and another \
+             program may have its port; end the process on its machine, and `disable` the row"
+        );
+    }
+    Ok(())
+}
+
+/// Has one slave reload its library, and waits until its workers have changed over.
+async fn reload(node: &Node, now: i64) -> anyhow::Result<()> {
+    let key = &node.key;
+    if node.is_of_net_simplegrid() {
+        bail!(
+            "the row of {key} belongs to a slave of Net::SimpleGrid, which cannot reload its task; start it anew"
+        );
+    }
+    if node.has_ended() {
+        bail!("the slave of {key} has ended: it loads the library as it is when you start it again");
+    }
+    check_alive(node, now)?;
+    let (build, version) = wire::reload(&node.address()).await?;
+    stderr::say_last(format_args!("{key} has reloaded its library: version {version:.SHOWN_MAX$}, {build}"));
+    Ok(())
+}
+
+/// Reloads the slaves that run, one after the other, up to the first that refuses.
+async fn reload_all(registry: &Registry) -> anyhow::Result<ExitStatus> {
+    let Listing { nodes, now } = registry.listing().await?;
+    let running: Vec<_> =
+        nodes.into_iter().filter(|node| !node.is_of_net_simplegrid() && !node.has_ended()).collect();
+    if running.is_empty() {
+        bail!("no slave runs that could be reloaded; `simplegrid node-manager list` shows all nodes");
+    }
+    for (done, node) in running.iter().enumerate() {
+        if let Err(error) = reload(node, now).await {
+            let left = running.len() - done - 1;
+            bail!(
+                "{error}; {done} of {} slaves were reloaded before, and {left} were not asked",
+                running.len()
+            );
+        }
+    }
+    Ok(ExitStatus::Done)
 }
 
 /// A table of all nodes, for people.

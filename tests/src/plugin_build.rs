@@ -38,6 +38,11 @@ impl<'a> PluginBuild<'a> {
         Self { version, ..self }
     }
 
+    /// Whose task never comes to be.
+    pub fn hanging(self) -> Self {
+        Self { linked_with: Some("-DHANGS"), ..self }
+    }
+
     /// With another argument for the linker.
     pub fn linked_with(self, argument: &'a str) -> Self {
         Self { linked_with: Some(argument), ..self }

@@ -1,6 +1,6 @@
 /*
  * A plugin in C of which tests make several builds. Each row ends with cells that name the build, as many as it
- * has columns; a record "until FILE" waits for that file first.
+ * has columns; a record "until FILE" waits for that file first. With HANGS, the task never comes to be.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,9 @@ static int32_t prepare(sg_bytes task, const sg_pair *args, size_t n, const sg_ho
 }
 
 static void *create(sg_bytes task, const sg_pair *args, size_t n, const sg_host *host) {
+#ifdef HANGS
+    for (;;) pause();
+#endif
     (void)task, (void)args, (void)n;
     state *made = calloc(1, sizeof *made);
     if (made) made->host = *host;

@@ -16,6 +16,8 @@ EXAMPLES:
       Keeps new masters away from one slave.
   simplegrid node-manager -h node7 shutdown
       Ends a slave once its records in flight are finished.
+  simplegrid node-manager reload --all
+      Has each slave load its library anew, one slave after the other.
   simplegrid node-manager prune
       Removes the rows of slaves that have not been seen for a day.";
 
@@ -70,6 +72,13 @@ pub(crate) enum NodeVerb {
     /// Ends the slave once its records in flight are finished
     #[command(disable_help_flag = true, alias = "SHUTDOWN")]
     Shutdown,
+    /// Has the slave load its library anew, without losing a record
+    #[command(disable_help_flag = true)]
+    Reload {
+        /// Reloads every slave, one after the other, until one refuses.
+        #[arg(long)]
+        all: bool,
+    },
     /// Removes the rows of slaves that have not been seen for a long time
     #[command(disable_help_flag = true)]
     Prune {

@@ -170,7 +170,7 @@ pub(crate) enum ConfigError {
     #[error("cannot use --sink: {0}")]
     Sink(SinkUrlError),
     /// A verb that concerns all nodes, with the name of one node.
-    #[error("`list` and `prune` are about every node: leave out --{flag}")]
+    #[error("`list`, `prune` and `reload --all` are about every node: leave out --{flag}")]
     ListOfOne {
         /// The flag, without dashes.
         flag: &'static str,

@@ -24,7 +24,9 @@ impl NodeManagerConfig {
     pub(super) fn new(args: NodeManagerArgs, given: &Given<'_>) -> Result<Self, ConfigError> {
         let named =
             ["hostname", "port"].into_iter().find(|flag| *given.settings.source(flag) == Source::CommandLine);
-        if let (NodeVerb::List { .. } | NodeVerb::Prune { .. }, Some(flag)) = (args.verb, named) {
+        if let (NodeVerb::List { .. } | NodeVerb::Prune { .. } | NodeVerb::Reload { all: true }, Some(flag)) =
+            (args.verb, named)
+        {
             return Err(ConfigError::ListOfOne { flag });
         }
         Ok(Self {

@@ -227,6 +227,15 @@ impl Registry {
         Ok(self.change(key, Change::Beat(stats)).await?.node())
     }
 
+    /// Puts the build that a slave has loaded since it announced itself into its row.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoSuchNode`], or if the database fails.
+    pub async fn show_build(&self, announcement: &Announcement) -> Result<Node, RegistryError> {
+        let change = Change::ShowBuild(Box::new(announcement.clone()));
+        Ok(self.change(&announcement.key, change).await?.node())
+    }
+
     async fn make(&self, verb: Move, key: &NodeKey) -> Result<Node, RegistryError> {
         Ok(self.change(key, Change::Make(verb)).await?.node())
     }

@@ -41,6 +41,8 @@ pub(super) enum Change {
     Expire,
     /// Its slave is alive.
     Beat(Stats),
+    /// Its slave has loaded another build.
+    ShowBuild(Box<Announcement>),
 }
 
 /// Which nodes a master wants.

@@ -21,6 +21,7 @@ pub(super) fn after(
         Change::Make(verb) => made(old, key, *verb, now).map(Some),
         Change::MakeIfHeld(verb, reservation) => Ok(made_if_held(old, reservation, *verb, now)),
         Change::Expire => Ok(freed_if_expired(old, now)),
+        Change::ShowBuild(new) => shown(old, key, new).map(Some),
         Change::Beat(stats) => beaten(old, key, *stats, now).map(Some),
     }
 }
@@ -93,6 +94,18 @@ fn made_if_held(old: Option<Node>, reservation: &Reservation, verb: Move, now: i
 fn freed_if_expired(old: Option<Node>, now: i64) -> Option<Node> {
     let expired = old.filter(|node| node.lease_until.is_some_and(|until| until < now))?;
     moved(&expired, Move::Free, now)
+}
+
+/// The row of a slave that has loaded another build, in whatever state it is.
+fn shown(old: Option<Node>, key: &NodeKey, new: &Announcement) -> Result<Node, RegistryError> {
+    let old = old.ok_or_else(|| RegistryError::NoSuchNode { key: key.clone() })?;
+    Ok(Node {
+        task_version: new.task_version.clone(),
+        columns_sha256: Some(new.columns.to_string()),
+        manifest_sha256: Some(new.build.manifest.to_string()),
+        file_sha256: Some(new.build.file.to_string()),
+        ..old
+    })
 }
 
 /// The row after a sign of life. A node that was given up and has rested is enabled again.

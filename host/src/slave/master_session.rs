@@ -10,7 +10,8 @@ use super::pool::{PoolHandle, RunRequest, WorkerId};
 use crate::record::RawRecords;
 use crate::sink::{SinkSession, SinkTrouble};
 use crate::wire::{
-    Frame, Heard, HostToWorker, MasterToSlave, PeerError, ReceivingHalf, SlaveToMaster, is_yes, worker_item,
+    Frame, Heard, HostToWorker, MasterToSlave, PIN_BUILD, PeerError, ReceivingHalf, SlaveToMaster, is_yes,
+    worker_item,
 };
 
 /// Messages that may wait to go through a sink: enough for the next commit. More wait in the pool's outbox,
@@ -154,6 +155,10 @@ async fn relay(
             }
             // The connection has answered these already.
             MasterToSlave::Ping(_) | MasterToSlave::Pong(_) => true,
+            MasterToSlave::Command { name, value } if name == PIN_BUILD => match value.parse() {
+                Ok(file) => pool.pin(file).await.is_ok(),
+                Err(error) => return SessionEnd::Closed(format!("{name}={value:.100}: {error}")),
+            },
             MasterToSlave::Command { name, value } => {
                 if name.eq_ignore_ascii_case("done") {
                     ends_slave = is_yes(&value);
@@ -178,6 +183,12 @@ async fn relay(
             MasterToSlave::Bye if ends_slave => return SessionEnd::Shutdown,
             MasterToSlave::Bye => return SessionEnd::Bye,
             MasterToSlave::Shutdown => return SessionEnd::Shutdown,
+            MasterToSlave::Reload => {
+                tracing::warn!(
+                    "the master said what only an administrator may say; its connection is closed"
+                );
+                false
+            }
             MasterToSlave::Hello(_) => {
                 tracing::warn!("the master said hello twice; its connection is closed");
                 false

@@ -16,6 +16,7 @@ mod node;
 mod pool;
 mod prepare;
 mod registration;
+mod reload;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
 mod sink_store;

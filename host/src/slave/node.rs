@@ -10,22 +10,22 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection;
-use super::door::{self, Door, EndOrder, WaitingRoom};
+use super::door::{self, Door, EndOrder, Orders, WaitingRoom};
 use super::figures::{Figures, stats};
 use super::lines::{LineRunner, LineService};
 use super::pool::{NotReady, PoolConfig, PoolHandle, StopPatience, start_pool};
-use super::prepare::{PrepareError, Prepared, TaskChoice, prepare};
+use super::prepare::{Prepared, prepare_task};
 use super::registration::{Registration, RowEvent};
+use super::reload::{self, Reloading};
 use super::sink_store::open_sink;
 use crate::config::SlaveConfig;
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::owned_task::{cancel_all, outcome, spawn_in};
 use crate::registry::{Announcement, NodeKey, Registry, Stats};
 use crate::shutdown::Shutdown;
-use crate::sink::{self, SinkUrl};
-use crate::time;
 use crate::wire::Welcome;
 use crate::worker::Hatchery;
+use crate::{sink, time};
 
 /// How long a slave that has failed waits for its master to hear of it: there is no work left to wait for.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -43,6 +43,9 @@ pub(super) const ROW_EVENTS: usize = 16;
 
 /// Orders to end that may wait: a slave that is told twice ends once.
 pub(super) const END_ORDERS: usize = 1;
+
+/// Orders to reload that may wait in the queue while one is carried out; others wait to enter it.
+const RELOAD_ORDERS: usize = 1;
 
 /// How often the figures in the row are renewed, and the log gets new budgets.
 pub(super) const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -122,21 +125,6 @@ async fn listen(config: &SlaveConfig) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}: choose another --port, or 0 for any free one"))
 }
 
-async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
-    prepare(TaskChoice {
-        task: &config.task,
-        task_args: &config.task_args,
-        manager_args: &config.manager_args,
-        task_path: &config.task_path,
-        limits: config.limits,
-        start_timeout: config.start_timeout,
-        slots: config.max_workers,
-        marks_null: config.sink.as_ref().is_some_and(SinkUrl::is_table),
-        expected: config.expect_task,
-    })
-    .await
-}
-
 /// What this slave is called.
 fn label(config: &SlaveConfig, port: u16) -> String {
     format!("{}:{port}", config.host_for_masters())
@@ -197,9 +185,20 @@ impl SlaveNode<'_> {
     async fn serve(&mut self, listener: TcpListener, welcome: Welcome, lines: Option<LineService>) -> Why {
         let (draining, is_draining) = watch::channel(false);
         let (end, end_orders) = mpsc::channel(END_ORDERS);
-        let door = Door::new(welcome, self.pool.clone(), self.row.clone(), is_draining, end);
-        self.log_opening(&door, lines.is_some());
+        let (reloads, reload_orders) = mpsc::channel(RELOAD_ORDERS);
+        self.log_opening(&welcome, lines.is_some());
+        let (welcome, welcomes) = watch::channel(welcome);
+        let reloading = Reloading {
+            config: self.config.clone(),
+            pool: self.pool.clone(),
+            row: self.row.clone(),
+            welcome,
+            draining: is_draining.clone(),
+        };
         let mut sessions = JoinSet::new();
+        spawn_in(&mut sessions, reload::serve(reloading, reload_orders));
+        let orders = Orders { end, reloads };
+        let door = Door::new(welcomes, self.pool.clone(), self.row.clone(), is_draining, orders);
         let why = self.accept(listener, Arc::new(door), lines.map(Arc::new), end_orders, &mut sessions).await;
         // If no session is left, no one listens to this.
         let _ = draining.send(true);
@@ -207,12 +206,12 @@ impl SlaveNode<'_> {
         why
     }
 
-    fn log_opening(&self, door: &Door, takes_lines: bool) {
+    fn log_opening(&self, welcome: &Welcome, takes_lines: bool) {
         let SlaveConfig { max_workers, listen, .. } = self.config;
         tracing::info!(
-            task = door.welcome.task,
+            task = welcome.task,
             workers = max_workers,
-            file = door.welcome.build.file.short(),
+            file = welcome.build.file.short(),
             "listening on {listen}:{}",
             self.port
         );

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::build::{Build, Digest};
-use crate::config::Pair;
+use crate::config::{Pair, SlaveConfig};
 use crate::plugin::{self, LoadError, TaskManifest, TaskOutput};
-use crate::sink::Shape;
+use crate::sink::{Shape, SinkUrl};
 use crate::wire::{Welcome, WorkerLimits};
 use crate::worker::{Hatchery, Launch, LaunchError, WorkerLabel, WorkerProcess};
 
@@ -93,6 +93,37 @@ pub(crate) async fn prepare(choice: TaskChoice<'_>) -> Result<Prepared, PrepareE
         return Ok(Prepared { launch, welcome, shape: Shape::of(task) });
     }
     Err(LaunchError::Protocol("it loaded a library without the task".to_owned()).into())
+}
+
+/// Finds a slave's task and prepares it.
+///
+/// # Errors
+/// See [`PrepareError`].
+pub(super) async fn prepare_task(config: &SlaveConfig) -> Result<Prepared, PrepareError> {
+    prepare(TaskChoice {
+        task: &config.task,
+        task_args: &config.task_args,
+        manager_args: &config.manager_args,
+        task_path: &config.task_path,
+        limits: config.limits,
+        start_timeout: config.start_timeout,
+        slots: config.max_workers,
+        marks_null: config.sink.as_ref().is_some_and(SinkUrl::is_table),
+        expected: config.expect_task,
+    })
+    .await
+}
+
+/// Starts a worker as the pool would, and ends it again.
+///
+/// # Errors
+/// Why it does not start.
+pub(super) async fn try_out(launch: &Launch, start_timeout: Duration) -> Result<(), LaunchError> {
+    let label = WorkerLabel { node: String::new(), slot: None, task: launch.start.task.clone() };
+    let (hatchery, never) = (Hatchery::of_processes(), std::future::pending());
+    let process = WorkerProcess::start(&hatchery, &label, launch, start_timeout, never).await?;
+    process.stop().await;
+    Ok(())
 }
 
 fn check_file(launch: &Launch, expected: Option<Digest>) -> Result<(), PrepareError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::build::Build;
 use crate::registry::{Announcement, Node, NodeKey, NodeState, Registry, RegistryError, Reservation, Stats};
 
 /// How often the row is refreshed: much more often than the silence after which a slave counts as dead.
@@ -30,6 +31,13 @@ pub(super) enum RowEvent {
     Occupied,
     /// The master that reserved the slave is gone, or done.
     Free(Reservation),
+    /// The workers load another build.
+    Build {
+        /// Which.
+        build: Build,
+        /// The version of its library.
+        task_version: String,
+    },
     /// The slave drains: no master may reserve it.
     Draining,
 }
@@ -48,6 +56,8 @@ pub(super) struct Registration {
     to_free: Option<Reservation>,
     /// The row was entered again, and is still to be enabled: no master is served then.
     enable_when_free: bool,
+    /// The row shows an earlier build.
+    build_is_due: bool,
     is_down: bool,
 }
 
@@ -77,6 +87,7 @@ impl Registration {
             occupied: false,
             to_free: None,
             enable_when_free: false,
+            build_is_due: false,
             is_down: false,
         })
     }
@@ -131,6 +142,12 @@ impl Registration {
                 self.free(reservation).await;
                 self.enable_if_due().await;
             }
+            RowEvent::Build { build, task_version } => {
+                self.announcement.build = build;
+                self.announcement.task_version = Some(task_version);
+                self.build_is_due = true;
+                self.show_build_if_due().await;
+            }
             RowEvent::Draining => match self.registry.begin_cleanup(self.key()).await {
                 // The row was disabled already.
                 Err(RegistryError::NotAllowed { .. }) => {}
@@ -149,6 +166,7 @@ impl Registration {
                 if let Some(reservation) = self.to_free.take() {
                     self.free(reservation).await;
                 }
+                self.show_build_if_due().await;
                 self.enable_if_due().await;
                 self.free_after_dead_master(&node).await;
                 self.watch_reservation_of_net_simplegrid(&node);
@@ -167,6 +185,14 @@ impl Registration {
         let freed = self.registry.free_if_reserved_by(self.key(), &reservation).await;
         if self.note(freed).is_none() {
             self.to_free = Some(reservation);
+        }
+    }
+
+    /// Puts the build into the row. If the registry is away, this waits until it is back.
+    async fn show_build_if_due(&mut self) {
+        if self.build_is_due {
+            let shown = self.registry.show_build(&self.announcement).await;
+            self.build_is_due = self.note(shown).is_none();
         }
     }
 
@@ -297,7 +323,7 @@ fn is_unreaped(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::{Build, Digest};
+    use crate::build::Digest;
     use crate::registry::RegistryUrl;
 
     #[tokio::test]

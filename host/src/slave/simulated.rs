@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection;
-use super::door::{self, Door, EndOrder, Guest, Inside, WaitingRoom};
+use super::door::{self, Door, EndOrder, Guest, Inside, Orders, WaitingRoom};
 use super::figures::Figures;
 use super::node::{END_ORDERS, REAP_MAX, ROW_EVENTS, STATS_EVERY};
 use super::pool::{PoolConfig, PoolHandle, StopPatience, start_pool};
@@ -68,7 +68,11 @@ pub(crate) async fn live(slave: SimulatedSlave) -> Result<(), String> {
     spawn_in(&mut tasks, registration.keep(row_events));
     let (draining, is_draining) = watch::channel(false);
     let (end, end_orders) = mpsc::channel(END_ORDERS);
-    let door = Arc::new(Door::new(simulated_welcome(slots), pool.clone(), row.clone(), is_draining, end));
+    // Its workers load no library, so no one takes orders to reload one.
+    let (reloads, _) = mpsc::channel(1);
+    let (_, welcome) = watch::channel(simulated_welcome(slots));
+    let orders = Orders { end, reloads };
+    let door = Arc::new(Door::new(welcome, pool.clone(), row.clone(), is_draining, orders));
     let mut sessions = JoinSet::new();
     let why = serve(arrivals, &door, end_orders, &shutdown, &mut sessions, &mut tasks).await;
     let _ = draining.send(true);

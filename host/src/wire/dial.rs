@@ -12,6 +12,7 @@ use super::frame_reader::FrameReader;
 use super::frame_writer::FrameWriter;
 use super::handshake::{HandshakeError, exchange_preambles};
 use super::message::{Hello, MasterToSlave, Refusal, Role, SlaveToMaster, Welcome};
+use crate::build::Build;
 use crate::limits::{SILENCE_MAX, SLOTS_MAX};
 use crate::own_time;
 
@@ -63,6 +64,23 @@ pub(crate) enum ConnectError {
         address: String,
         /// How many.
         slots: u16,
+    },
+    /// It has not reloaded its library, and goes on as before.
+    #[error("{address} was not reloaded: {message}")]
+    NotReloaded {
+        /// Which slave.
+        address: String,
+        /// Why.
+        message: String,
+    },
+    /// It closed the connection instead of reloading.
+    #[error(
+        "{address} closed the connection and did not say what came of the reload: its slave has ended, or is of a \
+         version that cannot reload and must be started anew"
+    )]
+    NoReload {
+        /// Which slave.
+        address: String,
     },
     /// It sent something other than an answer.
     #[error("{address} answered the hello with an unexpected message")]
@@ -168,5 +186,36 @@ pub(crate) async fn tell(address: &str, message: MasterToSlave) -> Result<(), Co
         Some(Ok(Some(Frame { head: SlaveToMaster::Bye, .. }))) => Ok(()),
         Some(Ok(_)) => Err(ConnectError::NoAnswer { address: address.to_owned() }),
         Some(Err(cause)) => Err(frame_error(cause)),
+    }
+}
+
+/// Asks a slave to reload its library, as an administrator, and waits until all its workers have done so,
+/// which can take as long as its longest record. Returns which build that is, and its version.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub(crate) async fn reload(address: &str) -> Result<(Build, String), ConnectError> {
+    let mut connection = Dialer::tcp().connect(address, Role::Administrator).await?;
+    let address = || address.to_owned();
+    connection.writer.push(&Frame::from(MasterToSlave::Reload));
+    if connection.writer.flush().await.is_err() {
+        return Err(ConnectError::NoReload { address: address() });
+    }
+    loop {
+        let heard = own_time::within(SILENCE_MAX, connection.reader.next::<SlaveToMaster>()).await;
+        match heard.ok_or_else(|| ConnectError::Silent { address: address() })? {
+            Ok(Some(Frame { head: SlaveToMaster::Ping(_), .. })) => {}
+            Ok(Some(Frame { head: SlaveToMaster::Reloaded { build, task_version }, .. })) => {
+                return Ok((build, task_version));
+            }
+            Ok(Some(Frame { head: SlaveToMaster::NotReloaded { message }, .. })) => {
+                return Err(ConnectError::NotReloaded { address: address(), message });
+            }
+            Ok(Some(_)) => return Err(ConnectError::NoAnswer { address: address() }),
+            Ok(None) | Err(FrameError::Truncated | FrameError::Io(_)) => {
+                return Err(ConnectError::NoReload { address: address() });
+            }
+            Err(cause) => return Err(ConnectError::Frame { address: address(), cause }),
+        }
     }
 }

@@ -8,6 +8,10 @@ use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
 use crate::plugin::TaskOutput;
 use crate::record::Format;
 
+/// The command by which a master says that its run takes only one build; its value is the digest of the file
+/// with which the slave has welcomed it. A slave that does not know it cannot be reloaded either.
+pub(crate) const PIN_BUILD: &str = "pin-build";
+
 /// From a master or an administrator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MasterToSlave {
@@ -50,6 +54,9 @@ pub enum MasterToSlave {
     /// So many records have failed for good with an attempt at this slave, beside those that were rejected.
     /// Said at the end, for the slave's figures.
     GaveUp(u64),
+    /// The slave must open its library anew and move its work to workers that have loaded it. Only for
+    /// administrators.
+    Reload,
 }
 
 /// What a peer says first.
@@ -133,6 +140,18 @@ pub enum SlaveToMaster {
         delivered: Option<String>,
         /// What could not be done.
         problem: Option<String>,
+    },
+    /// The answer to `Reload`: every worker has loaded the library as it is now.
+    Reloaded {
+        /// The build that they have loaded.
+        build: Build,
+        /// The version of the library.
+        task_version: String,
+    },
+    /// The answer to `Reload`: nothing has changed.
+    NotReloaded {
+        /// Why.
+        message: String,
     },
 }
 

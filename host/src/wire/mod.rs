@@ -21,7 +21,7 @@ pub(crate) use batch::worker_item;
 pub use blocking_frames::BlockingReader;
 pub(crate) use blocking_frames::{BlockingWriter, MoreInput};
 pub(crate) use connection::{Heard, PeerError, ReceivingHalf, halves};
-pub(crate) use dial::{ConnectError, Connection, Dialer, tell};
+pub(crate) use dial::{ConnectError, Connection, Dialer, reload, tell};
 pub(crate) use ends::{ReadEnd, WriteEnd};
 pub use frame::{Frame, FrameError, FrameLimits};
 pub use frame_reader::FrameReader;
@@ -30,11 +30,11 @@ pub(crate) use handshake::{HandshakeError, PREAMBLE_BYTES, answer_preamble, exch
 pub(crate) use line_protocol::{
     HASH_PREFIX_BYTES, LineCommand, LineScheduler, is_yes, may_be_preamble, split_hash,
 };
-pub(crate) use message::SinkPlace;
 pub use message::{
     BatchHead, Blame, Hello, LossKind, MasterToSlave, Refusal, ReportHead, Role, SlaveToMaster, SlotLost,
     Welcome,
 };
+pub(crate) use message::{PIN_BUILD, SinkPlace};
 pub(crate) use seq_ranges::BatchSeqs;
 pub use seq_ranges::SeqRanges;
 pub use worker_message::{HostToWorker, WorkerToHost};

@@ -35,6 +35,7 @@ mod registry;
 mod registry_contract;
 mod registry_schema;
 mod registry_servers;
+mod reload;
 mod run;
 mod second_signal;
 mod signals;

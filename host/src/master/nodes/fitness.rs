@@ -77,6 +77,11 @@ impl Fitness {
         }
     }
 
+    /// Whether the user asks for one build.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.rules.same_version || self.rules.expected_file.is_some()
+    }
+
     /// Judges a node that has been reserved, by what its slave says. The first that fits decides for all
     /// others.
     ///

@@ -16,7 +16,9 @@ use super::without_nodes::WithoutNodes;
 use crate::ids::NodeId;
 use crate::master::output::TaskIdentity;
 use crate::registry::{Node, NodeKey, Registry, RegistryError, Reservation};
-use crate::wire::{ConnectError, Connection, Dialer, HandshakeError, MasterToSlave, Refusal, Role};
+use crate::wire::{
+    ConnectError, Connection, Dialer, HandshakeError, MasterToSlave, PIN_BUILD, Refusal, Role,
+};
 use crate::{owned_task, time};
 
 /// How long a reservation lasts without being renewed: the longest that the nodes of a dead master stay
@@ -268,10 +270,14 @@ impl Keeping {
         }
         let node = NodeId(self.next_node);
         self.next_node += 1;
-        let room = frames_max(welcome.slots) + self.keeper.init_commands.len();
+        let room = frames_max(welcome.slots) + self.keeper.init_commands.len() + 1;
         let (out, frames) = mpsc::channel(room);
-        for (name, value) in self.keeper.init_commands.iter() {
-            let command = MasterToSlave::Command { name: name.clone(), value: value.clone() };
+        // A slave can be reloaded in mid-run; one of a run that is pinned must not, and has not been since it
+        // said what it is.
+        let pin = || (PIN_BUILD.to_owned(), welcome.build.file.to_string());
+        let pin = self.fitness.is_pinned().then(pin);
+        for (name, value) in pin.into_iter().chain(self.keeper.init_commands.iter().cloned()) {
+            let command = MasterToSlave::Command { name, value };
             out.try_send(command.into()).expect("the channel has room for the commands");
         }
         let events = self.keeper.events.clone();

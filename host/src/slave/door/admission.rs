@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 use super::closed::{Closed, RESERVATION_BYTES_MAX};
 use super::first_bytes::{self, Caller};
 use super::occupancy::Occupied;
-use super::slave_door::{Door, EndOrder};
+use super::slave_door::{Door, EndOrder, Reloaded};
 use super::waiting_room::HasSpoken;
-use crate::limits::SILENCE_MAX;
+use crate::limits::{HEARTBEAT_EVERY, SILENCE_MAX};
 use crate::own_time;
 use crate::slave::admin_command;
 use crate::slave::pool::RunRequest;
@@ -82,7 +82,7 @@ pub(crate) async fn let_in_ours<'d>(
     let (mut reader, mut writer, hello) = handshake.await.ok_or(Closed::Silent)??;
     match hello.role {
         Role::Administrator => {
-            say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
+            say(&mut writer, SlaveToMaster::Welcome(door.welcome())).await?;
             administrate(reader, writer, door).await?;
             Ok(Inside::Empty)
         }
@@ -99,7 +99,7 @@ pub(crate) async fn let_in_ours<'d>(
                     return Err(Closed::Refused(refusal));
                 }
             };
-            say(&mut writer, SlaveToMaster::Welcome(door.welcome.clone())).await?;
+            say(&mut writer, SlaveToMaster::Welcome(door.welcome())).await?;
             reader.set_limits(FrameLimits::SESSION);
             Ok(Inside::Master(Admitted { run, reservation, reader, writer, guard }))
         }
@@ -147,6 +147,11 @@ async fn administrate(
                 door.order_end(EndOrder::Asked);
                 return Ok(say(&mut writer, SlaveToMaster::Bye).await?);
             }
+            Some(MasterToSlave::Reload) => {
+                tracing::info!("an administrator asks this slave to reload its library");
+                let answer = reload(&mut writer, door).await?;
+                return Ok(say(&mut writer, answer).await?);
+            }
             Some(MasterToSlave::Command { name, value }) => {
                 admin_command::note(&name, &value, &door.log.sessions);
             }
@@ -159,6 +164,23 @@ async fn administrate(
         }
         if *door.draining.borrow() {
             return Ok(());
+        }
+    }
+}
+
+/// Reloads the library. That can take as long as the longest record, so the administrator hears signs of
+/// life.
+async fn reload(writer: &mut FrameWriter<WriteEnd>, door: &Door) -> std::io::Result<SlaveToMaster> {
+    let mut reloading = std::pin::pin!(door.reload());
+    let mut signs_of_life = tokio::time::interval(HEARTBEAT_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut reloading => return Ok(match result {
+                Ok(Reloaded { build, task_version }) => SlaveToMaster::Reloaded { build, task_version },
+                Err(message) => SlaveToMaster::NotReloaded { message },
+            }),
+            _ = signs_of_life.tick() => say(writer, SlaveToMaster::Ping(0)).await?,
         }
     }
 }

@@ -21,5 +21,5 @@ pub(super) use closed::Closed;
 pub(super) use line_queue::{LINE_CLIENTS_MAX, LineQueue};
 pub(super) use occupancy::Occupied;
 pub(super) use port::{accept, open};
-pub(super) use slave_door::{Door, EndOrder};
+pub(super) use slave_door::{Door, EndOrder, Orders, ReloadOrder, Reloaded};
 pub(super) use waiting_room::{Guest, WaitingRoom};

@@ -166,7 +166,7 @@ impl<'a> LineSession<'a> {
                 scheduler: self.scheduler,
                 commands: std::mem::take(&mut self.commands),
                 pool: self.door.pool.clone(),
-                welcome: self.door.welcome.clone(),
+                welcome: self.door.welcome(),
                 shutdown: self.lines.shutdown.clone(),
             };
             let running = self.lines.runner.run(run);

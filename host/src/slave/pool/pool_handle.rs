@@ -9,10 +9,12 @@ use tokio::time::Instant;
 
 use super::counters::Counters;
 use super::worker_event::WorkerId;
+use crate::build::Digest;
 use crate::ids::RunId;
 use crate::record::Format;
 use crate::sink::SinkHandle;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster};
+use crate::worker::Launch;
 
 /// How long killed workers may take to be reaped when the program is to stop at once: what is to be put away
 /// after them has the rest of a second.
@@ -45,6 +47,17 @@ pub(super) enum PoolCommand {
     Work(WorkerId, Frame<HostToWorker>),
     /// The master is gone, or done. Answered when nothing of its run is left.
     Detach(oneshot::Sender<()>),
+    /// The master's run must not see another build than this file.
+    Pin(Digest),
+    /// Workers that start from now on load this, and those that are there make room for them.
+    Reload {
+        /// What they load.
+        launch: Box<Launch>,
+        /// Takes whether that is possible, and if not, why.
+        accepted: oneshot::Sender<Result<(), String>>,
+        /// Is used when every worker has loaded it.
+        done: oneshot::Sender<()>,
+    },
     /// The slave is about to end: tasks are told.
     Hurry,
     /// All workers must end after what they have.
@@ -178,6 +191,30 @@ impl PoolHandle {
         if let Some(sink) = &self.sink {
             sink.end_session().await;
         }
+    }
+
+    /// The master's run is pinned to the build with this file. If the pool has another by now, the master's
+    /// link is closed.
+    ///
+    /// # Errors
+    /// If the pool is gone.
+    pub(crate) async fn pin(&self, file: Digest) -> Result<(), PoolGone> {
+        self.tell(PoolCommand::Pin(file)).await
+    }
+
+    /// Has workers that start from now on load this, and lets those that are there finish what they have and
+    /// end. What is returned is used when every worker has loaded it, and dropped if the pool ends before
+    /// that.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub(crate) async fn reload(&self, launch: Launch) -> Result<oneshot::Receiver<()>, String> {
+        let (accepted, is_accepted) = oneshot::channel();
+        let (done, is_done) = oneshot::channel();
+        let command = PoolCommand::Reload { launch: Box::new(launch), accepted, done };
+        self.tell(command).await.map_err(|gone| gone.to_string())?;
+        is_accepted.await.map_err(|_| PoolGone.to_string())??;
+        Ok(is_done)
     }
 
     /// Tells its tasks that the slave is about to end.

@@ -5,6 +5,7 @@
 //! **Invariant:** no worker has more than `ITEMS_PER_WORKER_MAX` items; nothing is sent to the master about a
 //! batch after its slot was reported lost (`sanity_check`).
 
+mod reload;
 mod stands_still;
 
 use std::collections::VecDeque;
@@ -43,6 +44,8 @@ const IDLE_FLUSH_AFTER: Duration = Duration::from_millis(100);
 enum Phase {
     Starting,
     Ready,
+    /// It finishes what it has, and another build takes its place.
+    Retiring,
     /// It is being killed and has not ended yet.
     Ending,
     /// The next worker starts at that time.
@@ -63,6 +66,8 @@ struct WorkerSlot {
     held: u32,
     idle_since: Instant,
     start_failures: u32,
+    /// Its worker has loaded the library as it was before the last reload.
+    is_stale: bool,
 }
 
 impl WorkerSlot {
@@ -100,6 +105,7 @@ impl PoolState {
             held: 0,
             idle_since: now,
             start_failures: 0,
+            is_stale: false,
         };
         let state = Self {
             slots: (0..slots).map(|_| slot()).collect(),
@@ -140,11 +146,12 @@ impl PoolState {
             let slot = &mut self.slots[index];
             let busy = slot.is_busy();
             slot.queue.clear();
-            if busy && slot.phase == Phase::Ready {
+            if busy && matches!(slot.phase, Phase::Ready | Phase::Retiring) {
                 slot.phase = Phase::Ending;
                 actions.push(PoolAction::Kill(self.id(index)));
             }
         }
+        actions.extend(self.retire_stale());
         actions
     }
 
@@ -177,6 +184,9 @@ impl PoolState {
         }
         slot.phase = Phase::Ready;
         slot.idle_since = now;
+        if slot.is_stale && !self.attached {
+            return self.retire(id);
+        }
         match begin {
             Some(begin) => vec![PoolAction::Feed(id, begin.clone().into()), slot_up(id)],
             None => Vec::new(),
@@ -229,6 +239,7 @@ impl PoolState {
         });
         let mut actions = vec![PoolAction::Report(Frame { head, table, body })];
         actions.extend(self.feed(id));
+        actions.extend(self.see_off(id));
         actions
     }
 
@@ -267,7 +278,7 @@ impl PoolState {
             let slot = &mut self.slots[index];
             match slot.phase {
                 Phase::Respawn(due) if due <= now => {
-                    slot.phase = Phase::Starting;
+                    (slot.phase, slot.is_stale) = (Phase::Starting, false);
                     actions.push(PoolAction::Spawn(id));
                 }
                 Phase::Ready if self.attached && slot.holds_in_vain(now) => {
@@ -278,13 +289,14 @@ impl PoolState {
                 _ => {}
             }
         }
+        actions.extend(self.retire_stale());
         actions.extend(self.stands_still(now));
         actions
     }
 
     /// The slave is about to end: tasks are told, so that they can hurry.
     pub(super) fn on_hurry(&mut self) -> Vec<PoolAction> {
-        self.ids_of(Phase::Ready).map(PoolAction::Hurry).collect()
+        self.ids_of(Phase::Ready).chain(self.ids_of(Phase::Retiring)).map(PoolAction::Hurry).collect()
     }
 
     /// The slave ends: workers finish what they have, and are not replaced.
@@ -295,7 +307,7 @@ impl PoolState {
             let id = self.id(index);
             let slot = &mut self.slots[index];
             match slot.phase {
-                Phase::Ready => actions.push(PoolAction::Stop(id)),
+                Phase::Ready | Phase::Retiring => actions.push(PoolAction::Stop(id)),
                 Phase::Starting => actions.push(PoolAction::Kill(id)),
                 Phase::Respawn(_) => slot.phase = Phase::Stopped,
                 Phase::Ending | Phase::Stopped => {}
@@ -350,7 +362,7 @@ impl PoolState {
         let stopping = self.stopping;
         let Some(slot) = self.slot_of(id) else { return Vec::new() };
         slot.queue.clear();
-        (slot.at_worker, slot.held) = (0, 0);
+        (slot.at_worker, slot.held, slot.is_stale) = (0, 0, false);
         slot.epoch = slot.epoch.next();
         if stopping {
             slot.phase = Phase::Stopped;

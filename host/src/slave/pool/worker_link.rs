@@ -160,6 +160,9 @@ async fn serve(
         }
         (Ended::Killed, _) => "its slave ended it".clone_into(&mut lost.message),
         (Ended::Gone(Some(broken)), _) => lost.message = broken,
+        (Ended::Gone(None), _) if ended_as_told => {
+            "it ended as its slave had told it".clone_into(&mut lost.message)
+        }
         (Ended::Gone(None), _) => lost.message = format!("the worker {end}"),
     }
     lost

@@ -17,6 +17,7 @@ use super::pool_handle::{PoolCommand, PoolHandle, PoolStatus};
 use super::pool_state::PoolState;
 use super::worker_event::{Steering, WorkerEvent, WorkerId};
 use super::worker_link::{self, LinkSettings};
+use crate::build::Digest;
 use crate::ids::SlotIndex;
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::owned_task::{outcome, spawn_in};
@@ -81,6 +82,7 @@ pub(crate) fn start_pool(
         master: None,
         outbox: Outbox::default(),
         status,
+        reloading: Vec::new(),
         counters: sink.is_none().then(|| counters.clone()),
     };
     spawn_in(tasks, pool.work(actions, inbox, events));
@@ -100,6 +102,8 @@ struct Master {
     out: mpsc::Sender<Frame<SlaveToMaster>>,
     close: oneshot::Sender<String>,
     begin: HostToWorker,
+    /// Its run must not see another build.
+    is_pinned: bool,
 }
 
 struct Pool {
@@ -112,6 +116,8 @@ struct Pool {
     master: Option<Master>,
     outbox: Outbox,
     status: watch::Sender<PoolStatus>,
+    /// Those who wait for the end of a reload.
+    reloading: Vec<oneshot::Sender<()>>,
     /// None if there is a sink: then what it makes of a report counts.
     counters: Option<Arc<Counters>>,
 }
@@ -164,7 +170,7 @@ impl Pool {
             PoolCommand::Attach { run, out, close } => {
                 let begin = HostToWorker::Begin { format: run.format };
                 self.record_timeout.send_replace(run.record_timeout.or(self.config.record_timeout));
-                self.master = Some(Master { out, close, begin: begin.clone() });
+                self.master = Some(Master { out, close, begin: begin.clone(), is_pinned: false });
                 self.state.on_attach(&begin)
             }
             PoolCommand::Work(id, item) => self.state.on_work(id, item),
@@ -175,6 +181,14 @@ impl Pool {
                 let _ = done.send(());
                 actions
             }
+            PoolCommand::Pin(file) => self.pin(file),
+            PoolCommand::Reload { launch, accepted, done } => {
+                let possible = self.may_reload(&launch);
+                let actions = if possible.is_ok() { self.reload(*launch, done) } else { Vec::new() };
+                // A slave that is ending does not wait for the answer.
+                let _ = accepted.send(possible);
+                actions
+            }
             PoolCommand::Hurry => self.state.on_hurry(),
             PoolCommand::Stop => self.state.on_stop(),
             PoolCommand::Kill => self.state.on_kill(),
@@ -183,6 +197,36 @@ impl Pool {
                 Vec::new()
             }
         }
+    }
+
+    /// The master's run takes only this file. It was welcomed with it, unless there was a reload since.
+    fn pin(&mut self, file: Digest) -> Vec<PoolAction> {
+        if let Some(master) = &mut self.master {
+            master.is_pinned = true;
+        }
+        if self.config.launch.library.id().sha256 == file {
+            return Vec::new();
+        }
+        let reason = "the slave was reloaded with another build, and this run is pinned to one".to_owned();
+        vec![PoolAction::CloseMaster { reason }]
+    }
+
+    fn may_reload(&self, launch: &Launch) -> Result<(), String> {
+        let is_same = self.config.launch.library.id().sha256 == launch.library.id().sha256;
+        if !is_same && self.master.as_ref().is_some_and(|master| master.is_pinned) {
+            return Err(
+                "it serves a run that is pinned to one build (--same-version or --expect-task): reload it \
+                        when that run is over"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn reload(&mut self, launch: Launch, done: oneshot::Sender<()>) -> Vec<PoolAction> {
+        self.config.launch = launch;
+        self.reloading.push(done);
+        self.state.on_reload()
     }
 
     fn on_event(&mut self, id: WorkerId, event: WorkerEvent) -> Vec<PoolAction> {
@@ -275,6 +319,12 @@ impl Pool {
                 }
                 PoolAction::SayStandstill { still, slot, others } => self.say_standstill(still, slot, others),
                 PoolAction::GiveUp { message } => self.give_up(message),
+            }
+        }
+        if !self.reloading.is_empty() && self.state.is_reloaded() {
+            for done in self.reloading.drain(..) {
+                // Who asked may have gone.
+                let _ = done.send(());
             }
         }
         if cfg!(debug_assertions) {

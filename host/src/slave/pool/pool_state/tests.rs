@@ -187,7 +187,7 @@ fn a_pool_that_stops_lets_workers_finish_and_replaces_none() {
 
 proptest! {
     #[test]
-    fn no_order_of_events_breaks_the_rules(events in proptest::collection::vec((0u8..10, 0u16..3, 0u32..4), 1..300)) {
+    fn no_order_of_events_breaks_the_rules(events in proptest::collection::vec((0u8..11, 0u16..3, 0u32..4), 1..300)) {
         let mut now = Instant::now();
         let (mut pool, _) = PoolState::new(3, now);
         let mut epochs = [0u32; 3];
@@ -206,12 +206,13 @@ proptest! {
                     }
                 }
                 7 => {
-                    if matches!(pool.slots[usize::from(slot)].phase, Phase::Ready | Phase::Ending) {
+                    if matches!(pool.slots[usize::from(slot)].phase, Phase::Ready | Phase::Retiring | Phase::Ending) {
                         pool.on_lost(current, lost(), now);
                         epochs[usize::from(slot)] += 1;
                     }
                 }
                 8 => { pool.on_tick(now); }
+                9 => { pool.on_reload(); }
                 _ => { pool.on_lost(id(slot, epochs[usize::from(slot)] + 7), lost(), now); }
             }
             pool.sanity_check();
@@ -237,4 +238,93 @@ fn a_pool_whose_workers_end_nothing_says_so_and_an_idle_one_does_not() {
     pool.on_done(id(1, 0), &done(0, 0), Bytes::new(), Bytes::new(), start + Duration::from_secs(45));
     let next = PoolAction::SayStandstill { still, slot: SlotIndex(2), others: 0 };
     assert_eq!(said(&mut pool, 45..60), [next]);
+}
+
+fn stopped(actions: &[PoolAction]) -> usize {
+    actions.iter().filter(|action| matches!(action, PoolAction::Stop(_))).count()
+}
+
+/// A pool without a master, whose workers are ready.
+fn ready(slots: u16, now: Instant) -> PoolState {
+    let (mut pool, _) = PoolState::new(slots, now);
+    for slot in 0..slots {
+        pool.on_created(id(slot, 0), None, now);
+    }
+    pool
+}
+
+#[test]
+fn without_a_master_all_workers_are_reloaded_at_once() {
+    let now = Instant::now();
+    let mut pool = ready(4, now);
+    assert_eq!(stopped(&pool.on_reload()), 4);
+    let begin = pool.on_attach(&BEGIN);
+    assert!(begin.is_empty(), "no worker of the old build is shown to a master: {begin:?}");
+    for slot in 0..4 {
+        pool.on_lost(id(slot, 0), lost(), now);
+        assert!(!pool.is_reloaded());
+        pool.on_created(id(slot, 1), Some(&BEGIN), now);
+    }
+    assert!(pool.is_reloaded());
+}
+
+#[test]
+fn while_a_master_works_few_slots_are_without_a_worker() {
+    let now = Instant::now();
+    let mut pool = attached(8, now);
+    assert_eq!(stopped(&pool.on_reload()), 2);
+    assert_eq!(stopped(&pool.on_tick(now)), 0, "two are away");
+    pool.on_lost(id(0, 0), lost(), now);
+    pool.on_created(id(0, 1), Some(&BEGIN), now);
+    assert_eq!(stopped(&pool.on_tick(now)), 1);
+}
+
+#[test]
+fn a_worker_finishes_its_items_and_what_it_holds_before_it_is_reloaded() {
+    let now = Instant::now();
+    let mut pool = attached(1, now);
+    for number in 0..3 {
+        pool.on_work(id(0, 0), batch(number));
+    }
+    assert_eq!(stopped(&pool.on_reload()), 0);
+    assert!(pool.on_work(id(0, 0), batch(3)).is_empty(), "it gets nothing more");
+    let actions = pool.on_done(id(0, 0), &done(0, 0), Bytes::new(), Bytes::new(), now);
+    assert_eq!((fed(&actions), stopped(&actions)), (0, 0), "what waited for it goes back");
+    let actions = pool.on_done(id(0, 0), &done(1, 1), Bytes::new(), Bytes::new(), now);
+    let flush: Frame<HostToWorker> = HostToWorker::Flush { item: BatchId::OWN_FLUSH, last: true }.into();
+    assert!(matches!(&actions[..], [PoolAction::Report(_), PoolAction::Feed(_, item)] if *item == flush));
+    let flushed = ItemDone { item: BatchId::OWN_FLUSH, ..done(0, 0) };
+    assert_eq!(stopped(&pool.on_done(id(0, 0), &flushed, Bytes::new(), Bytes::new(), now)), 1);
+    let actions = pool.on_lost(id(0, 0), lost(), now);
+    assert!(matches!(&actions[..], [PoolAction::Report(_), PoolAction::Spawn(next)] if *next == id(0, 1)));
+}
+
+#[test]
+fn a_worker_that_was_starting_when_its_slave_was_reloaded_is_replaced() {
+    let now = Instant::now();
+    let (mut pool, _) = PoolState::new(1, now);
+    assert!(pool.on_reload().is_empty());
+    assert_eq!(stopped(&pool.on_created(id(0, 0), None, now)), 1);
+}
+
+#[test]
+fn a_worker_that_dies_in_a_reload_is_replaced_by_one_of_the_new_build() {
+    let now = Instant::now();
+    let mut pool = attached(1, now);
+    pool.on_work(id(0, 0), batch(0));
+    pool.on_reload();
+    pool.on_lost(id(0, 0), lost(), now);
+    pool.on_created(id(0, 1), Some(&BEGIN), now);
+    assert!(pool.is_reloaded());
+}
+
+#[test]
+fn a_master_that_leaves_in_a_reload_leaves_no_worker_of_the_old_build() {
+    let now = Instant::now();
+    let mut pool = attached(4, now);
+    pool.on_work(id(0, 0), batch(0));
+    pool.on_reload();
+    let actions = pool.on_detach();
+    assert_eq!(actions.iter().filter(|action| matches!(action, PoolAction::Kill(_))).count(), 1);
+    assert_eq!(stopped(&actions), 3);
 }
