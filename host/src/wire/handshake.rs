@@ -12,7 +12,7 @@ pub(crate) const PREAMBLE_BYTES: usize = 8;
 pub(super) const MAGIC: &[u8; 7] = b"SIMPLEG";
 
 /// The version of `docs/protocol.md`. Peers of another version are refused.
-const PROTOCOL_VERSION: u8 = 3;
+const PROTOCOL_VERSION: u8 = 4;
 
 /// Why a peer is turned away.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +96,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_same_version_of_ours_is_accepted() {
-        assert!(answer(b"SIMPLEG\x03").await.is_ok());
+        assert!(answer(b"SIMPLEG\x04").await.is_ok());
         assert!(matches!(answer(b"SIMPLEG\x07").await, Err(HandshakeError::OtherVersion { theirs: 7 })));
         assert!(matches!(answer(b"GET / HT").await, Err(HandshakeError::NotSimpleGrid)));
         assert!(matches!(answer(b"SIM").await, Err(HandshakeError::Io(_))));

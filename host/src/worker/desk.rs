@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::held::{Held, HeldBatch};
+use super::row_text::RowText;
 use crate::ids::BatchId;
 use crate::limits::{HELD_BATCHES_MAX, MESSAGE_BYTES_MAX};
-use crate::plugin::{Bytes, Cells, Splitter, Status as CallStatus, TaskHost};
+use crate::plugin::{Bytes, Cells, RowFormat, Splitter, Status as CallStatus, TaskHost};
 use crate::scoreboard::{Board, BoardFull, Outcome, Status};
 
 /// What is said of a record that a task holds and does not finish in time.
@@ -18,10 +19,8 @@ const FORGOTTEN: &str = "the task held it and never finished it";
 pub(super) struct Desk {
     pub(super) board: Board,
     pub(super) held: Held,
-    /// Rows are lines as they are, not CSV.
-    raw: bool,
-    /// Every row tells an empty text from NULL.
-    marks_null: bool,
+    /// How rows are written.
+    row_text: RowText,
     /// The item in hand.
     item: BatchId,
     /// The record in hand, if there is one.
@@ -49,12 +48,11 @@ fn record_id(batch_low: u32, index: u16) -> u64 {
 }
 
 impl Desk {
-    pub(super) fn new(board: Board, raw: bool, marks_null: bool, stopping: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(board: Board, row_text: RowText, stopping: Arc<AtomicBool>) -> Self {
         Self {
             board,
             held: Held::default(),
-            raw,
-            marks_null,
+            row_text,
             item: BatchId(0),
             in_hand: None,
             finished_rows: 0,
@@ -67,6 +65,11 @@ impl Desk {
             stopping,
             row: Vec::new(),
         }
+    }
+
+    /// A run begins that wants its rows in this format.
+    pub(super) fn begin_run(&mut self, rows: RowFormat) {
+        self.row_text.format = rows;
     }
 
     /// Starts an item.
@@ -245,17 +248,20 @@ impl Desk {
         if written.is_ok() { CallStatus::Ok } else { CallStatus::Reject }
     }
 
-    fn write_row(&mut self, cells: Cells<'_>) -> Result<(), BoardFull> {
+    fn write_row(&mut self, cells: Cells<'_>) -> CallStatus {
         self.row.clear();
-        csv_row(cells, self.raw, self.marks_null, &mut self.row);
-        self.board.write(&self.row)
+        if let Err(wrong) = self.row_text.write(cells.iter(), &mut self.row) {
+            self.spoiled.get_or_insert_with(|| wrong.to_string());
+            return CallStatus::Fatal;
+        }
+        let written = self.board.write(&self.row);
+        self.accepted(written)
     }
 }
 
 impl TaskHost for Desk {
     fn emit(&mut self, cells: Cells<'_>) -> CallStatus {
-        let written = self.write_row(cells);
-        self.accepted(written)
+        self.write_row(cells)
     }
 
     #[inline]
@@ -282,40 +288,4 @@ impl TaskHost for Desk {
     fn stopping(&self) -> Arc<AtomicBool> {
         self.stopping.clone()
     }
-}
-
-/// One row as CSV (RFC 4180, lines end with LF), or as a line if the task writes raw lines.
-/// An empty text has quotes where it could be mistaken: for an empty line if it is the only cell, and for
-/// NULL if that matters.
-fn csv_row(cells: Cells<'_>, raw: bool, marks_null: bool, row: &mut Vec<u8>) {
-    let marks_empty = marks_null || cells.iter().len() == 1;
-    for (index, cell) in cells.iter().enumerate() {
-        if index > 0 {
-            row.push(b',');
-        }
-        let text = cell.unwrap_or_default();
-        if raw {
-            row.extend_from_slice(text);
-        } else if needs_quotes(text) || (marks_empty && cell.is_some() && text.is_empty()) {
-            quote(text, row);
-        } else {
-            row.extend_from_slice(text);
-        }
-    }
-    row.push(b'\n');
-}
-
-fn needs_quotes(text: &[u8]) -> bool {
-    text.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
-}
-
-fn quote(text: &[u8], row: &mut Vec<u8>) {
-    row.push(b'"');
-    for byte in text {
-        if *byte == b'"' {
-            row.push(b'"');
-        }
-        row.push(*byte);
-    }
-    row.push(b'"');
 }

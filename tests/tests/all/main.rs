@@ -34,6 +34,7 @@ mod registry;
 mod registry_contract;
 mod registry_schema;
 mod registry_servers;
+mod row_formats;
 mod run;
 mod second_signal;
 mod signals;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::counters::Counters;
 use super::worker_event::WorkerId;
 use crate::ids::RunId;
+use crate::plugin::RowFormat;
 use crate::record::Format;
 use crate::sink::SinkHandle;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster};
@@ -25,6 +26,8 @@ pub(crate) struct RunRequest {
     pub run: RunId,
     /// How its records end.
     pub format: Format,
+    /// How its rows are written, unless they go to a sink.
+    pub rows: RowFormat,
     /// The limit of one record.
     pub record_timeout: Option<Duration>,
 }

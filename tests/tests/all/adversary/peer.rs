@@ -4,13 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use simplegrid::internals::ids::{BatchId, Epoch, RunId, SlotIndex};
+use simplegrid::internals::plugin::RowFormat;
 use simplegrid::internals::record::Format;
 use simplegrid::internals::wire::{BatchHead, Frame, Hello, MasterToSlave, Role, SeqRanges, SlaveToMaster};
 use simplegrid_fuzz_targets::codec;
 use simplegrid_tests::wait;
 
 /// The first bytes of our protocol.
-pub(crate) const PREAMBLE: &[u8] = b"SIMPLEG\x03";
+pub(crate) const PREAMBLE: &[u8] = b"SIMPLEG\x04";
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -133,5 +134,6 @@ pub(crate) fn master(reservation: &str) -> Role {
         format: Format::Lines,
         record_timeout_ms: None,
         run: RunId::default(),
+        rows: RowFormat::Csv,
     }
 }
