@@ -41,7 +41,7 @@ pub mod master {
 
 pub mod plugin {
     //! Loaded plugins and calls into them.
-    pub use crate::plugin::{Cells, LoadedPlugin, OutputKind, TaskHost, TaskOutput};
+    pub use crate::plugin::{Cells, LoadedPlugin, OutputKind, RowFormat, TaskHost, TaskOutput};
 }
 
 pub mod record {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::config::LocalRunConfig;
+use crate::config::{LocalRunConfig, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::RunId;
 use crate::limits::STOP_GRACE;
@@ -119,5 +119,6 @@ fn pool_config(config: &LocalRunConfig, prepared: &Prepared) -> PoolConfig {
 
 /// What a master would ask of a slave for this run.
 fn request(config: &LocalRunConfig, run: RunId) -> RunRequest {
-    RunRequest { run, format: config.run.format.into(), record_timeout: config.run.record_timeout }
+    let RunSettings { format, output_format, record_timeout, .. } = config.run;
+    RunRequest { run, format: format.into(), rows: output_format.into(), record_timeout }
 }

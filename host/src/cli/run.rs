@@ -8,7 +8,7 @@ use clap::Args;
 use super::build_flags::BuildFlags;
 use super::sink::SinkFlags;
 use super::task_flags::TaskFlags;
-use super::value::{self, InputFormat, Progress, Scheduler};
+use super::value::{self, InputFormat, OutputFormat, Progress, Scheduler};
 use super::worker_limits::WorkerLimitFlags;
 
 const EXAMPLES: &str = "\
@@ -68,7 +68,11 @@ pub(crate) struct RunFlags {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Names the columns in the first line of the output.
+    /// Writes rows in this format; raw lines of a task stay as they are, and a sink gets what it needs.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub output_format: OutputFormat,
+
+    /// Names the columns in the first line of the output; not in jsonl, where each row names them.
     #[arg(long)]
     pub header: bool,
 

@@ -42,6 +42,28 @@ impl InputFormat {
     }
 }
 
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// CSV (RFC 4180).
+    Csv,
+    /// Cells with tabs between them; \t, \n, \r, \\ and \N as in PostgreSQL's COPY.
+    Tsv,
+    /// A JSON object for each row, with the types of the columns.
+    Jsonl,
+}
+
+impl OutputFormat {
+    /// As it is written after `--output-format`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
 /// Which worker gets which record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheduler {

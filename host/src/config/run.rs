@@ -8,7 +8,8 @@ use super::given::Given;
 use super::output_files::FileNames;
 use super::{manager_args, partition, sink};
 use crate::build::Digest;
-use crate::cli::{InputFormat, Pair, Progress, RunArgs, RunFlags};
+use crate::cli::{InputFormat, OutputFormat, Pair, Progress, RunArgs, RunFlags};
+use crate::plugin::RowFormat;
 use crate::record::{FailedLines, Format};
 use crate::sink::SinkUrl;
 use crate::wire::WorkerLimits;
@@ -26,6 +27,8 @@ pub(crate) struct RunSettings {
     pub failed: Option<PathBuf>,
     /// The journal, from which an interrupted run continues. Only a run with an output has one.
     pub journal: Option<PathBuf>,
+    /// How rows are written.
+    pub output_format: OutputFormat,
     /// Whether the first line of the output names the columns.
     pub header: bool,
     /// The file that the task must come from; `None` for any.
@@ -86,6 +89,17 @@ impl From<InputFormat> for Format {
     }
 }
 
+/// The format of rows on their way through a run.
+impl From<OutputFormat> for RowFormat {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Csv => Self::Csv,
+            OutputFormat::Tsv => Self::Tsv,
+            OutputFormat::Jsonl => Self::JsonLines,
+        }
+    }
+}
+
 impl RunSettings {
     /// `manager_args` may name a scheduler, as in Net::SimpleGrid; `run` has no such arguments.
     pub(super) fn new(
@@ -101,6 +115,7 @@ impl RunSettings {
             output: flags.output.filter(|path| path.as_os_str() != "-"),
             failed: flags.failed,
             journal: flags.journal,
+            output_format: flags.output_format,
             header: flags.header,
             expect_task: flags.build.expect_task,
             same_version: flags.same_version,

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::link::{self, LocalLink, NODE_NAME};
-use crate::cli::Progress;
+use crate::cli::{OutputFormat, Progress};
 use crate::config::{CheckTask, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::limits::{RECORD_BYTES_MAX, STOP_GRACE};
@@ -337,7 +337,12 @@ impl Trial<'_> {
         let (events_in, events) = mpsc::channel(LINK_EVENTS);
         let record_timeout = settings.record_timeout;
         let link = LocalLink {
-            request: RunRequest { run: opened.id, format: settings.format.into(), record_timeout },
+            request: RunRequest {
+                run: opened.id,
+                format: settings.format.into(),
+                rows: settings.output_format.into(),
+                record_timeout,
+            },
             welcome: self.prepared.welcome.clone(),
             pool: self.pool.clone(),
             commands: Vec::new(),
@@ -365,6 +370,7 @@ impl Trial<'_> {
     ) -> RunSettings {
         RunSettings {
             format: self.config.format,
+            output_format: OutputFormat::Csv,
             keep_order: true,
             output: Some(rows.path()),
             failed: Some(failed.path()),

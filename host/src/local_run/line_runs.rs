@@ -9,6 +9,7 @@ use super::link::{self, LocalLink};
 use crate::ids::RunId;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::master::{KeyOf, KeySource, LINK_EVENTS, RunEnd, StreamedEnd, StreamedRun, run_stream};
+use crate::plugin::RowFormat;
 use crate::record::{Format, Records, RecordsBuilder};
 use crate::sink::{Destination, HARVEST};
 use crate::slave::{Incoming, LineRun, LineRunEnd, LineRunner, RunRequest};
@@ -45,7 +46,7 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
     };
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
     // The run has no limit of its own, so the slave's applies.
-    let request = RunRequest { run, format: Format::Lines, record_timeout: None };
+    let request = RunRequest { run, format: Format::Lines, rows: RowFormat::Csv, record_timeout: None };
     let link = LocalLink { request, welcome, pool, commands, events: events_in };
     let carrying = link::carry(link, |frames| WithoutHashes { frames, is_partitioned });
     let (end, ()) = tokio::join!(run_stream(stream, events, shutdown), carrying);

@@ -23,6 +23,7 @@ use super::nodes::LinkEvent;
 use super::output::{ProgressLine, Results, WriteFailure};
 use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::NodeId;
+use crate::plugin::RowFormat;
 use crate::record::{Input, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
 use crate::standstill::Standstill;
@@ -46,6 +47,8 @@ pub(super) struct RunPlan {
     pub write_failure: WriteFailure,
     /// Whether the first line names the columns.
     pub header: bool,
+    /// How slaves write rows, and so how that line is written.
+    pub rows: RowFormat,
     /// What the user sees of the run.
     pub progress: ProgressLine,
     /// Whether the log says that a worker was lost: inside a slave, its pool has said so.

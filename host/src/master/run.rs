@@ -36,6 +36,7 @@ pub(crate) fn role(settings: &RunSettings, run: RunId, reservation: &str) -> Rol
         format: Format::from(settings.format),
         record_timeout_ms: settings.record_timeout.map(|limit| limit.as_millis() as u64),
         run,
+        rows: settings.output_format.into(),
     }
 }
 
@@ -210,6 +211,7 @@ fn plan(
         results,
         write_failure,
         header: settings.header,
+        rows: settings.output_format.into(),
         progress: ProgressLine::new(visible),
         logs_workers: true,
         ending,

@@ -16,6 +16,7 @@ use super::streamed_run::StreamedEnd;
 use crate::ids::RunId;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::owned_task::OwnedTask;
+use crate::plugin::RowFormat;
 use crate::record::{Format, Input, RecordReader};
 use crate::registry::{Registry, Reservation};
 use crate::shutdown::Shutdown;
@@ -91,6 +92,7 @@ fn role(master: &SimulatedMaster) -> Role {
         format: Format::Lines,
         record_timeout_ms: master.record_timeout.map(|limit| limit.as_millis() as u64),
         run: RunId([7; 16]),
+        rows: RowFormat::Csv,
     }
 }
 
@@ -113,6 +115,7 @@ pub(crate) fn run_over(
         results: Results::new(writer, failed),
         write_failure: WriteFailure::new(rows_end, Some(failed_end)),
         header: false,
+        rows: RowFormat::Csv,
         progress: ProgressLine::new(false),
         logs_workers: true,
         ending,

@@ -8,6 +8,7 @@ use super::dispatcher::{self, RunPlan};
 use super::nodes::LinkEvent;
 use super::output::{FailedWriter, OutputTarget, ProgressLine, ResultWriter, Results, Summary, WriteFailure};
 use super::run_end::{Ending, RunEnd};
+use crate::plugin::RowFormat;
 use crate::record::{Format, Input, RecordReader};
 use crate::shutdown::Shutdown;
 use crate::time;
@@ -57,6 +58,7 @@ pub(crate) async fn run_stream(
         results: Results::new(writer, FailedWriter::to_log(format)),
         write_failure: WriteFailure::new(end, None),
         header: false,
+        rows: RowFormat::Csv,
         progress: ProgressLine::new(false),
         logs_workers: false,
         ending: Ending { shutdown_slaves: false, begins: None, harvest },

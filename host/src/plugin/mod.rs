@@ -16,6 +16,7 @@ mod library_file;
 mod load_error;
 mod loaded_plugin;
 mod manifest;
+mod row_format;
 mod task_host;
 mod task_output;
 
@@ -28,6 +29,8 @@ pub use loaded_plugin::LoadedPlugin;
 pub(crate) use loaded_plugin::{LoadedPartitioner, LoadedTask};
 pub use manifest::OutputKind;
 pub(crate) use manifest::{Argument, Column, Kind, Manifest, TaskManifest};
+pub use row_format::RowFormat;
+pub(crate) use row_format::escape_tsv;
 pub(crate) use simplegrid_plugin_api::Status;
 pub(crate) use simplegrid_plugin_api::abi::Bytes;
 pub(crate) use simplegrid_plugin_api::fields::Splitter;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{Column, OutputKind, TaskManifest};
+use super::row_format::RowFormat;
 use crate::build::Digest;
 
 /// Letters of a column's name that a message shows. Other machines name the columns.
@@ -46,11 +47,13 @@ impl TaskOutput {
         Some(format!("column {} is {} {that}, and {} {this}", at + 1, column(other), column(self)))
     }
 
-    /// The line that names the columns; a task that writes raw lines has one column.
-    pub(crate) fn header_line(&self) -> String {
-        let names: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        let names = if self.kind == OutputKind::Lines { "line".to_owned() } else { names.join(",") };
-        names + "\n"
+    /// The line that names the columns; `None` if each row names them. Raw lines are as they are in every
+    /// format, and have one column.
+    pub(crate) fn header_line(&self, format: RowFormat) -> Option<String> {
+        match self.kind {
+            OutputKind::Lines => Some("line\n".to_owned()),
+            OutputKind::Rows => format.header_line(self.columns.iter().map(|column| column.name.as_str())),
+        }
     }
 }
 
@@ -113,8 +116,10 @@ mod tests {
 
     #[test]
     fn a_header_names_the_columns() {
-        assert_eq!(rows(&[("a", Kind::Text, false), ("b", Kind::Int, true)]).header_line(), "a,b\n");
-        assert_eq!(rows(&[]).header_line(), "\n");
-        assert_eq!(TaskOutput { kind: OutputKind::Lines, columns: Vec::new() }.header_line(), "line\n");
+        let csv = |output: TaskOutput| output.header_line(RowFormat::Csv);
+        assert_eq!(csv(rows(&[("a", Kind::Text, false), ("b", Kind::Int, true)])).as_deref(), Some("a,b\n"));
+        assert_eq!(csv(rows(&[])).as_deref(), Some("\n"));
+        let lines = TaskOutput { kind: OutputKind::Lines, columns: Vec::new() };
+        assert_eq!(lines.header_line(RowFormat::JsonLines).as_deref(), Some("line\n"));
     }
 }

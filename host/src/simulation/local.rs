@@ -10,6 +10,7 @@ use crate::ids::RunId;
 use crate::local_run::{LocalLink, NODE_NAME, carry};
 use crate::master::{Ending, LINK_EVENTS, SimulatedMaster, StreamedEnd, run_over};
 use crate::owned_task::{cancel_all, spawn_in};
+use crate::plugin::RowFormat;
 use crate::record::Format;
 use crate::slave::{Hatchery, RunRequest, StopPatience, simulated_pool, simulated_welcome};
 
@@ -32,8 +33,12 @@ pub(super) async fn run(
     let pool = simulated_pool(slots, hatchery, NODE_NAME.to_owned(), false, &mut tasks);
     pool.ready().await?;
     let (events_in, events) = mpsc::channel(LINK_EVENTS);
-    let request =
-        RunRequest { run: RunId([7; 16]), format: Format::Lines, record_timeout: master.record_timeout };
+    let request = RunRequest {
+        run: RunId([7; 16]),
+        format: Format::Lines,
+        rows: RowFormat::Csv,
+        record_timeout: master.record_timeout,
+    };
     let (welcome, commands) = (simulated_welcome(slots), Vec::new());
     let link = LocalLink { request, welcome, pool: pool.clone(), commands, events: events_in };
     let mut links = JoinSet::new();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::seq_ranges::SeqRanges;
 use crate::build::Build;
 use crate::ids::{BatchId, Epoch, RunId, SlotIndex};
-use crate::plugin::TaskOutput;
+use crate::plugin::{RowFormat, TaskOutput};
 use crate::record::Format;
 
 /// The command by which a master says that its run takes only one build; its value is the digest of the file
@@ -81,6 +81,8 @@ pub enum Role {
         record_timeout_ms: Option<u64>,
         /// The run, by a name that it keeps when it is resumed after a crash.
         run: RunId,
+        /// How workers write rows, unless they go to a sink of the slave.
+        rows: RowFormat,
     },
     /// To give a command. Always let in.
     Administrator,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::message::LossKind;
 use crate::build::Build;
 use crate::ids::BatchId;
-use crate::plugin::LibraryId;
+use crate::plugin::{LibraryId, RowFormat};
 use crate::record::Format;
 
 /// From the slave.
@@ -22,6 +22,8 @@ pub enum HostToWorker {
     Begin {
         /// How its records end.
         format: Format,
+        /// How its rows are written.
+        rows: RowFormat,
     },
     /// Records to run; the table holds their ends, the body their bytes.
     Batch {

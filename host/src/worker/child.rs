@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::desk::Desk;
 use super::error::WorkerError;
+use super::row_text::RowText;
 use super::{key_loop, limits, serve_loop, watchdog};
 use crate::limits::HEADER_BYTES_MAX;
 use crate::plugin::{CallError, LibraryFile, LoadedPlugin, OutputKind, TaskManifest};
@@ -70,7 +71,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
             }
             continue;
         }
-        let desk = Desk::new(board, task.output == OutputKind::Lines, start.marks_null, stopping);
+        let row_text = RowText::new(&task.columns, task.output == OutputKind::Lines, start.marks_null);
+        let desk = Desk::new(board, row_text, stopping);
         return match plugin.create(&task.name, &args, desk) {
             Ok(task) => {
                 match serve_loop::serve(input, output, task, passed.receipts) {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::held::{Held, HeldBatch};
+use super::row_text::RowText;
 use super::window::{InCall, Window};
 use crate::ids::BatchId;
 use crate::limits::{FORGOTTEN, HELD_BATCHES_MAX, MESSAGE_BYTES_MAX};
-use crate::plugin::{Bytes, Cells, Splitter, Status as CallStatus, TaskHost};
+use crate::plugin::{Bytes, Cells, RowFormat, Splitter, Status as CallStatus, TaskHost};
 use crate::scoreboard::{Board, BoardFull, Outcome, Status};
 
 /// The host of one task.
@@ -16,10 +17,8 @@ use crate::scoreboard::{Board, BoardFull, Outcome, Status};
 pub(super) struct Desk {
     pub(super) board: Board,
     pub(super) held: Held,
-    /// Rows are lines as they are, not CSV.
-    raw: bool,
-    /// Every row tells an empty text from NULL.
-    marks_null: bool,
+    /// How rows are written.
+    row_text: RowText,
     /// The item in hand.
     item: BatchId,
     /// The record in hand, if there is one.
@@ -51,12 +50,11 @@ fn record_id(batch_low: u32, index: u16) -> u64 {
 }
 
 impl Desk {
-    pub(super) fn new(board: Board, raw: bool, marks_null: bool, stopping: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(board: Board, row_text: RowText, stopping: Arc<AtomicBool>) -> Self {
         Self {
             board,
             held: Held::default(),
-            raw,
-            marks_null,
+            row_text,
             item: BatchId(0),
             in_hand: None,
             window: None,
@@ -71,6 +69,11 @@ impl Desk {
             stopping,
             row: Vec::new(),
         }
+    }
+
+    /// A run begins that wants its rows in this format.
+    pub(super) fn begin_run(&mut self, rows: RowFormat) {
+        self.row_text.format = rows;
     }
 
     /// Starts an item.
@@ -310,17 +313,20 @@ impl Desk {
         if written.is_ok() { CallStatus::Ok } else { CallStatus::Reject }
     }
 
-    fn write_row(&mut self, cells: Cells<'_>) -> Result<(), BoardFull> {
+    fn write_row(&mut self, cells: Cells<'_>) -> CallStatus {
         self.row.clear();
-        csv_row(cells, self.raw, self.marks_null, &mut self.row);
-        self.board.write(&self.row)
+        if let Err(wrong) = self.row_text.write(cells.iter(), &mut self.row) {
+            self.spoiled.get_or_insert_with(|| wrong.to_string());
+            return CallStatus::Fatal;
+        }
+        let written = self.board.write(&self.row);
+        self.accepted(written)
     }
 }
 
 impl TaskHost for Desk {
     fn emit(&mut self, cells: Cells<'_>) -> CallStatus {
-        let written = self.write_row(cells);
-        self.accepted(written)
+        self.write_row(cells)
     }
 
     #[inline]
@@ -361,40 +367,4 @@ impl TaskHost for Desk {
     fn stopping(&self) -> Arc<AtomicBool> {
         self.stopping.clone()
     }
-}
-
-/// One row as CSV (RFC 4180, lines end with LF), or as a line if the task writes raw lines.
-/// An empty text has quotes where it could be mistaken: for an empty line if it is the only cell, and for
-/// NULL if that matters.
-fn csv_row(cells: Cells<'_>, raw: bool, marks_null: bool, row: &mut Vec<u8>) {
-    let marks_empty = marks_null || cells.iter().len() == 1;
-    for (index, cell) in cells.iter().enumerate() {
-        if index > 0 {
-            row.push(b',');
-        }
-        let text = cell.unwrap_or_default();
-        if raw {
-            row.extend_from_slice(text);
-        } else if needs_quotes(text) || (marks_empty && cell.is_some() && text.is_empty()) {
-            quote(text, row);
-        } else {
-            row.extend_from_slice(text);
-        }
-    }
-    row.push(b'\n');
-}
-
-fn needs_quotes(text: &[u8]) -> bool {
-    text.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
-}
-
-fn quote(text: &[u8], row: &mut Vec<u8>) {
-    row.push(b'"');
-    for byte in text {
-        if *byte == b'"' {
-            row.push(b'"');
-        }
-        row.push(*byte);
-    }
-    row.push(b'"');
 }

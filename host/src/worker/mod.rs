@@ -17,6 +17,7 @@ mod launch;
 mod limits;
 mod log_line;
 mod process;
+mod row_text;
 mod serve_loop;
 mod start_step;
 mod watchdog;

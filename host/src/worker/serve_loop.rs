@@ -50,8 +50,9 @@ pub(super) fn serve(
     };
     while let Some(frame) = input.read_frame::<HostToWorker>()? {
         let flow = match frame.head {
-            HostToWorker::Begin { format } => {
+            HostToWorker::Begin { format, rows } => {
                 worker.format = format;
+                worker.task.host().begin_run(rows);
                 Flow::On
             }
             HostToWorker::Batch { item, base, with_row_ends } => {

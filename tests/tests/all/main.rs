@@ -36,6 +36,7 @@ mod registry_contract;
 mod registry_schema;
 mod registry_servers;
 mod reload;
+mod row_formats;
 mod run;
 mod second_signal;
 mod signals;

@@ -47,7 +47,9 @@ impl Dispatcher {
         self.peers.insert(node, Peer::new(name.clone(), out, hang_up, welcome.sink.as_ref()));
         if is_first {
             self.on_first_sink(welcome.sink.as_ref());
-            let first_line = (self.plan.header && !has_sink).then(|| welcome.output.header_line().into());
+            let has_header = self.plan.header && !has_sink;
+            let first_line = has_header.then(|| welcome.output.header_line(self.plan.rows)).flatten();
+            let first_line = first_line.map(Into::into);
             self.plan.results.on_task(TaskIdentity::of(&welcome), first_line)?;
         }
         self.nodes_used += 1;

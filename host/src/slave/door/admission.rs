@@ -89,9 +89,9 @@ pub(crate) async fn let_in_ours<'d>(
         Role::Master { reservation, .. } if reservation.len() > RESERVATION_BYTES_MAX => {
             Err(Closed::LongName(reservation.len()))
         }
-        Role::Master { reservation, format, record_timeout_ms, run } => {
+        Role::Master { reservation, format, record_timeout_ms, run, rows } => {
             let record_timeout = record_timeout_ms.map(Duration::from_millis);
-            let run = RunRequest { run, format, record_timeout };
+            let run = RunRequest { run, format, rows, record_timeout };
             let guard = match door.occupancy.occupy(&reservation) {
                 Ok(guard) => guard,
                 Err(refusal) => {

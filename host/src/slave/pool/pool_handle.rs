@@ -11,6 +11,7 @@ use super::counters::Counters;
 use super::worker_event::WorkerId;
 use crate::build::Digest;
 use crate::ids::RunId;
+use crate::plugin::RowFormat;
 use crate::record::Format;
 use crate::sink::SinkHandle;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster};
@@ -27,6 +28,8 @@ pub(crate) struct RunRequest {
     pub run: RunId,
     /// How its records end.
     pub format: Format,
+    /// How its rows are written, unless they go to a sink.
+    pub rows: RowFormat,
     /// The limit of one record.
     pub record_timeout: Option<Duration>,
 }

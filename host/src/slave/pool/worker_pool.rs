@@ -21,6 +21,7 @@ use crate::build::Digest;
 use crate::ids::SlotIndex;
 use crate::limits::{BATCHES_PER_SLOT_MAX, ITEMS_PER_WORKER_MAX};
 use crate::owned_task::{outcome, spawn_in};
+use crate::plugin::RowFormat;
 use crate::sink::SinkHandle;
 use crate::time;
 use crate::wire::{Frame, HostToWorker, SlaveToMaster};
@@ -168,7 +169,9 @@ impl Pool {
     fn on_command(&mut self, command: PoolCommand) -> Vec<PoolAction> {
         match command {
             PoolCommand::Attach { run, out, close } => {
-                let begin = HostToWorker::Begin { format: run.format };
+                // A sink reads CSV, whatever the master's output is.
+                let rows = if self.counters.is_some() { run.rows } else { RowFormat::Csv };
+                let begin = HostToWorker::Begin { format: run.format, rows };
                 self.record_timeout.send_replace(run.record_timeout.or(self.config.record_timeout));
                 self.master = Some(Master { out, close, begin: begin.clone(), is_pinned: false });
                 self.state.on_attach(&begin)

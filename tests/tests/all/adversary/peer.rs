@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use simplegrid::internals::ids::{BatchId, Epoch, RunId, SlotIndex};
+use simplegrid::internals::plugin::RowFormat;
 use simplegrid::internals::record::Format;
 use simplegrid::internals::wire::{BatchHead, Frame, Hello, MasterToSlave, Role, SeqRanges, SlaveToMaster};
 use simplegrid_fuzz_targets::codec;
@@ -133,5 +134,6 @@ pub(crate) fn master(reservation: &str) -> Role {
         format: Format::Lines,
         record_timeout_ms: None,
         run: RunId::default(),
+        rows: RowFormat::Csv,
     }
 }

@@ -21,7 +21,7 @@ use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
 const MAGIC: &[u8; 8] = b"SGRIDJNL";
 
 /// The version of this format.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Magic, version, the run, length of the header, and the low half of the xxh3 of those.
 const PREAMBLE_BYTES: usize = 8 + 4 + 16 + 4 + 4;

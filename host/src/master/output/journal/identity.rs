@@ -20,6 +20,8 @@ pub(crate) struct RunIdentity {
     pub record_bytes_max: Option<u64>,
     /// Rows come out in the order of the input.
     pub keep_order: bool,
+    /// The word for the rows' format.
+    pub output_format: String,
     /// The first line of the output names the columns.
     pub header: bool,
     /// What makes records belong together, in a partitioned run.
@@ -67,6 +69,7 @@ impl RunIdentity {
         same("--format", &earlier.format, &self.format)?;
         same("--max-record-bytes", &number(&earlier.record_bytes_max), &number(&self.record_bytes_max))?;
         same("--keep-order", &earlier.keep_order, &self.keep_order)?;
+        same("--output-format", &earlier.output_format, &self.output_format)?;
         same("--header", &earlier.header, &self.header)?;
         same("--partition-by", &text(&earlier.partition_by), &text(&self.partition_by))?;
         same("--output", &earlier.output, &self.output)?;

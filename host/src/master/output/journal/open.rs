@@ -63,6 +63,7 @@ fn identity(settings: &RunSettings, inputs: &[InputSource]) -> RunIdentity {
         format: settings.format.word().to_owned(),
         record_bytes_max: limits_cut.then_some(settings.max_record_bytes as u64),
         keep_order: settings.keep_order,
+        output_format: settings.output_format.word().to_owned(),
         header: settings.header,
         partition_by: settings.partition_by.clone(),
         output: settings.output.as_deref().map(name).unwrap_or_default(),

@@ -37,6 +37,7 @@ fn run_identity() -> RunIdentity {
         format: "lines".into(),
         record_bytes_max: None,
         keep_order: true,
+        output_format: "csv".into(),
         header: false,
         partition_by: None,
         output: "rows.txt".into(),
@@ -291,9 +292,10 @@ fn resumed(earlier: &Header) -> Result<RunJournal, JournalError> {
 #[test]
 fn a_journal_of_another_run_is_refused_and_says_what_differs() {
     type Change = fn(&mut RunIdentity);
-    let changes: [(Change, &str); 8] = [
+    let changes: [(Change, &str); 9] = [
         (|run| run.format = "csv".into(), "--format was csv and is now lines"),
         (|run| run.keep_order = false, "--keep-order was false and is now true"),
+        (|run| run.output_format = "jsonl".into(), "--output-format was jsonl and is now csv"),
         (|run| run.header = true, "--header was true and is now false"),
         (|run| run.partition_by = Some("field:0".into()), "--partition-by was field:0 and is now none"),
         (|run| run.output = "other".into(), "--output was other and is now rows.txt"),

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plugin::RowFormat;
 use crate::record::Format;
 use crate::wire::LossKind;
 
-const BEGIN: HostToWorker = HostToWorker::Begin { format: Format::Lines };
+const BEGIN: HostToWorker = HostToWorker::Begin { format: Format::Lines, rows: RowFormat::Csv };
 
 fn id(slot: u16, epoch: u32) -> WorkerId {
     WorkerId { slot: SlotIndex(slot), epoch: Epoch(epoch) }
