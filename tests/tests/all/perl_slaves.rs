@@ -46,7 +46,7 @@ fn meddle(grid: &Grid, sql: &str) {
 }
 
 #[test]
-fn shutdown_sends_nothing_to_a_slave_of_net_simplegrid() {
+fn shutdown_and_reload_send_nothing_to_a_slave_of_net_simplegrid() {
     let grid = Grid::new();
     grid.node_manager().arg("list").finish().expect(0);
     let perl = PerlSlave::start();
@@ -59,9 +59,15 @@ fn shutdown_sends_nothing_to_a_slave_of_net_simplegrid() {
     );
     for state in ["enabled", "reserved", "invalid", "disabled"] {
         meddle(&grid, &format!("UPDATE nodes SET state = '{state}', start_time = 1203355633"));
-        let refused = grid.manage(port, "shutdown").finish().expect(4);
-        assert!(refused.errors()[0].contains("belongs to a slave of Net::SimpleGrid"), "{}", refused.stderr);
-        assert!(refused.errors()[0].contains(":done=0"), "{}", refused.stderr);
+        for (verb, advice) in [("shutdown", ":done=0"), ("reload", "start it anew")] {
+            let refused = grid.manage(port, verb).finish().expect(4);
+            assert!(
+                refused.errors()[0].contains("belongs to a slave of Net::SimpleGrid"),
+                "{}",
+                refused.stderr
+            );
+            assert!(refused.errors()[0].contains(advice), "{}", refused.stderr);
+        }
     }
     perl.expect_silence();
 }

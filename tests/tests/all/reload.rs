@@ -217,3 +217,25 @@ fn a_slave_that_ends_or_has_ended_is_not_reloaded() {
     let refused = grid.manage(port, "reload").finish().expect(4);
     assert!(refused.stderr.contains("has ended"), "{}", refused.stderr);
 }
+
+#[test]
+fn equal_keys_stay_in_order_over_reloads() {
+    let grid = Grid::new();
+    let slave = grid.noting_slave();
+    let mut master = grid.master().args("--partition-by field:0").start();
+    for round in 0..5 {
+        let numbers = round * 400..(round + 1) * 400;
+        master.write(numbers.map(|number| format!("k{},{number}\n", number % 7)).collect::<String>());
+        wait::until("some have run", || grid.side_log("log").len() > round * 400);
+        reload(&grid, &slave).expect(0);
+    }
+    let master = master.finish().expect(0).expect_counts(2000, 2000, 0);
+    assert_eq!(master.count("retried"), 0, "{}", master.summary());
+    let log = grid.side_log("log");
+    assert_eq!(log.len(), 2000, "nothing has run twice");
+    for key in 0..7 {
+        let of_key = log.records().filter_map(|record| record.strip_prefix(&format!("k{key},")));
+        let numbers: Vec<usize> = of_key.map(|number| number.parse().expect("it is a number")).collect();
+        assert!(numbers.is_sorted(), "the key k{key} comes in order: {numbers:?}");
+    }
+}
