@@ -77,7 +77,7 @@ typedef struct {
     uint32_t abi; /* SG_ABI */
     /* What the library contains, as JSON; valid for as long as the process lives. */
     sg_bytes (*manifest)(void);
-    /* A named ability of the plugin that is not in this table ("partition/1"), or null. */
+    /* A named ability of the plugin that is not in this table ("partition/1", "batch/1"), or null. */
     const void *(*extension)(sg_bytes id);
     /* Prepares a task: called once per node, in a process of its own, before any worker starts. */
     int32_t (*prepare)(sg_bytes task, const sg_pair *args, size_t n, const sg_host *host);
@@ -102,6 +102,24 @@ typedef struct {
     int32_t (*key)(int32_t id, sg_bytes line, const sg_host *host, void *sink,
                    void (*put)(void *sink, sg_bytes key));
 } sg_partition_v1;
+
+/* The extension "batch/1" of a plugin: many records in one call. For a record that it wants to run alone, the host
+   uses `handle` of the plugin. */
+typedef struct {
+    /* The most records that the task takes in one call; with 0 or 1, one at a time. Asked once, after `create`. */
+    uint32_t (*max)(void *state);
+    /* Runs the task over `n` records, numbered from `first_record` on. During the call, `done` finishes each of them,
+       or with SG_HELD keeps it open beyond the call; a row belongs to the record that is finished next. With SG_OK,
+       all others are done, without rows. After an error, or if rows are left that belong to no record, those rows are
+       dropped, and the records that are not finished are run one by one through `handle`. */
+    int32_t (*handle)(void *state, uint64_t first_record, const sg_bytes *lines, size_t n);
+} sg_batch_v1;
+
+/* The extension "record-fields/1" of a host, which every host that knows "batch/1" has. */
+typedef struct {
+    /* The fields of `line`; returns how many there are. They stay valid until the call that asks for them returns. */
+    size_t (*fields)(void *ctx, sg_bytes line, const sg_bytes **fields);
+} sg_record_fields_v1;
 
 /* Put before the definition of `simplegrid_plugin_v1`. */
 #if defined(__GNUC__) || defined(__clang__)

@@ -39,6 +39,11 @@ pub const C_SYMBOL: &str = "simplegrid_plugin_v1";
 pub const VERSION_SYMBOL: &str = "SIMPLEGRID_PLUGIN_API_VERSION";
 /// The extension of a plugin that has partitioners: a [`PartitionV1`].
 pub const PARTITION_V1: &[u8] = b"partition/1";
+/// The extension of a plugin whose tasks can take many records in one call: a [`BatchV1`].
+pub const BATCH_V1: &[u8] = b"batch/1";
+/// The extension of a host that splits any record into fields, not only the one in hand: a
+/// [`RecordFieldsV1`]. A host that knows [`BATCH_V1`] has it.
+pub const RECORD_FIELDS_V1: &[u8] = b"record-fields/1";
 /// The extension of a host that says how much it logs: a `u32`, the highest level that it keeps.
 pub const LOG_LEVEL_V1: &[u8] = b"log-level/1";
 
@@ -179,6 +184,37 @@ pub struct PartitionV1 {
     /// record 0, and returns an error. `host` is valid for the call. Any thread, but only one at a time.
     pub key:
         unsafe extern "C" fn(id: i32, line: Bytes, host: *const Host, sink: *mut c_void, put: PutKey) -> i32,
+}
+
+/// The extension [`BATCH_V1`]: many records in one call.
+///
+/// The host uses it for a state of which `max` is more than 1, and falls back to [`Plugin::handle`] for any
+/// record that it wants to run alone.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct BatchV1 {
+    /// The most records that the task takes in one call; with 0 or 1, it takes them one at a time. Asked
+    /// once, after `create`.
+    pub max: unsafe extern "C" fn(state: *mut c_void) -> u32,
+    /// Runs the task over `n` records, with the numbers `first_record`, `first_record + 1` and so on. During
+    /// the call, [`Host::done`] finishes each of them, or with [`HELD`] keeps it open beyond the call. A row
+    /// belongs to the record that is finished next.
+    ///
+    /// With [`OK`], all others are done, without rows. After an error, or if rows are left that belong to no
+    /// record, those rows are dropped, and the host runs the records that are not finished through
+    /// [`Plugin::handle`], one after the other, so that it is known which one is to blame. After [`PANIC`],
+    /// or if records of the batch are held, it does so in another process.
+    pub handle:
+        unsafe extern "C" fn(state: *mut c_void, first_record: u64, lines: *const Bytes, n: usize) -> i32,
+}
+
+/// The extension [`RECORD_FIELDS_V1`]: fields of any record of a batch.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct RecordFieldsV1 {
+    /// The fields of `line`, split in the host's dialect. They and the array stay valid until the entry
+    /// point that asks for them returns. To be called as [`Host::fields`] is.
+    pub fields: unsafe extern "C" fn(ctx: *mut c_void, line: Bytes, fields: *mut *const Bytes) -> usize,
 }
 
 const _: () = assert!(VERSION.len() <= 32, "the version fits into `VersionText`");

@@ -76,6 +76,7 @@
 //! crate depends on nothing else of SimpleGrid, and has no async runtime.
 
 pub mod abi;
+mod batch;
 mod bridge;
 mod error;
 mod export;
@@ -91,6 +92,7 @@ mod task;
 pub mod testing;
 mod text;
 
+pub use batch::{Batch, Records};
 pub use error::{Error, Result};
 pub use output::{Line, Output};
 pub use record::{Held, Record};

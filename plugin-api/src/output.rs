@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::glue::HostCalls;
 use crate::text::RowCells;
-use crate::{Error, Held, Result, Status};
+use crate::{Error, Held, Record, Result, Status};
 
 /// The way out of a task: it takes rows, and finishes records that the task has held.
 ///
@@ -94,6 +94,18 @@ impl<R> Output<'_, R> {
     /// Finishes a held record as done, with the rows emitted for it.
     pub fn done(&mut self, held: Held) {
         self.host.done(held.into_record(), Status::Ok, "");
+    }
+
+    /// Finishes a record that the task has been given by the current call, with the rows emitted for it: the
+    /// cheap way in [`handle_batch`](crate::Task::handle_batch). After `handle`, a record is finished anyway.
+    #[inline]
+    pub fn finish(&mut self, record: Record<'_>) {
+        record.finish();
+    }
+
+    /// The same, for a record that the task was given itself.
+    pub(crate) fn done_in_batch(&mut self, record: u64) {
+        self.host.done(record, Status::Ok, "");
     }
 
     /// Finishes a held record as failed; `error` says whether it is tried again.

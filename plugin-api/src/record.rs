@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::glue::{DroppedRecords, FieldList, HostCalls};
-use crate::{Error, Result, text};
+use crate::glue::{BytesList, DroppedRecords, HostCalls};
+use crate::{Error, Result, Status, text};
 
 /// One record of the input.
 ///
@@ -19,8 +19,10 @@ pub struct Record<'a> {
     id: u64,
     line: &'a [u8],
     host: &'a HostCalls,
-    fields: OnceCell<FieldList<'a>>,
+    fields: OnceCell<BytesList<'a>>,
     held: &'a Cell<bool>,
+    /// Whether the task has got it with others: then the host must be told which one is held.
+    is_of_batch: bool,
     /// `None` where a record cannot be held.
     dropped: Option<&'a Arc<DroppedRecords>>,
 }
@@ -36,7 +38,24 @@ impl<'a> Record<'a> {
         held: &'a Cell<bool>,
         dropped: Option<&'a Arc<DroppedRecords>>,
     ) -> Self {
-        Self { id, line, host, fields: OnceCell::new(), held, dropped }
+        Self { id, line, host, fields: OnceCell::new(), held, is_of_batch: false, dropped }
+    }
+
+    /// A record of a batch; otherwise as with [`new`](Self::new).
+    #[inline]
+    pub(crate) fn of_batch(
+        id: u64,
+        line: &'a [u8],
+        host: &'a HostCalls,
+        held: &'a Cell<bool>,
+        dropped: &'a Arc<DroppedRecords>,
+    ) -> Self {
+        Self { is_of_batch: true, ..Self::new(id, line, host, held, Some(dropped)) }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// The whole record as it was read, without its terminator.
@@ -82,19 +101,31 @@ impl<'a> Record<'a> {
         text::from_fields(fields.iter()).map_err(Error::reject)
     }
 
-    /// Keeps the record open after `handle` has returned. Until you give it to
+    /// Keeps the record open after `handle` or `handle_batch` has returned. Until you give it to
     /// [`Output::done`](crate::Output::done) or [`Output::fail`](crate::Output::fail), it is not
     /// acknowledged, and it is run again if this worker dies.
     ///
     /// This consumes the record, so that it can be held only once. Read what you need from it first; texts
-    /// from it stay valid until `handle` returns.
+    /// from it stay valid until that function returns.
     pub fn hold(self) -> Held {
         self.held.set(true);
+        if self.is_of_batch {
+            self.host.done(self.id, Status::Held, "");
+        }
         Held { record: self.id, dropped: self.dropped.cloned() }
     }
 
-    fn fields(&self) -> FieldList<'a> {
-        *self.fields.get_or_init(|| self.host.fields())
+    /// Finishes the record in hand as done, without holding it first.
+    #[inline]
+    pub(crate) fn finish(self) {
+        self.held.set(true);
+        self.host.done(self.id, Status::Ok, "");
+    }
+
+    fn fields(&self) -> BytesList<'a> {
+        *self.fields.get_or_init(|| {
+            if self.is_of_batch { self.host.fields_of(self.line) } else { self.host.fields() }
+        })
     }
 
     fn no_field(&self, index: usize) -> Error {

@@ -3,10 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Output, Record, Result};
+use crate::{Batch, Output, Record, Result};
 
 /// A function that runs on each record. Each worker process has one value of this type, which sees its
-/// records one at a time, always on the same thread.
+/// records one at a time (or, if it wants, [in batches](Self::handle_batch)), always on the same thread.
 ///
 /// All functions may panic: SimpleGrid counts a panic against the record in hand, and replaces the worker.
 pub trait Task: Sized + 'static {
@@ -40,6 +40,33 @@ pub trait Task: Sized + 'static {
     /// is tried again. If the record was held before the error, the error wins: SimpleGrid no longer
     /// regards it as held, and its [`Held`](crate::Held) no longer has any effect.
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Self::Row>) -> Result;
+
+    /// The most records that [`handle_batch`](Self::handle_batch) takes in one call. With 1, which is the
+    /// default, records always come one at a time, to [`handle`](Self::handle). It is asked once, after
+    /// `new`.
+    ///
+    /// A batch is what has come by then, so it is often smaller, and nothing ever waits for it to become
+    /// full.
+    fn batch_max(&self) -> usize {
+        1
+    }
+
+    /// Runs the task over many records in one call, for what is faster together: a model, a request to a
+    /// database. Finish each with [`Output::finish`], in any order, or after
+    /// [`Record::hold`] with [`Output::done`] or [`Output::fail`]; rows belong to the record that finishes
+    /// next. What is still held then stays open, as after `handle`. `Ok` finishes the other records,
+    /// without rows: rows that are left belong to no record, and the batch counts as failed.
+    ///
+    /// By default, it runs `handle` over each.
+    ///
+    /// # Errors
+    /// No record is blamed, not even by a `reject`: those that are not finished are run one after the other
+    /// through `handle`, so that it is known which one is guilty. The same happens after a panic, a crash
+    /// or a timeout (in another process). So it is no loss to return early, and `handle` must do the same
+    /// as `handle_batch` does.
+    fn handle_batch(&mut self, batch: Batch<'_>, output: &mut Output<Self::Row>) -> Result {
+        batch.run_each(output, |record, output| self.handle(record, output))
+    }
 
     /// Finishes the records that the task holds. Called when the input pauses, when too many records are
     /// held, at the end of a run and before a shutdown; with `last`, no record of this run will follow. A

@@ -60,6 +60,15 @@ impl TestGrid {
         self.last
     }
 
+    /// Runs the task over the next records in one call. What it leaves unfinished is not run again, as
+    /// SimpleGrid would do; that a record is held is in [`finished`](Self::finished).
+    pub fn handle_batch(&mut self, lines: &[impl AsRef<[u8]>]) -> Status {
+        let lines: Vec<_> = lines.iter().map(AsRef::as_ref).collect();
+        self.last = self.task.handle_batch(self.records + 1, &lines);
+        self.records += lines.len() as u64;
+        self.last
+    }
+
     /// Asks the task to finish what it holds, as SimpleGrid does when the input pauses.
     pub fn flush(&mut self) -> Status {
         self.last = self.task.flush(false);

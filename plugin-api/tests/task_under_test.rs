@@ -60,6 +60,10 @@ impl Task for Obedient {
         Ok(())
     }
 
+    fn batch_max(&self) -> usize {
+        100
+    }
+
     fn flush(&mut self, output: &mut Output<Row>, last: bool) -> Result {
         for held in self.held.drain(..) {
             if last {
@@ -236,4 +240,31 @@ fn a_raw_task_may_emit_its_lines_too() {
     assert_eq!(grid.handle("x"), Status::Ok);
     assert_eq!(grid.lines(), [b""]);
     assert!(grid.rows().is_empty());
+}
+
+#[test]
+fn without_a_function_of_its_own_a_batch_runs_handle_over_each_record() {
+    let mut grid = grid();
+    assert_eq!(grid.handle_batch(&[r#"second,"a ""b"", c""#, "hold", "parse,x,7"]), Status::Ok);
+    let rows = grid.rows();
+    assert_eq!(rows[0], [Some(r#"a "b", c"#.into()), Some("8".into())]);
+    assert_eq!(rows[1], [Some("x".into()), Some("7".into())]);
+    let ended = [finished(1, Status::Ok, ""), finished(2, Status::Held, ""), finished(3, Status::Ok, "")];
+    assert_eq!(grid.finished(), ended);
+    assert_eq!(grid.finish(), Status::Ok);
+    assert_eq!(grid.finished()[3], finished(2, Status::Ok, ""));
+}
+
+#[test]
+fn an_error_in_a_batch_blames_no_record() {
+    let mut grid = grid();
+    assert_eq!(grid.handle_batch(&["second,x", "second", "second,y"]), Status::Reject);
+    let said =
+        [finished(1, Status::Ok, ""), finished(0, Status::Reject, "no field 1: the record has 1 field")];
+    assert_eq!(grid.finished(), said);
+    assert_eq!(grid.handle_batch(&["ok", "panic"]), Status::Panic);
+    let panicked = &grid.finished()[3];
+    assert_eq!((panicked.record, panicked.status), (0, Status::Panic));
+    assert!(panicked.message.starts_with("cannot do 2 things"), "{}", panicked.message);
+    assert_eq!(grid.handle_batch(&["ok", "ok"]), Status::Fatal, "it is gone");
 }

@@ -6,11 +6,12 @@ use std::process::Command;
 
 use crate::grid::Grid;
 
-/// One build of the task `stamp`, whose rows are the record and then, in every other column, the name of the
-/// build.
+/// One build of a task, `stamp` by name, whose rows are the record and then, in every other column, the name
+/// of the build.
 #[derive(Debug, Clone)]
 pub struct PluginBuild<'a> {
     name: &'a str,
+    task: &'a str,
     columns: &'a [&'a str],
     version: &'a str,
     linked_with: Option<&'a str>,
@@ -19,7 +20,12 @@ pub struct PluginBuild<'a> {
 impl<'a> PluginBuild<'a> {
     /// A build with this name and the columns `record` and `build`.
     pub fn new(name: &'a str) -> Self {
-        Self { name, columns: &["record", "build"], version: "1", linked_with: None }
+        Self { name, task: "stamp", columns: &["record", "build"], version: "1", linked_with: None }
+    }
+
+    /// With another name of its task.
+    pub fn task(self, task: &'a str) -> Self {
+        Self { task, ..self }
     }
 
     /// With other columns.
@@ -67,7 +73,7 @@ impl<'a> PluginBuild<'a> {
     fn manifest(&self) -> String {
         let column = |name: &&str| serde_json::json!({"name": name, "kind": "text", "nullable": false});
         let columns: Vec<_> = self.columns.iter().map(column).collect();
-        let task = serde_json::json!({"name": "stamp", "output": "rows", "args": [], "columns": columns});
+        let task = serde_json::json!({"name": self.task, "output": "rows", "args": [], "columns": columns});
         serde_json::json!({"package": "stamp", "version": self.version, "api": "c", "tasks": [task]})
             .to_string()
     }

@@ -275,7 +275,7 @@ impl Running {
         if let Ok((outcomes, rows)) = board.remains(self.turn, &snapshot) {
             answer.keys = keys_by_outcome(&outcomes, rows).unwrap_or_default();
         }
-        let in_hand = snapshot.in_hand().map(usize::from);
+        let in_hand = snapshot.in_hand().map(|in_hand| usize::from(in_hand.first));
         if let Some(loss) = &mut answer.loss {
             loss.on_record = in_hand == Some(answer.keys.len());
         }

@@ -23,7 +23,14 @@ pub trait TaskHost {
     /// task asks at most once per record, unless it is written in another language.
     fn fields(&mut self, record: &[u8]) -> &[Bytes];
 
-    /// Finishes a held record, or gives the message for the status that the current call is about to return
+    /// The fields of any record of the current call, which can have brought several. They stay unchanged
+    /// until that call returns. Only a host that runs batches is asked.
+    fn fields_of(&mut self, _record: &[u8]) -> &[Bytes] {
+        &[]
+    }
+
+    /// Finishes a held record, or one of several in hand (or keeps it, with [`Status::Held`]), or gives the
+    /// message for the status that the current call is about to return
     /// (see [`Host::done`](simplegrid_plugin_api::abi::Host::done)). The plugin may name any number: a
     /// number that is not held must be ignored.
     fn done(&mut self, record: u64, status: Status, message: &[u8]);

@@ -10,7 +10,7 @@ use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 
 use super::layout::{
     BEGUN_AT, BOARD_BYTES, FLUSHING_AT, HALF_BYTES, HALVES, ITEM_AT, OUTCOMES_AT, OUTCOMES_MAX, PAGE_BYTES,
-    PART_AT, ROWS_AT, ROWS_MAX, SETTLED_AT, TURN_AT,
+    PART_AT, PROGRESS_AT, ROWS_AT, ROWS_MAX, SETTLED_AT, TURN_AT,
 };
 use super::outcome::{OUTCOME_BYTES, Outcome};
 use crate::ids::BatchId;
@@ -120,6 +120,17 @@ impl Board {
         self.word(BEGUN_AT).store(self.returned + 1, Ordering::Release);
     }
 
+    /// Says that the next so many records are about to be handed to the task in one call.
+    pub(crate) fn begin_records(&mut self, records: u64) {
+        self.word(BEGUN_AT).store(self.returned + records, Ordering::Release);
+    }
+
+    /// Says that a call for many records gets on.
+    #[inline]
+    pub(crate) fn show_progress(&mut self) {
+        self.word(PROGRESS_AT).store(self.outcomes as u64, Ordering::Release);
+    }
+
     /// Says that the task is in `flush`.
     pub(crate) fn start_flush(&mut self) {
         self.before_flush = (self.rows, self.outcomes);
@@ -129,7 +140,13 @@ impl Board {
     /// Says that the record in hand has returned, and makes what the call wrote count.
     #[inline]
     pub(crate) fn settle_record(&mut self) {
-        self.returned += 1;
+        self.settle_records(1);
+    }
+
+    /// Says that so many records have returned, and makes what was written count.
+    #[inline]
+    pub(crate) fn settle_records(&mut self, records: u64) {
+        self.returned += records;
         self.publish();
     }
 

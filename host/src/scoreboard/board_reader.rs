@@ -10,7 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::layout::{
     BEGUN_AT, BOARD_BYTES, FLUSHING_AT, HALF_BYTES, HALVES, ITEM_AT, OUTCOMES_AT, OUTCOMES_MAX, PART_AT,
-    ROWS_AT, ROWS_MAX, SETTLED_AT, TURN_AT, WORDS_BYTES,
+    PROGRESS_AT, ROWS_AT, ROWS_MAX, SETTLED_AT, TURN_AT, WORDS_BYTES,
 };
 use super::outcome::{OUTCOME_BYTES, Outcome};
 use crate::ids::BatchId;
@@ -36,13 +36,24 @@ pub(crate) struct Snapshot {
     pub outcomes: usize,
     /// Whether the task is in `flush`.
     pub flushing: bool,
+    /// Changes while a call for many records gets on.
+    pub progress: u64,
+}
+
+/// Records of an item that were handed to the task in one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InHand {
+    /// The place of the first one.
+    pub first: u16,
+    /// How many there are, at least one.
+    pub records: u16,
 }
 
 impl Snapshot {
-    /// The record in hand, if there is one.
-    pub(crate) fn in_hand(&self) -> Option<u16> {
-        let index = self.begun.checked_sub(1)?;
-        if self.begun > self.returned { u16::try_from(index).ok() } else { None }
+    /// The record or records in hand, if there are any.
+    pub(crate) fn in_hand(&self) -> Option<InHand> {
+        let records = self.begun.checked_sub(self.returned).filter(|records| *records > 0)?;
+        Some(InHand { first: self.returned.try_into().ok()?, records: records.try_into().ok()? })
     }
 }
 
@@ -82,6 +93,7 @@ impl BoardReader {
             returned: settled & u64::from(u32::MAX),
             outcomes: (settled >> 32) as usize,
             flushing: word(FLUSHING_AT) != 0,
+            progress: word(PROGRESS_AT),
         };
         Ok((word(TURN_AT) == turn + 1).then_some(snapshot))
     }
@@ -166,7 +178,7 @@ mod tests {
         assert!(reader.snapshot(3).unwrap().is_none());
         let snapshot = reader.snapshot(1).unwrap().unwrap();
         assert_eq!(snapshot.item, BatchId(7));
-        assert_eq!(snapshot.in_hand(), Some(1));
+        assert_eq!(snapshot.in_hand(), Some(InHand { first: 1, records: 1 }));
         let (outcomes, rows) = reader.remains(1, &snapshot).unwrap();
         assert_eq!(&rows[..], b"row\n");
         let outcomes: Vec<_> = Outcome::all(&outcomes).flatten().collect();

@@ -21,15 +21,18 @@ pub(super) const TURN_AT: usize = 0;
 pub(super) const ITEM_AT: usize = 8;
 /// How many parts of the item the slave has already read: a `u64`.
 pub(super) const PART_AT: usize = 16;
-/// How many records of the item were begun: a `u64`, written just before a record is handed to the task.
+/// How many records of the item were begun: a `u64`, written just before they are handed to the task.
 pub(super) const BEGUN_AT: usize = 24;
 /// How many outcomes are valid (upper 32 bits) and how many records have returned from the task (lower 32
 /// bits): one `u64`, so that a record's outcome and its end are one store.
 pub(super) const SETTLED_AT: usize = 32;
 /// Whether the task is in `flush`: a `u64`, 0 or 1.
 pub(super) const FLUSHING_AT: usize = 40;
+/// How many outcomes there are, counted or not: a `u64`, written only in a call for many records, to show
+/// that it gets on.
+pub(super) const PROGRESS_AT: usize = 48;
 /// Bytes of all these words.
-pub(super) const WORDS_BYTES: usize = 48;
+pub(super) const WORDS_BYTES: usize = 56;
 /// Where the outcomes start.
 pub(super) const OUTCOMES_AT: usize = PAGE_BYTES;
 /// Where the rows start.

@@ -207,7 +207,7 @@ pub struct SlotLost {
     pub slot: SlotIndex,
     /// Its worker.
     pub epoch: Epoch,
-    /// The record it died on, if it died on one.
+    /// The records it died on, if it died on any.
     pub blame: Option<Blame>,
     /// How it ended.
     pub kind: LossKind,
@@ -215,13 +215,28 @@ pub struct SlotLost {
     pub message: String,
 }
 
-/// A record that a worker died on.
+/// The records that a worker died on: one, unless its task had got several in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blame {
-    /// Its batch.
+    /// Their batch.
     pub batch: BatchId,
-    /// Its place in the batch.
+    /// The place of the first one in the batch.
     pub index: u16,
+    /// How many there are.
+    pub records: u16,
+}
+
+impl Blame {
+    /// Whether a record is one of them.
+    pub(crate) fn covers(&self, batch: BatchId, index: usize) -> bool {
+        self.batch == batch && self.indexes().contains(&index)
+    }
+
+    /// Their places in the batch.
+    pub(crate) fn indexes(&self) -> std::ops::Range<usize> {
+        let first = usize::from(self.index);
+        first..first + usize::from(self.records)
+    }
 }
 
 /// How a worker ended.
@@ -231,7 +246,8 @@ pub enum LossKind {
     Crash,
     /// It was killed because a record took too long.
     Timeout,
-    /// It was replaced because its task panicked; the outcome of the guilty record is in a report.
+    /// It was replaced because its task panicked; the outcome of the guilty record is in a report, unless
+    /// the task had several in hand.
     Panic,
     /// It crashed in its task's flush; no single record is to blame.
     Flush,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::held::{Held, HeldBatch};
 use super::row_text::RowText;
+use super::window::{InCall, Window};
 use crate::ids::BatchId;
 use crate::limits::{HELD_BATCHES_MAX, MESSAGE_BYTES_MAX};
 use crate::plugin::{Bytes, Cells, RowFormat, Splitter, Status as CallStatus, TaskHost};
@@ -25,6 +26,8 @@ pub(super) struct Desk {
     item: BatchId,
     /// The record in hand, if there is one.
     in_hand: Option<u16>,
+    /// The records in hand, if the task has got several in one call.
+    window: Option<Window>,
     /// Where the rows end that already belong to a finished record.
     finished_rows: usize,
     /// Whether there are other outcomes than “done, in order”.
@@ -37,6 +40,8 @@ pub(super) struct Desk {
     /// Whether records have failed because the task seemed to have forgotten them.
     has_forgotten: bool,
     splitter: Splitter,
+    /// Those of records that came in one call, and how many are in use.
+    splitters: (Vec<Splitter>, usize),
     stopping: Arc<AtomicBool>,
     /// One row, while it is put together.
     row: Vec<u8>,
@@ -55,6 +60,7 @@ impl Desk {
             row_text,
             item: BatchId(0),
             in_hand: None,
+            window: None,
             finished_rows: 0,
             all_done: true,
             verdict: None,
@@ -62,6 +68,7 @@ impl Desk {
             spoiled: None,
             has_forgotten: false,
             splitter: Splitter::default(),
+            splitters: (Vec::new(), 0),
             stopping,
             row: Vec::new(),
         }
@@ -125,6 +132,46 @@ impl Desk {
             self.message = message;
         }
         self.push(batch, index, status);
+    }
+
+    /// Starts a call for so many records, from the one with that place on; returns the id of the first.
+    pub(super) fn start_window(&mut self, first: u16, records: usize) -> u64 {
+        self.message.clear();
+        self.verdict = None;
+        self.splitters.1 = 0;
+        self.board.begin_records(records as u64);
+        self.window = Some(Window::new(first, records));
+        record_id(self.item.0 as u32, first)
+    }
+
+    /// Ends a call for many records that went well: those that the task has neither finished nor kept are
+    /// done, and everything counts from now on.
+    pub(super) fn settle_window(&mut self) {
+        let Some(window) = self.window.take() else { return };
+        let batch = self.item.0 as u32;
+        for index in window.of(InCall::Open) {
+            self.all_done &= usize::from(index) == self.board.outcomes();
+            self.push(batch, index, Status::Done);
+        }
+        for index in window.of(InCall::Held) {
+            self.all_done = false;
+            self.held.add(batch, index);
+            self.push(batch, index, Status::Held);
+        }
+        self.board.settle_records(window.records() as u64);
+    }
+
+    /// Whether the task has kept any of the records in hand.
+    pub(super) fn window_holds_any(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| window.of(InCall::Held).next().is_some())
+    }
+
+    /// Ends a call for many records that failed: what it has finished counts from the next call on. Returns
+    /// the places of the others.
+    pub(super) fn break_window(&mut self) -> Vec<u16> {
+        self.board.drop_rows_after(self.finished_rows);
+        let window = self.window.take();
+        window.map(|window| window.of(InCall::Open).collect()).unwrap_or_default()
     }
 
     /// Starts a flush.
@@ -202,6 +249,23 @@ impl Desk {
         }
     }
 
+    /// The task finishes a record in hand, of which it has several, or keeps it beyond the call.
+    fn finish_in_window(&mut self, index: u16, status: CallStatus, message: &[u8]) {
+        let Some(window) = &mut self.window else { return };
+        if window.place(index) == InCall::Finished {
+            tracing::warn!(index, "the task finished a record twice; the second time is ignored");
+            return;
+        }
+        if status == CallStatus::Held {
+            window.set(index, InCall::Held);
+            return;
+        }
+        window.set(index, InCall::Finished);
+        self.all_done &= status == CallStatus::Ok && usize::from(index) == self.board.outcomes();
+        self.push_finished(self.item.0 as u32, index, status, message);
+        self.board.show_progress();
+    }
+
     fn finish_held(&mut self, record: u64, status: CallStatus, message: &[u8]) {
         let place = record.wrapping_sub(1);
         let (batch_low, index) = ((place >> 16) as u32, place as u16);
@@ -210,6 +274,10 @@ impl Desk {
             return;
         }
         self.all_done = false;
+        self.push_finished(batch_low, index, status, message);
+    }
+
+    fn push_finished(&mut self, batch_low: u32, index: u16, status: CallStatus, message: &[u8]) {
         let status = match status {
             CallStatus::Ok | CallStatus::Held => Status::Done,
             CallStatus::Reject => Status::Rejected,
@@ -274,7 +342,21 @@ impl TaskHost for Desk {
         self.splitter.split(record)
     }
 
+    fn fields_of(&mut self, record: &[u8]) -> &[Bytes] {
+        let (splitters, used) = &mut self.splitters;
+        if splitters.len() == *used {
+            splitters.push(Splitter::default());
+        }
+        *used += 1;
+        splitters[*used - 1].split(record)
+    }
+
     fn done(&mut self, record: u64, status: CallStatus, message: &[u8]) {
+        let first = record_id(self.item.0 as u32, 0);
+        if let Some(index) = self.window.as_ref().and_then(|window| window.index_of(first, record)) {
+            self.finish_in_window(index, status, message);
+            return;
+        }
         let in_hand = self.in_hand.map_or(0, |index| record_id(self.item.0 as u32, index));
         if record == in_hand || record == 0 {
             self.verdict = Some(status);

@@ -21,6 +21,7 @@ mod row_text;
 mod serve_loop;
 mod start_step;
 mod watchdog;
+mod window;
 
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use body::{Body, BodyFuture, Hatched};

@@ -15,6 +15,9 @@ use crate::wire::{
     BlockingReader, BlockingWriter, HostToWorker, ItemDone, LossKind, MoreInput, WorkerToHost,
 };
 
+/// What is wrong with a call for many records that leaves rows.
+const LOOSE_ROWS: &str = "the task has written rows in a batch and has not said which record they belong to";
+
 /// Whether the worker goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -41,6 +44,7 @@ pub(super) fn serve(
         item: BatchId(0),
         with_row_ends: false,
         began: Instant::now(),
+        has_warned: false,
     };
     while let Some(frame) = input.read_frame::<HostToWorker>()? {
         let flow = match frame.head {
@@ -69,6 +73,9 @@ pub(super) fn serve(
     Ok(())
 }
 
+/// The worker cannot go on, and no single record is known to be the reason.
+struct LeftInWindow(Status);
+
 struct Worker {
     task: LoadedTask<Desk>,
     output: BlockingWriter,
@@ -80,6 +87,8 @@ struct Worker {
     item: BatchId,
     with_row_ends: bool,
     began: Instant,
+    /// Whether the log says already that rows of a batch belonged to no record.
+    has_warned: bool,
 }
 
 impl Worker {
@@ -92,6 +101,9 @@ impl Worker {
     ) -> Result<Flow, WorkerError> {
         self.start_item(item);
         self.with_row_ends = with_row_ends;
+        if self.task.batch_max() > 1 {
+            return self.run_windows(records, more_is_read);
+        }
         for (index, record) in records.iter().enumerate() {
             let record = record.ok_or(WorkerError::Protocol("a batch with a wrong table of ends"))?;
             let index =
@@ -104,10 +116,90 @@ impl Worker {
                 self.hand_over_part()?;
             }
         }
+        self.end_batch(more_is_read, records.len())
+    }
+
+    /// Runs the records of an item in windows: as many in one call as the task takes.
+    fn run_windows(&mut self, records: RawRecords<'_>, more_is_read: bool) -> Result<Flow, WorkerError> {
+        let max = self.task.batch_max();
+        let mut left = records.iter();
+        let mut window = Vec::with_capacity(max.min(records.len()));
+        for first in (0..records.len()).step_by(max) {
+            let first =
+                u16::try_from(first).map_err(|_| WorkerError::Protocol("too many records in a batch"))?;
+            window.clear();
+            for record in left.by_ref().take(max) {
+                let record = record.ok_or(WorkerError::Protocol("a batch with a wrong table of ends"))?;
+                window.push(record);
+            }
+            let status = match *window {
+                [record] => self.run_record(first, record),
+                _ => match self.run_window(first, &window) {
+                    Ok(status) => status,
+                    Err(LeftInWindow(status)) => return self.leave_in_window(status),
+                },
+            };
+            if matches!(status, Status::Panic | Status::Fatal) {
+                return self.leave_after_record(status);
+            }
+            if self.task.host().board.rows_bytes() >= ROWS_BYTES_SOFT {
+                self.hand_over_part()?;
+            }
+        }
+        self.end_batch(more_is_read, records.len())
+    }
+
+    /// Runs records of the item in one call, and if that fails, one by one. Says how the last record that was
+    /// run ended, or that no record can be named.
+    fn run_window(&mut self, first: u16, window: &[&[u8]]) -> Result<Status, LeftInWindow> {
+        let format = self.format;
+        let id = self.task.host().start_window(first, window.len());
+        let status = self.task.handle_batch(id, window.iter().map(|record| format.content(record)));
+        let status = match self.or_fatal(status) {
+            status @ (Status::Panic | Status::Fatal) => return Err(LeftInWindow(status)),
+            status => status,
+        };
+        let desk = self.task.host();
+        if matches!(status, Status::Ok | Status::Held) {
+            if !desk.has_loose_rows() {
+                desk.settle_window();
+                return Ok(Status::Ok);
+            }
+            desk.done(0, Status::Reject, LOOSE_ROWS.as_bytes());
+            self.warn_of_loose_rows();
+        }
+        let desk = self.task.host();
+        // What it holds could not be told from what it holds after another call for the same record.
+        if desk.window_holds_any() {
+            return Err(LeftInWindow(Status::Panic));
+        }
+        let unfinished = desk.break_window();
+        for (index, record) in (first..).zip(window) {
+            if !unfinished.contains(&index) {
+                self.task.host().board.settle_record();
+                continue;
+            }
+            let status = self.run_record(index, record);
+            if matches!(status, Status::Panic | Status::Fatal) {
+                return Ok(status);
+            }
+        }
+        Ok(Status::Ok)
+    }
+
+    #[cold]
+    fn warn_of_loose_rows(&mut self) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            tracing::warn!("{LOOSE_ROWS}; such batches are run again, one record at a time");
+        }
+    }
+
+    /// After the last record of an item.
+    fn end_batch(&mut self, more_is_read: bool, records: usize) -> Result<Flow, WorkerError> {
         if self.should_flush(more_is_read)? {
-            self.flush(false, records.len())
+            self.flush(false, records)
         } else {
-            self.hand_over(true, records.len())?;
+            self.hand_over(true, records)?;
             Ok(Flow::On)
         }
     }
@@ -233,6 +325,20 @@ impl Worker {
     #[cold]
     fn leave_after_record(&mut self, status: Status) -> Result<Flow, WorkerError> {
         let message = self.task.host().take_message();
+        self.hand_over(false, 0)?;
+        match status {
+            Status::Fatal => self.fatal(message),
+            _ => self.leave(LossKind::Panic, message),
+        }
+    }
+
+    /// Ends the worker with records in hand, of which its slave sees in the scoreboard that they have not
+    /// returned.
+    #[cold]
+    fn leave_in_window(&mut self, status: Status) -> Result<Flow, WorkerError> {
+        let desk = self.task.host();
+        desk.break_window();
+        let message = desk.take_message();
         self.hand_over(false, 0)?;
         match status {
             Status::Fatal => self.fatal(message),

@@ -9,8 +9,8 @@ use super::host_text::utf8;
 use super::library::find_task;
 use super::live_task::{ErasedTask, State, report};
 use super::task_entry::TaskEntry;
-use super::{HostCalls, Library, partition};
-use crate::abi::{ABI, Bytes, Host, PARTITION_V1, Pair, Plugin, PluginRef};
+use super::{BytesList, HostCalls, Library, partition};
+use crate::abi::{ABI, BATCH_V1, BatchV1, Bytes, Host, PARTITION_V1, Pair, Plugin, PluginRef};
 use crate::{Result, bridge, manifest};
 
 /// The table of a library, for its root module.
@@ -37,6 +37,10 @@ unsafe extern "C" fn manifest_json<L: Library>() -> Bytes {
 unsafe extern "C" fn extension<L: Library>(id: Bytes) -> *const c_void {
     // SAFETY: the host passes a name that lives during the call.
     match unsafe { id.get() } {
+        Some(BATCH_V1) => {
+            static BATCH: BatchV1 = BatchV1 { max: batch_max, handle: handle_batch };
+            std::ptr::from_ref(&BATCH).cast()
+        }
         Some(PARTITION_V1) if !L::partitioners().is_empty() => partition::table::<L>().cast(),
         _ => std::ptr::null(),
     }
@@ -91,6 +95,33 @@ pub(super) unsafe extern "C" fn handle(state: *mut c_void, record: u64, line: By
     // SAFETY: the host passes a line that lives during the call.
     let line = unsafe { line.get() }.unwrap_or_default();
     state.handle(record, line).code()
+}
+
+/// `BatchV1::max`.
+///
+/// # Safety
+/// As for [`handle`].
+pub(super) unsafe extern "C" fn batch_max(state: *mut c_void) -> u32 {
+    // SAFETY: as in `handle`.
+    let state = unsafe { &mut *state.cast::<State>() };
+    state.batch_max()
+}
+
+/// `BatchV1::handle`.
+///
+/// # Safety
+/// As for [`handle`]; `lines` must point to `n` lines that live until this returns.
+pub(super) unsafe extern "C" fn handle_batch(
+    state: *mut c_void,
+    first_record: u64,
+    lines: *const Bytes,
+    n: usize,
+) -> i32 {
+    // SAFETY: as in `handle`.
+    let state = unsafe { &mut *state.cast::<State>() };
+    // SAFETY: the host passes `n` lines that live during the call.
+    let lines = unsafe { BytesList::new(lines, n) };
+    state.handle_batch(first_record, lines).code()
 }
 
 /// `Plugin::flush`.

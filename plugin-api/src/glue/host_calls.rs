@@ -1,7 +1,7 @@
 //! The host's callbacks as safe functions.
 
 use crate::Status;
-use crate::abi::{Bytes, Host, LOG_LEVEL_V1};
+use crate::abi::{Bytes, Host, LOG_LEVEL_V1, RECORD_FIELDS_V1, RecordFieldsV1};
 
 /// The callbacks of the host that a call or a task belongs to.
 ///
@@ -13,10 +13,11 @@ pub(crate) struct HostCalls {
     host: Host,
 }
 
-/// The fields of the record in hand, as long as the call that it came with.
+/// Byte strings that the host has given, such as the fields of a record, as long as the call that they belong
+/// to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FieldList<'a> {
-    fields: &'a [Bytes],
+pub(crate) struct BytesList<'a> {
+    items: &'a [Bytes],
 }
 
 impl HostCalls {
@@ -46,16 +47,31 @@ impl HostCalls {
 
     /// The fields of the record in hand. Only a [`Record`](crate::Record) asks for them, and it borrows
     /// `self` no longer than the call that brought the record.
-    pub(crate) fn fields(&self) -> FieldList<'_> {
+    pub(crate) fn fields(&self) -> BytesList<'_> {
         let mut fields: *const Bytes = std::ptr::null();
         // SAFETY: by the invariant the function and `ctx` are valid; `fields` is a place for one pointer.
         let len = unsafe { (self.host.fields)(self.host.ctx, &raw mut fields) };
-        if fields.is_null() || len == 0 {
-            return FieldList { fields: &[] };
-        }
         // SAFETY: the host promises an array of `len` fields that stays as it is until the current call
         // returns, and the record's borrow of `self` ends by then.
-        FieldList { fields: unsafe { std::slice::from_raw_parts(fields, len) } }
+        unsafe { BytesList::new(fields, len) }
+    }
+
+    /// The fields of a record of a batch. None if the host has no batches.
+    pub(crate) fn fields_of<'a>(&'a self, line: &'a [u8]) -> BytesList<'a> {
+        // SAFETY: by the invariant the function and `ctx` are valid; the name lives during the call.
+        let extension = unsafe { (self.host.extension)(self.host.ctx, Bytes::of(RECORD_FIELDS_V1)) };
+        if extension.is_null() {
+            return BytesList { items: &[] };
+        }
+        // SAFETY: the extension of this name is such a table, which is valid while the process lives.
+        let table = unsafe { *extension.cast::<RecordFieldsV1>() };
+        let mut fields: *const Bytes = std::ptr::null();
+        // SAFETY: by the invariant `ctx` is valid; the line lives during the call; `fields` is a place for
+        // one pointer.
+        let len = unsafe { (table.fields)(self.host.ctx, Bytes::of(line), &raw mut fields) };
+        // SAFETY: the host promises an array of `len` fields that stays as it is until the current call
+        // returns, and the record's borrow of `self` ends by then.
+        unsafe { BytesList::new(fields, len) }
     }
 
     /// Finishes a record, or gives the message of the status that is about to be returned.
@@ -72,21 +88,33 @@ impl HostCalls {
     }
 }
 
-impl<'a> FieldList<'a> {
-    /// How many fields there are.
+impl<'a> BytesList<'a> {
+    /// What the host has given.
+    ///
+    /// # Safety
+    /// Unless `items` is null, it must point to `len` byte strings. They and their bytes must stay as they
+    /// are during `'a`.
+    pub(super) unsafe fn new(items: *const Bytes, len: usize) -> Self {
+        if items.is_null() || len == 0 {
+            return Self { items: &[] };
+        }
+        // SAFETY: the caller promises it.
+        Self { items: unsafe { std::slice::from_raw_parts(items, len) } }
+    }
+
+    /// How many there are.
     pub(crate) fn len(self) -> usize {
-        self.fields.len()
+        self.items.len()
     }
 
-    /// Field `index`. A NULL field, which no host should send, counts as empty.
+    /// Number `index`. NULL, which no host should give, counts as empty.
     pub(crate) fn get(self, index: usize) -> Option<&'a [u8]> {
-        let field = self.fields.get(index)?;
-        // SAFETY: the host promises that the fields' bytes stay as they are until the current call returns,
-        // and `'a` ends by then (see `HostCalls::fields`).
-        Some(unsafe { field.get::<'a>() }.unwrap_or_default())
+        let item = self.items.get(index)?;
+        // SAFETY: the caller of `new` has promised that the bytes stay as they are during `'a`.
+        Some(unsafe { item.get::<'a>() }.unwrap_or_default())
     }
 
-    /// All fields in their order.
+    /// All in their order.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         (0..self.len()).map_while(move |index| self.get(index))
     }

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::guard::{PanicMessage, guard};
-use super::{DroppedRecords, HostCalls};
+use super::{BytesList, DroppedRecords, HostCalls};
 use crate::text::RowCells;
-use crate::{Error, Output, Record, Result, Status, Task};
+use crate::{Batch, Error, Output, Record, Result, Status, Task};
 
 /// What the host is told of a record that the task held and dropped; it says the same of records that are
 /// forgotten in another way.
@@ -16,6 +16,10 @@ const DROPPED: &str = "the task held it and never finished it";
 pub(crate) trait ErasedTask {
     /// Runs the task over a record.
     fn handle(&mut self, record: Record<'_>) -> Result;
+    /// The most records that it takes in one call.
+    fn batch_max(&self) -> usize;
+    /// Runs the task over many records.
+    fn handle_batch(&mut self, batch: Batch<'_>) -> Result;
     /// Lets the task finish what it holds.
     fn flush(&mut self, last: bool) -> Result;
 }
@@ -51,6 +55,14 @@ impl<T: Task> ErasedTask for LiveTask<T> {
         self.task.handle(record, &mut Output::new(self.host, &mut self.row, self.columns))
     }
 
+    fn batch_max(&self) -> usize {
+        self.task.batch_max()
+    }
+
+    fn handle_batch(&mut self, batch: Batch<'_>) -> Result {
+        self.task.handle_batch(batch, &mut Output::new(self.host, &mut self.row, self.columns))
+    }
+
     fn flush(&mut self, last: bool) -> Result {
         self.task.flush(&mut Output::new(self.host, &mut self.row, self.columns), last)
     }
@@ -75,6 +87,26 @@ impl State {
                 self.dropped.forget(record);
                 self.failed(record, failed)
             }
+        }
+    }
+
+    /// The most records that the task takes in one call.
+    pub(crate) fn batch_max(&self) -> u32 {
+        let max = self.task.as_ref().map(|task| guard(|| task.batch_max()));
+        let max = max.and_then(Result::ok).unwrap_or_default();
+        max.try_into().unwrap_or(u32::MAX)
+    }
+
+    /// Runs the task over many records, the first of which has the number `first`, and says how that ended;
+    /// the host has the message.
+    pub(crate) fn handle_batch(&mut self, first: u64, lines: BytesList<'_>) -> Status {
+        self.tell_of_dropped();
+        let Some(task) = &mut self.task else { return gone(&self.host, 0) };
+        let held = Cell::new(false);
+        let batch = Batch::new(first, lines, &self.host, &held, &self.dropped);
+        match guard(|| task.handle_batch(batch)) {
+            Ok(Ok(())) => Status::Ok,
+            failed => self.failed(0, failed),
         }
     }
 

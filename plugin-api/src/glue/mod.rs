@@ -22,4 +22,4 @@ pub use library::{Library, PartitionerEntry};
 pub use task_entry::TaskEntry;
 
 pub(crate) use dropped::DroppedRecords;
-pub(crate) use host_calls::{FieldList, HostCalls, HostLog};
+pub(crate) use host_calls::{BytesList, HostCalls, HostLog};

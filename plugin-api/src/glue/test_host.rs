@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::ffi::c_void;
 
-use super::entry_points::{create_from_entry, destroy, flush, handle};
+use super::entry_points::{create_from_entry, destroy, flush, handle, handle_batch};
 use super::partition::key_of;
 use super::{HostCalls, TaskEntry};
-use crate::abi::{self, Bytes, Host};
+use crate::abi::{self, Bytes, Host, RecordFieldsV1};
 use crate::fields::Splitter;
 use crate::testing::heard::{Finished, Logged};
 use crate::{Partitioner, Status};
@@ -27,6 +27,8 @@ pub(crate) struct Seen {
     splitter: Splitter,
     /// The fields of the record in hand, as the task sees them.
     fields: Vec<Bytes>,
+    /// One for each record of a batch that was asked for its fields.
+    splitters: Vec<Splitter>,
 }
 
 thread_local! {
@@ -100,6 +102,15 @@ impl TestTask {
         // SAFETY: `state` is from `create` and not destroyed, `&mut self` keeps other calls out, and `line`
         // lives during the call.
         Status::from_code(unsafe { handle(self.state, record, Bytes::of(line)) })
+    }
+
+    /// `BatchV1::handle`.
+    pub(crate) fn handle_batch(&mut self, first: u64, lines: &[&[u8]]) -> Status {
+        self.seen.borrow_mut().splitters.clear();
+        let lines: Vec<_> = lines.iter().map(|line| Bytes::of(line)).collect();
+        // SAFETY: `state` is from `create` and not destroyed, `&mut self` keeps other calls out, and the
+        // lines live during the call.
+        Status::from_code(unsafe { handle_batch(self.state, first, lines.as_ptr(), lines.len()) })
     }
 
     /// `Plugin::flush`.
@@ -179,6 +190,17 @@ unsafe extern "C" fn fields(ctx: *mut c_void, fields: *mut *const Bytes) -> usiz
     seen.fields.len()
 }
 
+unsafe extern "C" fn fields_of(ctx: *mut c_void, line: Bytes, fields: *mut *const Bytes) -> usize {
+    // SAFETY: `ctx` is ours, and the line lives until the call that asks returns.
+    let (mut seen, line) = unsafe { (seen(ctx), line.get().unwrap_or_default()) };
+    seen.splitters.push(Splitter::default());
+    let found = seen.splitters.last_mut().expect("it was pushed just now").split(line);
+    // SAFETY: `HostCalls::fields_of` passes a place for one pointer. The fields are on the heap, where they
+    // stay when the splitter moves.
+    unsafe { *fields = found.as_ptr() };
+    found.len()
+}
+
 unsafe extern "C" fn done(ctx: *mut c_void, record: u64, status: i32, message: Bytes) {
     // SAFETY: `ctx` is ours, and the message lives during the call.
     let (mut seen, message) = unsafe { (seen(ctx), text_of(&message).unwrap_or_default()) };
@@ -199,9 +221,11 @@ unsafe extern "C" fn stopping(ctx: *mut c_void) -> bool {
 unsafe extern "C" fn extension(_ctx: *mut c_void, id: Bytes) -> *const c_void {
     /// Tests see everything.
     static TRACE: u32 = 5;
+    static FIELDS: RecordFieldsV1 = RecordFieldsV1 { fields: fields_of };
     // SAFETY: the name lives during the call.
     match unsafe { bytes_of(&id) }.as_slice() {
         abi::LOG_LEVEL_V1 => std::ptr::from_ref(&TRACE).cast(),
+        abi::RECORD_FIELDS_V1 => std::ptr::from_ref(&FIELDS).cast(),
         _ => std::ptr::null(),
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use simplegrid_plugin_api::{Error, Line, NoArgs, Output, Record, Result, Task};
+use simplegrid_plugin_api::{Batch, Error, Line, NoArgs, Output, Record, Result, Task};
 
 /// The task `count`: adds up the second fields, and writes nothing, as the ceiling's workers do.
 #[derive(Debug)]
@@ -78,6 +78,35 @@ impl Task for Fields {
     }
 }
 
+/// The task `echo-batch`: echoes as many records in one call as there are.
+#[derive(Debug)]
+pub struct EchoBatch;
+
+impl Task for EchoBatch {
+    type Args = NoArgs;
+    type Row = Line;
+
+    fn new(_: NoArgs) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn handle(&mut self, record: Record<'_>, output: &mut Output<Line>) -> Result {
+        output.line(record.line())
+    }
+
+    fn batch_max(&self) -> usize {
+        usize::MAX
+    }
+
+    fn handle_batch(&mut self, batch: Batch<'_>, output: &mut Output<Line>) -> Result {
+        for record in batch {
+            output.line(record.line())?;
+            output.finish(record);
+        }
+        Ok(())
+    }
+}
+
 /// The task `sleep`: sleeps as many microseconds as the record says, and writes how many nanoseconds that
 /// took.
 #[derive(Debug)]
@@ -100,5 +129,5 @@ impl Task for Sleep {
 }
 
 simplegrid_plugin_api::export! {
-    tasks: { "count" => Count, "typed" => Typed, "fields" => Fields, "sleep" => Sleep },
+    tasks: { "count" => Count, "typed" => Typed, "fields" => Fields, "echo-batch" => EchoBatch, "sleep" => Sleep },
 }

@@ -21,8 +21,15 @@ pub struct Args {
     pub new_hangs_once: Option<PathBuf>,
     /// `prepare=fail|panic|hang`.
     pub prepare: Option<Spoiled>,
+    /// `batch=N`: takes so many records in one call.
+    #[serde(default = "one")]
+    pub batch: usize,
     /// `drop=panic|hang`.
     pub drop: Option<Spoiled>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// What `flush` does if records are held.

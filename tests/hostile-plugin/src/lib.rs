@@ -21,6 +21,7 @@ use tagged::Tagged;
 #[derive(Debug)]
 pub struct Hostile {
     flush: Flush,
+    batch: usize,
     drop: Option<Spoiled>,
     log: Option<SideLog>,
     held: Vec<(Held, Vec<u8>)>,
@@ -49,12 +50,17 @@ impl Task for Hostile {
         }
         Ok(Self {
             flush: args.flush,
+            batch: args.batch,
             drop: args.drop,
             log: args.side_log.map(SideLog::at),
             held: Vec::new(),
             deadly: Vec::new(),
             late: Vec::new(),
         })
+    }
+
+    fn batch_max(&self) -> usize {
+        self.batch
     }
 
     fn handle(&mut self, record: Record<'_>, output: &mut Output<Line>) -> Result {

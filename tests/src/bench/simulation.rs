@@ -200,7 +200,7 @@ impl Simulation {
                 self.state.on_report(slot.node, &report, &Bytes::new(), &Bytes::new(), at)
             }
             Event::Lost(slot, epoch, batch) if epoch == self.slots[&slot].epoch => {
-                let blame = Some(Blame { batch, index: 0 });
+                let blame = Some(Blame { batch, index: 0, records: 1 });
                 let (kind, message) = (LossKind::Crash, "SIGSEGV".to_owned());
                 let lost = SlotLost { slot: slot.index, epoch, blame, kind, message };
                 if let Some(slot) = self.slots.get_mut(&slot) {

@@ -53,11 +53,12 @@ const fn case(name: &'static str, task: &'static str, flags: &'static str) -> Ca
     Case { name, task, flags, input: Input::Lines, against: Kind::Echo, local: false, least: None }
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case { against: Kind::Acknowledge, least: Some(0.7), ..case("acknowledged only", "bench:count", "") },
     Case { least: Some(0.7), ..case("echo", "echo", "") },
     Case { least: Some(0.7), ..case("echo, `-k`", "echo", "-k") },
     Case { local: true, ..case("echo, `-k`, `run`", "echo", "-k") },
+    Case { local: true, ..case("echo in batches, `-k`, `run`", "bench:echo-batch", "-k") },
     Case { least: Some(0.25), ..case("typed rows", "bench:typed", "") },
     Case { least: Some(0.3), ..case("CSV fields", "bench:fields", "--format csv") },
     Case {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::deed::{Cost, Deed};
 use super::evidence::{Evidence, losses_from_outside};
 use super::patience::{Standing, Standstill};
-use super::plan::{Plan, start_can_time_out};
+use super::plan::Plan;
 use super::records::{Order, Poison};
 
 /// Complaints of one rule that are shown: more would hide those of other rules.
@@ -79,7 +79,7 @@ fn it_ends_or_says_why(evidence: &Evidence<'_>) -> Vec<String> {
 /// Why a run stands still, in its words, and whether that can be so after what was broken.
 type Reason = (&'static str, fn(&Plan, &dyn Fn(Deed) -> bool) -> bool);
 
-const REASONS: [Reason; 8] = [
+const REASONS: [Reason; 7] = [
     ("lines were dropped here", |_, was_done| was_done(Deed::MasterLogStop)),
     ("the reader of the output takes no more rows", |_, was_done| was_done(Deed::ReaderStop)),
     ("the run has no node", |plan, was_done| {
@@ -88,8 +88,6 @@ const REASONS: [Reason; 8] = [
         Deed::LASTING.iter().chain(&Deed::HEALED).any(costs_nodes)
             || plan.records.iter().any(|record| record.order == killer)
     }),
-    // A worker can be stopped while it starts.
-    ("no worker is ready", |_, was_done| was_done(Deed::WorkerFreeze) && !start_can_time_out()),
     (" is at slot ", a_record_can_wait),
     (" are at slot ", a_record_can_wait),
     ("and does not finish it", a_record_can_wait),

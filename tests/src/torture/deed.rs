@@ -54,6 +54,10 @@ pub(super) enum Deed {
     RegistryReplace,
     /// A slave with another task enters the registry.
     OtherTask,
+    /// A slave whose task has the right name and other columns enters the registry.
+    OtherColumns,
+    /// A new build of the plugin replaces the old one, and one more slave starts with it.
+    OtherBuild,
     /// A program that is no slave, or another version of one, is behind a row of the registry.
     Stranger,
     /// The reader of the output stops reading.
@@ -102,13 +106,15 @@ impl Deed {
     ];
 
     /// Everything that stays as it is until the run has ended, or has said why it cannot.
-    pub(super) const LASTING: [Self; 12] = [
+    pub(super) const LASTING: [Self; 14] = [
         Self::WorkerFreeze,
         Self::SlaveFreeze,
         Self::MasterFreeze,
         Self::LinkPull,
         Self::RegistryReplace,
         Self::OtherTask,
+        Self::OtherColumns,
+        Self::OtherBuild,
         Self::Stranger,
         Self::ReaderStop,
         Self::MasterLogStop,
@@ -121,10 +127,11 @@ impl Deed {
     pub(super) fn cost(self) -> Cost {
         match self {
             Self::SlaveDrain | Self::SlaveJoin | Self::RegistryLock | Self::Rival => Cost::Nothing,
-            Self::OtherTask | Self::Stranger | Self::DropHang => Cost::Nothing,
+            Self::OtherTask | Self::OtherColumns | Self::Stranger | Self::DropHang => Cost::Nothing,
             Self::ReaderStop | Self::MasterLogStop | Self::SlaveLogStop => Cost::Nothing,
             Self::WorkerKill | Self::WorkersKill | Self::WorkerStop | Self::PluginReplace => Cost::Workers,
             Self::WorkerFreeze | Self::NewHang => Cost::Workers,
+            Self::OtherBuild => Cost::Nothing,
             Self::SlaveKill | Self::SlaveStop | Self::SlaveFreeze | Self::MasterStop => Cost::Nodes,
             Self::MasterKill | Self::MasterFreeze => Cost::Nodes,
             Self::LinkCut | Self::LinkTruncate | Self::LinkDelay | Self::LinkStall => Cost::Nodes,

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use nix::sys::signal::Signal;
 
 use super::nemesis::plugin;
-use super::plan::{Plan, Subject, start_can_time_out};
+use super::plan::{Plan, Subject};
 use super::records::{Order, Poison};
 use crate::dice::Dice;
 use crate::grid::Grid;
@@ -26,7 +26,8 @@ const PORTS: usize = 15_000;
 /// The most slaves of a round at once.
 const MEMBERS_MAX: usize = 5;
 
-/// Failed starts of a slave that are accepted: only an unavailable registry is a reason.
+/// Failed starts of a slave that are accepted: only an unavailable registry and a task that hangs are
+/// reasons.
 const FAILED_STARTS_MAX: usize = 30;
 
 /// The file that makes the next task hang while it comes to be, and how long that can last.
@@ -222,9 +223,7 @@ impl<'g> Fleet<'g> {
         if member.has_endless_tasks {
             call = call.task_arg("drop", "hang");
         }
-        if start_can_time_out() {
-            call = call.args(START_TIMEOUT).task_arg("new-hangs-once", self.grid.path(NEW_HANGS));
-        }
+        call = call.args(START_TIMEOUT).task_arg("new-hangs-once", self.grid.path(NEW_HANGS));
         member.process = Some(call.start());
     }
 
@@ -241,10 +240,10 @@ impl<'g> Fleet<'g> {
             143 => member.aim == Aim::End,
             // It was told to end before it had begun to listen for signals.
             -15 => member.aim == Aim::End && ended.stderr.is_empty(),
-            // It did not reach the registry; a service manager would try again.
+            // It did not reach the registry, or its task hung; a service manager would try again.
             2 | 4 => {
                 member.failed_starts += 1;
-                let words = ["locked", "registry", "database", "is in use"];
+                let words = ["locked", "registry", "database", "is in use", "raise --start-timeout"];
                 member.failed_starts <= FAILED_STARTS_MAX
                     && ended.errors().iter().any(|error| words.iter().any(|word| error.contains(word)))
             }

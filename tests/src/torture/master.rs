@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use super::feeder::Feeder;
 use super::fleet::{NEW_HANGS, START_TIMEOUT};
 use super::nemesis::plugin;
-use super::plan::{Feeding, Plan, Subject, start_can_time_out};
+use super::plan::{Feeding, Plan, Subject};
 use super::reader::Reader;
 use crate::call::{Call, Finished};
 use crate::grid::Grid;
@@ -177,10 +177,7 @@ impl<'g> Master<'g> {
         if plan.worker_memory {
             call = call.args("--worker-memory 1GiB");
         }
-        if start_can_time_out() {
-            call = call.args(START_TIMEOUT).task_arg("new-hangs-once", grid.path(NEW_HANGS));
-        }
-        call
+        call.args(START_TIMEOUT).task_arg("new-hangs-once", grid.path(NEW_HANGS))
     }
 }
 

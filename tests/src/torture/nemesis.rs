@@ -130,6 +130,11 @@ impl<'g> Nemesis<'g> {
             Deed::RegistryReplace => registry::replace(self.grid),
             Deed::Rival => self.rivals.push(Rival::start(self.grid, self.rivals.len())),
             Deed::OtherTask => return self.meet(Stranger::with_another_task(self.grid)),
+            Deed::OtherColumns => return self.meet(Stranger::with_other_columns(self.grid)),
+            Deed::OtherBuild => {
+                replace_plugin(self.grid, strike.victim);
+                return fleet.join(false);
+            }
             Deed::Stranger => return self.meet(Stranger::impostor(self.grid, strike.victim)),
             Deed::SlaveJoin => return fleet.join(false),
             Deed::DropHang => return fleet.join(true),

@@ -2,13 +2,11 @@
 //! plan.
 
 use std::fmt;
-use std::process::Command;
-use std::sync::LazyLock;
 
 use super::deed::{Cost, Deed, Strike};
 use super::records::{Form, Mix, Planned};
 use crate::dice::Dice;
-use crate::program::{self, library};
+use crate::program::library;
 
 /// Where records go, and in which order rows come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,9 +174,8 @@ impl Plan {
             Deed::ReaderStop => self.to_fifo,
             // The next master of a journal must find the nodes of its task first, and the file in use by
             // none.
-            Deed::OtherTask => !self.journal,
+            Deed::OtherTask | Deed::OtherColumns => !self.journal,
             Deed::MasterFreeze => !self.journal && !self.to_fifo && self.feeding == Feeding::File,
-            Deed::NewHang => start_can_time_out(),
             _ => true,
         };
         fits && (self.subject == Subject::Grid || deed.concerns_local_runs())
@@ -271,15 +268,6 @@ fn lasting_strikes(dice: &mut Dice, wishes: &Wishes, plan: &Plan) -> Vec<Strike>
 
 fn throw(dice: &mut Dice, deeds: &[Deed], times: &[usize]) -> Strike {
     Strike { at: dice.roll(950), deed: dice.pick(deeds), victim: dice.roll(1000), ms: dice.pick(times) }
-}
-
-/// Whether the program under test limits how long a worker may take to start.
-pub(super) fn start_can_time_out() -> bool {
-    static CAN: LazyLock<bool> = LazyLock::new(|| {
-        let help = Command::new(program::path()).args(["slave", "--help"]).output();
-        help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--start-timeout"))
-    });
-    *CAN
 }
 
 impl fmt::Display for Plan {

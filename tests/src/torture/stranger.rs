@@ -1,5 +1,5 @@
-//! What stands behind a row of the registry and is no slave that can be used: one with another task, or a
-//! program that does not speak the protocol.
+//! What stands behind a row of the registry and is no slave that can be used: one with another task or other
+//! columns, or a program that does not speak the protocol.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,6 +11,7 @@ use simplegrid::internals::build::{Build, Digest};
 use simplegrid::internals::registry::{Announcement, Node, NodeKey, Registry};
 
 use crate::grid::Grid;
+use crate::plugin_build::PluginBuild;
 use crate::process::Process;
 use crate::slave::Slave;
 
@@ -21,7 +22,7 @@ const GREETINGS: [&[u8]; 4] =
 /// A stranger. It is gone when it is dropped.
 #[derive(Debug)]
 pub(super) enum Stranger {
-    /// A slave with another task.
+    /// A slave with another task, or with other columns.
     Slave(#[allow(dead_code, reason = "it is only there to be dropped")] Process),
     /// A program that is no slave.
     Program(#[allow(dead_code, reason = "it is only there to be dropped")] Impostor),
@@ -37,9 +38,20 @@ pub(super) struct Impostor {
 impl Stranger {
     /// A slave with another task, which is ready; `None` if it could not enter the registry.
     pub(super) fn with_another_task(grid: &Grid) -> Option<Self> {
-        let mut process = grid.slave_call("echo").start();
+        Self::slave(grid, "echo")
+    }
+
+    /// A slave whose task is named as that of the round and has other columns, which is ready; `None` if it
+    /// could not enter the registry.
+    pub(super) fn with_other_columns(grid: &Grid) -> Option<Self> {
+        let build = PluginBuild::new("other").task("hostile").columns(&["line", "score"]);
+        Self::slave(grid, &build.install(grid, "libother.so").display().to_string())
+    }
+
+    fn slave(grid: &Grid, task: &str) -> Option<Self> {
+        let mut process = grid.slave_call(task).start();
         let is_settled = || process.stderr().contains("listening on ") || !process.is_running();
-        crate::wait::until("a slave with another task listens, or has ended", is_settled);
+        crate::wait::until("a strange slave listens, or has ended", is_settled);
         process.is_running().then(|| Self::Slave(Slave::when_ready(process).into_process()))
     }
 

@@ -1,6 +1,7 @@
 //! Everything that can only be seen from outside: real processes, real signals, real files.
 
 mod adversary;
+mod batches;
 mod builds;
 mod clocks;
 mod commands;

@@ -33,6 +33,9 @@ pub(super) struct Tries {
     pub node_losses: u32,
     /// How often it was held when a task crashed in `flush`.
     pub flush_crashes: u32,
+    /// Whether it was one of several in a call that ended its worker, so that it must be in a call of its
+    /// own.
+    pub is_single: bool,
 }
 
 impl Tries {
@@ -54,7 +57,7 @@ impl Tries {
     /// How many records may be in a batch with it, itself included.
     pub(super) fn batch_records_max(&self) -> usize {
         match self.node_losses {
-            _ if self.is_suspect() => 1,
+            _ if self.is_suspect() || self.is_single => 1,
             0 => usize::MAX,
             _ => LOST_TOGETHER_MAX,
         }
@@ -124,6 +127,13 @@ impl Attempt {
     pub(super) fn excused(self) -> Verdict {
         let tries = Tries { attempts: self.tries.attempts + 1, ..self.tries };
         Verdict::Again(self.again(tries))
+    }
+
+    /// It was one of several in a call that ended its worker, so no one knows which is to blame: each is run
+    /// in a call of its own.
+    pub(super) fn lost_in_batch(self) -> Verdict {
+        let tries = Tries { attempts: self.tries.attempts + 1, is_single: true, ..self.tries };
+        Verdict::Again(Again { not_on: None, ..self.again(tries) })
     }
 
     /// Its worker is gone, and had not begun it.

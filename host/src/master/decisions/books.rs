@@ -17,7 +17,7 @@ use crate::ids::{BatchId, Seq, SlotId};
 use crate::limits::{ITEMS_PER_WORKER_MAX, MESSAGE_BYTES_MAX};
 use crate::record::Records;
 use crate::scoreboard::{Outcome, Spans, Status};
-use crate::wire::{Blame, LossKind, ReportHead, SlotLost};
+use crate::wire::{LossKind, ReportHead, SlotLost};
 
 /// How many records ended how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -234,9 +234,11 @@ impl Books {
         for (batch, sent) in self.ledger.remove_slot(slot) {
             for (index, held) in sent.unfinished() {
                 let attempt = sent.attempt(index);
-                let is_blamed = lost.blame == Some(Blame { batch, index: index as u16 });
-                self.counts.retried += u64::from((is_blamed || held) && attempt.tries.attempts > 0);
-                verdicts.push(if is_blamed {
+                let blame = lost.blame.filter(|blame| blame.covers(batch, index));
+                self.counts.retried += u64::from((blame.is_some() || held) && attempt.tries.attempts > 0);
+                verdicts.push(if blame.is_some_and(|blame| blame.records > 1) {
+                    attempt.lost_in_batch()
+                } else if blame.is_some() {
                     let reason = Reason::of_loss(lost.kind);
                     attempt.blamed(reason, lost.message.clone(), place.cloned(), self.retries)
                 } else if held && in_flush {

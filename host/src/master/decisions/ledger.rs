@@ -286,11 +286,11 @@ impl Ledger {
         }
     }
 
-    /// Whether the loss of a slot's worker counts against a record: the one to blame, or those that were
+    /// Whether the loss of a slot's worker counts against a record: those it died on, or those that were
     /// held.
     pub(super) fn suffers(&self, slot: SlotId, blame: Option<Blame>) -> bool {
         let is_open = |blame: Blame| {
-            self.get(slot, blame.batch).is_some_and(|sent| sent.is_open(usize::from(blame.index)))
+            self.get(slot, blame.batch).is_some_and(|sent| blame.indexes().any(|index| sent.is_open(index)))
         };
         let batches = self.by_slot.get(&slot).into_iter().flatten();
         blame.is_some_and(is_open) || batches.filter_map(|id| self.batches.get(id)).any(|sent| sent.held > 0)

@@ -200,7 +200,7 @@ impl TestRun {
         let lost = SlotLost {
             slot: slot.index,
             epoch: *epoch,
-            blame: blame.map(|(batch, index)| Blame { batch, index }),
+            blame: blame.map(|(batch, index)| Blame { batch, index, records: 1 }),
             kind,
             message: "killed".to_owned(),
         };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use simplegrid_plugin_api::Status;
-use simplegrid_plugin_api::abi::{self, Bytes, Host};
+use simplegrid_plugin_api::abi::{self, Bytes, Host, RecordFieldsV1};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
@@ -34,6 +34,8 @@ pub(super) struct Context<H> {
 }
 
 impl<H: TaskHost> Context<H> {
+    const RECORD_FIELDS: &'static RecordFieldsV1 = &RecordFieldsV1 { fields: fields_of::<H> };
+
     pub(super) fn new(host: H) -> Self {
         let stopping = host.stopping();
         Self {
@@ -56,7 +58,7 @@ impl<H: TaskHost> Context<H> {
             done: done::<H>,
             log,
             stopping: stopping::<H>,
-            extension,
+            extension: extension::<H>,
         }
     }
 
@@ -141,6 +143,20 @@ unsafe extern "C" fn fields<H: TaskHost>(ctx: *mut c_void, fields: *mut *const B
     found.len()
 }
 
+unsafe extern "C" fn fields_of<H: TaskHost>(
+    ctx: *mut c_void,
+    line: Bytes,
+    fields: *mut *const Bytes,
+) -> usize {
+    // SAFETY: the plugin passes our context back, on the thread and during the run of a call, and a line that
+    // lives until that call returns.
+    let (host, line) = unsafe { (context::<H>(ctx).host_mut(), line.get()) };
+    let found = host.fields_of(line.unwrap_or_default());
+    // SAFETY: the plugin passes a place for one pointer.
+    unsafe { *fields = found.as_ptr() };
+    found.len()
+}
+
 unsafe extern "C" fn done<H: TaskHost>(ctx: *mut c_void, record: u64, status: i32, message: Bytes) {
     // SAFETY: the plugin passes our context back, on the thread and during the run of a call, and a message
     // that lives during this one.
@@ -176,10 +192,11 @@ unsafe extern "C" fn stopping<H>(ctx: *mut c_void) -> bool {
     stopping.load(Ordering::Relaxed)
 }
 
-unsafe extern "C" fn extension(_ctx: *mut c_void, id: Bytes) -> *const c_void {
+unsafe extern "C" fn extension<H: TaskHost>(_ctx: *mut c_void, id: Bytes) -> *const c_void {
     // SAFETY: the plugin passes a name that lives during this call.
     match unsafe { id.get() } {
         Some(abi::LOG_LEVEL_V1) => std::ptr::from_ref(log_level()).cast(),
+        Some(abi::RECORD_FIELDS_V1) => std::ptr::from_ref(Context::<H>::RECORD_FIELDS).cast(),
         _ => std::ptr::null(),
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 
 use simplegrid_plugin_api::Status;
-use simplegrid_plugin_api::abi::{Bytes, Pair, Plugin};
+use simplegrid_plugin_api::abi::{BATCH_V1, BatchV1, Bytes, Pair, Plugin};
 
 use super::context::Context;
 use crate::plugin::call_error::CallError;
@@ -18,6 +18,10 @@ pub struct LoadedTask<H> {
     handle: unsafe extern "C" fn(state: *mut c_void, record: u64, line: Bytes) -> i32,
     flush: unsafe extern "C" fn(state: *mut c_void, last: bool) -> i32,
     destroy: unsafe extern "C" fn(state: *mut c_void),
+    /// How it takes several records in one call, and how many at most; `None` if it does not.
+    batch: Option<(BatchV1, usize)>,
+    /// The records of such a call, while they are put together.
+    lines: Vec<Bytes>,
     /// From a box, but as a raw pointer: a box claims to be the only one with its address, and the plugin
     /// has it too.
     context: NonNull<Context<H>>,
@@ -39,7 +43,49 @@ impl<H: TaskHost> LoadedTask<H> {
         };
         // SAFETY: it was leaked above and nothing frees it before `drop`; the plugin is not running.
         unsafe { context.as_ref() }.set_alive();
-        Ok(Self { state, handle: table.handle, flush: table.flush, destroy: table.destroy, context })
+        let mut task = Self {
+            state,
+            handle: table.handle,
+            flush: table.flush,
+            destroy: table.destroy,
+            batch: None,
+            lines: Vec::new(),
+            context,
+        };
+        task.batch = task.find_batch(table);
+        Ok(task)
+    }
+
+    fn find_batch(&mut self, table: &Plugin) -> Option<(BatchV1, usize)> {
+        // SAFETY: the table is a plugin's, and the name lives during the call.
+        let extension = unsafe { (table.extension)(Bytes::of(BATCH_V1)) };
+        // SAFETY: a plugin returns null for this extension, or a pointer to the table of that name, which
+        // lives as long as the process.
+        let batch = unsafe { extension.cast::<BatchV1>().as_ref() }?;
+        // SAFETY: the state is alive, and `&mut self` keeps other calls out.
+        let max = unsafe { (batch.max)(self.state.as_ptr()) };
+        (max > 1).then_some((*batch, max as usize))
+    }
+
+    /// The most records that the task takes in one call.
+    #[inline]
+    pub fn batch_max(&self) -> usize {
+        self.batch.map_or(1, |(_, max)| max)
+    }
+
+    /// Runs the task over many records; those after the first have the numbers that follow `record`.
+    ///
+    /// # Panics
+    /// If the task takes only one at a time.
+    pub fn handle_batch<'r>(&mut self, record: u64, lines: impl Iterator<Item = &'r [u8]>) -> Status {
+        let (batch, _) = self.batch.expect("only a task of which `batch_max` is more than 1 is asked");
+        self.lines.clear();
+        self.lines.extend(lines.map(Bytes::of));
+        self.context().set_record(Bytes::NULL);
+        // SAFETY: the state is alive, `&mut self` keeps other calls out, and the lines live during the call.
+        Status::from_code(unsafe {
+            (batch.handle)(self.state.as_ptr(), record, self.lines.as_ptr(), self.lines.len())
+        })
     }
 
     /// Runs the task over one record. `record` is any number that was not used for this task before.

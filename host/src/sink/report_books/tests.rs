@@ -156,7 +156,7 @@ fn nothing_is_said_of_records_that_are_not_there() {
 fn a_record_that_kills_its_worker_is_done_if_it_was_committed_before() {
     let mut books = books(&[(7, &[40, 41]), (8, &[42])]);
     let mut group = Group::default();
-    let blame = Some(Blame { batch: BatchId(7), index: 1 });
+    let blame = Some(Blame { batch: BatchId(7), index: 1, records: 1 });
     let lost = SlotLost { slot: SLOT, epoch: Epoch(0), blame, kind: LossKind::Crash, message: String::new() };
     let parcel = books.on_frame(SlaveToMaster::SlotLost(lost.clone()).into(), &mut group);
     assert_eq!((group.entries[0].seq, group.entries[0].task), (41, EntryTask::LookUp));

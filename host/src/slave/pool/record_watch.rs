@@ -62,8 +62,9 @@ pub(super) struct RecordWatch {
 /// What a look has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
-    /// A record or a flush in hand: the turn, its batch, and which of its records it is.
-    InHand(u64, BatchId, u64),
+    /// Records or a flush in hand: the turn, the batch, how many of its records were begun, and how far the
+    /// call has got.
+    InHand(u64, BatchId, u64, u64),
     /// No record, though one could begin: the turn, and how far the scoreboard has got.
     NoneBegun(u64, Option<(BatchId, u64, u64)>),
     /// Nothing that is left to do.
@@ -99,7 +100,9 @@ impl RecordWatch {
         let in_hand = in_hand.filter(|_| expected != Expected::End);
         let seen = match (in_hand, expected) {
             (_, Expected::End) => Some(Seen::NotEnded),
-            (Some(here), _) => Some(Seen::InHand(turn, here.item, here.begun + u64::from(here.flushing))),
+            (Some(here), _) => {
+                Some(Seen::InHand(turn, here.item, here.begun + u64::from(here.flushing), here.progress))
+            }
             (None, Expected::Record) => {
                 Some(Seen::NoneBegun(turn, snapshot.map(|here| (here.item, here.part, here.begun))))
             }
@@ -123,7 +126,8 @@ impl RecordWatch {
             Some(limit) if self.age >= limit => TimeVerdict::Overdue,
             None if self.age >= SLOW_RECORD && !self.named => {
                 self.named = true;
-                let index = if snapshot.flushing { None } else { snapshot.in_hand() };
+                let in_hand = snapshot.in_hand().filter(|_| !snapshot.flushing);
+                let index = in_hand.map(|in_hand| in_hand.first);
                 TimeVerdict::Slow { batch: snapshot.item, index }
             }
             _ => TimeVerdict::Fine,
@@ -136,7 +140,15 @@ mod tests {
     use super::*;
 
     fn in_hand(begun: u64) -> Snapshot {
-        Snapshot { item: BatchId(1), part: 0, begun, returned: begun - 1, outcomes: 0, flushing: false }
+        Snapshot {
+            item: BatchId(1),
+            part: 0,
+            begun,
+            returned: begun - 1,
+            outcomes: 0,
+            flushing: false,
+            progress: 0,
+        }
     }
 
     /// Looks at a worker every `step` until a look finds something, for `until` at most; says after which
@@ -168,6 +180,20 @@ mod tests {
         let mut watch = RecordWatch::new(Some(LIMIT), start);
         let overdue = watched(&mut watch, start, Some(&in_hand(2)), Expected::Record, 2 * LIMIT);
         assert_eq!(overdue, Some((LIMIT, TimeVerdict::Overdue)));
+    }
+
+    #[test]
+    fn a_batch_that_gets_on_is_not_overdue() {
+        let start = Instant::now();
+        let mut watch = RecordWatch::new(Some(LIMIT), start);
+        let at = |looks: u32| start + (LIMIT * 9 / 10) * looks;
+        let batch = |progress| Snapshot { begun: 100, returned: 0, progress, ..in_hand(1) };
+        for looks in 0..5 {
+            let verdict = watch.on_look(0, Some(&batch(looks.into())), Expected::Record, at(looks));
+            assert_eq!(verdict, TimeVerdict::Fine);
+        }
+        let overdue = watched(&mut watch, at(5), Some(&batch(4)), Expected::Record, 2 * LIMIT);
+        assert!(overdue.is_some_and(|(_, verdict)| verdict == TimeVerdict::Overdue));
     }
 
     #[test]

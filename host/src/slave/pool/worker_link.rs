@@ -138,7 +138,11 @@ async fn serve(
     let ended_as_told = hand.told_to_stop.load(Relaxed) && !matches!(ended, Ended::Lingering);
     lost.was_expected = matches!(ended, Ended::Killed) || ended_as_told;
     match (ended, leaving) {
-        (_, Some((kind, message))) => (lost.kind, lost.message, lost.blame) = (kind, message, None),
+        (_, Some((kind, message))) => {
+            (lost.kind, lost.message) = (kind, message);
+            // It has reported how a single record has ended, but cannot say which one of several is to blame.
+            lost.blame = lost.blame.filter(|blame| blame.records > 1);
+        }
         (Ended::Overdue, _) => {
             lost.kind = LossKind::Timeout;
             let limit = settings.record_timeout.borrow().unwrap_or_default();
@@ -326,7 +330,11 @@ fn autopsy(board: &BoardReader, hand: &Hand) -> Lost {
             return lost;
         }
     };
-    lost.blame = snapshot.in_hand().map(|index| Blame { batch: snapshot.item, index });
+    lost.blame = snapshot.in_hand().map(|in_hand| Blame {
+        batch: snapshot.item,
+        index: in_hand.first,
+        records: in_hand.records,
+    });
     if snapshot.flushing {
         (lost.kind, lost.blame) = (LossKind::Flush, None);
     }

@@ -77,7 +77,8 @@ fn lose_slot(grid: &mut Grid, slot: SlotId, script: &mut Script<'_>) -> Vec<Acti
         epoch: lost_epoch,
         blame: script
             .flag()
-            .then(|| Blame { batch: batch(grid, slot, script), index: script.below(24).into() }),
+            .then(|| Blame { batch: batch(grid, slot, script), index: script.below(24).into(), records: 1 })
+            .map(|blame| Blame { records: if script.flag() { script.byte().into() } else { 1 }, ..blame }),
         kind: kinds[usize::from(script.below(4))],
         message: "so it says".to_owned(),
     };
