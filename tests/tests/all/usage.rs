@@ -270,7 +270,7 @@ fn inspect_and_list_show_libraries_with_several_tasks_and_with_none() {
         assert!(shown.contains(text), "no {text:?} in:\n{shown}");
     }
     let listed = grid.simplegrid().args("task list").finish().expect(0).text();
-    assert!(listed.contains("bench  count, typed, fields, "), "{listed}");
+    assert!(listed.contains("bench  count, typed, fields, echo-batch, sleep  "), "{listed}");
     expect_one_error(grid.run("bench").input("a\n").finish(), &["libbench.so", "several tasks", "typed"]);
 
     let Some(library) = c_library(&grid, "libkeys.so", PARTITIONER_ALONE) else { return };
