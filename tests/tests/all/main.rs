@@ -4,6 +4,7 @@ mod adversary;
 mod builds;
 mod clocks;
 mod commands;
+mod compressed;
 mod corpus;
 mod database_connections;
 mod database_servers;
