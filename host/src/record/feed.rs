@@ -10,14 +10,14 @@ use super::unpacked_input::UnpackedInput;
 /// The input.
 #[derive(Debug)]
 pub(super) struct Feed {
-    from: Source,
+    from: Origin,
     /// Bytes that were looked at, and are to be read first.
     beginning: io::Cursor<Vec<u8>>,
 }
 
 /// What is behind it.
 #[derive(Debug)]
-enum Source {
+enum Origin {
     /// An input of which it is not known whether it is compressed.
     Unknown(InputSource, Beginning),
     /// One that is not compressed.
@@ -32,8 +32,8 @@ impl Feed {
     /// Reads nothing yet.
     pub(super) fn new(input: InputSource) -> Self {
         let from = match input.may_be_compressed() {
-            true => Source::Unknown(input, Beginning::default()),
-            false => Source::Plain(input),
+            true => Origin::Unknown(input, Beginning::default()),
+            false => Origin::Plain(input),
         };
         Self { from, beginning: io::Cursor::default() }
     }
@@ -43,9 +43,9 @@ impl Feed {
     pub(super) fn poll(&self, stop: &io::PipeReader, may_wait: bool) -> Result<Readiness, ReadError> {
         match &self.from {
             _ if self.bytes_unread() > 0 => Ok(Readiness::Ready),
-            Source::Unknown(input, _) | Source::Plain(input) => input.poll(stop, may_wait),
-            Source::Unpacked(input) => input.poll(stop, may_wait),
-            Source::Ended => Ok(Readiness::Ready),
+            Origin::Unknown(input, _) | Origin::Plain(input) => input.poll(stop, may_wait),
+            Origin::Unpacked(input) => input.poll(stop, may_wait),
+            Origin::Ended => Ok(Readiness::Ready),
         }
     }
 
@@ -56,20 +56,20 @@ impl Feed {
         }
         match &mut self.from {
             // What comes next, and from where, may have to be waited for.
-            Source::Unknown(..) => self.look().map(|()| None),
-            Source::Plain(input) => input.read(room),
-            Source::Unpacked(input) => input.read(room),
-            Source::Ended => Ok(Some(0)),
+            Origin::Unknown(..) => self.look().map(|()| None),
+            Origin::Plain(input) => input.read(room),
+            Origin::Unpacked(input) => input.read(room),
+            Origin::Ended => Ok(Some(0)),
         }
     }
 
     /// About how many bytes are left to read, if that can be known.
     pub(super) fn bytes_left(&self) -> Option<u64> {
         let left = match &self.from {
-            Source::Unknown(input, beginning) => input.bytes_left().map(|left| left + beginning.bytes()),
-            Source::Plain(input) => input.bytes_left(),
-            Source::Unpacked(input) => input.bytes_left(),
-            Source::Ended => Some(0),
+            Origin::Unknown(input, beginning) => input.bytes_left().map(|left| left + beginning.bytes()),
+            Origin::Plain(input) => input.bytes_left(),
+            Origin::Unpacked(input) => input.bytes_left(),
+            Origin::Ended => Some(0),
         };
         left.map(|left| left.saturating_add(self.bytes_unread()))
     }
@@ -80,7 +80,7 @@ impl Feed {
 
     /// Reads a little, and begins as soon as it is known how the input is compressed.
     fn look(&mut self) -> Result<(), ReadError> {
-        let Source::Unknown(mut input, mut beginning) = std::mem::replace(&mut self.from, Source::Ended)
+        let Origin::Unknown(mut input, mut beginning) = std::mem::replace(&mut self.from, Origin::Ended)
         else {
             return Ok(());
         };
@@ -89,17 +89,17 @@ impl Feed {
         beginning.push(&more[..read.unwrap_or(0)]);
         let has_ended = read == Some(0);
         if beginning.bytes_missing() > 0 && !has_ended {
-            self.from = Source::Unknown(input, beginning);
+            self.from = Origin::Unknown(input, beginning);
             return Ok(());
         }
         let compression = beginning.compression();
         let bytes = beginning.into_bytes();
         if compression.is_some() {
-            self.from = Source::Unpacked(UnpackedInput::start(input, bytes)?);
+            self.from = Origin::Unpacked(UnpackedInput::start(input, bytes)?);
             return Ok(());
         }
         if !has_ended {
-            self.from = Source::Plain(input);
+            self.from = Origin::Plain(input);
         }
         self.beginning = io::Cursor::new(bytes);
         Ok(())

@@ -54,8 +54,8 @@ impl UnpackedInput {
         state.packed_left.store(input.bytes_left().unwrap_or(UNKNOWN), Relaxed);
         let out = CountedPipe { pipe: out, state: state.clone() };
         let packed = PackedInput { input, gone: out.pipe.try_clone()?, state: state.clone(), error: None };
-        let work = move || unpack_all(PackedBytes::new(beginning, packed), out);
-        let thread = std::thread::Builder::new().name("unpacker".into()).spawn(work)?;
+        let builder = std::thread::Builder::new().name("unpacker".into());
+        let thread = builder.spawn(move || unpack_all(PackedBytes::new(beginning, packed), out))?;
         Ok(Self { pipe, read: 0, state, thread: Some(thread) })
     }
 

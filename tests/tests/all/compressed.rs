@@ -161,6 +161,7 @@ fn a_signal_ends_a_run_that_waits_for_more_of_a_compressed_pipe() {
     run.write([GZIP, &GZIP[..12]].concat());
     run.wait_for_lines(2);
     run.signal(Signal::SIGINT);
+    run.wait_for_stderr("INT received");
     let ended = run.finish();
     assert_eq!(ended.text(), "one\ntwo\n", "{}", ended.stderr);
     assert_eq!(ended.status, 130, "{}", ended.stderr);
