@@ -34,6 +34,13 @@ pub(crate) const FORGOTTEN: &str = "the task held it and never finished it";
 /// Bytes of the longest record, unless `--max-record-bytes` says otherwise.
 pub(crate) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The window that compressed input can ask for, as a power of two: 128 MiB is what the programs of zstd
+/// grant too, unless they are told otherwise.
+pub(crate) const UNPACK_WINDOW_LOG_MAX: u32 = 27;
+
+/// Memory that compressed input can ask for with xz, whose strongest usual level needs 65 MiB.
+pub(crate) const XZ_MEMORY_MAX: u64 = 256 * 1024 * 1024;
+
 /// Bytes of output rows after which a worker hands over what it has before it continues with its batch. This
 /// keeps the memory behind a scoreboard small, whatever a task writes.
 pub(crate) const ROWS_BYTES_SOFT: usize = 1024 * 1024;

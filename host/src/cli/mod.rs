@@ -27,5 +27,5 @@ pub(crate) use sink::SinkFlags;
 pub(crate) use slave::SlaveArgs;
 pub(crate) use spelling::suggest_shown_names;
 pub(crate) use task::{LoadingFlags, TaskArgs, TaskLanguage, TaskVerb};
-pub(crate) use value::{InputFormat, OutputFormat, Pair, Progress, Scheduler};
+pub(crate) use value::{InputCompression, InputFormat, OutputFormat, Pair, Progress, Scheduler};
 pub(crate) use worker_limits::WorkerLimitFlags;

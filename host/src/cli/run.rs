@@ -8,7 +8,7 @@ use clap::Args;
 use super::build_flags::BuildFlags;
 use super::sink::SinkFlags;
 use super::task_flags::TaskFlags;
-use super::value::{self, InputFormat, OutputFormat, Progress, Scheduler};
+use super::value::{self, InputCompression, InputFormat, OutputFormat, Progress, Scheduler};
 use super::worker_limits::WorkerLimitFlags;
 
 const EXAMPLES: &str = "\
@@ -55,6 +55,11 @@ pub(crate) struct RunFlags {
     /// Cuts the input into records this way.
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub format: InputFormat,
+
+    /// Unpacks inputs that are compressed with gzip, zstd, bzip2 or xz, which shows by their first bytes; or
+    /// takes all bytes as they are.
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub input_compression: InputCompression,
 
     /// Refuses records that are longer than this.
     #[arg(long, value_name = "BYTES", value_parser = value::record_bytes)]

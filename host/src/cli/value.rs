@@ -64,6 +64,15 @@ impl OutputFormat {
     }
 }
 
+/// Whether compressed input is unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputCompression {
+    /// Each input whose first bytes are those of compressed data.
+    Auto,
+    /// No input: its bytes are records, whatever they look like.
+    None,
+}
+
 /// Which worker gets which record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheduler {

@@ -41,4 +41,4 @@ pub(crate) use run::{LocalRunConfig, RunSettings};
 pub(crate) use slave::SlaveConfig;
 pub(crate) use task::{CheckTask, Looking, NewTask, TaskCommand};
 
-pub(crate) use crate::cli::{InputFormat, NodeVerb, Pair, Progress, TaskLanguage};
+pub(crate) use crate::cli::{InputCompression, InputFormat, NodeVerb, Pair, Progress, TaskLanguage};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::error::ConfigError;
+use crate::record::Compression;
 
 /// The files that a run names.
 pub(super) struct FileNames<'a> {
@@ -54,16 +55,30 @@ impl FileNames<'_> {
         let mut files = files.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
         // Names below /dev for what is open already are files only while this process lives.
         let is_ordinary = |path: &Path| (path.is_file() || !path.exists()) && !is_open_already(path);
-        match files.find(|(_, path)| !is_ordinary(path)) {
-            Some((flag, path)) => {
-                let path = path.display();
-                Err(refused(format!(
-                    "--{flag} {path} is not an ordinary file, so a later run cannot continue it"
-                )))
-            }
+        if let Some((flag, path)) = files.find(|(_, path)| !is_ordinary(path)) {
+            let path = path.display();
+            return Err(refused(format!(
+                "--{flag} {path} is not an ordinary file, so a later run cannot continue it"
+            )));
+        }
+        let results = [("output", Some(output)), ("failed", self.failed)];
+        let mut results = results.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
+        match results.find_map(|(flag, path)| Some((flag, path, Compression::of_name(path)?))) {
+            Some((flag, path, compression)) => Err(refused(format!(
+                "--{flag} {} would be compressed, and a later run could not cut it to what counts of it; {}",
+                path.display(),
+                compress_later(path, compression)
+            ))),
             None => Ok(()),
         }
     }
+}
+
+/// What to do instead of writing a compressed file.
+fn compress_later(path: &Path, compression: Compression) -> String {
+    let (plain, packer) = (path.with_extension(""), compression.packer());
+    let plain = plain.display();
+    format!("name {plain} instead, and compress it when the run is over: `{packer} {plain}`")
 }
 
 fn check_output(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
@@ -76,6 +91,19 @@ fn check_output(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
     }
     if path.is_dir() {
         return Err(refused("it is a directory".to_owned()));
+    }
+    match (flag, Compression::of_name(path)) {
+        (_, None) | ("journal", _) | ("output" | "failed", Some(Compression::Gzip | Compression::Zstd)) => {}
+        ("output" | "failed", Some(other)) => {
+            let instead = compress_later(path, other);
+            return Err(refused(format!(
+                "files are written compressed as .gz and .zst, not with {other}; {instead}"
+            )));
+        }
+        (_, Some(other)) => {
+            let instead = compress_later(path, other);
+            return Err(refused(format!("it is not written compressed; {instead}")));
+        }
     }
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {

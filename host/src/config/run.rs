@@ -8,7 +8,7 @@ use super::given::Given;
 use super::output_files::FileNames;
 use super::{manager_args, partition, sink};
 use crate::build::Digest;
-use crate::cli::{InputFormat, OutputFormat, Pair, Progress, RunArgs, RunFlags};
+use crate::cli::{InputCompression, InputFormat, OutputFormat, Pair, Progress, RunArgs, RunFlags};
 use crate::plugin::RowFormat;
 use crate::record::{FailedLines, Format};
 use crate::sink::SinkUrl;
@@ -19,6 +19,8 @@ use crate::wire::WorkerLimits;
 pub(crate) struct RunSettings {
     /// How the input is cut into records.
     pub format: InputFormat,
+    /// Whether compressed input is unpacked.
+    pub input_compression: InputCompression,
     /// Whether rows keep the order of their records.
     pub keep_order: bool,
     /// Where the rows go; `None` for stdout.
@@ -111,6 +113,7 @@ impl RunSettings {
             partition::choose(flags.scheduler, flags.partition_by, manager_args, &given.settings)?;
         let settings = Self {
             format: flags.format,
+            input_compression: flags.input_compression,
             keep_order: flags.keep_order,
             output: flags.output.filter(|path| path.as_os_str() != "-"),
             failed: flags.failed,

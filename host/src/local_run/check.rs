@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::link::{self, LocalLink, NODE_NAME};
-use crate::cli::{OutputFormat, Progress};
+use crate::cli::{InputCompression, OutputFormat, Progress};
 use crate::config::{CheckTask, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::limits::{RECORD_BYTES_MAX, STOP_GRACE};
@@ -370,6 +370,7 @@ impl Trial<'_> {
     ) -> RunSettings {
         RunSettings {
             format: self.config.format,
+            input_compression: InputCompression::Auto,
             output_format: OutputFormat::Csv,
             keep_order: true,
             output: Some(rows.path()),

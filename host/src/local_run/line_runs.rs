@@ -58,7 +58,8 @@ async fn run_lines(run: LineRun) -> LineRunEnd {
             "standard output is closed, and the rows have nowhere else to go".to_owned(),
         ),
         Ok(StreamedEnd {
-            end: RunEnd::CannotGoOn(why) | RunEnd::NoNode(why) | RunEnd::OtherRun(why),
+            end:
+                RunEnd::CannotGoOn(why) | RunEnd::InputFailed(why) | RunEnd::NoNode(why) | RunEnd::OtherRun(why),
             summary,
         }) => LineRunEnd::Broken(format!("{why}; {summary}")),
         Ok(StreamedEnd { end: RunEnd::Stopped(signal), summary }) => {

@@ -24,7 +24,7 @@ use super::output::{ProgressLine, Results, WriteFailure};
 use super::run_end::{Ending, RunEnd, RunReport};
 use crate::ids::NodeId;
 use crate::plugin::RowFormat;
-use crate::record::{Input, RecordReader, Unusable};
+use crate::record::{Input, ReadError, RecordReader, Unusable};
 use crate::shutdown::Shutdown;
 use crate::standstill::Standstill;
 use crate::time;
@@ -62,6 +62,8 @@ struct Dispatcher {
     peers: BTreeMap<NodeId, Peer>,
     /// Input that was read and has no place yet. It is read all the same, because it may be the end.
     next_input: Option<Input>,
+    /// Why the input ended before its end: what was read is run all the same.
+    input_failure: Option<ReadError>,
     farewell: Farewell,
     standstill: Standstill,
     nodes_used: usize,
@@ -80,6 +82,7 @@ pub(super) async fn run(
         plan,
         peers: BTreeMap::new(),
         next_input: None,
+        input_failure: None,
         farewell: Farewell::default(),
         standstill: Standstill::new(time::now()),
         nodes_used: 0,
@@ -133,7 +136,10 @@ impl Dispatcher {
             }
             self.plan.results.checkpoint_if_due(&mut self.plan.state, time::now());
         }
-        draining.map_or(RunEnd::Finished, RunEnd::Drained)
+        match self.input_failure.take() {
+            Some(error) => error.into(),
+            None => draining.map_or(RunEnd::Finished, RunEnd::Drained),
+        }
     }
 
     /// Takes leave of the slaves, and writes what is left to write. With sinks the writing comes first: at
@@ -163,7 +169,7 @@ impl Dispatcher {
         }
         let Self { plan, farewell, nodes_used, nodes_lost, .. } = self;
         let (counts, sinks) = (plan.results.written(&plan.state), farewell.news);
-        if matches!(end, RunEnd::Finished | RunEnd::Drained(_)) {
+        if matches!(end, RunEnd::Finished | RunEnd::Drained(_) | RunEnd::InputFailed(_)) {
             debug_assert_eq!(counts, plan.state.counts(), "all that is done or failed is written");
         }
         RunReport { end, counts, nodes_used, nodes_lost, can_be_resumed, sinks }
@@ -226,7 +232,10 @@ impl Dispatcher {
                 };
                 self.plan.state.on_unusable(record, reason, why.to_string(), now)
             }
-            Input::Failed(error) => return Err(error.into()),
+            Input::Failed(error) => {
+                self.input_failure = Some(error);
+                self.plan.state.on_input_end(now)
+            }
             Input::End => {
                 self.plan.results.on_input_end(&self.plan.state)?;
                 self.plan.state.on_input_end(now)

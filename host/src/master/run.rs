@@ -17,7 +17,7 @@ use super::output::{
 };
 use super::record_key;
 use super::run_end::{Ending, RunEnd, RunReport};
-use crate::config::{InputFormat, Progress, RunSettings};
+use crate::config::{InputCompression, InputFormat, Progress, RunSettings};
 use crate::exit_code::{ExitStatus, UsageError};
 use crate::ids::RunId;
 use crate::limits::BATCH_BYTES_MAX;
@@ -67,9 +67,9 @@ pub(crate) fn open_run(
     task: Option<&TaskIdentity>,
     rows_go_to_sink: bool,
 ) -> anyhow::Result<OpenedRun> {
-    let inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
-    if settings.format != InputFormat::Nul {
-        inputs.iter().try_for_each(InputSource::expect_uncompressed).map_err(UsageError::mark)?;
+    let mut inputs = InputSource::open_all(&settings.inputs).map_err(UsageError::mark)?;
+    if settings.input_compression == InputCompression::None {
+        inputs = inputs.into_iter().map(InputSource::never_compressed).collect();
     }
     let refused =
         |error: RunFilesError| if error.is_usage() { UsageError::mark(error) } else { error.into() };
@@ -109,7 +109,11 @@ pub(crate) async fn run_records(
     }
     let was_complete = plan.results.is_complete();
     let report = dispatcher::run(plan, events, shutdown.clone()).await;
-    if let RunEnd::CannotGoOn(message) | RunEnd::NoNode(message) | RunEnd::OtherRun(message) = &report.end {
+    if let RunEnd::CannotGoOn(message)
+    | RunEnd::InputFailed(message)
+    | RunEnd::NoNode(message)
+    | RunEnd::OtherRun(message) = &report.end
+    {
         stderr::say_last(format_args!("error: {message}"));
     }
     for problem in &report.sinks.problems {
@@ -161,7 +165,10 @@ async fn write_summary(
 
 /// Says how to go on with a run that is not over, or that nothing was left to do.
 fn say_how_to_go_on(report: &RunReport, was_complete: bool) {
-    let ended_early = matches!(report.end, RunEnd::Drained(_) | RunEnd::Stopped(_) | RunEnd::CannotGoOn(_));
+    let ended_early = matches!(
+        report.end,
+        RunEnd::Drained(_) | RunEnd::Stopped(_) | RunEnd::CannotGoOn(_) | RunEnd::InputFailed(_)
+    );
     if report.can_be_resumed && ended_early {
         stderr::say_last("run the same command again to go on from here");
     } else if was_complete && matches!(report.end, RunEnd::Finished) {

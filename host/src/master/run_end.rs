@@ -30,6 +30,8 @@ pub(crate) enum RunEnd {
     OutputClosed,
     /// The run could not go on.
     CannotGoOn(String),
+    /// The input could not be read to its end; what was read before is done or failed.
+    InputFailed(String),
     /// It never began: there was no node.
     NoNode(String),
     /// The journal belongs to another run.
@@ -64,7 +66,7 @@ pub(crate) struct SinkNews {
 
 impl From<ReadError> for RunEnd {
     fn from(error: ReadError) -> Self {
-        Self::CannotGoOn(format!("failed to {}", chain(&error)))
+        Self::InputFailed(format!("failed to {}", chain(&error)))
     }
 }
 

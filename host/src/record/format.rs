@@ -26,11 +26,6 @@ impl Format {
         }
     }
 
-    /// Whether its records are lines of text. Between zero bytes, anything can be a record.
-    pub fn is_text(self) -> bool {
-        self != Self::Nul
-    }
-
     /// The record without its terminator. The last record of an input can lack it.
     pub fn content(self, record: &[u8]) -> &[u8] {
         let Some(content) = record.strip_suffix(&[self.terminator()]) else {

@@ -4,16 +4,16 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader, Read, Seek};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::compression::{BEGINNING_BYTES_MAX, Compression};
+use super::unpack::UnpackError;
 use crate::file_identity::FileIdentity;
 use crate::streams_at_start::{StandardStream, was_closed};
 
@@ -59,13 +59,13 @@ pub(crate) enum ReadError {
         /// What the system said.
         source: io::Error,
     },
-    /// Its bytes would be taken for records, and are not.
-    #[error("read {input}: it is compressed with {compression}; unpack it on the way in: `{}`", advice(.input, *.compression))]
-    Compressed {
+    /// It is compressed, and not as it should be.
+    #[error("unpack {input}")]
+    Unpack {
         /// Which input.
         input: InputName,
-        /// How it is compressed.
-        compression: Compression,
+        /// What is wrong, and where.
+        source: UnpackError,
     },
     /// Some of it was gone before it was read.
     #[error(
@@ -103,6 +103,7 @@ pub(crate) struct InputSource {
     is_regular: bool,
     stamp: Option<Stamp>,
     identity: Option<FileIdentity>,
+    may_be_compressed: bool,
 }
 
 /// What shows whether a regular file has changed.
@@ -150,27 +151,14 @@ impl InputSource {
         Ok(inputs)
     }
 
-    /// Refuses a compressed file before a run begins. Of a pipe, the reader learns it later, and so it does
-    /// of a file that it opens only in its turn.
-    ///
-    /// # Errors
-    /// If it is compressed, or cannot be read.
-    pub(crate) fn expect_uncompressed(&self) -> Result<(), ReadError> {
-        let (Some(file), Some(stamp), Some(left)) = (&self.file, self.stamp, self.bytes_left) else {
-            return Ok(());
-        };
-        let mut beginning = [0; BEGINNING_BYTES_MAX];
-        let read = file.read_at(&mut beginning, stamp.bytes.saturating_sub(left));
-        let bytes = read.map_err(|source| self.name.read_error(source))?;
-        match Compression::of(&beginning[..bytes]) {
-            Some(compression) => Err(self.compressed(compression)),
-            None => Ok(()),
-        }
+    /// The same, whose bytes are records also if they look compressed.
+    pub(crate) fn never_compressed(self) -> Self {
+        Self { may_be_compressed: false, ..self }
     }
 
-    /// What is wrong with this input if it is compressed.
-    pub(super) fn compressed(&self, compression: Compression) -> ReadError {
-        ReadError::Compressed { input: self.name.clone(), compression }
+    /// Whether its first bytes are to say how it is compressed.
+    pub(super) fn may_be_compressed(&self) -> bool {
+        self.may_be_compressed
     }
 
     /// The program's standard input, from where it stands.
@@ -212,7 +200,7 @@ impl InputSource {
             metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
         let stamp = is_regular.then_some(Stamp { bytes: metadata.len(), modified_ns });
         let identity = FileIdentity::of(&metadata);
-        Ok(Self { name, file: Some(file), bytes_left, is_regular, stamp, identity })
+        Ok(Self { name, file: Some(file), bytes_left, is_regular, stamp, identity, may_be_compressed: true })
     }
 
     /// What it is called.
@@ -236,8 +224,8 @@ impl InputSource {
     }
 
     /// Whether a read would return at once; with `may_wait`, waits until it would. The wait ends when the
-    /// other end of `stop` is closed. A regular file is always ready.
-    pub(super) fn poll(&self, stop: &PipeReader, may_wait: bool) -> Result<Readiness, ReadError> {
+    /// other end of the pipe `stop` is closed. A regular file is always ready.
+    pub(super) fn poll(&self, stop: &impl AsFd, may_wait: bool) -> Result<Readiness, ReadError> {
         let Some(file) = self.file.as_ref().filter(|_| !self.is_regular) else { return Ok(Readiness::Ready) };
         let timeout = if may_wait { PollTimeout::NONE } else { PollTimeout::ZERO };
         let mut fds = [stop.as_fd(), file.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
@@ -287,15 +275,6 @@ impl InputSource {
             self.file = Some(open_file(path)?);
         }
         Ok(self.file.as_mut().expect("it was opened above"))
-    }
-}
-
-/// The command that has the records of a compressed input.
-fn advice(input: &InputName, compression: Compression) -> String {
-    let unpacker = compression.unpacker();
-    match input {
-        InputName::Stdin => format!("… | {unpacker} | simplegrid …"),
-        InputName::File(path) => format!("{unpacker} {} | simplegrid …", path.display()),
     }
 }
 

@@ -3,8 +3,9 @@
 //! In reading order: `format` (what a record is), `ends` (the table that says where records end), `records`
 //! (many in one buffer), `raw_records` (the same, as a peer sent them), `cutter` (finds the ends), `block` (a
 //! buffer that fills and is handed on in blocks), `failed_lines` (records in lines of a failed-records file),
-//! `compression` (what is not a text at all), `input` (files and standard input), `keys` (partition keys that
-//! come with records), `reader` (the thread that joins them).
+//! `compression` (how an input is compressed), `unpack` (what it is then), `input` (files and standard
+//! input), `unpacked_input` (one that a thread unpacks), `feed` (either), `keys` (partition keys that come
+//! with records), `reader` (the thread that joins them).
 
 #[doc(hidden)]
 pub(crate) mod block;
@@ -12,13 +13,17 @@ mod compression;
 mod cutter;
 mod ends;
 mod failed_lines;
+mod feed;
 mod format;
 mod input;
 mod keys;
 mod raw_records;
 mod reader;
 mod records;
+mod unpack;
+mod unpacked_input;
 
+pub(crate) use compression::Compression;
 pub(crate) use failed_lines::{FailedLines, Unusable};
 pub use format::Format;
 pub(crate) use input::{InputName, InputSource, ReadError};

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::block::{Block, Piece};
-use super::compression::Beginning;
 use super::failed_lines::{Decoded, FailedLines, Unusable};
+use super::feed::Feed;
 use super::format::Format;
 use super::input::{InputSource, ReadError, Readiness};
 use super::keys::RecordKeys;
@@ -121,7 +121,6 @@ fn start_with(
     let work = ReaderThread {
         block: Block::new(format, record_bytes_max, limits.block_bytes),
         failed_lines,
-        is_text: format.is_text(),
         bytes_in_later_inputs: None,
         sender,
         stopped,
@@ -180,8 +179,6 @@ struct ReaderThread {
     block: Block,
     /// Set if the input is lines that hold the records meant.
     failed_lines: Option<FailedLines>,
-    /// Whether compressed bytes would be taken for lines.
-    is_text: bool,
     bytes_in_later_inputs: Option<u64>,
     sender: mpsc::Sender<Input>,
     stopped: PipeReader,
@@ -223,24 +220,17 @@ impl ReaderThread {
         self.hand_on(Some(0))
     }
 
-    fn read_one(&mut self, mut input: InputSource) -> Result<(), Halt> {
-        let mut beginning = Beginning::default();
+    fn read_one(&mut self, input: InputSource) -> Result<(), Halt> {
+        let mut feed = Feed::new(input);
         loop {
-            self.wait_for(&input)?;
-            let room = self.block.room();
-            match input.read(room)? {
+            self.wait_for(&feed)?;
+            match feed.read(self.block.room())? {
                 None => {}
                 Some(0) => break,
-                Some(bytes) => {
-                    let compression = self.is_text.then(|| beginning.look_at(&room[..bytes])).flatten();
-                    if let Some(compression) = compression {
-                        return Err(input.compressed(compression).into());
-                    }
-                    self.block.on_read(bytes);
-                }
+                Some(bytes) => self.block.on_read(bytes),
             }
             if self.block.is_full() {
-                self.hand_on(input.bytes_left())?;
+                self.hand_on(feed.bytes_left())?;
             }
         }
         self.block.on_input_ended();
@@ -248,13 +238,13 @@ impl ReaderThread {
     }
 
     /// Waits until there is something to read.
-    fn wait_for(&mut self, input: &InputSource) -> Result<(), Halt> {
+    fn wait_for(&mut self, feed: &Feed) -> Result<(), Halt> {
         let has_pieces = self.block.has_pieces();
-        let mut readiness = input.poll(&self.stopped, !has_pieces)?;
+        let mut readiness = feed.poll(&self.stopped, !has_pieces)?;
         if readiness == Readiness::Nothing && has_pieces {
             // These records must not wait for the next ones.
-            self.hand_on(input.bytes_left())?;
-            readiness = input.poll(&self.stopped, true)?;
+            self.hand_on(feed.bytes_left())?;
+            readiness = feed.poll(&self.stopped, true)?;
         }
         if readiness == Readiness::Stopped || self.sender.is_closed() {
             return Err(Halt::Stopped);
@@ -391,28 +381,90 @@ mod tests {
         writer.join().unwrap();
     }
 
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
     #[tokio::test]
-    async fn a_compressed_pipe_is_refused_though_its_bytes_come_one_at_a_time() {
-        for (format, expected) in [
-            (Format::Lines, &b"[failed to read standard input: it is compressed with gzip; unpack it on the way in: `\xe2\x80\xa6 | zcat | simplegrid \xe2\x80\xa6`]"[..]),
-            // Whatever is between zero bytes is somebody's record.
-            (Format::Nul, b"\x1f\x8b\x08\0"),
-        ] {
+    async fn a_compressed_pipe_is_unpacked_though_its_bytes_come_one_at_a_time() {
+        for (format, text) in [(Format::Lines, b"a\nb\n"), (Format::Nul, b"a\0b\0")] {
             let (mut pipe, reader) = start_pipe(format, ReadLimits::default());
-            let writer = std::thread::spawn(move || {
-                b"\x1f\x8b\x08\0".iter().for_each(|byte| drop(pipe.write_all(&[*byte])));
-            });
-            assert_eq!(all(reader).await, [expected]);
+            let packed = gzip(text);
+            let writer =
+                std::thread::spawn(move || packed.iter().for_each(|byte| pipe.write_all(&[*byte]).unwrap()));
+            assert_eq!(all(reader).await.concat(), text);
             writer.join().unwrap();
         }
     }
 
     #[tokio::test]
-    async fn a_compressed_file_is_refused_and_the_records_before_it_are_handed_on() {
-        let (_directory, paths) = files(&[b"a\n\x1f\x8b\x08\n", b"BZh91AY&SY\n"]);
+    async fn a_line_in_a_compressed_pipe_is_handed_on_as_soon_as_it_is_flushed() {
+        let (pipe, mut reader) = start_pipe(Format::Lines, ReadLimits::default());
+        let mut encoder = flate2::write::GzEncoder::new(pipe, flate2::Compression::fast());
+        for line in [&b"one\n"[..], b"two\n"] {
+            encoder.write_all(line).unwrap();
+            encoder.flush().unwrap();
+            assert_eq!(next_records(&mut reader).await, [line]);
+        }
+        drop(encoder.finish().unwrap());
+        assert!(matches!(next(&mut reader).await, Some(Input::End)));
+    }
+
+    #[tokio::test]
+    async fn of_several_files_those_that_are_compressed_are_unpacked() {
+        let texts = [&b"a\n\x1f\x8b\x08\n"[..], &gzip(b"b\nc"), b"BZh91AY", b"", &gzip(b""), b"d"];
+        let (_directory, paths) = files(&texts);
         let all = all(start_files(&paths, ReadLimits::default())).await;
-        assert_eq!(all[..2], [&b"a\n"[..], b"\x1f\x8b\x08\n"]);
-        assert!(all[2].ends_with(b"file001 | simplegrid \xe2\x80\xa6`]"), "{all:?}");
+        assert_eq!(all, [&b"a\n"[..], b"\x1f\x8b\x08\n", b"b\n", b"c", b"BZh91AY", b"d"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_to_be_taken_as_it_is_is_never_unpacked() {
+        let packed = gzip(b"a\n");
+        let (_directory, paths) = files(&[&packed]);
+        let inputs = InputSource::open_all(&paths).unwrap();
+        let inputs = inputs.into_iter().map(InputSource::never_compressed).collect();
+        let all = all(start(inputs, Format::Lines, ReadLimits::default()).unwrap()).await;
+        assert_eq!(all.concat(), packed);
+    }
+
+    #[tokio::test]
+    async fn a_compressed_file_that_is_cut_off_ends_the_reading_after_its_whole_records() {
+        let text: Vec<u8> =
+            (0..20_000).flat_map(|number| format!("{}\n", number * 7919).into_bytes()).collect();
+        let packed = gzip(&text);
+        let (_directory, paths) = files(&[&packed[..packed.len() / 2], b"never read\n"]);
+        let mut all = all(start_files(&paths, ReadLimits::default())).await;
+        let said = String::from_utf8(all.pop().unwrap()).unwrap();
+        assert_eq!(said, format!("[failed to unpack {}]", paths[0].display()));
+        let read = all.concat();
+        assert!(text.starts_with(&read) && read.ends_with(b"\n") && read.len() > text.len() / 4);
+    }
+
+    #[tokio::test]
+    async fn what_remains_of_a_compressed_file_is_about_what_it_will_be() {
+        let text = b"0123456789abcde\n".repeat(1 << 18);
+        let (_directory, paths) = files(&[&gzip(&text)]);
+        let mut reader = start_files(&paths, ReadLimits::default());
+        let mut left = text.len() as u64;
+        while let Some(Input::Records { records, remaining_bytes, .. }) = next(&mut reader).await {
+            left -= records.data().len() as u64;
+            let remaining = remaining_bytes.expect("it is a file");
+            assert!(remaining <= 2 * left + 2 * 1024 * 1024, "{remaining} instead of {left}");
+        }
+        assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_a_reader_that_waits_for_more_of_a_compressed_pipe() {
+        let (mut pipe, mut reader) = start_pipe(Format::Lines, ReadLimits::default());
+        pipe.write_all(&gzip(b"one\n")).unwrap();
+        assert_eq!(next_records(&mut reader).await, [b"one\n"]);
+        reader.stop();
+        assert!(next(&mut reader).await.is_none());
+        assert_is_abandoned(&pipe);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod batches;
 mod builds;
 mod clocks;
 mod commands;
+mod compressed;
 mod corpus;
 mod database_connections;
 mod database_servers;

@@ -196,7 +196,14 @@ fn the_files_of_results_are_opened_in_two_places_and_written_on_threads_of_their
         "a user's file can block, or be another one's: {wrong:?}"
     );
     let writing = lines_with(&master, &["CountedStream::new", ".write_all("]);
-    let threads = ["counted_stream", "failed_file", "result_writer", "summary_file", "journal/journal_file"];
+    let threads = [
+        "counted_stream",
+        "failed_file",
+        "result_stream",
+        "result_writer",
+        "summary_file",
+        "journal/journal_file",
+    ];
     let threads = threads.map(|thread| format!("{output}{thread}.rs"));
     let wrong: Vec<_> =
         writing.iter().filter(|(file, _)| !threads.contains(&file.path)).map(|(_, line)| line).collect();

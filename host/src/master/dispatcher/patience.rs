@@ -63,6 +63,7 @@ async fn write_out(results: &mut Results, failure: &mut WriteFailure) -> Option<
 fn after(end: RunEnd, error: WriteError) -> RunEnd {
     match end {
         RunEnd::Finished | RunEnd::Drained(_) | RunEnd::OutputClosed => error.into(),
+        RunEnd::InputFailed(why) => RunEnd::CannotGoOn(format!("{why}; and {error}")),
         earlier => earlier,
     }
 }

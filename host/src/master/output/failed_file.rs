@@ -4,9 +4,9 @@ use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::counted_stream::CountedStream;
 use super::journal::{FileMark, Tail};
-use super::output_target::{OutputStream, OutputTarget};
+use super::output_target::OutputTarget;
+use super::result_stream::ResultStream;
 use super::write_error::WriteError;
 use super::writer_thread::{Backlog, ThreadEnd, WriterThread, Writing, say_that_a_reader_is_missing};
 
@@ -37,11 +37,9 @@ impl FailedFile {
     /// If the system refuses.
     pub(super) fn start(target: OutputTarget) -> Result<(Self, ThreadEnd), WriteError> {
         let place = format!("the failed records to {}", target.name);
-        let started = WriterThread::start("failed-records", |backlog| FailedWriting {
-            place: place.clone(),
-            out: CountedStream::new(target.stream, backlog.written.clone()),
-            tail: Tail::default(),
-            backlog,
+        let started = WriterThread::start("failed-records", |backlog| {
+            let out = ResultStream::new(target, backlog.written.clone())?;
+            Ok(FailedWriting { place: place.clone(), out, tail: Tail::default(), backlog })
         });
         let (thread, end) = started.map_err(|cause| WriteError::Io { place, cause })?;
         Ok((Self { thread, lines: Vec::new(), records: 0 }, end))
@@ -109,7 +107,7 @@ impl FailedFile {
 /// The thread's side.
 struct FailedWriting {
     place: String,
-    out: CountedStream<OutputStream>,
+    out: ResultStream,
     /// How the file ends, with what waits in the buffer.
     tail: Tail,
     backlog: Arc<Backlog>,
@@ -142,6 +140,10 @@ impl Writing<FailedLot> for FailedWriting {
 
     fn flush(&mut self) -> Result<(), WriteError> {
         self.out.flush().map_err(|source| self.error(source))
+    }
+
+    fn finish(&mut self) -> Result<(), WriteError> {
+        self.out.finish().map_err(|source| self.error(source))
     }
 }
 

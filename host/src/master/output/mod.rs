@@ -7,6 +7,7 @@ mod failed_writer;
 mod journal;
 mod output_target;
 mod progress;
+mod result_stream;
 mod result_writer;
 mod results;
 mod run_files;

@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::journal::NamedFile;
 use super::write_error::WriteError;
 use crate::file_identity::FileIdentity;
+use crate::record::Compression;
 use crate::stderr;
 use crate::stdout::{self, StdoutError};
 
@@ -26,8 +27,31 @@ pub(crate) struct OutputTarget {
     pub name: String,
     /// The way there.
     pub stream: OutputStream,
+    /// How what is written to it is compressed, if it is.
+    pub packing: Option<Packing>,
     /// Whether the program was started with it: then what is in it belongs to someone else.
     is_inherited: bool,
+}
+
+/// How a file of results can be compressed: so that rows can be handed to the system whenever there are no
+/// more, which the large blocks of the other kinds do not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// As `gzip` does it.
+    Gzip,
+    /// As `zstd` does it.
+    Zstd,
+}
+
+impl Packing {
+    /// What the name says. (The names of the other kinds were refused with the settings.)
+    fn of_name(path: &Path) -> Option<Self> {
+        match Compression::of_name(path)? {
+            Compression::Gzip => Some(Self::Gzip),
+            Compression::Zstd => Some(Self::Zstd),
+            Compression::Bzip2 | Compression::Xz => None,
+        }
+    }
 }
 
 /// The file or stream behind it. Nothing in it is changed by opening it.
@@ -51,12 +75,12 @@ impl OutputTarget {
             Ok(()) => OutputStream::Open(stdout::file()?),
             Err(error) => OutputStream::Unusable(error),
         };
-        Ok(Self { name: "standard output".to_owned(), stream, is_inherited: true })
+        Ok(Self { name: "standard output".to_owned(), stream, packing: None, is_inherited: true })
     }
 
     /// The file with that path, which is created if there is none. Another name of standard output or
     /// standard error means the stream itself: opened anew, a file would be overwritten from its
-    /// beginning.
+    /// beginning. The end of its name says whether it is compressed.
     ///
     /// # Errors
     /// If it cannot be opened for writing.
@@ -66,7 +90,7 @@ impl OutputTarget {
         }
         let is_inherited = is_stderr(path);
         let stream = if is_inherited { OutputStream::Open(stderr::file()?) } else { open_file(path)? };
-        Ok(Self { name: path.display().to_string(), stream, is_inherited })
+        Ok(Self { name: path.display().to_string(), stream, packing: Packing::of_name(path), is_inherited })
     }
 
     /// Empties a file that was opened here.

@@ -9,9 +9,9 @@ use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
 
-use super::counted_stream::CountedStream;
 use super::journal::{Checkpoint, FileMark, Header, JournalPen};
 use super::output_target::{OutputStream, OutputTarget};
+use super::result_stream::ResultStream;
 use super::write_error::WriteError;
 use super::writer_thread::{Backlog, ThreadEnd, WriterThread, Writing, say_that_a_reader_is_missing};
 use crate::master::decisions::ReadyRows;
@@ -47,12 +47,9 @@ impl ResultWriter {
         let name = target.name.clone();
         let at_checkpoint = Arc::<AtomicBool>::default();
         let shared = at_checkpoint.clone();
-        let started = WriterThread::start("results", |backlog| ResultWriting {
-            name: target.name,
-            output: CountedStream::new(target.stream, backlog.written.clone()),
-            pen,
-            backlog,
-            at_checkpoint: shared,
+        let started = WriterThread::start("results", |backlog| {
+            let output = ResultStream::new(target, backlog.written.clone())?;
+            Ok(ResultWriting { name: name.clone(), output, pen, backlog, at_checkpoint: shared })
         });
         let (thread, end) = started.map_err(|cause| WriteError::Io { place: name, cause })?;
         Ok((Self { thread, at_checkpoint }, end))
@@ -118,7 +115,7 @@ impl ResultWriter {
 /// The thread's side.
 struct ResultWriting {
     name: String,
-    output: CountedStream<OutputStream>,
+    output: ResultStream,
     pen: Option<JournalPen>,
     backlog: Arc<Backlog>,
     at_checkpoint: Arc<AtomicBool>,
@@ -148,6 +145,10 @@ impl Writing<RowsLot> for ResultWriting {
 
     fn flush(&mut self) -> Result<(), WriteError> {
         self.output.flush().map_err(|source| write_error(&self.name, source))
+    }
+
+    fn finish(&mut self) -> Result<(), WriteError> {
+        self.output.finish().map_err(|source| write_error(&self.name, source))
     }
 }
 

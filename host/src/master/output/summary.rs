@@ -90,7 +90,7 @@ pub(crate) fn exit_status(report: &RunReport) -> ExitStatus {
         RunEnd::Finished => ExitStatus::SomeFailed,
         RunEnd::Drained(signal) | RunEnd::Stopped(signal) => signal.exit_status(),
         RunEnd::OutputClosed => ExitStatus::BySignal(PIPE),
-        RunEnd::CannotGoOn(_) => ExitStatus::CannotGoOn,
+        RunEnd::CannotGoOn(_) | RunEnd::InputFailed(_) => ExitStatus::CannotGoOn,
         RunEnd::OtherRun(_) => ExitStatus::Usage,
         RunEnd::NoNode(_) => ExitStatus::NoNode,
     }

@@ -22,7 +22,7 @@ impl SummaryFile {
     pub(crate) fn start(target: OutputTarget) -> Result<Self, WriteError> {
         let place = format!("the summary to {}", target.name);
         let writing = SummaryWriting { place: place.clone(), stream: target.stream };
-        let started = WriterThread::start("summary", |_| writing);
+        let started = WriterThread::start("summary", |_| Ok(writing));
         let (thread, end) = started.map_err(|cause| WriteError::Io { place, cause })?;
         Ok(Self { thread, end })
     }

@@ -40,6 +40,14 @@ pub(super) trait Writing<L>: Send + 'static {
     /// # Errors
     /// If it cannot be written.
     fn flush(&mut self) -> Result<(), WriteError>;
+
+    /// Hands everything to the system, after the last lot.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn finish(&mut self) -> Result<(), WriteError> {
+        self.flush()
+    }
 }
 
 /// The way to the thread.
@@ -97,15 +105,15 @@ impl<L: Send + 'static> WriterThread<L> {
     /// Starts a thread with that name. `make` is given what waits for it.
     ///
     /// # Errors
-    /// If the system refuses a thread.
+    /// If the system refuses a thread, or what `make` needs.
     pub(super) fn start<W: Writing<L>>(
         name: &str,
-        make: impl FnOnce(Arc<Backlog>) -> W,
+        make: impl FnOnce(Arc<Backlog>) -> std::io::Result<W>,
     ) -> std::io::Result<(Self, ThreadEnd)> {
         let (lots, waiting) = mpsc::channel(LOTS_MAX);
         let (report, end) = oneshot::channel();
         let backlog = Arc::<Backlog>::default();
-        let writing = make(backlog.clone());
+        let writing = make(backlog.clone())?;
         let shared = backlog.clone();
         #[cfg(any(test, feature = "simulation"))]
         if crate::turns::current_process().is_some() {
@@ -209,7 +217,7 @@ fn write_all<L>(
     while let Some(lot) = lots.blocking_recv() {
         write_what_waits(&mut writing, lot, &mut lots, backlog)?;
     }
-    writing.flush()
+    writing.finish()
 }
 
 /// The same as a task of a simulation, whose files do not block.
@@ -223,7 +231,7 @@ async fn write_in_turn<L>(
     while let Some(lot) = lots.recv().await {
         write_what_waits(&mut writing, lot, &mut lots, backlog)?;
     }
-    writing.flush()
+    writing.finish()
 }
 
 /// Writes a lot and those that wait behind it, and hands them to the system when no more are there: a program
