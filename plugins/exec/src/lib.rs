@@ -40,6 +40,8 @@ pub struct Exec {
     batch_max: usize,
     /// A batch was given up because the grid is shutting down, and its records are not to be begun.
     gives_up: bool,
+    /// Whether a batch was run again record by record before.
+    has_repeated: bool,
 }
 
 /// The mode, with what it needs.
@@ -72,6 +74,7 @@ impl Task for Exec {
             way,
             batch_max: args.batch_max(),
             gives_up: false,
+            has_repeated: false,
         })
     }
 
@@ -108,7 +111,13 @@ impl Task for Exec {
         };
         ran.inspect_err(|error| {
             self.gives_up = output.stopping();
-            tracing::info!("a batch is run again record by record: {error}");
+            // A command that fails for many records would fill the log with it.
+            if self.has_repeated {
+                tracing::debug!("a batch is run again record by record: {error}");
+            } else {
+                tracing::info!("a batch is run again record by record, which is said only once: {error}");
+            }
+            self.has_repeated = true;
         })
     }
 }
