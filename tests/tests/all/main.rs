@@ -1,5 +1,6 @@
 //! Everything that can only be seen from outside: real processes, real signals, real files.
 
+mod abi_layout;
 mod adversary;
 mod batches;
 mod builds;
