@@ -127,7 +127,8 @@ fn a_file_that_is_no_program_is_the_fault_of_no_record() {
 
 #[test]
 fn a_command_that_never_stops_writing_is_stopped_by_its_timeout() {
-    for script in ["yes | tr -d '\\n'", "yes >&2", "exec yes"] {
+    // The first is slow, or its line would become too long before its time is over.
+    for script in ["while :; do printf y; done", "yes >&2", "exec yes"] {
         let mut grid = grid(&[("command", script), ("shell", "true"), ("timeout", "0.2")]);
         let began = Instant::now();
         assert_eq!(grid.handle("x"), Status::Retry, "{script}: {}", grid.last_message());
