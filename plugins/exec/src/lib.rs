@@ -98,11 +98,10 @@ impl Task for Exec {
         let (command, runner) = (&self.command, &mut self.runner);
         let ran = match &mut self.way {
             Way::PerRecord => {
+                // One at a time, so this is one record.
                 for record in batch {
-                    match per_record::run(command, runner, record.line(), output) {
-                        Ok(()) => output.done(record.hold()),
-                        Err(error) => output.fail(record.hold(), error),
-                    }
+                    per_record::run(command, runner, record.line(), output)?;
+                    output.finish(record);
                 }
                 return Ok(());
             }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use simplegrid_child_process::{
-    Child, Conversation, Environment, Household, LastWords, Launcher, Listener, Patience, Streams, Then,
+    Child, Conversation, Environment, Heard, Household, LastWords, Launcher, Listener, Patience, Streams,
+    Then,
 };
 use simplegrid_network::Timeout;
 use simplegrid_plugin_api::Result;
@@ -18,7 +19,7 @@ use crate::verdict::Ending;
 pub(crate) struct Runner {
     launcher: Launcher,
     pub(crate) household: Household,
-    pub(crate) conversation: Conversation,
+    conversation: Conversation,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -60,10 +61,24 @@ impl Runner {
     ) -> Result<Ending> {
         let mut child = self.start(command, call, input.is_some())?;
         let input = input.unwrap_or_default();
-        let talk =
-            self.conversation.talk(&mut child, &self.household, input, Then::Close, patience, listener);
+        let talk = self.talk(&mut child, input, Then::Close, patience, listener);
         let end = self.household.end(child)?;
         Ok(Ending { heard: talk?, end })
+    }
+
+    /// Talks to a command that was started before: see [`Conversation::talk`].
+    ///
+    /// # Errors
+    /// Those of the system, and of the listener.
+    pub(crate) fn talk(
+        &mut self,
+        child: &mut Child,
+        input: &[u8],
+        then: Then,
+        patience: Patience,
+        listener: &mut impl Listener,
+    ) -> Result<Heard> {
+        self.conversation.talk(child, &self.household, input, then, patience, listener)
     }
 
     /// What the last command has said on its standard error.

@@ -148,14 +148,7 @@ impl Stream {
         self.answers.clear();
         let began = Instant::now();
         let mut listener = self.answers.listen(records, output);
-        let talk = runner.conversation.talk(
-            &mut child,
-            &runner.household,
-            input,
-            Then::More,
-            patience,
-            &mut listener,
-        );
+        let talk = runner.talk(&mut child, input, Then::More, patience, &mut listener);
         let heard = match talk {
             Ok(heard) => heard,
             Err(error) => {
@@ -209,14 +202,7 @@ impl Stream {
         let before = self.answers.count();
         let mut listener = self.answers.listen(records + 1, output);
         let patience = Patience::Total(FAREWELL_MAX);
-        let talk = runner.conversation.talk(
-            &mut child,
-            &runner.household,
-            &[],
-            Then::Close,
-            patience,
-            &mut listener,
-        );
+        let talk = runner.talk(&mut child, &[], Then::Close, patience, &mut listener);
         let end = runner.household.end(child)?;
         let heard = talk?;
         if heard != Heard::Everything {
@@ -287,14 +273,7 @@ impl Stream {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let mut listener = Unheard::default();
         let patience = Patience::Total(FAREWELL_MAX);
-        let talk = runner.conversation.talk(
-            &mut child,
-            &runner.household,
-            &[],
-            Then::Close,
-            patience,
-            &mut listener,
-        );
+        let talk = runner.talk(&mut child, &[], Then::Close, patience, &mut listener);
         let end = runner.household.end(child)?;
         match (talk?, end) {
             (Heard::Everything, End::Exited(0)) if listener.bytes == 0 => {}
