@@ -163,12 +163,11 @@ impl Desk {
         self.window.as_ref().is_some_and(|window| window.of(InCall::Held).next().is_some())
     }
 
-    /// Ends a call for many records that failed: what it has finished counts from the next call on. Returns
-    /// the places of the others.
-    pub(super) fn break_window(&mut self) -> Vec<u16> {
+    /// Ends a call for many records that failed: what it has finished counts from the next call on. Gives the
+    /// places of all of them, and whether each is still to be run.
+    pub(super) fn break_window(&mut self) -> Vec<(u16, bool)> {
         self.board.drop_rows_after(self.finished_rows);
-        let window = self.window.take();
-        window.map(|window| window.of(InCall::Open).collect()).unwrap_or_default()
+        self.window.take().map(|window| window.into_places().collect()).unwrap_or_default()
     }
 
     /// Starts a flush.

@@ -75,8 +75,25 @@ pub(super) fn serve(
     Ok(())
 }
 
-/// The worker cannot go on, and no single record is known to be the reason.
-struct LeftInWindow(Status);
+/// What running records has led to.
+enum Ran {
+    /// The worker goes on.
+    On,
+    /// The task cannot go on, because of the record that was run last.
+    SpoiledByOne(Status),
+    /// The task cannot go on, and which of the records in hand is the reason is not known.
+    SpoiledBySeveral(Status),
+}
+
+impl Ran {
+    /// What one record has led to.
+    fn of(status: Status) -> Self {
+        match status {
+            Status::Panic | Status::Fatal => Self::SpoiledByOne(status),
+            Status::Ok | Status::Held | Status::Reject | Status::Retry => Self::On,
+        }
+    }
+}
 
 struct Worker {
     task: LoadedTask<Desk>,
@@ -134,15 +151,14 @@ impl Worker {
                 let record = record.ok_or(WorkerError::Protocol("a batch with a wrong table of ends"))?;
                 window.push(record);
             }
-            let status = match *window {
-                [record] => self.run_record(first, record),
-                _ => match self.run_window(first, &window) {
-                    Ok(status) => status,
-                    Err(LeftInWindow(status)) => return self.leave_in_window(status),
-                },
+            let ran = match *window {
+                [record] => Ran::of(self.run_record(first, record)),
+                _ => self.run_window(first, &window)?,
             };
-            if matches!(status, Status::Panic | Status::Fatal) {
-                return self.leave_after_record(status);
+            match ran {
+                Ran::On => {}
+                Ran::SpoiledByOne(status) => return self.leave_after_record(status),
+                Ran::SpoiledBySeveral(status) => return self.leave_in_window(status),
             }
             if self.task.host().board.rows_bytes() >= ROWS_BYTES_SOFT {
                 self.hand_over_part()?;
@@ -151,21 +167,20 @@ impl Worker {
         self.end_batch(more_is_read, records.len())
     }
 
-    /// Runs records of the item in one call, and if that fails, one by one. Says how the last record that was
-    /// run ended, or that no record can be named.
-    fn run_window(&mut self, first: u16, window: &[&[u8]]) -> Result<Status, LeftInWindow> {
+    /// Runs records of the item in one call, and if that fails, one by one.
+    fn run_window(&mut self, first: u16, window: &[&[u8]]) -> Result<Ran, WorkerError> {
         let format = self.format;
         let id = self.task.host().start_window(first, window.len());
         let status = self.task.handle_batch(id, window.iter().map(|record| format.content(record)));
         let status = match self.or_fatal(status) {
-            status @ (Status::Panic | Status::Fatal) => return Err(LeftInWindow(status)),
+            status @ (Status::Panic | Status::Fatal) => return Ok(Ran::SpoiledBySeveral(status)),
             status => status,
         };
         let desk = self.task.host();
         if matches!(status, Status::Ok | Status::Held) {
             if !desk.has_loose_rows() {
                 desk.settle_window();
-                return Ok(Status::Ok);
+                return Ok(Ran::On);
             }
             desk.done(0, Status::Reject, LOOSE_ROWS.as_bytes());
             self.warn_of_loose_rows();
@@ -173,20 +188,24 @@ impl Worker {
         let desk = self.task.host();
         // What it holds could not be told from what it holds after another call for the same record.
         if desk.window_holds_any() {
-            return Err(LeftInWindow(Status::Panic));
+            return Ok(Ran::SpoiledBySeveral(Status::Panic));
         }
-        let unfinished = desk.break_window();
-        for (index, record) in (first..).zip(window) {
-            if !unfinished.contains(&index) {
+        for (index, is_open) in desk.break_window() {
+            if !is_open {
                 self.task.host().board.settle_record();
                 continue;
             }
-            let status = self.run_record(index, record);
-            if matches!(status, Status::Panic | Status::Fatal) {
-                return Ok(status);
+            // A record that fits alone must not fail because of the rows before it.
+            if self.task.host().board.rows_bytes() >= ROWS_BYTES_SOFT {
+                self.hand_over_part()?;
+            }
+            let record = window[usize::from(index - first)];
+            match Ran::of(self.run_record(index, record)) {
+                Ran::On => {}
+                spoiled => return Ok(spoiled),
             }
         }
-        Ok(Status::Ok)
+        Ok(Ran::On)
     }
 
     #[cold]

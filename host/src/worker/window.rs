@@ -47,6 +47,11 @@ impl Window {
         self.places[usize::from(index - self.first)] = place;
     }
 
+    /// The places in the item, and whether the task has said nothing of a record.
+    pub(super) fn into_places(self) -> impl Iterator<Item = (u16, bool)> {
+        (self.first..=u16::MAX).zip(self.places).map(|(index, place)| (index, place == InCall::Open))
+    }
+
     /// Those of which the task has said that, in their order.
     pub(super) fn of(&self, place: InCall) -> impl Iterator<Item = u16> {
         let all = (self.first..=u16::MAX).zip(&self.places);
@@ -77,5 +82,7 @@ mod tests {
         assert_eq!(of(InCall::Open), [u16::MAX - 1]);
         assert_eq!(of(InCall::Held), [u16::MAX]);
         assert_eq!(of(InCall::Finished), [u16::MAX - 2]);
+        let all: Vec<_> = window.into_places().collect();
+        assert_eq!(all, [(u16::MAX - 2, false), (u16::MAX - 1, true), (u16::MAX, false)]);
     }
 }

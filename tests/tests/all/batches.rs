@@ -93,6 +93,14 @@ fn what_a_batch_drops_fails_alone() {
 }
 
 #[test]
+fn rows_that_fit_alone_are_no_fault_because_a_batch_has_too_many() {
+    let grid = Grid::new();
+    let input = numbered("ok ", 10_000) + &"huge 70000000\n".repeat(6) + &numbered("ok ", 10_000);
+    let run = run(&grid).args("-m 1 -o /dev/null").input(input).finish().expect(0);
+    run.expect_counts(20_006, 20_006, 0);
+}
+
+#[test]
 fn a_grid_runs_batches_and_loses_nothing_when_workers_are_killed() {
     let grid = Grid::new();
     let call = || grid.slave_call("hostile").task_arg("batch", BATCH.to_string());

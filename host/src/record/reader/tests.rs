@@ -1,3 +1,5 @@
+//! What the reader hands on of inputs of every kind.
+
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
