@@ -30,7 +30,7 @@ pub(crate) use loaded_plugin::{LoadedPartitioner, LoadedTask};
 pub use manifest::OutputKind;
 pub(crate) use manifest::{Argument, Column, Kind, Manifest, TaskManifest};
 pub use row_format::RowFormat;
-pub(crate) use row_format::escape_tsv;
+pub(crate) use row_format::{escape_tsv, quote_csv, write_csv};
 pub(crate) use simplegrid_plugin_api::Status;
 pub(crate) use simplegrid_plugin_api::abi::Bytes;
 pub(crate) use simplegrid_plugin_api::fields::Splitter;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use crate::plugin::Column;
+use crate::plugin::{Column, quote_csv, write_csv};
 
 /// A cell; `None` is NULL.
 pub(crate) type Cell<'a> = Option<Cow<'a, [u8]>>;
@@ -91,11 +91,10 @@ pub(crate) fn refusal(column: &Column, why: &str) -> String {
 
 /// Appends a raw line as a row of CSV.
 pub(crate) fn push_line_as_csv(line: &[u8], out: &mut Vec<u8>) {
-    let is_plain = !line.is_empty() && !line.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'));
-    if is_plain {
-        out.extend_from_slice(line);
+    if line.is_empty() {
+        quote_csv(line, out);
     } else {
-        push_quoted(line, out);
+        write_csv(line, out);
     }
     out.push(b'\n');
 }
@@ -107,25 +106,10 @@ pub(crate) fn header_line<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
         if index > 0 {
             out.push(b',');
         }
-        if name.bytes().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r')) {
-            push_quoted(name.as_bytes(), &mut out);
-        } else {
-            out.extend_from_slice(name.as_bytes());
-        }
+        write_csv(name.as_bytes(), &mut out);
     }
     out.push(b'\n');
     out
-}
-
-fn push_quoted(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for byte in text {
-        if *byte == b'"' {
-            out.push(b'"');
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -161,7 +145,7 @@ mod tests {
             for row in &rows {
                 for (index, cell) in row.iter().enumerate() {
                     if index > 0 { text.push(b','); }
-                    if let Some(cell) = cell { push_quoted(cell, &mut text); }
+                    if let Some(cell) = cell { quote_csv(cell, &mut text); }
                 }
                 text.push(b'\n');
             }

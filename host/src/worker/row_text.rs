@@ -1,9 +1,8 @@
 //! How the cells of a row become a line of the output. Pure.
 
-use crate::plugin::{Column, Kind, RowFormat, escape_tsv};
+use serde::de::IgnoredAny;
 
-/// The bytes that JSON gives to a character that is no text.
-const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+use crate::plugin::{Column, Kind, RowFormat, escape_tsv, quote_csv, write_csv};
 
 /// Writes the rows of one task.
 #[derive(Debug)]
@@ -68,10 +67,10 @@ impl RowText {
             let text = cell.unwrap_or_default();
             if self.raw {
                 row.extend_from_slice(text);
-            } else if needs_quotes(text) || (marks_empty && cell.is_some() && text.is_empty()) {
-                quote(text, row);
+            } else if marks_empty && cell.is_some() && text.is_empty() {
+                quote_csv(text, row);
             } else {
-                row.extend_from_slice(text);
+                write_csv(text, row);
             }
         }
         row.push(b'\n');
@@ -125,78 +124,17 @@ fn json_value(kind: Kind, text: &[u8], row: &mut Vec<u8>) {
     }
 }
 
-/// Whether a text is a number in JSON's grammar.
+/// Whether a text is a number in JSON's grammar: a valid document that begins and ends as a number does.
 fn is_json_number(text: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let rest = text.strip_prefix(b"-").unwrap_or(text);
-    let whole = digits(rest);
-    if whole == 0 || (whole > 1 && rest[0] == b'0') {
-        return false;
-    }
-    let mut rest = &rest[whole..];
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let count = digits(fraction);
-        if count == 0 {
-            return false;
-        }
-        rest = &fraction[count..];
-    }
-    if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
-        let count = digits(exponent);
-        return count > 0 && count == exponent.len();
-    }
-    rest.is_empty()
+    let begins = matches!(text.first(), Some(b'-' | b'0'..=b'9'));
+    let ends = text.last().is_some_and(u8::is_ascii_digit);
+    begins && ends && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 /// A JSON string. Bytes that are no UTF-8 become U+FFFD.
 fn json_string(text: &[u8], row: &mut Vec<u8>) {
-    row.push(b'"');
-    for chunk in text.utf8_chunks() {
-        escape_json(chunk.valid().as_bytes(), row);
-        if !chunk.invalid().is_empty() {
-            row.extend_from_slice(REPLACEMENT);
-        }
-    }
-    row.push(b'"');
-}
-
-fn escape_json(text: &[u8], row: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut copied = 0;
-    for (at, byte) in text.iter().enumerate() {
-        let short = match byte {
-            b'"' | b'\\' => *byte,
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0..0x20 => b'u',
-            _ => continue,
-        };
-        row.extend_from_slice(&text[copied..at]);
-        row.extend_from_slice(&[b'\\', short]);
-        if short == b'u' {
-            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-            row.extend_from_slice(&[b'0', b'0', HEX[high], HEX[low]]);
-        }
-        copied = at + 1;
-    }
-    row.extend_from_slice(&text[copied..]);
-}
-
-fn needs_quotes(text: &[u8]) -> bool {
-    text.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
-}
-
-fn quote(text: &[u8], row: &mut Vec<u8>) {
-    row.push(b'"');
-    for byte in text {
-        if *byte == b'"' {
-            row.push(b'"');
-        }
-        row.push(*byte);
-    }
-    row.push(b'"');
+    serde_json::to_writer(row, &String::from_utf8_lossy(text))
+        .expect("a text is valid JSON, and memory takes it");
 }
 
 #[cfg(test)]
